@@ -1,0 +1,1 @@
+//! A synthetic participant without I/O.

@@ -1,0 +1,3 @@
+//! Conclave: self-hosted meetings.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! One shard of the SFU: decisions without I/O.

@@ -1,0 +1,1 @@
+//! WebSocket sessions, room actors and where rooms live.

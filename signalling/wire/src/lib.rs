@@ -1,0 +1,1 @@
+//! The signalling protocol: messages, limits, identifiers.

@@ -1,0 +1,1 @@
+//! The whole system under test: simulated network, scenarios, browsers.
