@@ -67,7 +67,10 @@ impl MidName {
         }
         let mut bytes = [0; 16];
         bytes[..text.len()].copy_from_slice(text.as_bytes());
-        Some(MidName { bytes, len: text.len() as u8 })
+        Some(MidName {
+            bytes,
+            len: text.len() as u8,
+        })
     }
 
     /// Returns the mid as text.
@@ -152,7 +155,9 @@ pub struct RoomPolicy {
 
 impl Default for RoomPolicy {
     fn default() -> Self {
-        RoomPolicy { video_codecs: vec![Codec::Vp8, Codec::H264] }
+        RoomPolicy {
+            video_codecs: vec![Codec::Vp8, Codec::H264],
+        }
     }
 }
 
