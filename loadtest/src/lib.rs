@@ -1,1 +1,34 @@
 //! A synthetic participant without I/O.
+//!
+//! [`Participant`] is a WebRTC client on str0m: it offers what a browser
+//! offers, sends made-up VP8 and Opus whose payload says who sent what, and
+//! checks what it receives down to the single packet. It knows no socket and
+//! no clock, so that a scenario can run it on a simulated network and a load
+//! generator on a real one.
+#![forbid(unsafe_code)]
+
+mod audit;
+mod observation;
+mod participant;
+mod receive;
+mod reorder;
+mod source;
+mod stamp;
+mod vp8;
+
+pub use observation::{
+    AudioObservation, AudioSeen, FrameSeen, Observation, SourceRun, VideoObservation,
+};
+pub use participant::{Outgoing, Participant, ParticipantConfig, ParticipantError};
+pub use source::{EncodingShape, PictureShape};
+pub use stamp::{AudioStamp, PictureStamp, StampError, audio_stamp, picture_stamp};
+
+/// The moment at which a test begins.
+#[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an Instant has no other beginning"
+)]
+fn epoch() -> std::time::Instant {
+    std::time::Instant::now()
+}

@@ -1,0 +1,127 @@
+//! Puts the packets of one RTP stream back into order.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// What comes out of a [`Reorder`], in the order of sequence numbers.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Ordered<T> {
+    /// The next packet.
+    Packet(u64, T),
+    /// This many packets did not come in time and are given up.
+    Gap(u64),
+}
+
+/// A buffer that waits a bounded time for what is missing.
+#[derive(Debug)]
+pub(crate) struct Reorder<T> {
+    patience: Duration,
+    next: Option<u64>,
+    waiting: BTreeMap<u64, T>,
+    missing_since: Option<Instant>,
+    late: u64,
+}
+
+impl<T> Reorder<T> {
+    /// Waits up to `patience` from the moment at which a packet is seen to be missing.
+    pub(crate) fn new(patience: Duration) -> Self {
+        Reorder {
+            patience,
+            next: None,
+            waiting: BTreeMap::new(),
+            missing_since: None,
+            late: 0,
+        }
+    }
+
+    /// Takes the packet with the extended sequence number `seq`.
+    pub(crate) fn handle_packet(&mut self, now: Instant, seq: u64, packet: T) {
+        let next = *self.next.get_or_insert(seq);
+        if seq < next {
+            self.late += 1;
+            return;
+        }
+        self.waiting.entry(seq).or_insert(packet);
+        self.note_missing(now);
+    }
+
+    /// Returns what is due at `now`.
+    pub(crate) fn poll(&mut self, now: Instant) -> Option<Ordered<T>> {
+        let next = self.next?;
+        let (&first, _) = self.waiting.first_key_value()?;
+        if first == next {
+            let (seq, packet) = self.waiting.pop_first()?;
+            self.next = Some(seq + 1);
+            // The next hole gets its own time.
+            self.missing_since = None;
+            self.note_missing(now);
+            return Some(Ordered::Packet(seq, packet));
+        }
+        if now < self.missing_since? + self.patience {
+            return None;
+        }
+        self.next = Some(first);
+        self.missing_since = None;
+        Some(Ordered::Gap(first - next))
+    }
+
+    /// Returns when a missing packet is given up.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.missing_since.map(|since| since + self.patience)
+    }
+
+    /// Returns how many packets came after they had been given up.
+    pub(crate) fn late(&self) -> u64 {
+        self.late
+    }
+
+    fn note_missing(&mut self, now: Instant) {
+        let is_missing = self
+            .waiting
+            .first_key_value()
+            .is_some_and(|(&seq, _)| Some(seq) != self.next);
+        match (is_missing, self.missing_since) {
+            (true, None) => self.missing_since = Some(now),
+            (false, Some(_)) => self.missing_since = None,
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::epoch;
+
+    const PATIENCE: Duration = Duration::from_millis(100);
+
+    #[test]
+    fn a_late_packet_is_waited_for() {
+        let start = epoch();
+        let mut reorder = Reorder::new(PATIENCE);
+        for seq in [10, 12, 11] {
+            reorder.handle_packet(start, seq, ());
+        }
+        for seq in 10..=12 {
+            assert_eq!(reorder.poll(start), Some(Ordered::Packet(seq, ())));
+        }
+        assert_eq!(reorder.poll(start), None);
+        assert_eq!(reorder.poll_timeout(), None);
+    }
+
+    #[test]
+    fn a_lost_packet_is_given_up_in_time() {
+        let start = epoch();
+        let mut reorder = Reorder::new(PATIENCE);
+        reorder.handle_packet(start, 10, ());
+        reorder.handle_packet(start, 13, ());
+        assert_eq!(reorder.poll(start), Some(Ordered::Packet(10, ())));
+        assert_eq!(reorder.poll(start), None);
+        let due = reorder.poll_timeout().unwrap();
+        assert_eq!(due, start + PATIENCE);
+        assert_eq!(reorder.poll(due), Some(Ordered::Gap(2)));
+        assert_eq!(reorder.poll(due), Some(Ordered::Packet(13, ())));
+        reorder.handle_packet(due, 11, ());
+        assert_eq!((reorder.poll(due), reorder.late()), (None, 1));
+    }
+}
