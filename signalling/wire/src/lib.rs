@@ -1,1 +1,24 @@
 //! The signalling protocol: messages, limits, identifiers.
+//!
+//! The types of this crate are the only source of the protocol: the TypeScript
+//! types of the browser client and `docs/protocol.md` are generated from them
+//! (`tests/generated.rs`). Nothing here does I/O, reads a clock or draws a
+//! random number.
+//!
+//! Where to start: [`frame::parse_request`] reads what a client sends, into a
+//! [`request::Request`]; [`frame::encode_reply`] and [`frame::encode_push`] write what it gets.
+
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod frame;
+pub mod ids;
+pub mod limits;
+pub mod objects;
+pub mod push;
+pub mod reply;
+pub mod request;
+mod scan;
+pub mod secret;
+pub mod text;
+pub mod time;

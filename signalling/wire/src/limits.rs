@@ -1,0 +1,66 @@
+//! What a client may send, how much and how often.
+//!
+//! Each number is from the protocol (`docs/protocol.md`); the comment says what
+//! more or less of it costs.
+
+use std::time::Duration;
+
+/// Version of the protocol, and of the WebSocket subprotocol.
+pub const PROTOCOL: u32 = 1;
+/// WebSocket subprotocol that both sides must name.
+pub const SUBPROTOCOL: &str = "conclave.v1";
+
+/// Bytes of a message. More would let one client fill the room's inbox with less effort.
+pub const MESSAGE_BYTES: usize = 16 * 1024;
+/// Bytes of a `media.offer`: Chromium's offer with every codec is 76 kB, its narrowed one 31 kB.
+pub const OFFER_BYTES: usize = 128 * 1024;
+/// Bytes of the SDP inside, after JSON escapes are resolved.
+pub const SDP_BYTES: usize = 96 * 1024;
+/// Bytes of the first message: nothing is known of its sender.
+pub const HELLO_BYTES: usize = 4 * 1024;
+/// Nested arrays and objects of a message. The deepest request has four.
+pub const DEPTH: usize = 16;
+
+/// From the upgrade to `hello`.
+pub const HELLO_WITHIN: Duration = Duration::from_secs(5);
+/// From `hello` to an outcome of `join`: the time of somebody who types a name and chooses devices.
+pub const JOIN_WITHIN: Duration = Duration::from_secs(600);
+/// Messages from `hello` to an outcome of `join`.
+pub const MESSAGES_BEFORE_JOIN: u32 = 20;
+
+/// Messages a second of a participant, sustained.
+pub const MESSAGES_PER_S: u32 = 30;
+/// Messages of a participant at once.
+pub const MESSAGES_BURST: u32 = 60;
+/// Offers of a participant in a minute. Each costs the shard some 100 µs and a new DTLS handshake at worst.
+pub const OFFERS_PER_MINUTE: u32 = 6;
+/// Wishes of a participant in a second.
+pub const WISHES_PER_S: u32 = 5;
+/// Transports of a participant that are rebuilt in a minute; then it stays without media.
+pub const RESETS_PER_MINUTE: u32 = 3;
+
+/// Code points of a display name.
+pub const NAME_CHARS: usize = 64;
+/// Code points of a chat message.
+pub const CHAT_CHARS: usize = 4000;
+
+/// How long a participant whose link broke keeps its place.
+pub const RESUME_WINDOW: Duration = Duration::from_secs(30);
+/// Pushes kept for a resume. With [`RESUME_BYTES`] it bounds the memory of each participant.
+pub const RESUME_PUSHES: usize = 256;
+/// Bytes of pushes kept for a resume.
+pub const RESUME_BYTES: usize = 256 * 1024;
+
+/// How often the server pings.
+pub const PING_EVERY: Duration = Duration::from_secs(20);
+/// Silence after which the server closes with 4408.
+pub const IDLE_AFTER: Duration = Duration::from_secs(60);
+/// Bytes waiting to be written to one client, after which it is closed with 4430.
+pub const WRITE_QUEUE_BYTES: usize = 1024 * 1024;
+/// Links of one source, an IPv4 address or an IPv6 /64.
+pub const LINKS_PER_SOURCE: u32 = 256;
+
+/// Video slots of a participant.
+pub const VIDEO_SLOTS: u16 = 12;
+/// Audio slots of a participant.
+pub const AUDIO_SLOTS: u16 = 4;

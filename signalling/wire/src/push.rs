@@ -1,0 +1,313 @@
+//! What a client is told unasked. Clients ignore unknown types and members.
+
+use serde::de::Error as _;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use ts_rs::TS;
+
+use crate::ids::ParticipantId;
+use crate::objects::{Codec, Participant, PictureSource, Rid};
+use crate::request::Verb;
+use crate::text::Mid;
+
+/// From the table of pushes: the enum, the names, the parser.
+macro_rules! pushes {
+    ($(#[doc = $doc:literal] $name:literal => $variant:ident, sequenced: $sequenced:literal;)*) => {
+        /// A push with its data.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum Push {
+            $(#[doc = $doc] $variant($variant),)*
+        }
+
+        impl Push {
+            /// All pushes, in the order of the document.
+            pub const VERBS: &'static [Verb] = &[$(Verb {
+                name: $name,
+                data: <$variant as TS>::name,
+                ok: |_| String::new(),
+                doc: $doc,
+                sequenced: $sequenced,
+            },)*];
+
+            /// Returns the `type` of the message.
+            pub const fn name(&self) -> &'static str {
+                match self { $(Push::$variant(_) => $name,)* }
+            }
+
+            /// Returns whether the push is numbered and kept for a resume. Of
+            /// the others only the newest counts.
+            pub const fn is_sequenced(&self) -> bool {
+                match self { $(Push::$variant(_) => $sequenced,)* }
+            }
+
+            /// Reads `data` by its `type`; `None` if there is no such type.
+            pub(crate) fn read(name: &str, data: &str) -> Option<Result<Push, Option<String>>> {
+                match name {
+                    $($name => Some(crate::frame::read::<$variant>(data).map(Push::$variant)),)*
+                    _ => None,
+                }
+            }
+
+            /// Walks through all types of pushes.
+            pub fn visit_types(visitor: &mut impl ts_rs::TypeVisitor) {
+                $(visitor.visit::<$variant>();)*
+            }
+        }
+
+        /// The data alone.
+        impl Serialize for Push {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match self { $(Push::$variant(data) => data.serialize(serializer),)* }
+            }
+        }
+
+        $(impl From<$variant> for Push {
+            fn from(data: $variant) -> Self { Push::$variant(data) }
+        })*
+    };
+}
+
+pushes! {
+    #[doc = "Somebody came in."]
+    "participant.joined" => ParticipantJoined, sequenced: true;
+    #[doc = "Something about a participant changed, or about the receiver itself."]
+    "participant.updated" => ParticipantUpdated, sequenced: true;
+    #[doc = "Somebody is gone."]
+    "participant.left" => ParticipantLeft, sequenced: true;
+    #[doc = "What feeds the video slots: those that changed, all of them after a join or a resume. The client detaches the slots, acknowledges, and shows each again at its first new frame."]
+    "media.slots" => MediaSlots, sequenced: false;
+    #[doc = "Which encodings of an own publication anybody wants."]
+    "media.layers" => MediaLayers, sequenced: false;
+    #[doc = "Who speaks, loudest first."]
+    "speakers" => Speakers, sequenced: false;
+    #[doc = "How well participants are connected, every 2 s."]
+    "media.quality" => MediaQuality, sequenced: false;
+    #[doc = "The peer connection lost its other end: close it, open one with the next generation, offer again. Publications and wishes stay. With the reason `given_up` do not: meeting goes on without media."]
+    "media.reset" => MediaReset, sequenced: false;
+    #[doc = "Restart ICE: offer again with the same generation."]
+    "media.restart" => MediaRestart, sequenced: false;
+    #[doc = "The server will stop. Links are closed with 4503 at the deadline."]
+    "server.draining" => ServerDraining, sequenced: true;
+    #[doc = "The meeting ended. Followed by close 4410."]
+    "ended" => Ended, sequenced: true;
+}
+
+/// A push and its number, from 1 without gaps per participant.
+#[derive(Debug, Clone, PartialEq, Eq, TS)]
+#[ts(type = "{ seq: number } & Push")]
+pub struct SequencedPush {
+    /// The number.
+    pub seq: u32,
+    /// The push.
+    pub push: Push,
+}
+
+impl Serialize for SequencedPush {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(3))?;
+        map.serialize_entry("seq", &self.seq)?;
+        map.serialize_entry("type", self.push.name())?;
+        map.serialize_entry("data", &self.push)?;
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for SequencedPush {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Frame {
+            seq: u32,
+            #[serde(rename = "type")]
+            name: String,
+            data: serde_json::Value,
+        }
+        // Through a value, for this sits inside the tagged `HelloOutcome`, where text cannot be borrowed.
+        let frame = Frame::deserialize(deserializer)?;
+        match Push::read(&frame.name, &frame.data.to_string()) {
+            Some(Ok(push)) => Ok(SequencedPush {
+                seq: frame.seq,
+                push,
+            }),
+            Some(Err(_)) => Err(D::Error::custom("push with bad data")),
+            None => Err(D::Error::custom("push of unknown type")),
+        }
+    }
+}
+
+/// Data of `participant.joined`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct ParticipantJoined {
+    /// Who.
+    pub participant: Participant,
+}
+
+/// Data of `participant.updated`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct ParticipantUpdated {
+    /// Who, as it is after the change.
+    pub participant: Participant,
+}
+
+/// Data of `participant.left`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct ParticipantLeft {
+    /// Who.
+    pub participant: ParticipantId,
+    /// Why.
+    pub reason: LeftReason,
+}
+
+/// Why somebody is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum LeftReason {
+    /// By its own wish, or replaced by its own device.
+    Left,
+    /// Its link broke and did not come back.
+    ConnectionLost,
+    /// It was removed.
+    Removed,
+    /// It was sent to the lobby.
+    ToLobby,
+    /// The meeting ended.
+    Ended,
+}
+
+/// Data of `media.slots`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct MediaSlots {
+    /// To be acknowledged; rises.
+    pub rev: u32,
+    /// The slots.
+    pub slots: Vec<Slot>,
+}
+
+/// What feeds a video slot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Slot {
+    /// The m-line of the slot.
+    pub mid: Mid,
+    /// Whose picture, or nobody's.
+    pub participant: Option<ParticipantId>,
+    /// Which picture.
+    pub source: Option<PictureSource>,
+    /// Whether nothing is being sent.
+    pub paused: bool,
+    /// Why nothing is being sent.
+    pub reason: Option<PauseReason>,
+}
+
+/// Why nothing is sent in a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum PauseReason {
+    /// There is not enough bandwidth.
+    Bandwidth,
+    /// The source is muted.
+    Muted,
+    /// The publication ended.
+    SourceEnded,
+    /// The receiver does not have the codec.
+    CodecUnsupported,
+    /// The room does not allow it.
+    Policy,
+}
+
+/// Data of `media.layers`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct MediaLayers {
+    /// Which own publication.
+    pub source: PictureSource,
+    /// The wanted encodings, lowest first; without simulcast all or none.
+    pub active: Vec<Rid>,
+    /// The codec to send.
+    pub codec: Codec,
+}
+
+/// Data of `speakers`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Speakers {
+    /// Loudest first.
+    pub speakers: Vec<Speaker>,
+}
+
+/// Somebody who speaks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Speaker {
+    /// Who.
+    pub participant: ParticipantId,
+    /// From 0 to 127, larger is louder.
+    pub level: u8,
+}
+
+/// Data of `media.quality`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct MediaQuality {
+    /// All whose level is known.
+    pub participants: Vec<Quality>,
+}
+
+/// How well somebody is connected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Quality {
+    /// Who.
+    pub participant: ParticipantId,
+    /// 0 lost, 1 poor, 2 fair, 3 good.
+    pub level: u8,
+}
+
+/// Data of `media.reset`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct MediaReset {
+    /// Why.
+    pub reason: ResetReason,
+}
+
+/// Why a peer connection has to be made anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum ResetReason {
+    /// DTLS failed.
+    DtlsFailed,
+    /// No way through the network for too long.
+    IceFailed,
+    /// The server failed.
+    Internal,
+    /// It failed too often: do not try again.
+    GivenUp,
+}
+
+/// Data of `media.restart`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct MediaRestart {
+    /// Why.
+    pub reason: RestartReason,
+}
+
+/// Why ICE has to be restarted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum RestartReason {
+    /// The participant came back from another network.
+    Network,
+}
+
+/// Data of `server.draining`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct ServerDraining {
+    /// Seconds until the links are closed.
+    pub deadline_s: u32,
+    /// Seconds after that until coming back makes sense.
+    pub retry_after_s: u32,
+}
+
+/// Data of `ended`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Ended {
+    /// Who ended it; null for the server.
+    pub by: Option<ParticipantId>,
+    /// What was said.
+    pub message: Option<String>,
+    /// Seconds until the links are closed.
+    pub countdown_s: u32,
+}

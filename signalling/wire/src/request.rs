@@ -1,0 +1,333 @@
+//! What a client asks. Unknown and repeated members are refused.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+use crate::ids::ParticipantId;
+use crate::objects::{PictureSource, Source};
+use crate::reply::{
+    AckedSlots, Done, HelloOutcome, JoinOutcome, MediaAnswer, Published, Renamed, RoomSummary,
+    ScreenStarted, Wished,
+};
+use crate::secret::{DeviceKey, InviteSecret, ResumeToken, SecretText};
+use crate::text::{ClientLabel, DisplayName, Mid, Slug};
+
+/// One kind of message: what it is called, and how to read about it.
+#[derive(Debug, Clone, Copy)]
+pub struct Verb {
+    /// The `type` of the message.
+    pub name: &'static str,
+    /// Name of the type of its `data`.
+    pub data: fn(&ts_rs::Config) -> String,
+    /// Name of the type of the `ok` of its reply; empty for a push.
+    pub ok: fn(&ts_rs::Config) -> String,
+    /// What it is for.
+    pub doc: &'static str,
+    /// Whether a push is numbered; false for requests.
+    pub sequenced: bool,
+}
+
+/// From the table of requests: the enum, the names, the parser.
+macro_rules! requests {
+    ($(#[doc = $doc:literal] $name:literal => $variant:ident -> $ok:ident;)*) => {
+        /// A request with its data.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum Request {
+            $(#[doc = $doc] $variant($variant),)*
+        }
+
+        impl Request {
+            /// All requests, in the order of the document.
+            pub const VERBS: &'static [Verb] = &[$(Verb {
+                name: $name,
+                data: <$variant as TS>::name,
+                ok: <$ok as TS>::name,
+                doc: $doc,
+                sequenced: false,
+            },)*];
+
+            /// Returns the `type` of the message.
+            pub const fn name(&self) -> &'static str {
+                match self { $(Request::$variant(_) => $name,)* }
+            }
+
+            /// Reads `data` by its `type`. `None` if there is no such type; the
+            /// error names the offending member, if it is known.
+            pub(crate) fn read(name: &str, data: &str) -> Option<Result<Request, Option<String>>> {
+                match name {
+                    $($name => Some(crate::frame::read::<$variant>(data).map(Request::$variant)),)*
+                    _ => None,
+                }
+            }
+
+            /// Walks through all types of requests and of their replies.
+            pub fn visit_types(visitor: &mut impl ts_rs::TypeVisitor) {
+                $(visitor.visit::<$variant>(); visitor.visit::<$ok>();)*
+            }
+        }
+
+        /// The data alone.
+        impl Serialize for Request {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match self { $(Request::$variant(data) => data.serialize(serializer),)* }
+            }
+        }
+
+        $(impl From<$variant> for Request {
+            fn from(data: $variant) -> Self { Request::$variant(data) }
+        })*
+    };
+}
+
+requests! {
+    #[doc = "Opens a link, or gives a broken one its place back. The first message, within 5 s."]
+    "hello" => Hello -> HelloOutcome;
+    #[doc = "Asks what a join will need. Unknown rooms answer like rooms with a password."]
+    "room.info" => RoomInfo -> RoomSummary;
+    #[doc = "Enters a room."]
+    "join" => Join -> JoinOutcome;
+    #[doc = "Leaves the room for good. The server closes the link after the reply."]
+    "leave" => Leave -> Done;
+    #[doc = "Changes a name."]
+    "participant.rename" => ParticipantRename -> Renamed;
+    #[doc = "Mutes or unmutes a publication of the sender."]
+    "track.state" => TrackState -> Done;
+    #[doc = "Carries an SDP offer: the first one, or with fresh ICE credentials a restart."]
+    "media.offer" => MediaOffer -> MediaAnswer;
+    #[doc = "Publishes a source on a sending m-line. The client calls `replaceTrack` only after `ok`."]
+    "media.publish" => MediaPublish -> Published;
+    #[doc = "Ends a publication, or gives a granted screen share back."]
+    "media.unpublish" => MediaUnpublish -> Done;
+    #[doc = "Says which pictures are shown and how large. Replaces the list before it; audio is chosen by the server."]
+    "media.wish" => MediaWish -> Wished;
+    #[doc = "Says that the slots of `media.slots` are detached; what they are to show starts only after it."]
+    "media.slots.ack" => MediaSlotsAck -> AckedSlots;
+    #[doc = "Asks for the right to share a screen, before the browser asks what to share. A grant that is not published within 60 s is given back."]
+    "screen.start" => ScreenStart -> ScreenStarted;
+}
+
+/// Data of `hello`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct Hello {
+    /// Version of the protocol: 1.
+    pub protocol: u32,
+    /// What the client calls itself: at most 64 printable ASCII characters.
+    pub client: ClientLabel,
+    /// To get the place of a broken link back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional = nullable)]
+    pub resume: Option<Resume>,
+}
+
+/// Which place to get back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct Resume {
+    /// The newest `resume_token`.
+    pub token: ResumeToken,
+    /// The `seq` of the last push that arrived; that of `joined` if there was none.
+    pub last_seq: u32,
+}
+
+/// Data of `room.info`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct RoomInfo {
+    /// The room's name in links.
+    pub room: Slug,
+}
+
+/// Data of `join`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct Join {
+    /// The room's name in links.
+    pub room: Slug,
+    /// What entitles to enter.
+    pub credential: Credential,
+    /// The name to be seen by, 1 to 64 code points.
+    pub name: DisplayName,
+    /// 128 random bits that the client keeps: 22 characters of base64url.
+    pub device_key: DeviceKey,
+    /// Hash of the text that was agreed to.
+    #[serde(default)]
+    #[ts(optional = nullable)]
+    pub consent_hash: Option<String>,
+    /// The choice after the outcome `duplicate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional = nullable)]
+    pub duplicate: Option<DuplicateChoice>,
+}
+
+/// What entitles to enter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Credential {
+    /// Nothing.
+    None {},
+    /// The password of the room.
+    Password {
+        /// It.
+        password: SecretText,
+    },
+    /// An invite.
+    Invite {
+        /// From the fragment of its link: 22 characters of base64url.
+        secret: InviteSecret,
+    },
+    /// A token signed by an embedding site.
+    Token {
+        /// It.
+        jwt: SecretText,
+    },
+    /// The account that the upgrade's cookie names.
+    Account {},
+}
+
+/// What to do about the other link of the same device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum DuplicateChoice {
+    /// Close it with 4409.
+    TakeOver,
+    /// Be a second participant.
+    JoinAsSecond,
+}
+
+/// Data of `leave`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct Leave {}
+
+/// Data of `participant.rename`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct ParticipantRename {
+    /// Whose name.
+    pub participant: ParticipantId,
+    /// The new one, 1 to 64 code points.
+    pub name: DisplayName,
+}
+
+/// Data of `track.state`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct TrackState {
+    /// Which publication.
+    pub source: Source,
+    /// Muted or not.
+    pub muted: bool,
+}
+
+/// Data of `media.offer`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct MediaOffer {
+    /// Counts the peer connections of this participant, from 1. The same again is an ICE restart.
+    pub generation: u32,
+    /// The offer: at most 96 KiB.
+    pub sdp: String,
+}
+
+impl fmt::Debug for MediaOffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MediaOffer")
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Data of `media.publish`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct MediaPublish {
+    /// A sending m-line of the negotiated offer.
+    pub mid: Mid,
+    /// What it carries.
+    pub source: Source,
+    /// Whether it begins muted.
+    pub muted: bool,
+}
+
+/// Data of `media.unpublish`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct MediaUnpublish {
+    /// Which publication.
+    pub source: Source,
+}
+
+/// Data of `media.wish`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct MediaWish {
+    /// Chosen by the client, rising.
+    pub rev: u32,
+    /// The pictures: at most one per video slot.
+    pub views: Vec<View>,
+}
+
+/// One picture that is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct View {
+    /// Whose.
+    pub participant: ParticipantId,
+    /// Which of its pictures.
+    pub source: PictureSource,
+    /// Height of the tile in device pixels, at least 1.
+    pub max_height_px: u16,
+    /// Pictures a second below which it is of no use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional = nullable)]
+    pub min_fps: Option<u8>,
+    /// How much it matters.
+    pub priority: Priority,
+}
+
+/// How much one picture matters to who looks at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// Chosen by the viewer, or a shared screen in the large place.
+    Pinned,
+    /// The one who speaks, shown large.
+    Speaker,
+    /// One of many.
+    Gallery,
+}
+
+/// Data of `media.slots.ack`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct MediaSlotsAck {
+    /// That of the newest `media.slots`.
+    pub rev: u32,
+}
+
+/// Data of `screen.start`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct ScreenStart {
+    /// What the participant means to show, if it is known before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional = nullable)]
+    pub surface: Option<Surface>,
+    /// Whether its sound is to be shared as well.
+    pub audio: bool,
+}
+
+/// What is captured (Screen Capture, DisplayCaptureSurfaceType).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum Surface {
+    /// A whole screen.
+    Monitor,
+    /// One window.
+    Window,
+    /// One tab.
+    Browser,
+}

@@ -1,0 +1,299 @@
+//! Texts that people choose: names of people and of rooms.
+
+use std::fmt;
+
+use serde::de::{Error as _, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use thiserror::Error;
+use ts_rs::TS;
+use unicode_normalization::UnicodeNormalization;
+
+use crate::limits::NAME_CHARS;
+
+/// Text that does not have the form that its place asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum InvalidText {
+    /// Nothing visible is left of a name.
+    #[error("nothing visible is left")]
+    Empty,
+    /// It has too many characters.
+    #[error("too long")]
+    TooLong,
+    /// It has a character that is not allowed here.
+    #[error("a character is not allowed")]
+    Character,
+}
+
+/// Reads a string through `parse` without copying it first.
+pub(crate) fn parsed<'de, D, T, E, F>(deserializer: D, parse: F) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    E: fmt::Display,
+    F: FnOnce(&str) -> Result<T, E>,
+{
+    struct Text<F>(F);
+    impl<T, E: fmt::Display, F: FnOnce(&str) -> Result<T, E>> Visitor<'_> for Text<F> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_str<R: serde::de::Error>(self, text: &str) -> Result<T, R> {
+            (self.0)(text).map_err(R::custom)
+        }
+    }
+    deserializer.deserialize_str(Text(parse))
+}
+
+/// The name under which others see a participant: 1 to 64 code points.
+///
+/// Control and bidirectional formatting characters are removed, what remains is
+/// in NFC and without white space around it.
+#[derive(Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(transparent)]
+#[ts(type = "string")]
+pub struct DisplayName(String);
+
+impl DisplayName {
+    /// Cleans a name as somebody typed it.
+    ///
+    /// # Errors
+    /// [`InvalidText::Empty`] or [`InvalidText::TooLong`] for what is left.
+    pub fn new(typed: &str) -> Result<Self, InvalidText> {
+        // Removed before normalising: two letters may become neighbours by it.
+        let composed: String = typed.chars().filter(|c| !is_hidden(*c)).nfc().collect();
+        let name = composed.trim();
+        if !name.chars().any(is_visible) {
+            return Err(InvalidText::Empty);
+        }
+        if name.chars().count() > NAME_CHARS {
+            return Err(InvalidText::TooLong);
+        }
+        Ok(DisplayName(name.to_owned()))
+    }
+
+    /// Returns the name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Control characters, line and paragraph separators, and what changes the
+/// direction of the text that follows (Unicode Standard Annex 9, section 2).
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Whether a character leaves a mark: joiners and fillers alone are no name.
+fn is_visible(c: char) -> bool {
+    !(c.is_whitespace()
+        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}'))
+}
+
+impl fmt::Debug for DisplayName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DisplayName(redacted)")
+    }
+}
+
+impl<'de> Deserialize<'de> for DisplayName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parsed(deserializer, DisplayName::new).map_err(D::Error::custom)
+    }
+}
+
+/// The name of a room in links: `[a-z0-9][a-z0-9-]{2,62}`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, TS)]
+#[serde(transparent)]
+#[ts(type = "string")]
+pub struct Slug(String);
+
+impl Slug {
+    /// Takes a slug as written.
+    ///
+    /// # Errors
+    /// [`InvalidText`] says which rule it breaks.
+    pub fn new(text: &str) -> Result<Self, InvalidText> {
+        match text.len() {
+            0..3 => return Err(InvalidText::Empty),
+            3..=63 => {}
+            _ => return Err(InvalidText::TooLong),
+        }
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let valid = text
+            .bytes()
+            .enumerate()
+            .all(|(place, byte)| allowed(byte) || byte == b'-' && place > 0);
+        if !valid {
+            return Err(InvalidText::Character);
+        }
+        Ok(Slug(text.to_owned()))
+    }
+
+    /// Makes a slug that nobody guesses: 16 characters of lower-case base32 (RFC 4648) for 80 random bits.
+    pub fn generated(random: [u8; 10]) -> Self {
+        const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+        let bits = random
+            .iter()
+            .fold(0u128, |bits, byte| bits << 8 | u128::from(*byte));
+        let slug = (0..16)
+            .map(|place| char::from(LETTERS[(bits >> (75 - 5 * place)) as usize & 31]))
+            .collect();
+        Slug(slug)
+    }
+
+    /// Returns the slug.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Slug {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for Slug {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Slug {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parsed(deserializer, Slug::new).map_err(D::Error::custom)
+    }
+}
+
+/// What a client calls itself: 1 to 64 printable ASCII characters, such as `conclave-web/0.1.0`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(transparent)]
+#[ts(type = "string")]
+pub struct ClientLabel(String);
+
+impl ClientLabel {
+    /// Takes a label as sent.
+    ///
+    /// # Errors
+    /// [`InvalidText`] says which rule it breaks.
+    pub fn new(text: &str) -> Result<Self, InvalidText> {
+        match text.len() {
+            0 => return Err(InvalidText::Empty),
+            1..=64 => {}
+            _ => return Err(InvalidText::TooLong),
+        }
+        if !text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+            return Err(InvalidText::Character);
+        }
+        Ok(ClientLabel(text.to_owned()))
+    }
+
+    /// Returns the label.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for ClientLabel {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parsed(deserializer, ClientLabel::new).map_err(D::Error::custom)
+    }
+}
+
+/// The identity of an m-line (RFC 9143): 1 to 16 letters, digits, `-` or `_`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, TS)]
+#[serde(transparent)]
+#[ts(type = "string")]
+pub struct Mid(String);
+
+impl Mid {
+    /// Takes a mid as sent.
+    ///
+    /// # Errors
+    /// [`InvalidText`] says which rule it breaks.
+    pub fn new(text: &str) -> Result<Self, InvalidText> {
+        match text.len() {
+            0 => return Err(InvalidText::Empty),
+            1..=16 => {}
+            _ => return Err(InvalidText::TooLong),
+        }
+        if !text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+        {
+            return Err(InvalidText::Character);
+        }
+        Ok(Mid(text.to_owned()))
+    }
+
+    /// Returns the mid.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Mid {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parsed(deserializer, Mid::new).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_name_is_composed_trimmed_and_cleaned() {
+        let name = |typed: &str| DisplayName::new(typed).map(|name| name.0);
+        assert_eq!(
+            name("  Ada\tLovelace\u{202e} "),
+            Ok("AdaLovelace".to_owned())
+        );
+        assert_eq!(name("Rene\u{301}"), Ok("Ren\u{e9}".to_owned()));
+        assert_eq!(name("e\u{200f}\u{301}"), Ok("\u{e9}".to_owned()));
+        assert_eq!(name(" \u{200b}\u{2067}\u{7f} "), Err(InvalidText::Empty));
+        assert_eq!(name(&"a".repeat(64)), Ok("a".repeat(64)));
+        assert_eq!(name(&"a".repeat(65)), Err(InvalidText::TooLong));
+        assert_eq!(
+            name("\u{1f469}\u{200d}\u{1f680}"),
+            Ok("\u{1f469}\u{200d}\u{1f680}".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_slug_has_the_form_of_the_protocol() {
+        for good in ["abc", "welcome", "0-0", "a--", &"a".repeat(63)] {
+            assert!(Slug::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", "ab", "-ab", "Abc", "a_c", "a c", "äbc", &"a".repeat(64)] {
+            assert!(Slug::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_generated_slug_carries_all_its_bits() {
+        assert_eq!(Slug::generated([0; 10]).as_str(), "aaaaaaaaaaaaaaaa");
+        assert_eq!(Slug::generated([255; 10]).as_str(), "7777777777777777");
+        assert_eq!(Slug::generated(*b"0123456789").as_str(), "gaytemzugu3doobz");
+    }
+
+    proptest! {
+        #[test]
+        fn cleaning_a_name_twice_changes_nothing(typed in any::<String>()) {
+            if let Ok(name) = DisplayName::new(&typed) {
+                prop_assert_eq!(DisplayName::new(name.as_str()), Ok(name));
+            }
+        }
+
+        #[test]
+        fn generated_slugs_are_slugs(random: [u8; 10]) {
+            prop_assert!(Slug::new(Slug::generated(random).as_str()).is_ok());
+        }
+    }
+}
