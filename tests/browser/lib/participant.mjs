@@ -1,0 +1,330 @@
+// One person in front of one page, as that person meets it: by names, roles and pictures.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { COLOURS } from "./camera.mjs";
+import { until, untilOk } from "./until.mjs";
+
+const INSTRUMENTS = readFileSync(new URL("page.js", import.meta.url), "utf8");
+
+/** Makes a browser context whose pages carry the instruments of page.js. */
+export async function newContext(browser, options = {}) {
+  const context = await browser.newContext({
+    ignoreHTTPSErrors: true,
+    viewport: { width: 1280, height: 720 },
+    locale: "en-GB",
+    ...options,
+  });
+  await context.addInitScript({ content: INSTRUMENTS });
+  context.setDefaultTimeout(15_000);
+  return context;
+}
+
+export class Participant {
+  /** What went wrong in the page and nobody expected. */
+  faults = [];
+  /** Secrets seen on the signalling link. */
+  secrets = new Set();
+  #expected = [];
+
+  constructor(name, page, origins) {
+    this.name = name;
+    this.page = page;
+    page.on("pageerror", (error) => this.#fault(`error: ${error.message}`));
+    page.on("console", (message) => {
+      if (message.type() === "error") this.#fault(`console: ${message.text()}`);
+    });
+    page.on("request", (request) => this.#check(request.url(), origins));
+    page.on("websocket", (socket) => {
+      this.#check(socket.url(), origins);
+      for (const event of ["framesent", "framereceived"]) {
+        socket.on(event, ({ payload }) => this.#collectSecrets(String(payload)));
+      }
+    });
+  }
+
+  /** Declares that a console error or page error like `pattern` belongs to what is tested. */
+  expectFault(pattern) {
+    this.#expected.push(pattern);
+  }
+
+  #fault(text) {
+    if (!this.#expected.some((pattern) => pattern.test(text))) this.faults.push(`${this.name}: ${text}`);
+  }
+
+  #check(address, origins) {
+    const url = new URL(address);
+    if (["blob:", "data:", "about:"].includes(url.protocol)) return;
+    if (!origins.includes(url.origin === "null" ? `${url.protocol}//${url.host}` : url.origin)) {
+      this.#fault(`request to a foreign origin: ${url.origin}`);
+    }
+  }
+
+  #collectSecrets(frame) {
+    for (const [, secret] of frame.matchAll(/"(?:resume_token|device_key|token|secret|password)":"([^"]{8,})"/g)) {
+      this.secrets.add(secret);
+    }
+  }
+
+  // Before the meeting.
+
+  async open(link) {
+    await this.page.goto(link);
+    await this.nameBox.waitFor();
+  }
+
+  get nameBox() {
+    return this.page.getByRole("textbox", { name: "Your name" });
+  }
+
+  /** Enters the meeting from the page before it, with the devices as said, and waits for the stage. */
+  async join({ microphone = true, camera = true } = {}) {
+    await this.nameBox.fill(this.name);
+    await this.setPressed("Microphone", microphone);
+    await this.setPressed("Camera", camera);
+    await this.button("Join").click();
+    await this.inRoom();
+  }
+
+  /** Waits until the page is the meeting. */
+  async inRoom() {
+    await this.button("Leave").waitFor();
+  }
+
+  // Controls.
+
+  button(name) {
+    return this.page.getByRole("button", { name, exact: true });
+  }
+
+  async isPressed(name) {
+    return (await this.button(name).getAttribute("aria-pressed")) === "true";
+  }
+
+  async setPressed(name, wanted) {
+    if ((await this.isPressed(name)) !== wanted) await this.button(name).click();
+    await until(`${name} is ${wanted ? "on" : "off"}`, async () => (await this.isPressed(name)) === wanted);
+  }
+
+  /** Shares the fake screen: button, consent step, and the browser's picker, which accepts by itself. */
+  async shareScreen() {
+    await this.button("Share screen").click();
+    await this.page.getByRole("dialog").getByRole("button", { name: "Choose what to share" }).click();
+    await until("the screen is shared", () => this.isPressed("Share screen"));
+  }
+
+  async stopScreen() {
+    await this.button("Share screen").click();
+    await until("the screen is not shared", async () => !(await this.isPressed("Share screen")));
+  }
+
+  /** Gives the tile called `name` the large place. */
+  async enlarge(name) {
+    await this.page.getByRole("button", { name: `Pin ${name}`, exact: true }).click();
+  }
+
+  /** Moves the focus to `control` by the Tab key, and then inside a toolbar by its arrow keys. */
+  async tabTo(control) {
+    for (const key of [...Array(40).fill("Tab"), ...Array(40).fill("Shift+Tab")]) {
+      if (await this.hasFocus(control)) return;
+      await this.page.keyboard.press(key);
+      if (!(await this.#focusIsInToolbar())) continue;
+      for (let step = 0; step < 12 && !(await this.hasFocus(control)); step += 1)
+        await this.page.keyboard.press("ArrowRight");
+    }
+    throw new Error(`no way by keyboard to ${control}`);
+  }
+
+  hasFocus(control) {
+    return control.evaluate((element) => element === document.activeElement);
+  }
+
+  #focusIsInToolbar() {
+    return this.page.evaluate(() => document.activeElement?.closest('[role="toolbar"]') !== null);
+  }
+
+  /**
+   * Puts a bend into the signalling link: every message takes `delayMs()`, in order per direction,
+   * and the link can be cut and mended. With `videoSlots` the server's `welcome` offers so few.
+   */
+  async slowLink({ delayMs, videoSlots }) {
+    const open = new Set();
+    const link = {
+      isCut: false,
+      async cut() {
+        link.isCut = true;
+        await Promise.all([...open].map((end) => end.close()));
+      },
+      mend: () => (link.isCut = false),
+    };
+    await this.page.routeWebSocket(/\/api\/v1\/signal$/, async (page) => {
+      if (link.isCut) return page.close({ code: 1012, reason: "cut by the test" });
+      const server = page.connectToServer();
+      const ends = [page, server];
+      open.add(server).add(page);
+      page.onMessage(inOrder(delayMs, (message) => this.#forward(server, String(message))));
+      server.onMessage(inOrder(delayMs, (message) => this.#forward(page, withSlots(String(message), videoSlots))));
+      for (const end of ends) {
+        end.onClose((code, reason) => {
+          for (const one of ends) {
+            open.delete(one);
+            if (one !== end) one.close({ code, reason });
+          }
+        });
+      }
+    });
+    return link;
+  }
+
+  #forward(end, message) {
+    this.#collectSecrets(message);
+    end.send(message);
+  }
+
+  async leave() {
+    await this.button("Leave").click();
+    await this.button("Leave").waitFor({ state: "detached" });
+  }
+
+  /** Finds visible text. */
+  text(pattern) {
+    return this.page.getByText(pattern).filter({ visible: true }).first();
+  }
+
+  /** Waits until the page says something like `pattern`. */
+  async reads(pattern, options) {
+    await this.text(pattern).waitFor(options);
+  }
+
+  // What is on the stage.
+
+  tile(name) {
+    return this.page.getByRole("group", { name, exact: true });
+  }
+
+  /** Returns the tiles with name, text and pictures, see page.js. */
+  stage() {
+    return this.page.evaluate((colours) => window.conclaveTest.stage(colours), COLOURS);
+  }
+
+  /** Waits until the tile of `name` shows a moving picture of `colour`, and returns that picture. */
+  sees(name, colour) {
+    return untilOk(`${this.name} sees ${name} in ${colour}, moving`, async () => {
+      const tiles = (await this.stage()).filter((tile) => tile.name === name);
+      const picture = tiles.length === 1 && tiles[0].pictures.find((shown) => shown.colour === colour && shown.moves);
+      return { ok: Boolean(picture), picture, tiles };
+    }).then(({ picture }) => picture);
+  }
+
+  /** Waits until the tile of `name` is there and shows the avatar in place of a picture. */
+  seesAvatar(name) {
+    return untilOk(`${this.name} sees the avatar of ${name}`, async () => {
+      const tiles = (await this.stage()).filter((tile) => tile.name === name);
+      const ok = tiles.length === 1 && tiles[0].pictures.length === 0 && tiles[0].text.includes(name[0]);
+      return { ok, tiles };
+    });
+  }
+
+  /** Waits until the tile called `name` shows a moving picture of the size of the fake screen, larger than any camera. */
+  seesScreen(name) {
+    return untilOk(`${this.name} sees ${name}`, async () => {
+      const tiles = (await this.stage()).filter((tile) => tile.name === name);
+      const ok = tiles.length === 1 && tiles[0].pictures.some((picture) => picture.width >= 1280 && picture.moves);
+      return { ok, tiles };
+    });
+  }
+
+  /** Waits until there is no tile of `name`. */
+  async seesNobodyCalled(name) {
+    await until(`${this.name} sees no ${name}`, async () => (await this.tile(name).count()) === 0);
+  }
+
+  /** Waits until exactly `count` other people's pictures move on the stage. */
+  async seesPictures(count) {
+    await untilOk(
+      `${this.name} sees ${count} pictures of others`,
+      async () => {
+        const tiles = (await this.stage()).filter((tile) => !isOwn(tile.name, this.name));
+        const moving = tiles.filter((tile) => tile.pictures.some((picture) => picture.moves));
+        return { ok: moving.length === count, tiles };
+      },
+      { everyMs: 300 },
+    );
+  }
+
+  /** Waits until exactly these participants (and the own one) have tiles on the stage. */
+  async seesExactly(...names) {
+    await untilOk(`${this.name} sees ${names.join(", ")} once each`, async () => {
+      const others = (await this.stage()).map((tile) => tile.name).filter((name) => !isOwn(name, this.name));
+      return { ok: others.sort().join() === [...names].sort().join(), others };
+    });
+  }
+
+  // What arrives.
+
+  /** The rows of getStats() of every open peer connection. */
+  stats() {
+    return this.page.evaluate(() => window.conclaveTest.stats());
+  }
+
+  async #audioEnergy() {
+    const rows = (await this.stats()).filter((row) => row.type === "inbound-rtp" && row.kind === "audio");
+    return new Map(rows.map((row) => [`${row.peer}/${row.id}`, row.totalAudioEnergy ?? 0]));
+  }
+
+  /** Returns how many received audio streams carried sound during `windowMs`: the fake devices beep twice a second. */
+  async #voices(windowMs) {
+    const before = await this.#audioEnergy();
+    await this.page.waitForTimeout(windowMs);
+    const after = await this.#audioEnergy();
+    return [...after].filter(([id, energy]) => energy - (before.get(id) ?? 0) > 1e-6).length;
+  }
+
+  /** Waits until exactly `count` received audio streams carry sound. */
+  async hears(count) {
+    await untilOk(`${this.name} hears ${count}`, async () => {
+      const voices = await this.#voices(1_500);
+      return { ok: voices === count, voices };
+    });
+  }
+
+  /** Returns the largest frame that arrives, as `{ width, height }`. */
+  async receivedSize() {
+    const rows = (await this.stats()).filter(
+      (row) => row.type === "inbound-rtp" && row.kind === "video" && row.frameWidth,
+    );
+    const widest = rows.sort((a, b) => b.frameWidth - a.frameWidth)[0];
+    return { width: widest?.frameWidth ?? 0, height: widest?.frameHeight ?? 0 };
+  }
+
+  /** Returns the number of video frames decoded so far. */
+  async framesDecoded() {
+    const rows = (await this.stats()).filter((row) => row.type === "inbound-rtp" && row.kind === "video");
+    return rows.reduce((sum, row) => sum + (row.framesDecoded ?? 0), 0);
+  }
+
+  // The end.
+
+  /** Fails when the page broke its content policy, wrote an error or asked a foreign origin. */
+  async check() {
+    const violations = await this.page.evaluate(() => window.conclaveTest?.violations ?? []).catch(() => []);
+    assert.deepEqual([...this.faults, ...violations.map((text) => `${this.name}: policy violation ${text}`)], []);
+  }
+}
+
+/** Returns a function that hands each message on after its delay, never before an earlier one. */
+function inOrder(delayMs, forward) {
+  let last = Promise.resolve();
+  return (message) => {
+    const due = new Promise((resolve) => setTimeout(resolve, delayMs()));
+    last = Promise.all([last, due]).then(() => forward(message));
+  };
+}
+
+function withSlots(message, videoSlots) {
+  return videoSlots === undefined ? message : message.replace(/"video_slots":\d+/, `"video_slots":${videoSlots}`);
+}
+
+/** Whether a tile called `tile` is the own one of `name`: its name may say so. */
+function isOwn(tile, name) {
+  return tile === name || tile.startsWith(`${name} (`);
+}

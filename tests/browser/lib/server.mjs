@@ -1,0 +1,131 @@
+// The server under test: one process per test, on free ports, with an empty data folder.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { until } from "./until.mjs";
+
+const BINARY = process.env.CONCLAVE_BIN ?? fileURLToPath(new URL("../../../target/debug/conclave", import.meta.url));
+
+export class Server {
+  /** Starts `conclave serve --dev` and returns once it has written its ready file. */
+  static async start() {
+    const server = new Server();
+    await server.#run();
+    return server;
+  }
+
+  /** Standard error, where the log goes. */
+  log = "";
+  /** Standard output, where the links are printed. */
+  output = "";
+  #ports;
+  #process;
+  #exit;
+  #folder = mkdtempSync(join(tmpdir(), "conclave-browser-test-"));
+
+  async #run() {
+    this.#ports = { https: await freeTcpPort(), http: await freeTcpPort(), media: await freeUdpPort() };
+    const { https, http, media } = this.#ports;
+    const readyFile = join(this.#folder, "ready.json");
+    const flags = ["serve", "--dev", "--ready-file", readyFile, "--data-dir", join(this.#folder, "data")];
+    flags.push("--https", `127.0.0.1:${https}`, "--http", `127.0.0.1:${http}`, "--media-port", String(media));
+    this.#process = spawn(BINARY, flags, { cwd: this.#folder, stdio: ["ignore", "pipe", "pipe"] });
+    this.#process.stdout.setEncoding("utf8").on("data", (text) => (this.output += text));
+    this.#process.stderr.setEncoding("utf8").on("data", (text) => (this.log += text));
+    this.#exit = once(this.#process, "close").then(([code, signal]) => ({ code, signal }));
+    try {
+      await until("the server is ready", () => {
+        if (this.#process.exitCode !== null) return true;
+        return existsSync(readyFile) && JSON.parse(readFileSync(readyFile, "utf8"));
+      });
+      assert.equal(this.#process.exitCode, null, "the server ended while it started");
+      this.ready = JSON.parse(readFileSync(readyFile, "utf8"));
+    } catch (error) {
+      this.#process.kill("SIGKILL");
+      throw new Error(`${error.message}\n${this.output}${this.log}`);
+    }
+  }
+
+  /** The page of the room that everybody may enter, by https or by plain http on the loopback. */
+  link(scheme = "https") {
+    return this.page(new URL(this.ready.guest_link).pathname, scheme);
+  }
+
+  /** The address of a page. */
+  page(path, scheme = "https") {
+    return new URL(path, `${scheme}://localhost:${this.#ports[scheme]}`).href;
+  }
+
+  /** The origins that a page of this server may speak to. */
+  get origins() {
+    const { https, http } = this.#ports;
+    return [
+      `https://localhost:${https}`,
+      `wss://localhost:${https}`,
+      `http://localhost:${http}`,
+      `ws://localhost:${http}`,
+    ];
+  }
+
+  /** Asks the server to end and returns how it did. */
+  async stop() {
+    if (this.#process.exitCode === null && this.#process.signalCode === null) this.#process.kill("SIGTERM");
+    const deadline = setTimeout(() => this.#process.kill("SIGKILL"), 15_000);
+    const exit = await this.#exit;
+    clearTimeout(deadline);
+    rmSync(this.#folder, { recursive: true, force: true });
+    return exit;
+  }
+
+  /**
+   * Fails when the log holds what no log may hold. `secrets` are texts that travelled between the
+   * browsers and the server: tokens, keys, names.
+   */
+  checkLog(secrets) {
+    const found = [];
+    const look = (what, pattern) => {
+      const line = this.log.split("\n").find((text) => pattern.test(text));
+      if (line) found.push(`${what}: ${line.slice(0, 300)}`);
+    };
+    look("a panic", /panicked at/);
+    look("an error", /\bERROR\b|"level":"error"/i);
+    look("SDP", /\bv=0\b|a=ice-|a=fingerprint|a=mid|m=audio|m=video|a=ssrc/);
+    look("a link with its secret", /#i=/);
+    const own = Object.values(this.#ports);
+    for (const [, port] of this.log.matchAll(/\b(?:\d{1,3}\.){3}\d{1,3}:(\d+)/g)) {
+      if (!own.includes(Number(port))) look("the address of a peer", new RegExp(`\\d:${port}\\b`));
+    }
+    for (const secret of secrets) {
+      look(`what a browser sent or got (${secret.slice(0, 6)})`, new RegExp(`(?<![\\w-])${escape(secret)}(?![\\w-])`));
+    }
+    assert.deepEqual(found, [], "the log of the server");
+  }
+}
+
+function escape(text) {
+  return text.replace(/[^\w]/g, "\\$&");
+}
+
+async function freeTcpPort() {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const { port } = probe.address();
+  probe.close();
+  await once(probe, "close");
+  return port;
+}
+
+async function freeUdpPort() {
+  const probe = createSocket("udp4").bind(0, "0.0.0.0");
+  await once(probe, "listening");
+  const { port } = probe.address();
+  probe.close();
+  await once(probe, "close");
+  return port;
+}
