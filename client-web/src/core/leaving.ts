@@ -1,0 +1,31 @@
+/** The ways out: back to the page before the room, or to the page after it. */
+import * as own from "./publishing";
+import type { Effect, LeftReason, MeetingState, Notice, Step } from "./state";
+import { initialState, only } from "./state";
+
+/** Goes back to the page before the room, with the reason. */
+export function outside(state: MeetingState, notice: Notice | null): Step {
+  return {
+    state: { ...state, phase: { kind: "outside" }, link: { kind: "off" }, resume: null, notice },
+    effects: [{ kind: "forget" }, { kind: "closeTransport" }, { kind: "closeLink" }],
+  };
+}
+
+/** Ends the stay: every device stops, nothing is kept that could bring the participant back by itself. */
+export function gone(state: MeetingState, reason: LeftReason, message: string | null): Step {
+  if (state.phase.kind === "outside" || state.phase.kind === "left") return only(state);
+  const { entry } = state.phase;
+  if (state.phase.kind !== "inside") return outside(state, null);
+  const wants = state.publishing.sources;
+  const release = own.SOURCES.map((source): Effect => ({ kind: "release", source }));
+  const cleared = initialState({ microphone: wants.microphone.wanted, camera: wants.camera.wanted });
+  return {
+    state: {
+      ...cleared,
+      room: state.room,
+      generation: state.generation,
+      phase: { kind: "left", reason, message, entry },
+    },
+    effects: [{ kind: "forget" }, { kind: "closeTransport" }, ...release, { kind: "closeLink" }],
+  };
+}

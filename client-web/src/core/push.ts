@@ -1,0 +1,92 @@
+/** What the server tells unasked. */
+import type { Participant, PushFrame } from "../wire/messages";
+import { assign } from "./slots";
+import { forget, hear } from "./speaker";
+import type { MeetingState, Step } from "./state";
+import { openTransport, mediaLost } from "./transport";
+import { gone } from "./leaving";
+
+const only = (state: MeetingState): Step => ({ state, effects: [] });
+
+/** Takes one push; a numbered one that was seen before is ignored. */
+export function handlePush(state: MeetingState, message: PushFrame, nowMs: number): Step {
+  if (state.phase.kind !== "inside" || state.resume === null) return only(state);
+  if (message.seq === undefined) return apply(state, message, nowMs);
+  if (message.seq <= state.resume.lastSeq) return only(state);
+  return apply({ ...state, resume: { ...state.resume, lastSeq: message.seq } }, message, nowMs);
+}
+
+function apply(state: MeetingState, message: PushFrame, nowMs: number): Step {
+  switch (message.type) {
+    case "participant.joined":
+      return joined(state, message.data.participant, nowMs);
+    case "participant.updated":
+      return updated(state, message.data.participant);
+    case "participant.left":
+      return left(state, message.data.participant, nowMs);
+    case "media.slots": {
+      const { rev, slots } = message.data;
+      return {
+        state: { ...state, slots: assign(state.slots, rev, slots) },
+        effects: [{ kind: "request", request: { type: "media.slots.ack", data: { rev } } }],
+      };
+    }
+    case "media.layers": {
+      const { source, active } = message.data;
+      return {
+        state: { ...state, layers: { ...state.layers, [source]: active } },
+        effects: [{ kind: "layers", source, active }],
+      };
+    }
+    case "media.reset":
+      return message.data.reason === "given_up" ? mediaLost(state) : openTransport(state, nowMs);
+    case "media.restart":
+      return { state, effects: [{ kind: "restartIce" }] };
+    case "media.quality":
+      return only({
+        ...state,
+        quality: new Map(message.data.participants.map((one) => [one.participant, one.level])),
+      });
+    case "speakers":
+      return only({ ...state, speakers: hear(state.speakers, nowMs, message.data.speakers) });
+    case "server.draining":
+      return only({ ...state, retryAfterMs: message.data.retry_after_s * 1_000 });
+    case "ended":
+      return gone(state, "ended", message.data.message);
+    default:
+      // A type of a later version.
+      return only(state);
+  }
+}
+
+function joined(state: MeetingState, one: Participant, nowMs: number): Step {
+  if (one.id === state.self?.id) return only({ ...state, self: one });
+  const known = state.roster.has(one.id);
+  const roster = new Map(state.roster).set(one.id, one);
+  const { arrivals } = state;
+  const first = arrivals.joined.length + arrivals.left.length === 0;
+  const next = { ...arrivals, joined: [...arrivals.joined, one.name], sinceMs: first ? nowMs : arrivals.sinceMs };
+  return only({ ...state, roster, arrivals: known ? arrivals : next });
+}
+
+function updated(state: MeetingState, one: Participant): Step {
+  if (one.id === state.self?.id) return only({ ...state, self: one });
+  const known = state.roster.get(one.id);
+  if (known === undefined || known.rev > one.rev) return only(state);
+  return only({ ...state, roster: new Map(state.roster).set(one.id, one) });
+}
+
+function left(state: MeetingState, id: string, nowMs: number): Step {
+  const who = state.roster.get(id);
+  if (who === undefined) return only(state);
+  const roster = new Map(state.roster);
+  roster.delete(id);
+  const { arrivals } = state;
+  const first = arrivals.joined.length + arrivals.left.length === 0;
+  return only({
+    ...state,
+    roster,
+    speakers: forget(state.speakers, id),
+    arrivals: { ...arrivals, left: [...arrivals.left, who.name], sinceMs: first ? nowMs : arrivals.sinceMs },
+  });
+}

@@ -1,0 +1,237 @@
+/** Everything the client knows of a meeting, and what may happen to it. Changed by `step` alone. */
+import type { Publishing } from "./publishing";
+import { nothingPublished } from "./publishing";
+import type {
+  Credential,
+  ErrorCode,
+  DuplicateChoice,
+  IceServer,
+  MediaParameters,
+  Participant,
+  PushFrame,
+  Replies,
+  Request,
+  Rid,
+  Room,
+  Source,
+  ErrorBody,
+} from "../wire/messages";
+import type { SlotTable } from "./slots";
+import { noSlots } from "./slots";
+import type { Speakers } from "./speaker";
+import { silence } from "./speaker";
+import type { ShownTile, Wish } from "./wish";
+import { noWish } from "./wish";
+
+/** Who wants to enter which room, and how. */
+export interface Entry {
+  room: string;
+  name: string;
+  credential: Credential;
+  deviceKey: string;
+}
+
+/** Why the client is not, or no longer, in the room. */
+export type LeftReason = "left" | "removed" | "takenOver" | "ended" | "protocolError" | "connectionLost";
+
+/** Something to tell the user once; the texts are in the locale files. */
+export type Notice =
+  | { kind: "refused"; code: ErrorCode; retryAfterS: number | null }
+  | { kind: "unreachable" }
+  | { kind: "device"; source: Source; reason: CaptureFailure }
+  | { kind: "forbidden"; source: Source }
+  | { kind: "screenBusy" }
+  | { kind: "mediaLost" };
+
+export type CaptureFailure = "denied" | "missing" | "busy" | "unsupported" | "cancelled" | "ended";
+
+/** The signalling link. Every state but `up` and `off` is on its way to `up`. */
+export type Link =
+  | { kind: "off" }
+  | { kind: "trying"; lostAtMs: number | null; attempt: number }
+  | { kind: "waiting"; lostAtMs: number; attempt: number; retryAtMs: number }
+  | { kind: "up" };
+
+export type Phase =
+  | { kind: "outside" }
+  | { kind: "entering"; entry: Entry }
+  | { kind: "duplicate"; entry: Entry }
+  | { kind: "inside"; entry: Entry }
+  | { kind: "left"; reason: LeftReason; message: string | null; entry: Entry };
+
+/** The peer connection; its objects live in `media`. */
+export type Transport =
+  | { kind: "closed" }
+  | { kind: "offering"; sinceMs: number }
+  | { kind: "answered"; ice: "connecting" | "connected" | "interrupted"; sinceMs: number; restartedAtMs: number };
+
+/** What a resumed link needs, kept over a reload of the page. */
+export interface Resume {
+  token: string;
+  lastSeq: number;
+  generation: number;
+}
+
+/** What has happened lately and is not announced yet. */
+export interface Arrivals {
+  joined: readonly string[];
+  left: readonly string[];
+  sinceMs: number;
+}
+
+export interface MeetingState {
+  phase: Phase;
+  link: Link;
+  resume: Resume | null;
+  /** Set by `server.draining`: how long to stay away after close 4503. */
+  retryAfterMs: number | null;
+  media: MediaParameters;
+  iceServers: readonly IceServer[];
+  room: Room | null;
+  self: Participant | null;
+  /** The others, in join order. */
+  roster: ReadonlyMap<string, Participant>;
+  permissions: ReadonlySet<string>;
+  generation: number;
+  transport: Transport;
+  audioMids: readonly string[];
+  slots: SlotTable;
+  publishing: Publishing;
+  layers: Partial<Record<Source, readonly Rid[]>>;
+  speakers: Speakers;
+  quality: ReadonlyMap<string, number>;
+  wish: Wish;
+  arrivals: Arrivals;
+  notice: Notice | null;
+}
+
+export type MeetingEvent = { nowMs: number } & (
+  | { kind: "join"; entry: Entry }
+  | { kind: "reload"; entry: Entry; saved: SavedMeeting }
+  | { kind: "duplicateChoice"; choice: DuplicateChoice | "cancel" }
+  | { kind: "retryNow" }
+  | { kind: "leave" }
+  | { kind: "dismissNotice" }
+  | { kind: "want"; source: "microphone" | "camera"; on: boolean }
+  | { kind: "preview"; on: boolean }
+  | { kind: "recapture"; source: "microphone" | "camera" }
+  | { kind: "shareScreen"; audio: boolean }
+  | { kind: "stopScreen" }
+  | { kind: "captured"; sources: readonly Source[] }
+  | { kind: "captureFailed"; source: Source; reason: CaptureFailure }
+  | { kind: "shown"; tiles: readonly ShownTile[] }
+  | { kind: "frame"; mid: string; rev: number; rtp: number | null }
+  | { kind: "linkOpen" }
+  | { kind: "linkClosed"; code: number; random: number }
+  | Reply
+  | { kind: "push"; push: PushFrame }
+  | { kind: "offer"; generation: number; sdp: string }
+  | { kind: "ice"; generation: number; state: "connecting" | "connected" | "disconnected" | "failed" }
+  | { kind: "transportFailed"; generation: number }
+  | { kind: "tick" }
+);
+
+/** An answer to `request`; the type of `ok` goes with the type of the request. */
+export type Reply =
+  | {
+      [K in Request["type"]]: { kind: "ok"; request: Extract<Request, { type: K }>; type: K; ok: Replies[K] };
+    }[Request["type"]]
+  | { kind: "failed"; request: Request; error: ErrorBody };
+
+export type Effect =
+  | { kind: "openLink" }
+  | { kind: "closeLink" }
+  | { kind: "request"; request: Request }
+  | { kind: "save" }
+  | { kind: "forget" }
+  | { kind: "openTransport"; generation: number }
+  | { kind: "restartIce" }
+  | { kind: "closeTransport" }
+  | { kind: "answer"; generation: number; sdp: string }
+  | { kind: "capture"; sources: readonly ("microphone" | "camera")[] }
+  | { kind: "captureScreen"; audio: boolean }
+  | { kind: "release"; source: Source }
+  | { kind: "attach"; source: Source }
+  | { kind: "detach"; source: Source }
+  | { kind: "enable"; source: Source; on: boolean }
+  | { kind: "layers"; source: Source; active: readonly Rid[] }
+  | { kind: "announce"; announcement: Announcement };
+
+export type Announcement =
+  | { kind: "joined"; names: readonly string[] }
+  | { kind: "left"; names: readonly string[] }
+  | { kind: "link"; state: "lost" | "back" };
+
+export interface Step {
+  state: MeetingState;
+  effects: readonly Effect[];
+}
+
+/**
+ * What is kept over a reload of the page, for one tab.
+ *
+ * A resumed link is told only what changed, so the roster is kept with it.
+ */
+export interface SavedMeeting {
+  room: string;
+  name: string;
+  resume: Resume;
+  microphone: boolean;
+  camera: boolean;
+  media: MediaParameters;
+  iceServers: readonly IceServer[];
+  roomInfo: Room;
+  self: Participant;
+  roster: readonly Participant[];
+  permissions: readonly string[];
+}
+
+/** Until the server's `welcome` says otherwise. */
+const DEFAULT_MEDIA: MediaParameters = {
+  codecs: ["vp8", "h264"],
+  video_slots: 12,
+  audio_slots: 4,
+  rids: [
+    { rid: "q", scale: 4, max_bps: 150_000 },
+    { rid: "h", scale: 2, max_bps: 500_000 },
+    { rid: "f", scale: 1, max_bps: 1_700_000 },
+  ],
+};
+
+export const quiet: Arrivals = { joined: [], left: [], sinceMs: 0 };
+
+export function initialState(wants: { microphone: boolean; camera: boolean }): MeetingState {
+  return {
+    phase: { kind: "outside" },
+    link: { kind: "off" },
+    resume: null,
+    retryAfterMs: null,
+    media: DEFAULT_MEDIA,
+    iceServers: [],
+    room: null,
+    self: null,
+    roster: new Map(),
+    permissions: new Set(),
+    generation: 0,
+    transport: { kind: "closed" },
+    audioMids: [],
+    slots: noSlots,
+    publishing: nothingPublished(wants),
+    layers: {},
+    speakers: silence,
+    quality: new Map(),
+    wish: noWish,
+    arrivals: quiet,
+    notice: null,
+  };
+}
+
+/** A step without effects. */
+export const only = (state: MeetingState): Step => ({ state, effects: [] });
+
+/** The effect of asking the server. */
+export const ask = (request: Request): Effect => ({ kind: "request", request });
+
+/** Whether the user is in the room or on the way in: devices may run. */
+export const entered = (state: MeetingState): boolean =>
+  state.phase.kind === "inside" || state.phase.kind === "entering" || state.phase.kind === "duplicate";

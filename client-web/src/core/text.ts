@@ -1,0 +1,54 @@
+const SLUG = /^[a-z0-9][a-z0-9-]{2,62}$/;
+
+/**
+ * Reads what somebody typed as a room: a name, a code, or a whole link. Returns null when it cannot be a room.
+ * The secret of an invite link stays with it.
+ */
+export function readRoom(typed: string): { slug: string; fragment: string } | null {
+  const text = typed.trim();
+  const link = /\/r\/([^/?#\s]+)(#[^\s]*)?/.exec(text);
+  const candidate = (link?.[1] ?? text)
+    .normalize("NFKD")
+    .replace(/[\u0300-\u036f]/g, "")
+    .toLowerCase()
+    .replace(/[\s_]+/g, "-");
+  return SLUG.test(candidate) ? { slug: candidate, fragment: link?.[2] ?? "" } : null;
+}
+
+/** Returns the slug of a room page's path, or null for any other path. */
+export function slugOfPath(path: string): string | null {
+  const match = /^\/r\/([^/]+)\/?$/.exec(path);
+  return match?.[1] !== undefined && SLUG.test(match[1]) ? match[1] : null;
+}
+
+/** Returns the secret in the fragment of an invite link, or null. */
+export function inviteSecret(fragment: string): string | null {
+  const secret = new URLSearchParams(fragment.replace(/^#/, "")).get("i");
+  return secret === null || secret === "" ? null : secret;
+}
+
+/** Returns one or two capital letters for an avatar. */
+export function initials(name: string): string {
+  const words = name.trim().split(/\s+/u).filter(Boolean);
+  const first = words[0];
+  const last = words.length > 1 ? words[words.length - 1] : undefined;
+  const letters = [first, last].map((word) => (word === undefined ? "" : ([...word][0] ?? "")));
+  return letters.join("").toLocaleUpperCase() || "?";
+}
+
+/** Returns one of `count` avatar tones, the same for the same id everywhere. */
+export function toneOf(id: string, count: number): number {
+  let hash = 0x811c9dc5;
+  for (const character of id) hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 0x01000193);
+  return (hash >>> 0) % count;
+}
+
+/** Trims a name as the server does; null when nothing is left or it is longer than `limit` code points. */
+export function cleanName(typed: string, limit: number): string | null {
+  const name = typed
+    .normalize("NFC")
+    .replace(/[\p{Cc}\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]/gu, "")
+    .trim();
+  const length = [...name].length;
+  return length >= 1 && length <= limit ? name : null;
+}

@@ -1,0 +1,59 @@
+/** What the user and the devices do to the own tracks. */
+import type { Source } from "../wire/messages";
+import * as own from "./publishing";
+import type { CaptureFailure, Effect, MeetingState, Notice, Step } from "./state";
+import { ask, entered } from "./state";
+
+export function want(state: MeetingState, source: "microphone" | "camera", on: boolean): Step {
+  const publishing = own.update(state.publishing, source, { wanted: on });
+  // Switching on outside a meeting is the gesture that starts the preview.
+  const preview = publishing.preview || (on && !entered(state));
+  const effects: Effect[] = source === "microphone" ? [{ kind: "enable", source, on }] : [];
+  return { state: { ...state, publishing: { ...publishing, preview } }, effects };
+}
+
+export function recapture(state: MeetingState, source: "microphone" | "camera"): Step {
+  const running = state.publishing.sources[source].capture === "running";
+  return { state, effects: running ? [{ kind: "capture", sources: [source] }] : [] };
+}
+
+export function captured(state: MeetingState, sources: readonly Source[]): Step {
+  let { publishing } = state;
+  const effects: Effect[] = [];
+  for (const source of sources) {
+    const screen = source === "screen" || source === "screen_audio";
+    publishing = own.update(publishing, source, { capture: "running", ...(screen ? { wanted: true } : {}) });
+    const { wanted, publication } = publishing.sources[source];
+    effects.push({ kind: "enable", source, on: wanted });
+    if (wanted && publication.kind === "live" && !publication.muted) effects.push({ kind: "attach", source });
+  }
+  return { state: { ...state, publishing }, effects };
+}
+
+export function captureFailed(state: MeetingState, source: Source, reason: CaptureFailure): Step {
+  const { publishing, effects } = own.stop(state.publishing, source);
+  const all: Effect[] = [...effects];
+  // The server holds a place for the screen that will not come.
+  if (source === "screen" && publishing.sources.screen.publication.kind === "off" && state.link.kind === "up") {
+    all.push(ask({ type: "media.unpublish", data: { source } }));
+  }
+  if (source === "screen") {
+    const sound = own.stop(publishing, "screen_audio");
+    return {
+      state: { ...state, publishing: sound.publishing, notice: noticeOf(state, source, reason) },
+      effects: [...all, ...sound.effects],
+    };
+  }
+  return { state: { ...state, publishing, notice: noticeOf(state, source, reason) }, effects: all };
+}
+
+export function noticeOf(state: MeetingState, source: Source, reason: CaptureFailure): Notice | null {
+  const silent = reason === "cancelled" || ((source === "screen" || source === "screen_audio") && reason === "ended");
+  return silent ? state.notice : { kind: "device", source, reason };
+}
+
+export function stopScreen(state: MeetingState): Step {
+  const picture = own.stop(state.publishing, "screen");
+  const sound = own.stop(picture.publishing, "screen_audio");
+  return { state: { ...state, publishing: sound.publishing }, effects: [...picture.effects, ...sound.effects] };
+}

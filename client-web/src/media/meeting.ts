@@ -1,0 +1,210 @@
+/**
+ * The shell around the core: it hears the link, the peer connection, the devices and the clock, tells the core, and
+ * does what the core answers. It decides nothing.
+ */
+import type { Source } from "../wire/messages";
+import { SOURCES } from "../core/publishing";
+import type { Announcement, Effect, Entry, MeetingEvent, MeetingState, Reply, SavedMeeting } from "../core/state";
+import { initialState } from "../core/state";
+import { step } from "../core/step";
+import type { Captured, DeviceChoice } from "./devices";
+import { capture, captureScreen } from "./devices";
+import { Link } from "./link";
+import { readJson, write } from "./storage";
+import { Transport } from "./transport";
+
+const TICK_MS = 200;
+
+type WithoutTime<E> = E extends unknown ? Omit<E, "nowMs"> : never;
+export type Input = WithoutTime<MeetingEvent>;
+
+export interface Listener {
+  /** Called before the effects of a change are carried out: elements are detached before a slot is acknowledged. */
+  changed(state: MeetingState): void;
+  announce(announcement: Announcement): void;
+}
+
+export class Meeting {
+  #state: MeetingState;
+  #link: Link | null = null;
+  #transport: Transport | null = null;
+  readonly #tracks = new Map<Source, MediaStreamTrack>();
+  readonly #listener: Listener;
+  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #inbox: Input[] = [];
+  #stepping = false;
+  /** The devices to prefer; read whenever one is opened. */
+  choice: DeviceChoice;
+
+  constructor(listener: Listener, wants: { microphone: boolean; camera: boolean }, choice: DeviceChoice) {
+    this.#state = initialState(wants);
+    this.#listener = listener;
+    this.choice = choice;
+    this.#timer = setInterval(() => this.tell({ kind: "tick" }), TICK_MS);
+  }
+
+  get state(): MeetingState {
+    return this.#state;
+  }
+
+  /** The own track of a source, for previews and meters. */
+  track(source: Source): MediaStreamTrack | null {
+    return this.#tracks.get(source) ?? null;
+  }
+
+  /** What arrives on a receiving m-line. */
+  stream(mid: string): MediaStream | null {
+    return this.#transport?.stream(mid) ?? null;
+  }
+
+  /** Ends everything this object opened. */
+  close(): void {
+    clearInterval(this.#timer);
+    this.#link?.close();
+    this.#transport?.close();
+    for (const source of SOURCES) this.#release(source);
+  }
+
+  /** Tells the core that something happened. Effects may tell more; that waits for its turn. */
+  tell(input: Input): void {
+    this.#inbox.push(input);
+    if (this.#stepping) return;
+    this.#stepping = true;
+    for (let next = this.#inbox.shift(); next !== undefined; next = this.#inbox.shift()) this.#step(next);
+    this.#stepping = false;
+  }
+
+  #step(input: Input): void {
+    const { state, effects } = step(this.#state, { ...input, nowMs: performance.now() } as MeetingEvent);
+    if (state !== this.#state) {
+      this.#state = state;
+      this.#listener.changed(state);
+    }
+    for (const effect of effects) this.#perform(effect);
+  }
+
+  #perform(effect: Effect): void {
+    switch (effect.kind) {
+      case "openLink":
+        return this.#openLink();
+      case "closeLink":
+        this.#link?.close();
+        this.#link = null;
+        return;
+      case "request":
+        return this.#link?.send(effect.request);
+      case "save":
+        return save(this.#state);
+      case "forget":
+        return write("session", "meeting", null);
+      case "openTransport":
+        return this.#openTransport(effect.generation);
+      case "restartIce":
+        return this.#transport?.restartIce();
+      case "closeTransport":
+        this.#transport?.close();
+        this.#transport = null;
+        return;
+      case "answer":
+        if (this.#transport?.generation === effect.generation) void this.#transport.answer(effect.sdp);
+        return;
+      case "capture":
+        void capture(effect.sources, this.choice).then((captured) => this.#take(captured));
+        return;
+      case "captureScreen":
+        void captureScreen(effect.audio).then((captured) => this.#take(captured));
+        return;
+      case "release":
+        return this.#release(effect.source);
+      case "attach":
+        void this.#transport?.attach(effect.source, this.track(effect.source));
+        return;
+      case "detach":
+        void this.#transport?.attach(effect.source, null);
+        return;
+      case "enable": {
+        const track = this.track(effect.source);
+        if (track !== null) track.enabled = effect.on;
+        return;
+      }
+      case "layers":
+        void this.#transport?.setLayers(effect.source, effect.active);
+        return;
+      case "announce":
+        return this.#listener.announce(effect.announcement);
+    }
+  }
+
+  #openLink(): void {
+    this.#link?.close();
+    this.#link = new Link({
+      open: () => this.tell({ kind: "linkOpen" }),
+      closed: (code) => this.tell({ kind: "linkClosed", code, random: Math.random() }),
+      // The answer's type goes with the request's; the wire says so, not the compiler.
+      ok: (request, ok) => this.tell({ kind: "ok", type: request.type, request, ok } as Reply),
+      failed: (request, error) => this.tell({ kind: "failed", request, error }),
+      push: (push) => this.tell({ kind: "push", push }),
+    });
+  }
+
+  #openTransport(generation: number): void {
+    this.#transport?.close();
+    const { media, iceServers } = this.#state;
+    this.#transport = new Transport(generation, media, iceServers, {
+      offer: (sdp) => this.tell({ kind: "offer", generation, sdp }),
+      ice: (state) => this.tell({ kind: "ice", generation, state }),
+      failed: () => this.tell({ kind: "transportFailed", generation }),
+    });
+  }
+
+  #take(captured: Captured): void {
+    const sources = SOURCES.filter((source) => captured.tracks[source] !== undefined);
+    for (const source of sources) {
+      this.#release(source);
+      const track = captured.tracks[source];
+      if (track === undefined) continue;
+      this.#tracks.set(source, track);
+      track.onended = () => {
+        if (this.#tracks.get(source) === track) this.tell({ kind: "captureFailed", source, reason: "ended" });
+      };
+    }
+    if (sources.length > 0) this.tell({ kind: "captured", sources });
+    for (const failure of captured.failures) this.tell({ kind: "captureFailed", ...failure });
+  }
+
+  #release(source: Source): void {
+    const track = this.#tracks.get(source);
+    this.#tracks.delete(source);
+    if (track === undefined) return;
+    track.onended = null;
+    track.stop();
+  }
+}
+
+function save(state: MeetingState): void {
+  const { phase, resume, room, self } = state;
+  if (phase.kind !== "inside" || resume === null || room === null || self === null) return;
+  const saved: SavedMeeting = {
+    room: phase.entry.room,
+    name: phase.entry.name,
+    resume,
+    microphone: state.publishing.sources.microphone.wanted,
+    camera: state.publishing.sources.camera.wanted,
+    media: state.media,
+    iceServers: state.iceServers,
+    roomInfo: room,
+    self,
+    roster: [...state.roster.values()],
+    permissions: [...state.permissions],
+  };
+  write("session", "meeting", JSON.stringify(saved));
+}
+
+/** Returns the stay in `room` that this tab had before the page was loaded anew. */
+export function savedMeeting(room: string): SavedMeeting | null {
+  const isSaved = (value: unknown): value is SavedMeeting =>
+    typeof value === "object" && value !== null && "resume" in value && "room" in value && value.room === room;
+  return readJson("session", "meeting", isSaved);
+}
+
+export type { Entry };

@@ -1,0 +1,87 @@
+/** Words for what the core says in codes. */
+import type { ErrorCode, Source } from "../wire/messages";
+import type { Announcement, Notice } from "../core/state";
+import { m } from "../paraglide/messages.js";
+
+type Device = "microphone" | "camera" | "screen";
+const deviceOf = (source: Source): Device => (source === "screen_audio" ? "screen" : source);
+
+export function announcementText(one: Announcement): string {
+  switch (one.kind) {
+    case "link":
+      return one.state === "lost" ? m.announce_link_lost() : m.announce_link_back();
+    case "joined": {
+      const [name] = one.names;
+      return one.names.length === 1 && name !== undefined
+        ? m.announce_joined_one({ name })
+        : m.announce_joined_many({ count: one.names.length });
+    }
+    case "left": {
+      const [name] = one.names;
+      return one.names.length === 1 && name !== undefined
+        ? m.announce_left_one({ name })
+        : m.announce_left_many({ count: one.names.length });
+    }
+  }
+}
+
+export interface NoticeText {
+  text: string;
+  help: string | null;
+}
+
+export function noticeText(notice: Notice, userAgent: string): NoticeText {
+  const plain = (text: string): NoticeText => ({ text, help: null });
+  switch (notice.kind) {
+    case "refused":
+      return plain(refusedText(notice.code, notice.retryAfterS));
+    case "unreachable":
+      return plain(m.error_unreachable());
+    case "mediaLost":
+      return plain(m.error_media_lost());
+    case "screenBusy":
+      return plain(m.error_screen_busy());
+    case "forbidden":
+      return plain(m[`error_forbidden_${deviceOf(notice.source)}`]());
+    case "device": {
+      if (notice.reason === "cancelled") return plain("");
+      const text = m[`device_${notice.reason}_${deviceOf(notice.source)}`]();
+      return { text, help: notice.reason === "denied" ? `${permissionHelp(userAgent)} ${m.help_listen_only()}` : null };
+    }
+  }
+}
+
+/** The words only: what the page does never depends on the name of the browser. */
+function permissionHelp(userAgent: string): string {
+  if (/firefox/i.test(userAgent)) return m.help_firefox();
+  if (/chrom(e|ium)/i.test(userAgent)) return m.help_chromium();
+  return m.help_safari();
+}
+
+function refusedText(code: ErrorCode, retryAfterS: number | null): string {
+  switch (code) {
+    case "password_required":
+    case "bad_credentials":
+    case "not_found":
+      return m.error_password();
+    case "full":
+      return m.error_full();
+    case "locked":
+      return m.error_locked();
+    case "banned":
+      return m.error_banned();
+    case "not_open_yet":
+      return m.error_not_open();
+    case "rate_limited":
+      return m.error_rate({ seconds: retryAfterS ?? 10 });
+    case "invite_expired":
+    case "invite_revoked":
+    case "invite_used_up":
+    case "invite_not_yet":
+      return m.error_invite();
+    case "version_unsupported":
+      return m.error_version();
+    default:
+      return m.error_other({ code });
+  }
+}
