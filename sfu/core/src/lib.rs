@@ -1,1 +1,28 @@
 //! One shard of the SFU: decisions without I/O.
+//!
+//! Start with [`Shard`]: it takes commands, datagrams and the time, and gives
+//! events and datagrams. Inside, a `Room` holds members and publications; a
+//! packet goes from a member's `Transport` through the publication's cache to
+//! the slots of its subscribers, is rewritten there, and leaves by a `Sender`.
+
+pub mod arena;
+mod audio;
+mod cache;
+mod demux;
+#[cfg(test)]
+mod epoch;
+mod keyframes;
+mod layers;
+mod member;
+mod packet;
+mod publication;
+mod room;
+mod sender;
+mod services;
+mod shard;
+mod subscription;
+mod timers;
+mod transport;
+
+pub use services::Counters;
+pub use shard::{Shard, ShardConfig};

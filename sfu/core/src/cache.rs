@@ -1,0 +1,132 @@
+//! The recent packets of one encoding, shared by all its subscribers.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::packet::MediaPacket;
+
+/// How long a packet is kept. A switch replays from the last keyframe, and a
+/// picture older than this is better asked for anew.
+const AGE_MAX: Duration = Duration::from_millis(1_000);
+
+/// Most payload bytes kept: half a second of 8 Mbit/s.
+const BYTES_MAX: usize = 512 * 1024;
+
+/// Most packets replayed at a switch. More would be a burst of over 100 kB
+/// towards a subscriber whose bandwidth is only estimated.
+const REPLAY_PACKETS_MAX: usize = 96;
+
+/// A ring of packets in order of sequence number.
+#[derive(Debug, Default)]
+pub(crate) struct EncodingCache {
+    packets: VecDeque<MediaPacket>,
+    bytes: usize,
+    keyframe_seq: Option<u64>,
+}
+
+impl EncodingCache {
+    /// Keeps a packet and lets go of what is too old or too much.
+    pub(crate) fn push(&mut self, now: Instant, packet: MediaPacket) {
+        self.bytes += packet.payload.len();
+        if packet.keyframe_start && self.keyframe_seq.is_none_or(|seq| seq < packet.seq) {
+            self.keyframe_seq = Some(packet.seq);
+        }
+        let behind = self
+            .packets
+            .iter()
+            .rev()
+            .take_while(|other| other.seq > packet.seq)
+            .count();
+        self.packets.insert(self.packets.len() - behind, packet);
+        while let Some(oldest) = self.packets.front()
+            && (self.bytes > BYTES_MAX || now.saturating_duration_since(oldest.arrival) > AGE_MAX)
+        {
+            self.bytes -= oldest.payload.len();
+            self.packets.pop_front();
+        }
+    }
+
+    /// Returns the packets since the last keyframe, oldest first, or nothing
+    /// if its start is gone or the replay would be too long.
+    pub(crate) fn since_keyframe(&self) -> Option<impl Iterator<Item = &MediaPacket>> {
+        let keyframe_seq = self.keyframe_seq?;
+        let from = self
+            .packets
+            .partition_point(|packet| packet.seq < keyframe_seq);
+        let replayable = self
+            .packets
+            .get(from)
+            .is_some_and(|packet| packet.seq == keyframe_seq)
+            && self.packets.len() - from <= REPLAY_PACKETS_MAX;
+        replayable.then(|| self.packets.range(from..))
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.packets.clear();
+        self.bytes = 0;
+        self.keyframe_seq = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::epoch::epoch;
+    use crate::packet::CodecFacts;
+    use conclave_sfu_wire::control::Codec;
+
+    fn packet(at: Instant, seq: u64, keyframe_start: bool) -> MediaPacket {
+        MediaPacket {
+            codec: Codec::H264,
+            seq,
+            timestamp: seq as u32,
+            marker: false,
+            arrival: at,
+            keyframe_start,
+            height_px: None,
+            facts: CodecFacts::H264,
+            level: None,
+            quarter_turns: None,
+            payload: vec![0; 1_000].into(),
+        }
+    }
+
+    fn replay(cache: &EncodingCache) -> Option<Vec<u64>> {
+        cache
+            .since_keyframe()
+            .map(|packets| packets.map(|packet| packet.seq).collect())
+    }
+
+    #[test]
+    fn a_replay_begins_at_the_last_keyframe_and_is_in_order() {
+        let now = epoch();
+        let mut cache = EncodingCache::default();
+        for (seq, key) in [(1, true), (2, false), (5, true), (7, false), (6, false)] {
+            cache.push(now, packet(now, seq, key));
+        }
+        assert_eq!(replay(&cache), Some(vec![5, 6, 7]));
+    }
+
+    #[test]
+    fn a_keyframe_that_is_too_old_is_not_replayed() {
+        let now = epoch();
+        let mut cache = EncodingCache::default();
+        cache.push(now, packet(now, 1, true));
+        let later = now + AGE_MAX + Duration::from_millis(1);
+        cache.push(later, packet(later, 2, false));
+        assert_eq!(replay(&cache), None);
+        assert_eq!(cache.bytes, 1_000);
+    }
+
+    #[test]
+    fn memory_is_bounded_in_bytes() {
+        let now = epoch();
+        let mut cache = EncodingCache::default();
+        for seq in 0..10_000 {
+            cache.push(now, packet(now, seq, seq == 0));
+        }
+        assert!(cache.bytes <= BYTES_MAX);
+        assert_eq!(replay(&cache), None);
+    }
+}

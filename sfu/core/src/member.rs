@@ -1,0 +1,151 @@
+//! One participant of a room, as the media plane knows it.
+
+use std::time::Instant;
+
+use conclave_sfu_wire::control::{Codec, MemberKey};
+
+use crate::arena::SendArena;
+use crate::audio::AudioSlots;
+use crate::packet::MediaPacket;
+use crate::publication::Encoding;
+use crate::sender::{Sender, StreamParams};
+use crate::subscription::{Rewriter, SlotTable};
+use crate::transport::{SendingLine, Transport};
+
+/// The transport of one peer connection and what goes with it.
+pub(crate) struct Link {
+    /// Which peer connection of the participant.
+    pub(crate) generation: u32,
+    /// ICE, DTLS, receiving.
+    pub(crate) transport: Transport,
+    /// Sending.
+    pub(crate) sender: Box<dyn Sender + Send>,
+    /// Its entry in the demultiplexer.
+    pub(crate) entry: usize,
+    /// What the participant may send on.
+    pub(crate) lines: Vec<SendingLine>,
+    /// Video codecs that it can receive.
+    pub(crate) video_codecs: Vec<Codec>,
+    /// When it was offered.
+    pub(crate) since: Instant,
+    /// When ICE lost the path; `None` while it has one.
+    pub(crate) unreachable_since: Option<Instant>,
+    /// The wake-up that is scheduled for the transport.
+    pub(crate) scheduled: Option<Instant>,
+    /// Packets wait to be flushed.
+    pub(crate) dirty: bool,
+    /// What the path takes, in bit/s.
+    pub(crate) estimate_bps: u64,
+}
+
+/// One audio slot: its m-line and its numbers.
+pub(crate) struct AudioLine {
+    pub(crate) params: StreamParams,
+    pub(crate) rewriter: Rewriter,
+}
+
+/// One participant.
+pub(crate) struct Member {
+    /// Its key.
+    pub(crate) key: MemberKey,
+    /// Its transport, once it has offered and as long as it lives.
+    pub(crate) link: Option<Link>,
+    /// The highest generation that was offered.
+    pub(crate) generation: u32,
+    /// Its video slots.
+    pub(crate) table: SlotTable,
+    /// Who holds its audio slots.
+    pub(crate) audio: AudioSlots,
+    /// Its audio slots' m-lines.
+    pub(crate) audio_lines: Vec<AudioLine>,
+    /// Places of its publications in the room.
+    pub(crate) publications: Vec<usize>,
+    /// The bandwidth is to be shared anew at the next tick.
+    pub(crate) share_due: bool,
+    /// When it was last shared.
+    pub(crate) shared_at: Option<Instant>,
+}
+
+impl Member {
+    /// Makes a participant without transport.
+    pub(crate) fn new(key: MemberKey) -> Self {
+        Member {
+            key,
+            link: None,
+            generation: 0,
+            table: SlotTable::default(),
+            audio: AudioSlots::default(),
+            audio_lines: Vec::new(),
+            publications: Vec::new(),
+            share_due: false,
+            shared_at: None,
+        }
+    }
+
+    /// Returns the transport if media can be sent over it.
+    pub(crate) fn connected(&self) -> Option<&Link> {
+        self.link
+            .as_ref()
+            .filter(|link| link.transport.is_connected())
+    }
+
+    /// Forwards a packet to a video slot. Returns how many packets went out.
+    pub(crate) fn forward_video(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        encoding: usize,
+        packet: &MediaPacket,
+        encodings: &[Encoding],
+        arena: &mut SendArena,
+    ) -> u64 {
+        let Some(link) = self
+            .link
+            .as_mut()
+            .filter(|link| link.transport.is_connected())
+        else {
+            return 0;
+        };
+        let Some(slot) = self.table.slots.get_mut(slot) else {
+            return 0;
+        };
+        let params = slot.params;
+        let mut sent = 0;
+        slot.handle_packet(now, encoding, packet, encodings, |out| {
+            link.sender.push(&mut link.transport, params, out, arena);
+            sent += 1;
+        });
+        sent
+    }
+
+    /// Forwards a packet to an audio slot; `start` if its voice is new there.
+    /// Returns how many packets went out.
+    pub(crate) fn forward_audio(
+        &mut self,
+        slot: usize,
+        start: bool,
+        packet: &MediaPacket,
+        arena: &mut SendArena,
+    ) -> u64 {
+        let Some(link) = self
+            .link
+            .as_mut()
+            .filter(|link| link.transport.is_connected())
+        else {
+            return 0;
+        };
+        let Some(line) = self.audio_lines.get_mut(slot) else {
+            return 0;
+        };
+        if start || !line.rewriter.is_running() {
+            line.rewriter.start(packet);
+        }
+        let Some(mut out) = line.rewriter.rewrite(packet) else {
+            return 0;
+        };
+        out.marker |= start;
+        link.sender
+            .push(&mut link.transport, line.params, out, arena);
+        1
+    }
+}

@@ -1,0 +1,364 @@
+//! One accepted source of a participant: its encodings and who gets them.
+
+use std::time::{Duration, Instant};
+
+use conclave_sfu_wire::control::{Codec, MemberKey, MidName, Rid, Source};
+
+use crate::audio::Loudness;
+use crate::cache::EncodingCache;
+use crate::keyframes::KeyframeGate;
+use crate::layers::EncodingCost;
+use crate::packet::MediaPacket;
+
+/// An encoding without packets for this long is not forwarded from.
+const STALE: Duration = Duration::from_millis(1_500);
+
+/// Length of the window that an encoding's rate is measured over.
+const RATE_WINDOW: Duration = Duration::from_millis(500);
+
+/// How long an encoding that nobody wants goes on before the publisher is told
+/// to stop it. Shorter saves uplink, and costs a keyframe at each change of view.
+const STOP_AFTER: Duration = Duration::from_secs(2);
+
+/// Identifies a slot of a member by their places in the room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Subscriber {
+    pub(crate) member: usize,
+    pub(crate) slot: usize,
+}
+
+/// One RTP stream of a publication.
+#[derive(Debug)]
+pub(crate) struct Encoding {
+    /// Its name; none without simulcast.
+    pub(crate) rid: Option<Rid>,
+    /// Its recent packets.
+    pub(crate) cache: EncodingCache,
+    /// Keyframe requests for it.
+    pub(crate) keyframes: KeyframeGate,
+    last_packet: Option<Instant>,
+    height_px: Option<u16>,
+    rate: RateMeter,
+}
+
+impl Encoding {
+    fn new(rid: Option<Rid>) -> Self {
+        Encoding {
+            rid,
+            cache: EncodingCache::default(),
+            keyframes: KeyframeGate::default(),
+            last_packet: None,
+            height_px: None,
+            rate: RateMeter::default(),
+        }
+    }
+
+    /// Returns whether packets come.
+    pub(crate) fn is_live(&self, now: Instant) -> bool {
+        self.last_packet
+            .is_some_and(|at| now.saturating_duration_since(at) < STALE)
+    }
+
+    /// What is expected of an encoding that does not come: the limits that
+    /// the protocol gives to publishers (signalling protocol, section 16).
+    fn expected(rid: Option<Rid>) -> EncodingCost {
+        match rid {
+            Some(Rid::Q) => EncodingCost {
+                height_px: 180,
+                bps: 150_000,
+            },
+            Some(Rid::H) => EncodingCost {
+                height_px: 360,
+                bps: 500_000,
+            },
+            Some(Rid::F) => EncodingCost {
+                height_px: 720,
+                bps: 1_700_000,
+            },
+            None => EncodingCost {
+                height_px: 1_080,
+                bps: 1_500_000,
+            },
+        }
+    }
+}
+
+/// One accepted source.
+#[derive(Debug)]
+pub(crate) struct Publication {
+    /// Place of the publisher in the room.
+    pub(crate) publisher: usize,
+    /// The publisher.
+    pub(crate) member: MemberKey,
+    /// What it carries.
+    pub(crate) source: Source,
+    /// The m-line that it comes on.
+    pub(crate) mid: MidName,
+    /// Muted: nothing of it is forwarded.
+    pub(crate) muted: bool,
+    /// Lowest first; one without simulcast.
+    pub(crate) encodings: Vec<Encoding>,
+    /// Video slots that it feeds.
+    pub(crate) subscribers: Vec<Subscriber>,
+    /// How loud it is.
+    pub(crate) loudness: Loudness,
+    /// The codec of its last packet.
+    pub(crate) codec: Option<Codec>,
+    /// Per encoding: when somebody last wanted it.
+    last_wanted: Vec<Option<Instant>>,
+    announced: Option<Vec<Rid>>,
+    since: Instant,
+}
+
+impl Publication {
+    /// Accepts a source at `now`.
+    pub(crate) fn new(
+        now: Instant,
+        publisher: usize,
+        member: MemberKey,
+        source: Source,
+        mid: MidName,
+        muted: bool,
+    ) -> Self {
+        Publication {
+            publisher,
+            member,
+            source,
+            mid,
+            muted,
+            encodings: Vec::new(),
+            subscribers: Vec::new(),
+            loudness: Loudness::default(),
+            codec: None,
+            last_wanted: Vec::new(),
+            announced: None,
+            since: now,
+        }
+    }
+
+    /// Takes the encodings of a new or renewed m-line, lowest first.
+    pub(crate) fn set_encodings(&mut self, now: Instant, rids: &[Rid]) {
+        let mut rids = rids.to_vec();
+        rids.sort_unstable();
+        self.encodings = if rids.is_empty() {
+            vec![Encoding::new(None)]
+        } else {
+            rids.into_iter()
+                .map(|rid| Encoding::new(Some(rid)))
+                .collect()
+        };
+        self.last_wanted = vec![None; self.encodings.len()];
+        self.announced = None;
+        self.since = now;
+    }
+
+    /// Returns the place of an encoding.
+    pub(crate) fn encoding(&self, rid: Option<Rid>) -> Option<usize> {
+        self.encodings
+            .iter()
+            .position(|encoding| encoding.rid == rid)
+    }
+
+    /// Notes a packet of an encoding. Pictures are kept for switching.
+    pub(crate) fn note(&mut self, now: Instant, encoding: usize, packet: &MediaPacket) {
+        self.codec = Some(packet.codec);
+        let Some(encoding) = self.encodings.get_mut(encoding) else {
+            return;
+        };
+        encoding.last_packet = Some(now);
+        encoding.rate.count(now, packet.payload.len());
+        if packet.height_px.is_some() {
+            encoding.height_px = packet.height_px;
+        }
+        if packet.keyframe_start {
+            encoding.keyframes.satisfied();
+        }
+        if self.source.is_video() {
+            encoding.cache.push(now, packet.clone());
+        }
+    }
+
+    /// Mutes or unmutes. Muted, everything kept is forgotten.
+    pub(crate) fn set_muted(&mut self, muted: bool) {
+        self.muted = muted;
+        if muted {
+            self.loudness = Loudness::default();
+            for encoding in &mut self.encodings {
+                encoding.cache.clear();
+                encoding.last_packet = None;
+            }
+        }
+    }
+
+    /// Writes what each encoding costs into `costs`.
+    pub(crate) fn costs(&self, now: Instant, costs: &mut Vec<EncodingCost>) {
+        costs.clear();
+        let top = self
+            .encodings
+            .iter()
+            .enumerate()
+            .rev()
+            .find_map(|(index, encoding)| Some((index, encoding.height_px?)));
+        for (index, encoding) in self.encodings.iter().enumerate() {
+            let expected = Encoding::expected(encoding.rid);
+            // Encodings halve from one to the next: one that does not come
+            // tells its height by one that does.
+            let height_px = encoding.height_px.or_else(|| {
+                let (known, height_px) = top?;
+                Some(if known > index {
+                    height_px >> (known - index)
+                } else {
+                    height_px.saturating_mul(1 << (index - known))
+                })
+            });
+            let measured = encoding.is_live(now).then(|| encoding.rate.bps()).flatten();
+            costs.push(EncodingCost {
+                height_px: height_px.unwrap_or(expected.height_px).max(1),
+                bps: measured.unwrap_or(expected.bps).max(1),
+            });
+        }
+    }
+
+    /// Returns the best encoding that comes and is not above `target`; if only
+    /// higher ones come, the lowest of those.
+    pub(crate) fn effective(&self, now: Instant, target: usize) -> Option<usize> {
+        let live = |index: &usize| self.encodings[*index].is_live(now);
+        let top = target.min(self.encodings.len().saturating_sub(1));
+        (0..=top)
+            .rev()
+            .find(live)
+            .or_else(|| (top + 1..self.encodings.len()).find(live))
+    }
+
+    /// Notes that somebody wants an encoding (and those below stay cheap to fall back to).
+    pub(crate) fn want(&mut self, now: Instant, encoding: usize) {
+        if let Some(wanted) = self.last_wanted.get_mut(encoding) {
+            *wanted = Some(now);
+        }
+    }
+
+    /// Returns which encodings the publisher should send, if that is news.
+    pub(crate) fn poll_demand(&mut self, now: Instant) -> Option<Vec<Rid>> {
+        let wanted: Vec<bool> = self
+            .last_wanted
+            .iter()
+            .map(|wanted| {
+                let since = wanted.unwrap_or(self.since);
+                now.saturating_duration_since(since) < STOP_AFTER
+            })
+            .collect();
+        let active: Vec<Rid> = if self
+            .encodings
+            .first()
+            .is_some_and(|only| only.rid.is_none())
+        {
+            if wanted.contains(&true) {
+                Rid::ALL.to_vec()
+            } else {
+                Vec::new()
+            }
+        } else {
+            let rids = self.encodings.iter().zip(&wanted);
+            rids.filter(|(_, wanted)| **wanted)
+                .filter_map(|(encoding, _)| encoding.rid)
+                .collect()
+        };
+        if self.announced.as_ref() == Some(&active) {
+            return None;
+        }
+        self.announced = Some(active.clone());
+        Some(active)
+    }
+}
+
+/// Measures a rate over windows of [`RATE_WINDOW`].
+#[derive(Debug, Default)]
+struct RateMeter {
+    window: Option<Instant>,
+    bytes: u64,
+    bps: Option<u64>,
+}
+
+/// RTP header, extensions, SRTP tag, UDP and IP per packet.
+const OVERHEAD_BYTES: u64 = 72;
+
+impl RateMeter {
+    fn count(&mut self, now: Instant, payload: usize) {
+        let start = *self.window.get_or_insert(now);
+        self.bytes += payload as u64 + OVERHEAD_BYTES;
+        let elapsed = now.saturating_duration_since(start);
+        if elapsed >= RATE_WINDOW {
+            let bps = self.bytes * 8_000 / (elapsed.as_millis() as u64).max(1);
+            // Rises are taken at once, falls smoothed: a talking head that
+            // sits still must not invite everybody to climb.
+            self.bps = Some(match self.bps {
+                Some(before) if before > bps => before - (before - bps) / 4,
+                _ => bps,
+            });
+            self.window = Some(now);
+            self.bytes = 0;
+        }
+    }
+
+    fn bps(&self) -> Option<u64> {
+        self.bps
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::epoch::epoch;
+
+    fn camera(now: Instant) -> Publication {
+        let mid = MidName::new("1").unwrap();
+        let mut publication = Publication::new(now, 0, MemberKey(1), Source::Camera, mid, false);
+        publication.set_encodings(now, &[Rid::F, Rid::Q, Rid::H]);
+        publication
+    }
+
+    #[test]
+    fn an_unwanted_encoding_is_stopped_after_two_seconds_and_started_at_once() {
+        let start = epoch();
+        let mut publication = camera(start);
+        assert_eq!(
+            publication.poll_demand(start),
+            Some(vec![Rid::Q, Rid::H, Rid::F])
+        );
+        let later = start + STOP_AFTER;
+        publication.want(later, 0);
+        assert_eq!(publication.poll_demand(later), Some(vec![Rid::Q]));
+        assert_eq!(publication.poll_demand(later), None, "no news");
+        publication.want(later, 2);
+        assert_eq!(publication.poll_demand(later), Some(vec![Rid::Q, Rid::F]));
+        assert_eq!(publication.poll_demand(later + STOP_AFTER), Some(vec![]));
+    }
+
+    #[test]
+    fn a_height_that_is_not_known_follows_from_one_that_is() {
+        let now = epoch();
+        let mut publication = camera(now);
+        publication.encodings[1].height_px = Some(180);
+        let mut costs = Vec::new();
+        publication.costs(now, &mut costs);
+        assert_eq!(
+            costs.iter().map(|cost| cost.height_px).collect::<Vec<_>>(),
+            [90, 180, 360]
+        );
+    }
+
+    #[test]
+    fn the_best_live_encoding_up_to_the_target_is_effective() {
+        let now = epoch();
+        let mut publication = camera(now);
+        assert_eq!(publication.effective(now, 2), None);
+        publication.encodings[1].last_packet = Some(now);
+        assert_eq!(publication.effective(now, 2), Some(1));
+        assert_eq!(
+            publication.effective(now, 0),
+            Some(1),
+            "better than nothing"
+        );
+        assert_eq!(publication.effective(now + STALE, 2), None);
+    }
+}

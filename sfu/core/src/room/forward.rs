@@ -1,0 +1,336 @@
+//! The way of a packet through the room.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use conclave_sfu_wire::control::{Event, MidName, Rid, TransportFailure};
+
+use super::Room;
+use crate::audio::Claim;
+use crate::packet::{MediaPacket, clock_rate};
+use crate::sender::SenderEvent;
+use crate::services::{Due, Place, Services};
+use crate::transport::TransportEvent;
+
+/// Opus sends this little when nobody speaks (DTX): no reason to take a slot.
+const SILENCE_BYTES: usize = 3;
+
+impl Room {
+    /// Takes a datagram for one member.
+    pub(crate) fn handle_datagram(
+        &mut self,
+        now: Instant,
+        place: Place,
+        source: SocketAddr,
+        destination: SocketAddr,
+        payload: &[u8],
+        services: &mut Services,
+    ) {
+        let Some(member) = self.at(place) else { return };
+        let Some(link) = self
+            .members
+            .get_mut(member)
+            .and_then(|member| member.link.as_mut())
+        else {
+            return;
+        };
+        link.transport
+            .handle_datagram(now, source, destination, payload, &mut services.arena);
+        self.take_events(now, member, services);
+    }
+
+    /// Does what is due for a member's transport.
+    pub(crate) fn handle_transport_timeout(
+        &mut self,
+        now: Instant,
+        at: Instant,
+        place: Place,
+        services: &mut Services,
+    ) {
+        let Some(member) = self.at(place) else { return };
+        let Some(link) = self
+            .members
+            .get_mut(member)
+            .and_then(|member| member.link.as_mut())
+        else {
+            return;
+        };
+        if link.scheduled != Some(at) {
+            return;
+        }
+        link.scheduled = None;
+        if link.transport.poll_timeout().is_some_and(|due| due <= now) {
+            link.transport.handle_timeout(now, &mut services.arena);
+        }
+        self.take_events(now, member, services);
+    }
+
+    /// Lets go of everything that was pushed since the last time.
+    pub(crate) fn flush(&mut self, now: Instant, services: &mut Services) {
+        // Serving one member can make another dirty: a keyframe request.
+        while let Some(member) = self.dirty.pop() {
+            let Some(link) = self
+                .members
+                .get_mut(member)
+                .and_then(|member| member.link.as_mut())
+            else {
+                continue;
+            };
+            link.dirty = false;
+            link.sender
+                .flush(&mut link.transport, now, &mut services.arena);
+            self.take_events(now, member, services);
+        }
+    }
+
+    /// Flushes a member at the end of the turn.
+    pub(super) fn mark_dirty(&mut self, member: usize) {
+        if let Some(link) = self
+            .members
+            .get_mut(member)
+            .and_then(|member| member.link.as_mut())
+            && !link.dirty
+        {
+            link.dirty = true;
+            self.dirty.push(member);
+        }
+    }
+
+    /// Wakes a member's transport when it is next due.
+    pub(super) fn schedule_transport(&mut self, member: usize, services: &mut Services) {
+        let place = self.place(member);
+        let Some(link) = self
+            .members
+            .get_mut(member)
+            .and_then(|member| member.link.as_mut())
+        else {
+            return;
+        };
+        if let Some(due) = link.transport.poll_timeout()
+            && link.scheduled.is_none_or(|scheduled| due < scheduled)
+        {
+            link.scheduled = Some(due);
+            services.schedule(due, Due::Transport(place));
+        }
+    }
+
+    /// Handles everything that a member's transport and sender report.
+    fn take_events(&mut self, now: Instant, member: usize, services: &mut Services) {
+        loop {
+            let Some(link) = self
+                .members
+                .get_mut(member)
+                .and_then(|member| member.link.as_mut())
+            else {
+                return;
+            };
+            if let Some(event) = link.transport.poll_event() {
+                self.handle_transport_event(now, member, event, services);
+            } else if let Some(event) = link.sender.poll_event(&mut link.transport) {
+                self.handle_sender_event(now, member, event);
+            } else if let Some(failure) = link.transport.poll_failure() {
+                self.fail_link(now, member, failure, services);
+            } else {
+                break;
+            }
+        }
+        self.schedule_transport(member, services);
+    }
+
+    fn handle_transport_event(
+        &mut self,
+        now: Instant,
+        place: usize,
+        event: TransportEvent,
+        services: &mut Services,
+    ) {
+        let Some(member) = self.members.get_mut(place) else {
+            return;
+        };
+        let Some(link) = member.link.as_mut() else {
+            return;
+        };
+        match event {
+            TransportEvent::Validated { local, remote } => {
+                services.demux.validate(link.entry, remote, local);
+            }
+            TransportEvent::Connected { aead } => {
+                services.counters.not_aead += u64::from(!aead);
+                let (member, generation) = (member.key, link.generation);
+                services
+                    .events
+                    .push_back(Event::Connected { member, generation });
+                self.share_bandwidth(now, place, services);
+            }
+            TransportEvent::Reachable(true) => link.unreachable_since = None,
+            TransportEvent::Reachable(false) => {
+                link.unreachable_since.get_or_insert(now);
+            }
+            // The participant closed its peer connection and says on the
+            // signalling link what comes next.
+            TransportEvent::Closed => self.end_link(now, place, services),
+            TransportEvent::Media { mid, rid, packet } => {
+                self.forward(now, place, mid, rid, &packet, services);
+            }
+        }
+    }
+
+    fn handle_sender_event(&mut self, now: Instant, place: usize, event: SenderEvent) {
+        let Some(member) = self.members.get_mut(place) else {
+            return;
+        };
+        match event {
+            SenderEvent::Estimate(bps) => {
+                if let Some(link) = member.link.as_mut() {
+                    link.estimate_bps = bps;
+                    member.share_due = true;
+                }
+            }
+            SenderEvent::Keyframe(mid) => {
+                let slot = member
+                    .table
+                    .slots
+                    .iter()
+                    .find(|slot| slot.params.mid == mid);
+                let Some((publication, encoding)) =
+                    slot.and_then(|slot| Some((slot.feed.publication()?, slot.current()?)))
+                else {
+                    return;
+                };
+                let encodings = self.publications.get_mut(publication);
+                if let Some(encoding) =
+                    encodings.and_then(|publication| publication.encodings.get_mut(encoding))
+                {
+                    encoding.keyframes.want();
+                    self.request_keyframes(now, publication);
+                }
+            }
+        }
+    }
+
+    /// Forwards a packet to everybody who gets it. What comes on an m-line
+    /// without publication, or from a muted one, goes nowhere.
+    fn forward(
+        &mut self,
+        now: Instant,
+        from: usize,
+        mid: MidName,
+        rid: Option<Rid>,
+        packet: &MediaPacket,
+        services: &mut Services,
+    ) {
+        let published = self.members.get(from).and_then(|member| {
+            let on_mid = |publication: &&usize| self.publications[**publication].mid == mid;
+            member.publications.iter().find(on_mid).copied()
+        });
+        let Some(index) = published else {
+            services.counters.unpublished += 1;
+            return;
+        };
+        let publication = &mut self.publications[index];
+        let encoding = publication.encoding(rid);
+        let fits = (clock_rate(packet.codec) == 90_000) == publication.source.is_video();
+        let Some(encoding) = encoding.filter(|_| !publication.muted && fits) else {
+            services.counters.unpublished += 1;
+            return;
+        };
+        let began = !publication.encodings[encoding].is_live(now);
+        publication.note(now, encoding, packet);
+        if publication.source.is_video() {
+            self.forward_video(now, index, encoding, packet, began, services);
+        } else {
+            self.forward_audio(now, index, from, packet, services);
+        }
+    }
+
+    fn forward_video(
+        &mut self,
+        now: Instant,
+        index: usize,
+        encoding: usize,
+        packet: &MediaPacket,
+        began: bool,
+        services: &mut Services,
+    ) {
+        let subscribers = std::mem::take(&mut self.publications[index].subscribers);
+        for subscriber in &subscribers {
+            let Some(member) = self.members.get_mut(subscriber.member) else {
+                continue;
+            };
+            // Another encoding to choose from.
+            member.share_due |= began;
+            let encodings = &self.publications[index].encodings;
+            let arena = &mut services.arena;
+            let sent =
+                member.forward_video(now, subscriber.slot, encoding, packet, encodings, arena);
+            if sent > 0 {
+                services.counters.forwarded += sent;
+                self.mark_dirty(subscriber.member);
+            }
+        }
+        self.publications[index].subscribers = subscribers;
+    }
+
+    fn forward_audio(
+        &mut self,
+        now: Instant,
+        index: usize,
+        from: usize,
+        packet: &MediaPacket,
+        services: &mut Services,
+    ) {
+        let publication = &mut self.publications[index];
+        publication
+            .loudness
+            .update(packet.level.map_or(0, |level| level.loudness));
+        let (loudness, publisher) = (publication.loudness, publication.member);
+        let silent = packet.payload.len() <= SILENCE_BYTES;
+        let camera = self.publication_of(publisher, conclave_sfu_wire::control::Source::Camera);
+        for (place, member) in &mut self.members {
+            if place == from || member.connected().is_none() {
+                continue;
+            }
+            let held = member.audio.slot_of(index);
+            if held.is_none() && silent {
+                continue;
+            }
+            let beside = camera.filter(|_| held.is_none()).and_then(|camera| {
+                let shows =
+                    |slot: &crate::subscription::VideoSlot| slot.feed.publication() == Some(camera);
+                member.table.slots.iter().position(shows)
+            });
+            let (slot, start) = match member.audio.claim(now, index, loudness, beside) {
+                Claim::Held(slot) => (slot, false),
+                Claim::Taken(slot) => (slot, true),
+                Claim::Refused => continue,
+            };
+            let sent = member.forward_audio(slot, start, packet, &mut services.arena);
+            services.counters.forwarded += sent;
+            if let Some(link) = member.link.as_mut().filter(|link| sent > 0 && !link.dirty) {
+                link.dirty = true;
+                self.dirty.push(place);
+            }
+        }
+    }
+
+    /// Ends a transport that has no path for too long.
+    pub(super) fn check_reachable(&mut self, now: Instant, place: usize, services: &mut Services) {
+        let Some(link) = self
+            .members
+            .get(place)
+            .and_then(|member| member.link.as_ref())
+        else {
+            return;
+        };
+        let since = if link.transport.is_connected() {
+            link.unreachable_since
+        } else {
+            Some(link.since)
+        };
+        let lost = since
+            .is_some_and(|since| now.saturating_duration_since(since) >= super::upkeep::GIVE_UP);
+        if lost {
+            self.fail_link(now, place, TransportFailure::Ice, services);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Offers: the first one, ICE restarts, and new peer connections.
+
+use std::time::Instant;
+
+use conclave_sfu_wire::control::{Codec, Event, MemberKey, MidName, OfferError};
+
+use super::Room;
+use crate::audio::AudioSlots;
+use crate::member::{AudioLine, Link};
+use crate::packet::clock_rate;
+use crate::sender::StreamParams;
+use crate::services::Services;
+use crate::subscription::{Rewriter, VideoSlot};
+use crate::transport::{ESTIMATE_START_BPS, Negotiated, Str0mSender, Transport, TransportConfig};
+
+impl Room {
+    /// Answers an offer, or says why not.
+    pub(crate) fn offer(
+        &mut self,
+        now: Instant,
+        key: MemberKey,
+        generation: u32,
+        sdp: &str,
+        services: &mut Services,
+    ) {
+        let event = match self.answer(now, key, generation, sdp, services) {
+            Ok(negotiated) => Event::Answer {
+                member: key,
+                generation,
+                sdp: negotiated.answer,
+                video_slots: negotiated.video_slots,
+                audio_slots: negotiated.audio_slots,
+            },
+            Err(error) => Event::OfferRefused {
+                member: key,
+                generation,
+                error,
+            },
+        };
+        services.events.push_back(event);
+        if let Some(member) = self.by_key.get(&key).copied() {
+            self.reassign(now, member, services);
+        }
+    }
+
+    fn answer(
+        &mut self,
+        now: Instant,
+        key: MemberKey,
+        generation: u32,
+        sdp: &str,
+        services: &mut Services,
+    ) -> Result<Negotiated, OfferError> {
+        let place = *self.by_key.get(&key).ok_or(OfferError::UnknownMember)?;
+        let member = &self.members[place];
+        if generation < member.generation {
+            return Err(OfferError::Stale);
+        }
+        let negotiated = if generation == member.generation && member.link.is_some() {
+            self.renegotiate(now, place, sdp, services)?
+        } else {
+            self.connect(now, place, generation, sdp, services)?
+        };
+        self.schedule_transport(place, services);
+        Ok(negotiated)
+    }
+
+    /// Goes on with the peer connection that is there: an ICE restart.
+    fn renegotiate(
+        &mut self,
+        now: Instant,
+        place: usize,
+        sdp: &str,
+        services: &mut Services,
+    ) -> Result<Negotiated, OfferError> {
+        let Some(link) = self
+            .members
+            .get_mut(place)
+            .and_then(|member| member.link.as_mut())
+        else {
+            return Err(OfferError::UnknownMember);
+        };
+        let entry = link.entry;
+        let negotiated = link.transport.negotiate(sdp, || {
+            let ufrag = services.demux.restart(entry).unwrap_or_default();
+            services.credentials(ufrag)
+        })?;
+        if negotiated.restarted {
+            link.unreachable_since = None;
+            link.since = now;
+        }
+        link.lines = negotiated.sending.clone();
+        Ok(negotiated)
+    }
+
+    /// Begins a peer connection; a former one ends.
+    fn connect(
+        &mut self,
+        now: Instant,
+        place: usize,
+        generation: u32,
+        sdp: &str,
+        services: &mut Services,
+    ) -> Result<Negotiated, OfferError> {
+        let (entry, ufrag) = services.demux.open(self.place(place));
+        let credentials = services.credentials(ufrag);
+        let config = TransportConfig {
+            candidates: &services.candidates,
+            credentials: credentials.clone(),
+            video_codecs: &self.policy.video_codecs,
+        };
+        let mut transport = Transport::new(now, config);
+        let negotiated = match transport.negotiate(sdp, || credentials) {
+            Ok(negotiated) => negotiated,
+            Err(error) => {
+                services.demux.close(entry);
+                return Err(error);
+            }
+        };
+        self.end_link(now, place, services);
+        let link = Link {
+            generation,
+            transport,
+            sender: Box::new(Str0mSender::default()),
+            entry,
+            lines: negotiated.sending.clone(),
+            video_codecs: negotiated.video_codecs.clone(),
+            since: now,
+            unreachable_since: None,
+            scheduled: None,
+            dirty: false,
+            estimate_bps: ESTIMATE_START_BPS,
+        };
+        self.take_link(now, place, link, &negotiated, services);
+        Ok(negotiated)
+    }
+
+    fn take_link(
+        &mut self,
+        now: Instant,
+        place: usize,
+        mut link: Link,
+        negotiated: &Negotiated,
+        services: &mut Services,
+    ) {
+        let bind = |link: &mut Link, mid: MidName, video: bool| {
+            let params = StreamParams { mid, video };
+            link.sender.bind(&mut link.transport, params);
+            params
+        };
+        let mut video = Vec::new();
+        for mid in &negotiated.video_slots {
+            let params = bind(&mut link, *mid, true);
+            let rewriter = Rewriter::new(now, clock_rate(Codec::Vp8), services.beginnings());
+            video.push(VideoSlot::new(params, rewriter));
+        }
+        let mut audio = Vec::new();
+        for mid in &negotiated.audio_slots {
+            let params = bind(&mut link, *mid, false);
+            let rewriter = Rewriter::new(now, clock_rate(Codec::Opus), services.beginnings());
+            audio.push(AudioLine { params, rewriter });
+        }
+        self.leave_slots(place);
+        let lines = link.lines.clone();
+        let member = &mut self.members[place];
+        member.generation = link.generation;
+        member.link = Some(link);
+        member.table.renew(video);
+        member.audio = AudioSlots::new(audio.len());
+        member.audio_lines = audio;
+        for publication in member.publications.clone() {
+            let line = lines
+                .iter()
+                .find(|line| line.mid == self.publications[publication].mid);
+            match line {
+                Some(line) => self.publications[publication].set_encodings(now, &line.rids),
+                None => self.end_publication(publication, services),
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What every room of a shard shares.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use conclave_sfu_wire::control::{Event, MemberKey};
+use rand::RngExt;
+use rand::rngs::StdRng;
+
+use crate::arena::SendArena;
+use crate::demux::Demux;
+use crate::subscription::Beginnings;
+use crate::timers::Timers;
+use crate::transport::Credentials;
+
+/// A member by its place, and by its key in case the place was given away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub(crate) room: usize,
+    pub(crate) member: usize,
+    pub(crate) key: MemberKey,
+}
+
+/// What may become due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Due {
+    /// A transport's own timers.
+    Transport(Place),
+    /// The upkeep of one member.
+    Tick(Place),
+}
+
+/// Counts since the start of the shard.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Datagrams that no transport was found for.
+    pub unroutable: u64,
+    /// Packets on an m-line that nothing is published on, or that is muted.
+    pub unpublished: u64,
+    /// Packets handed to senders.
+    pub forwarded: u64,
+    /// Connections whose media is sealed without an AEAD.
+    pub not_aead: u64,
+    /// Slots whose subscriber took longer than two seconds to acknowledge.
+    pub unacknowledged_slots: u64,
+    /// Datagrams dropped before the DTLS or SRTP parser.
+    pub filtered: u64,
+    /// Transports that ended because code panicked while serving them.
+    pub panics: u64,
+}
+
+/// The part of a shard that its rooms use.
+pub(crate) struct Services {
+    pub(crate) arena: SendArena,
+    pub(crate) events: VecDeque<Event>,
+    pub(crate) timers: Timers<Due>,
+    pub(crate) demux: Demux,
+    pub(crate) candidates: Vec<SocketAddr>,
+    pub(crate) counters: Counters,
+    pub(crate) rng: StdRng,
+}
+
+/// Length of an ICE password: 190 bits. The minimum is 22 (RFC 8445, section 5.3).
+const PASSWORD_CHARS: usize = 32;
+
+/// The ICE characters (RFC 8839, section 5.4).
+const ICE_CHARS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+impl Services {
+    /// Draws an ICE password to go with `ufrag`.
+    pub(crate) fn credentials(&mut self, ufrag: String) -> Credentials {
+        let password = (0..PASSWORD_CHARS)
+            .map(|_| char::from(ICE_CHARS[usize::from(self.rng.random::<u8>() & 63)]))
+            .collect();
+        Credentials { ufrag, password }
+    }
+
+    /// Draws the beginnings of an outgoing stream.
+    pub(crate) fn beginnings(&mut self) -> Beginnings {
+        Beginnings {
+            seq: self.rng.random(),
+            timestamp: self.rng.random(),
+            picture_id: self.rng.random::<u16>() & 0x7fff,
+            tl0_pic_idx: self.rng.random(),
+        }
+    }
+
+    /// Wakes `due` at `at`.
+    pub(crate) fn schedule(&mut self, at: Instant, due: Due) {
+        self.timers.schedule(at, due);
+    }
+}

@@ -1,0 +1,283 @@
+//! One shard: its rooms, its tables, its deadlines.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use conclave_sfu_wire::control::{
+    Command, Event, MemberKey, OfferError, PublishError, RoomKey, RoomPolicy,
+};
+use conclave_sfu_wire::ufrag::UfragKey;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use slab::Slab;
+
+use crate::arena::{DatagramSink, SendArena};
+use crate::demux::Demux;
+use crate::room::Room;
+use crate::services::{Counters, Due, Services};
+use crate::timers::Timers;
+
+/// What a shard is made of.
+pub struct ShardConfig {
+    /// Its number, from 0. The UDP port is the base port plus this.
+    pub index: u8,
+    /// Its advertised addresses; also the destinations of its datagrams.
+    pub candidates: Vec<SocketAddr>,
+    /// Authenticates our user fragments.
+    pub ufrag_key: UfragKey,
+    /// The source of all its randomness but the library's.
+    pub seed: [u8; 32],
+}
+
+impl fmt::Debug for ShardConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShardConfig")
+            .field("index", &self.index)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One core's share of the SFU. It owns everything that it touches.
+pub struct Shard {
+    rooms: Slab<Room>,
+    by_key: BTreeMap<RoomKey, usize>,
+    /// The room of each member.
+    members: BTreeMap<MemberKey, usize>,
+    /// Rooms with packets to flush at the end of the turn.
+    dirty: Vec<usize>,
+    services: Services,
+}
+
+impl Shard {
+    /// Makes a shard without rooms.
+    pub fn new(_now: Instant, config: ShardConfig) -> Self {
+        let mut rng = StdRng::from_seed(config.seed);
+        let hash_seed = (rng.random(), rng.random());
+        Shard {
+            rooms: Slab::new(),
+            by_key: BTreeMap::new(),
+            members: BTreeMap::new(),
+            dirty: Vec::new(),
+            services: Services {
+                arena: SendArena::default(),
+                events: VecDeque::new(),
+                timers: Timers::default(),
+                demux: Demux::new(config.index, config.ufrag_key, hash_seed),
+                candidates: config.candidates,
+                counters: Counters::default(),
+                rng,
+            },
+        }
+    }
+
+    /// Obeys the control plane.
+    pub fn handle_command(&mut self, now: Instant, command: Command) {
+        match command {
+            Command::OpenRoom { room, policy } => self.open_room(room, policy),
+            Command::CloseRoom { room } => self.close_room(now, room),
+            Command::Admit { room, member } => self.admit(now, room, member),
+            Command::Drop { member } => {
+                self.in_room_of(member, |room, services| room.remove(now, member, services));
+                self.members.remove(&member);
+            }
+            Command::Offer {
+                member,
+                generation,
+                sdp,
+            } => {
+                let known = self.in_room_of(member, |room, services| {
+                    room.offer(now, member, generation, &sdp, services);
+                });
+                if !known {
+                    let error = OfferError::UnknownMember;
+                    self.services.events.push_back(Event::OfferRefused {
+                        member,
+                        generation,
+                        error,
+                    });
+                }
+            }
+            Command::Publish {
+                member,
+                mid,
+                source,
+                muted,
+            } => {
+                let known = self.in_room_of(member, |room, services| {
+                    room.publish(now, member, mid, source, muted, services);
+                });
+                if !known {
+                    let error = PublishError::UnknownMember;
+                    self.services.events.push_back(Event::PublishRefused {
+                        member,
+                        source,
+                        error,
+                    });
+                }
+            }
+            Command::SetMuted {
+                member,
+                source,
+                muted,
+            } => {
+                self.in_room_of(member, |room, services| {
+                    room.set_muted(now, member, source, muted, services);
+                });
+            }
+            Command::Unpublish { member, source } => {
+                self.in_room_of(member, |room, services| {
+                    room.unpublish(now, member, source, services);
+                });
+            }
+            Command::Wish { member, views } => {
+                self.in_room_of(member, |room, services| {
+                    room.wish(now, member, views, services)
+                });
+            }
+            Command::AckSlots { member, rev } => {
+                self.in_room_of(member, |room, services| {
+                    room.ack_slots(now, member, rev, services)
+                });
+            }
+            Command::SetLink { member, up } => {
+                self.in_room_of(member, |room, services| {
+                    room.set_link(now, member, up, services)
+                });
+            }
+        }
+    }
+
+    /// Takes a datagram that came from `source` to our advertised address `destination`.
+    pub fn handle_datagram(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        destination: SocketAddr,
+        payload: &mut [u8],
+    ) {
+        let Some(place) = self.services.demux.route(source, destination, payload) else {
+            self.services.counters.unroutable += 1;
+            return;
+        };
+        self.in_room(place.room, |room, services| {
+            room.handle_datagram(now, place, source, destination, payload, services);
+        });
+    }
+
+    /// Serves what is due and lets go of what the turn has pushed. To be called
+    /// after each batch of datagrams and commands.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some((at, due)) = self.services.timers.pop_due(now) {
+            match due {
+                Due::Transport(place) => self.in_room(place.room, |room, services| {
+                    room.handle_transport_timeout(now, at, place, services);
+                }),
+                Due::Tick(place) => self.in_room(place.room, |room, services| {
+                    room.handle_tick(now, place, services);
+                }),
+            };
+        }
+        while let Some(index) = self.dirty.pop() {
+            self.in_room(index, |room, services| room.flush(now, services));
+        }
+    }
+
+    /// Ends all transports and says so to the other sides.
+    pub fn close(&mut self, now: Instant) {
+        for index in self.by_key.values().copied().collect::<Vec<_>>() {
+            self.in_room(index, |room, services| room.close(now, services));
+        }
+    }
+
+    /// Returns when [`Shard::handle_timeout`] is next due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.services.timers.next()
+    }
+
+    /// Takes the next event.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.services.events.pop_front()
+    }
+
+    /// Hands all waiting datagrams to `sink`.
+    pub fn flush(&mut self, sink: &mut dyn DatagramSink) {
+        self.services.arena.flush(sink);
+    }
+
+    /// Returns what was counted since the start.
+    pub fn counters(&self) -> Counters {
+        self.services.counters
+    }
+
+    fn open_room(&mut self, key: RoomKey, policy: RoomPolicy) {
+        if let Some(index) = self.by_key.get(&key) {
+            self.rooms[*index].set_policy(policy);
+            return;
+        }
+        let entry = self.rooms.vacant_entry();
+        self.by_key.insert(key, entry.key());
+        let index = entry.key();
+        entry.insert(Room::new(key, index, policy));
+    }
+
+    fn close_room(&mut self, now: Instant, key: RoomKey) {
+        let Some(index) = self.by_key.get(&key).copied() else {
+            return;
+        };
+        self.in_room(index, |room, services| room.close(now, services));
+        self.forget_room(key);
+    }
+
+    fn admit(&mut self, now: Instant, room: RoomKey, member: MemberKey) {
+        let Some(index) = self.by_key.get(&room).copied() else {
+            return;
+        };
+        self.members.insert(member, index);
+        self.in_room(index, |room, services| room.admit(now, member, services));
+    }
+
+    fn in_room_of(
+        &mut self,
+        member: MemberKey,
+        serve: impl FnOnce(&mut Room, &mut Services),
+    ) -> bool {
+        match self.members.get(&member).copied() {
+            Some(index) => self.in_room(index, serve),
+            None => false,
+        }
+    }
+
+    /// Serves a room so that a panic ends that room alone. Returns whether it is there.
+    fn in_room(&mut self, index: usize, serve: impl FnOnce(&mut Room, &mut Services)) -> bool {
+        let Some(room) = self.rooms.get_mut(index) else {
+            return false;
+        };
+        let services = &mut self.services;
+        if catch_unwind(AssertUnwindSafe(|| serve(room, services))).is_err() {
+            let room = room.key();
+            tracing::error!(room = room.0, "a room panicked and was ended");
+            self.services.counters.panics += 1;
+            self.services.events.push_back(Event::RoomFailed { room });
+            self.forget_room(room);
+        } else if room.is_dirty() && !self.dirty.contains(&index) {
+            self.dirty.push(index);
+        }
+        true
+    }
+
+    fn forget_room(&mut self, key: RoomKey) {
+        let Some(index) = self.by_key.remove(&key) else {
+            return;
+        };
+        let Some(room) = self.rooms.try_remove(index) else {
+            return;
+        };
+        for entry in room.demux_entries() {
+            self.services.demux.close(entry);
+        }
+        self.members.retain(|_, room| *room != index);
+    }
+}
