@@ -118,6 +118,34 @@ impl Member {
         sent
     }
 
+    /// Lets a video slot begin with what is cached of its target. Returns how
+    /// many packets went out.
+    pub(crate) fn switch_video(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        encodings: &[Encoding],
+        arena: &mut SendArena,
+    ) -> u64 {
+        let Some(link) = self
+            .link
+            .as_mut()
+            .filter(|link| link.transport.is_connected())
+        else {
+            return 0;
+        };
+        let Some(slot) = self.table.slots.get_mut(slot) else {
+            return 0;
+        };
+        let params = slot.params;
+        let mut sent = 0;
+        slot.try_switch(now, encodings, |out| {
+            link.sender.push(&mut link.transport, params, out, arena);
+            sent += 1;
+        });
+        sent
+    }
+
     /// Forwards a packet to an audio slot; `start` if its voice is new there.
     /// Returns how many packets went out.
     pub(crate) fn forward_audio(

@@ -281,3 +281,125 @@ impl Shard {
         self.members.retain(|_, room| *room != index);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::epoch::epoch;
+    use conclave_sfu_wire::control::Source;
+
+    fn shard(now: Instant) -> Shard {
+        let config = ShardConfig {
+            index: 0,
+            candidates: vec![SocketAddr::from(([192, 0, 2, 1], 10_000))],
+            ufrag_key: UfragKey([1; 16]),
+            seed: [2; 32],
+        };
+        Shard::new(now, config)
+    }
+
+    fn admitted(shard: &mut Shard, now: Instant, room: u64, member: u64) {
+        let (room, member) = (RoomKey(room), MemberKey(member));
+        shard.handle_command(
+            now,
+            Command::OpenRoom {
+                room,
+                policy: RoomPolicy::default(),
+            },
+        );
+        shard.handle_command(now, Command::Admit { room, member });
+    }
+
+    #[test]
+    fn a_room_that_panics_ends_alone() {
+        let now = epoch();
+        let mut shard = shard(now);
+        admitted(&mut shard, now, 1, 10);
+        admitted(&mut shard, now, 2, 20);
+        let index = shard.by_key[&RoomKey(1)];
+        shard.in_room(index, |_, _| panic!("a bug"));
+        assert!(matches!(
+            shard.poll_event(),
+            Some(Event::RoomFailed { room: RoomKey(1) })
+        ));
+        assert!(shard.poll_event().is_none());
+        assert_eq!(shard.counters().panics, 1);
+        assert!(!shard.members.contains_key(&MemberKey(10)));
+        assert!(shard.members.contains_key(&MemberKey(20)));
+        // Its deadlines are still on the heap and wake nobody.
+        shard.handle_timeout(now + std::time::Duration::from_secs(1));
+        assert!(
+            shard
+                .poll_event()
+                .is_none_or(|event| !matches!(event, Event::RoomFailed { .. }))
+        );
+    }
+
+    #[test]
+    fn commands_for_nobody_are_answered_or_ignored() {
+        let now = epoch();
+        let mut shard = shard(now);
+        let member = MemberKey(1);
+        shard.handle_command(
+            now,
+            Command::Offer {
+                member,
+                generation: 1,
+                sdp: "v=0\r\n".into(),
+            },
+        );
+        assert!(matches!(
+            shard.poll_event(),
+            Some(Event::OfferRefused {
+                error: OfferError::UnknownMember,
+                ..
+            })
+        ));
+        let mid = conclave_sfu_wire::control::MidName::new("1").unwrap();
+        let source = Source::Camera;
+        shard.handle_command(
+            now,
+            Command::Publish {
+                member,
+                mid,
+                source,
+                muted: false,
+            },
+        );
+        assert!(matches!(
+            shard.poll_event(),
+            Some(Event::PublishRefused {
+                error: PublishError::UnknownMember,
+                ..
+            })
+        ));
+        shard.handle_command(now, Command::Drop { member });
+        shard.handle_command(now, Command::CloseRoom { room: RoomKey(9) });
+        assert!(shard.poll_event().is_none());
+    }
+
+    #[test]
+    fn a_publication_needs_a_negotiated_line() {
+        let now = epoch();
+        let mut shard = shard(now);
+        admitted(&mut shard, now, 1, 10);
+        let mid = conclave_sfu_wire::control::MidName::new("1").unwrap();
+        let (member, source) = (MemberKey(10), Source::Camera);
+        shard.handle_command(
+            now,
+            Command::Publish {
+                member,
+                mid,
+                source,
+                muted: false,
+            },
+        );
+        assert!(matches!(
+            shard.poll_event(),
+            Some(Event::PublishRefused {
+                error: PublishError::UnknownMid,
+                ..
+            })
+        ));
+    }
+}

@@ -269,6 +269,10 @@ impl Room {
             }
         }
         self.publications[index].subscribers = subscribers;
+        if began {
+            // Whoever waited for it could not be served before it came.
+            self.request_keyframes(now, index);
+        }
     }
 
     fn forward_audio(

@@ -1,5 +1,6 @@
 //! One room on one shard: who is in it and what the control plane may ask.
 
+mod bandwidth;
 mod forward;
 mod negotiate;
 mod slots;
@@ -96,6 +97,7 @@ impl Room {
         }
         self.leave_slots(member);
         self.members.remove(member);
+        self.reassign_all(now, services);
     }
 
     /// Ends every transport.

@@ -1,21 +1,13 @@
 //! Who feeds whose slots, and what each subscriber is told about it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use conclave_sfu_wire::control::{Event, MemberKey, PauseReason, SlotState, Source};
 
 use super::Room;
-use crate::layers::{self, Demand, EncodingCost, Shares};
 use crate::publication::{Publication, Subscriber};
 use crate::services::Services;
-use crate::subscription::{Change, Feed, Wanted};
-
-/// Set aside per voice that is heard: Opus with its headers.
-const AUDIO_BPS: u64 = 48_000;
-
-/// How long a slot keeps its encoding before it climbs again. An estimate that
-/// swings takes about this long to settle.
-const CLIMB_AFTER: Duration = Duration::from_millis(1_500);
+use crate::subscription::{Change, Wanted};
 
 impl Room {
     /// Lets slots flow whose subscriber has detached what they showed before.
@@ -139,7 +131,7 @@ impl Room {
         }
     }
 
-    fn push_slots(
+    pub(super) fn push_slots(
         &mut self,
         place: usize,
         slots: impl Iterator<Item = usize>,
@@ -159,151 +151,5 @@ impl Room {
         services
             .events
             .push_back(Event::Slots { member, rev, slots });
-    }
-
-    /// Shares the bandwidth of one subscriber among its slots, asks for the
-    /// keyframes that this needs, and tells what is paused.
-    pub(super) fn share_bandwidth(&mut self, now: Instant, place: usize, services: &mut Services) {
-        let Some(member) = self.members.get_mut(place) else {
-            return;
-        };
-        member.share_due = false;
-        member.shared_at = Some(now);
-        let Some(link) = &member.link else { return };
-        let voices = member.audio.in_use() as u64 * AUDIO_BPS;
-        let budget = link.estimate_bps.saturating_sub(voices);
-        let codecs = &link.video_codecs;
-        let mut costs: Vec<Vec<EncodingCost>> = Vec::with_capacity(member.table.slots.len());
-        let mut fed: Vec<(usize, usize)> = Vec::with_capacity(member.table.slots.len());
-        let mut paused: Vec<(usize, PauseReason)> = Vec::new();
-        for (index, slot) in member.table.slots.iter().enumerate() {
-            let Some(place) = slot.feed.publication() else {
-                continue;
-            };
-            let Some(publication) = self.publications.get(place) else {
-                continue;
-            };
-            let supported = publication
-                .codec
-                .is_none_or(|codec| codecs.contains(&codec));
-            if publication.muted {
-                paused.push((index, PauseReason::Muted));
-            } else if !supported {
-                paused.push((index, PauseReason::CodecUnsupported));
-            } else {
-                let mut cost = Vec::with_capacity(publication.encodings.len());
-                publication.costs(now, &mut cost);
-                costs.push(cost);
-                fed.push((index, place));
-            }
-        }
-        let mut shares = Shares::default();
-        let demands: Vec<Demand<'_>> = fed
-            .iter()
-            .zip(&costs)
-            .filter_map(|((index, publication), encodings)| {
-                let slot = &member.table.slots[*index];
-                let publication = &self.publications[*publication];
-                let wish = member.table.wish(publication.member, publication.source)?;
-                Some(Demand {
-                    priority: wish.priority,
-                    max_height_px: wish.max_height_px,
-                    encodings,
-                    current: slot.level(),
-                    may_climb: slot.is_settled(now, CLIMB_AFTER),
-                })
-            })
-            .collect();
-        layers::share(budget, &demands, &mut shares);
-        for ((index, place), level) in fed.iter().zip(&shares.encodings) {
-            let slot = &mut member.table.slots[*index];
-            let publication = &mut self.publications[*place];
-            slot.set_level(now, *level);
-            match level {
-                Some(level) => {
-                    let effective = publication.effective(now, *level).unwrap_or(*level);
-                    publication.want(now, *level);
-                    publication.want(now, effective);
-                    slot.set_target(Some(effective));
-                    if matches!(slot.feed, Feed::Active { .. })
-                        && let Some(awaited) = slot.awaits_keyframe()
-                    {
-                        publication.encodings[awaited].keyframes.want();
-                    }
-                }
-                None => {
-                    slot.set_target(None);
-                    paused.push((*index, PauseReason::Bandwidth));
-                }
-            }
-        }
-        for (index, reason) in &paused {
-            if *reason != PauseReason::Bandwidth {
-                member.table.slots[*index].set_level(now, None);
-                member.table.slots[*index].set_target(None);
-            }
-        }
-        if let Some(link) = member.link.as_mut() {
-            let sustain = shares.allocated_bps + shares.next_step_bps + voices;
-            let desired = (shares.desired_bps + voices).max(sustain) * 5 / 4;
-            link.sender
-                .set_target(&mut link.transport, sustain, desired);
-        }
-        self.tell_paused(place, &paused, services);
-        for (_, publication) in fed {
-            self.request_keyframes(now, publication);
-        }
-    }
-
-    fn tell_paused(
-        &mut self,
-        place: usize,
-        paused: &[(usize, PauseReason)],
-        services: &mut Services,
-    ) {
-        let member = &mut self.members[place];
-        let mut told = Vec::new();
-        for (index, slot) in member.table.slots.iter_mut().enumerate() {
-            if slot.feed.publication().is_none() {
-                continue;
-            }
-            let reason = paused
-                .iter()
-                .find(|(at, _)| *at == index)
-                .map(|(_, reason)| *reason);
-            if slot.paused != reason {
-                slot.paused = reason;
-                told.push(index);
-            }
-        }
-        if !told.is_empty() {
-            member.table.next_rev();
-            self.push_slots(place, told.into_iter(), services);
-        }
-    }
-
-    /// Sends the keyframe requests that are due for a publication.
-    pub(super) fn request_keyframes(&mut self, now: Instant, publication: usize) {
-        let Some(publication) = self.publications.get_mut(publication) else {
-            return;
-        };
-        let (publisher, mid, muted) = (publication.publisher, publication.mid, publication.muted);
-        let mut asked = false;
-        for encoding in &mut publication.encodings {
-            if !muted
-                && encoding.is_live(now)
-                && encoding.keyframes.poll(now)
-                && let Some(link) = self
-                    .members
-                    .get_mut(publisher)
-                    .and_then(|member| member.link.as_mut())
-            {
-                link.transport.request_keyframe(mid, encoding.rid);
-                asked = true;
-            }
-        }
-        if asked {
-            self.mark_dirty(publisher);
-        }
     }
 }

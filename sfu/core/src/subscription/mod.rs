@@ -6,5 +6,5 @@ mod slot;
 mod table;
 
 pub(crate) use rewriter::{Beginnings, Rewriter};
-pub(crate) use slot::{Feed, VideoSlot};
+pub(crate) use slot::VideoSlot;
 pub(crate) use table::{Change, SlotTable, Wanted};

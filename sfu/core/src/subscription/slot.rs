@@ -166,23 +166,23 @@ impl VideoSlot {
                 self.frame_open = (!packet.marker).then_some(now);
                 send(out);
             }
-            if self.target != self.current {
-                self.try_switch(now, encodings, send);
-            }
+            self.try_switch(now, encodings, send);
         } else if self.target == Some(encoding) {
             self.try_switch(now, encodings, send);
         }
     }
 
-    /// Switches to the target if it has a keyframe to begin with and the frame
-    /// being sent is complete.
-    fn try_switch(
+    /// Switches to the target if that is another encoding, has a keyframe to
+    /// begin with, and the frame being sent is complete.
+    pub(crate) fn try_switch(
         &mut self,
         now: Instant,
         encodings: &[Encoding],
         mut send: impl FnMut(Outgoing<'_>),
     ) {
-        let Some(target) = self.target else { return };
+        let Some(target) = self.awaits_keyframe() else {
+            return;
+        };
         let mid_frame = self
             .frame_open
             .is_some_and(|since| now.saturating_duration_since(since) < BROKEN_FRAME);
@@ -209,3 +209,6 @@ impl VideoSlot {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -200,3 +200,6 @@ impl SlotTable {
         self.unacknowledged
     }
 }
+
+#[cfg(test)]
+mod tests;

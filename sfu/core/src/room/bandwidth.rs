@@ -1,0 +1,206 @@
+//! Who gets which encoding out of one subscriber's bandwidth.
+
+use std::time::{Duration, Instant};
+
+use conclave_sfu_wire::control::PauseReason;
+
+use super::Room;
+use crate::layers::{self, Demand, EncodingCost, Shares};
+use crate::services::Services;
+
+/// Set aside per voice that is heard: Opus with its headers.
+const AUDIO_BPS: u64 = 48_000;
+
+/// How long a slot keeps its encoding before it climbs again. An estimate that
+/// swings takes about this long to settle.
+const CLIMB_AFTER: Duration = Duration::from_millis(1_500);
+
+/// What the pacer may look for above what everybody wants, in quarters: frames
+/// vary, and a pacer that is told less than is sent queues for a second.
+const DESIRED_QUARTERS: u64 = 5;
+
+/// A slot that is fed and could be sent.
+struct Fed {
+    slot: usize,
+    publication: usize,
+    costs: Vec<EncodingCost>,
+}
+
+/// How one subscriber's bandwidth is to be shared.
+#[derive(Default)]
+struct Plan {
+    fed: Vec<Fed>,
+    shares: Shares,
+    paused: Vec<(usize, PauseReason)>,
+    voices_bps: u64,
+}
+
+impl Room {
+    /// Shares the bandwidth of one subscriber among its slots, begins what can
+    /// begin, asks for the keyframes that the rest needs, and tells what is paused.
+    pub(super) fn share_bandwidth(&mut self, now: Instant, place: usize, services: &mut Services) {
+        let Some(member) = self.members.get_mut(place) else {
+            return;
+        };
+        member.share_due = false;
+        member.shared_at = Some(now);
+        let Some(plan) = self.plan(now, place) else {
+            return;
+        };
+        self.apply_plan(now, place, &plan, services);
+        self.tell_paused(place, &plan.paused, services);
+        for fed in &plan.fed {
+            self.request_keyframes(now, fed.publication);
+        }
+    }
+
+    fn plan(&self, now: Instant, place: usize) -> Option<Plan> {
+        let member = self.members.get(place)?;
+        let link = member.link.as_ref()?;
+        let mut plan = Plan {
+            voices_bps: member.audio.in_use() as u64 * AUDIO_BPS,
+            ..Plan::default()
+        };
+        let mut wishes = Vec::new();
+        for (index, slot) in member.table.slots.iter().enumerate() {
+            let Some(at) = slot.feed.publication() else {
+                continue;
+            };
+            let Some(publication) = self.publications.get(at) else {
+                continue;
+            };
+            let Some(wish) = member.table.wish(publication.member, publication.source) else {
+                continue;
+            };
+            let supported = |codec| link.video_codecs.contains(&codec);
+            if publication.muted {
+                plan.paused.push((index, PauseReason::Muted));
+            } else if !publication.codec.is_none_or(supported) {
+                plan.paused.push((index, PauseReason::CodecUnsupported));
+            } else {
+                let mut costs = Vec::with_capacity(publication.encodings.len());
+                publication.costs(now, &mut costs);
+                plan.fed.push(Fed {
+                    slot: index,
+                    publication: at,
+                    costs,
+                });
+                wishes.push(*wish);
+            }
+        }
+        let demands: Vec<Demand<'_>> = plan
+            .fed
+            .iter()
+            .zip(&wishes)
+            .map(|(fed, wish)| {
+                let slot = &member.table.slots[fed.slot];
+                Demand {
+                    priority: wish.priority,
+                    max_height_px: wish.max_height_px,
+                    encodings: &fed.costs,
+                    current: slot.level(),
+                    may_climb: slot.is_settled(now, CLIMB_AFTER),
+                }
+            })
+            .collect();
+        let budget = link.estimate_bps.saturating_sub(plan.voices_bps);
+        layers::share(budget, &demands, &mut plan.shares);
+        for (fed, level) in plan.fed.iter().zip(&plan.shares.encodings) {
+            if level.is_none() {
+                plan.paused.push((fed.slot, PauseReason::Bandwidth));
+            }
+        }
+        Some(plan)
+    }
+
+    fn apply_plan(&mut self, now: Instant, place: usize, plan: &Plan, services: &mut Services) {
+        let member = &mut self.members[place];
+        for (index, _) in &plan.paused {
+            member.table.slots[*index].set_level(now, None);
+            member.table.slots[*index].set_target(None);
+        }
+        let mut sent = 0;
+        for (fed, level) in plan.fed.iter().zip(&plan.shares.encodings) {
+            let Some(level) = *level else { continue };
+            let publication = &mut self.publications[fed.publication];
+            let effective = publication.effective(now, level).unwrap_or(level);
+            publication.want(now, level);
+            publication.want(now, effective);
+            let slot = &mut member.table.slots[fed.slot];
+            slot.set_level(now, Some(level));
+            slot.set_target(Some(effective));
+            sent += member.switch_video(now, fed.slot, &publication.encodings, &mut services.arena);
+            if let Some(awaited) = member.table.slots[fed.slot].awaits_keyframe() {
+                publication.encodings[awaited].keyframes.want();
+            }
+        }
+        if let Some(link) = member.link.as_mut() {
+            let shares = &plan.shares;
+            let sustain = shares.allocated_bps + shares.next_step_bps + plan.voices_bps;
+            let desired =
+                (shares.desired_bps + plan.voices_bps).max(sustain) * DESIRED_QUARTERS / 4;
+            link.sender
+                .set_target(&mut link.transport, sustain, desired);
+        }
+        if sent > 0 {
+            services.counters.forwarded += sent;
+            self.mark_dirty(place);
+        }
+    }
+
+    fn tell_paused(
+        &mut self,
+        place: usize,
+        paused: &[(usize, PauseReason)],
+        services: &mut Services,
+    ) {
+        let member = &mut self.members[place];
+        let mut told = Vec::new();
+        for (index, slot) in member.table.slots.iter_mut().enumerate() {
+            if slot.feed.publication().is_none() {
+                continue;
+            }
+            let reason = paused
+                .iter()
+                .find(|(at, _)| *at == index)
+                .map(|(_, reason)| *reason);
+            if slot.paused != reason {
+                slot.paused = reason;
+                told.push(index);
+            }
+        }
+        if !told.is_empty() {
+            member.table.next_rev();
+            self.push_slots(place, told.into_iter(), services);
+        }
+    }
+
+    /// Sends the keyframe requests that are due for a publication.
+    pub(super) fn request_keyframes(&mut self, now: Instant, publication: usize) {
+        let Some(publication) = self.publications.get_mut(publication) else {
+            return;
+        };
+        if publication.muted {
+            return;
+        }
+        let publisher = publication.publisher;
+        let Some(link) = self
+            .members
+            .get_mut(publisher)
+            .and_then(|member| member.link.as_mut())
+        else {
+            return;
+        };
+        let mut asked = false;
+        for encoding in &mut publication.encodings {
+            if encoding.is_live(now) && encoding.keyframes.poll(now) {
+                link.transport
+                    .request_keyframe(publication.mid, encoding.rid);
+                asked = true;
+            }
+        }
+        if asked {
+            self.mark_dirty(publisher);
+        }
+    }
+}
