@@ -1,3 +1,76 @@
-//! Conclave: self-hosted meetings.
+//! Conclave: self-hosted meetings in one binary.
+#![forbid(unsafe_code)]
 
-fn main() {}
+mod announce;
+mod cli;
+mod config;
+mod host;
+mod http;
+mod listen;
+mod log;
+mod run;
+mod site;
+mod tls;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command, ConfigCommand, Serve, Settings};
+use config::ConfigError;
+
+/// What a wrong command line and a wrong configuration give; clap uses the same.
+const EXIT_USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Serve(serve) => run_serve(&serve),
+        Command::Config(ConfigCommand::Check(settings)) => check(&settings),
+    }
+}
+
+fn run_serve(serve: &Serve) -> ExitCode {
+    let config = match serve.settings.load(std::env::vars(), cores()) {
+        Ok((config, _)) => config,
+        Err(error) => return refuse(&error),
+    };
+    log::init(&config.log);
+    match run::serve(config, serve.ready_file.as_deref()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(run::Error::Config(error)) => refuse(&error),
+        Err(run::Error::Failure(error)) => {
+            eprintln!("conclave: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn check(settings: &Settings) -> ExitCode {
+    let checked = settings
+        .load(std::env::vars(), cores())
+        .and_then(|(config, layers)| {
+            run::check_certificate(&config)?;
+            Ok(layers)
+        });
+    match checked {
+        Ok(layers) => {
+            print!("{}", cli::describe(&layers));
+            ExitCode::SUCCESS
+        }
+        Err(error) => refuse(&error),
+    }
+}
+
+fn refuse(error: &ConfigError) -> ExitCode {
+    eprintln!("conclave: the configuration is not usable\n{error}");
+    ExitCode::from(EXIT_USAGE)
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// placeholder
+#[derive(Debug, Clone, Copy)]
+#[allow(dead_code)]
+pub(crate) struct ClientAddr(pub(crate) std::net::SocketAddr);

@@ -1,0 +1,110 @@
+//! Every setting there is: the table that files, environment and flags are
+//! held against.
+
+/// What a setting looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// One piece of text.
+    Text,
+    /// `true` or `false`.
+    Switch,
+    /// A whole number, not negative.
+    Number,
+    /// Some texts; in the environment separated by commas.
+    List,
+    /// Some tables; in the environment written as a TOML array.
+    Tables,
+}
+
+/// One setting.
+#[derive(Debug)]
+pub(crate) struct Key {
+    /// Its place in the file, sections separated by dots.
+    pub(crate) path: &'static str,
+    /// What it looks like.
+    pub(crate) kind: Kind,
+}
+
+const fn key(path: &'static str, kind: Kind) -> Key {
+    Key { path, kind }
+}
+
+/// Every setting, in the order of `conclave config check`.
+pub(crate) const KEYS: &[Key] = &[
+    key("public_url", Kind::Text),
+    key("data_dir", Kind::Text),
+    key("role", Kind::Text),
+    key("listen.https", Kind::Text),
+    key("listen.http", Kind::Text),
+    key("tls.certificate_file", Kind::Text),
+    key("tls.key_file", Kind::Text),
+    key("tls.tls13_only", Kind::Switch),
+    key("http.hsts_include_subdomains", Kind::Switch),
+    key("http.hsts_preload", Kind::Switch),
+    key("media.ips", Kind::List),
+    key("media.port_base", Kind::Number),
+    key("media.shards", Kind::Number),
+    key("limits.connections", Kind::Number),
+    key("limits.connections_per_source", Kind::Number),
+    key("limits.half_open_per_source", Kind::Number),
+    key("log.format", Kind::Text),
+    key("log.filter", Kind::Text),
+    key("rooms", Kind::Tables),
+];
+
+/// Fields of one table of `[[rooms]]`.
+pub(crate) const ROOM_FIELDS: &[&str] = &["slug", "title"];
+
+/// Returns the setting of that path.
+pub(crate) fn find(path: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.path == path)
+}
+
+/// Returns whether the path is that of a section, which holds settings.
+pub(crate) fn is_section(path: &str) -> bool {
+    KEYS.iter().any(|key| {
+        key.path
+            .strip_prefix(path)
+            .is_some_and(|rest| rest.starts_with('.'))
+    })
+}
+
+/// Returns the setting whose path looks most like `path`.
+pub(crate) fn nearest(path: &str) -> &'static str {
+    nearest_of(path, KEYS.iter().map(|key| key.path)).unwrap_or("public_url")
+}
+
+/// Returns the candidate that looks most like `word`, the first among equals.
+pub(crate) fn nearest_of<'a>(
+    word: &str,
+    candidates: impl DoubleEndedIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let likeness = |candidate: &str| {
+        // Somebody who forgets the section still means the setting of that name.
+        let leaf = candidate.rsplit('.').next().unwrap_or(candidate);
+        strsim::jaro_winkler(word, candidate).max(0.95 * strsim::jaro_winkler(word, leaf))
+    };
+    candidates
+        .rev()
+        .max_by(|one, other| likeness(one).total_cmp(&likeness(other)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_key_is_found_despite_typing_errors_and_a_missing_section() {
+        assert_eq!(nearest("publicurl"), "public_url");
+        assert_eq!(nearest("listen.htps"), "listen.https");
+        assert_eq!(nearest("shards"), "media.shards");
+        assert_eq!(nearest("media.port"), "media.port_base");
+    }
+
+    #[test]
+    fn sections_are_told_from_settings() {
+        assert!(is_section("listen"));
+        assert!(!is_section("listen.https"));
+        assert!(!is_section("list"));
+    }
+}

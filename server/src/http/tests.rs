@@ -1,0 +1,232 @@
+use std::net::IpAddr;
+use std::time::Duration;
+
+use axum::body::Body;
+use http::HeaderValue;
+use tower::ServiceExt;
+
+use super::*;
+use crate::config::{Hsts, PublicUrl};
+use crate::site::LocalNames;
+
+const CSP: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; \
+    img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self' wss://meet.example.org; \
+    font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; \
+    require-trusted-types-for 'script'; trusted-types svelte-trusted-html";
+
+#[tokio::test]
+async fn every_response_carries_the_security_headers_whatever_its_status() {
+    let long = "x".repeat(HEADER_BYTES_MAX);
+    let requests = [
+        (get_request("/"), None),
+        (get_request("/r/standup"), None),
+        (get_request("/healthz"), Some(StatusCode::OK)),
+        (get_request("/readyz"), Some(StatusCode::OK)),
+        (get_request("/nowhere/at/all"), Some(StatusCode::NOT_FOUND)),
+        (get_request("/assets/none.js"), Some(StatusCode::NOT_FOUND)),
+        (
+            request("POST", "/", &[]),
+            Some(StatusCode::METHOD_NOT_ALLOWED),
+        ),
+        (
+            request("TRACE", "/", &[]),
+            Some(StatusCode::METHOD_NOT_ALLOWED),
+        ),
+        (
+            request("GET", "/", &[("x-long", &long)]),
+            Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+        ),
+        (get_request("/api/v1/fails"), Some(StatusCode::FORBIDDEN)),
+    ];
+    for (request, status) in requests {
+        let what = format!("{} {}", request.method(), request.uri());
+        let response = answer(production(), Via::Tls, request).await;
+        assert!(
+            status.is_none_or(|status| status == response.status()),
+            "{what}: {}",
+            response.status()
+        );
+        let header = |name: &str| {
+            response
+                .headers()
+                .get(name)
+                .map(|value| value.to_str().unwrap())
+        };
+        assert_eq!(header("content-security-policy"), Some(CSP), "{what}");
+        assert_eq!(
+            header("strict-transport-security"),
+            Some("max-age=63072000"),
+            "{what}"
+        );
+        assert_eq!(header("x-content-type-options"), Some("nosniff"), "{what}");
+        assert_eq!(header("referrer-policy"), Some("no-referrer"), "{what}");
+        assert_eq!(
+            header("cross-origin-opener-policy"),
+            Some("same-origin"),
+            "{what}"
+        );
+        assert_eq!(
+            header("cross-origin-embedder-policy"),
+            Some("require-corp"),
+            "{what}"
+        );
+        assert_eq!(
+            header("cross-origin-resource-policy"),
+            Some("same-origin"),
+            "{what}"
+        );
+        assert_eq!(header("cache-control"), Some("no-store"), "{what}");
+        assert!(
+            header("permissions-policy")
+                .unwrap()
+                .starts_with("camera=(self), microphone=(self)"),
+            "{what}"
+        );
+        assert_eq!(header("server"), None, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn hsts_grows_by_configuration_and_is_absent_with_dev() {
+    let all = Hsts {
+        include_subdomains: true,
+        preload: true,
+    };
+    let shared = Shared {
+        headers: SecurityHeaders::new(false, all),
+        ..production()
+    };
+    let response = answer(shared, Via::Tls, get_request("/")).await;
+    let hsts = "max-age=63072000; includeSubDomains; preload";
+    assert_eq!(response.headers()["strict-transport-security"], hsts);
+    let response = answer(development(), Via::Tls, get_request("/")).await;
+    assert!(!response.headers().contains_key("strict-transport-security"));
+}
+
+#[tokio::test]
+async fn with_dev_the_policy_names_the_socket_of_the_page_that_was_asked_for() {
+    for (via, host, socket) in [
+        (Via::Loopback, "localhost:8080", "ws://localhost:8080;"),
+        (Via::Tls, "192.0.2.7:8443", "wss://192.0.2.7:8443;"),
+        (
+            Via::Tls,
+            "evil.example; script-src *",
+            "wss://localhost:8443;",
+        ),
+    ] {
+        let response = answer(development(), via, request("GET", "/", &[("host", host)])).await;
+        let policy = response.headers()["content-security-policy"]
+            .to_str()
+            .unwrap();
+        assert!(
+            policy.contains(&format!("connect-src 'self' {socket}")),
+            "{host}: {policy}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn plain_http_only_redirects_without_dev() {
+    for path in ["/", "/r/standup?x=1", "/healthz", "/api/v1/fails"] {
+        let response = answer(production(), Via::Loopback, get_request(path)).await;
+        assert_eq!(response.status(), StatusCode::PERMANENT_REDIRECT);
+        assert_eq!(
+            response.headers()["location"],
+            format!("https://meet.example.org{path}")
+        );
+        assert!(!response.headers().contains_key("strict-transport-security"));
+    }
+}
+
+#[tokio::test]
+async fn with_dev_loopback_has_the_same_pages_under_one_name() {
+    for (host, path, location) in [
+        ("localhost:8080", "/r/welcome", None),
+        ("127.0.0.1:8080", "/healthz", None),
+        (
+            "127.0.0.1:8080",
+            "/r/welcome?x=1",
+            Some("http://localhost:8080/r/welcome?x=1"),
+        ),
+        ("[::1]:8080", "/", Some("http://localhost:8080/")),
+    ] {
+        let response = answer(
+            development(),
+            Via::Loopback,
+            request("GET", path, &[("host", host)]),
+        )
+        .await;
+        let found = response
+            .headers()
+            .get("location")
+            .map(HeaderValue::as_bytes);
+        assert_eq!(found, location.map(str::as_bytes), "{host}{path}");
+    }
+}
+
+#[tokio::test]
+async fn plain_http_from_elsewhere_is_sent_to_tls_under_the_name_it_used() {
+    for (host, location) in [
+        ("192.0.2.7:8443", "https://192.0.2.7:8443/r/welcome"),
+        ("evil.example", "https://localhost:8443/r/welcome"),
+    ] {
+        let response = answer(
+            development(),
+            Via::Clear,
+            request("GET", "/r/welcome", &[("host", host)]),
+        )
+        .await;
+        assert_eq!(response.status(), StatusCode::TEMPORARY_REDIRECT);
+        assert_eq!(response.headers()["location"], location);
+    }
+}
+
+fn production() -> Shared {
+    let public_url = PublicUrl::parse("https://meet.example.org").unwrap();
+    shared(
+        Site {
+            public_url,
+            local: None,
+        },
+        false,
+    )
+}
+
+fn development() -> Shared {
+    let local = LocalNames::new(&[IpAddr::from([192, 0, 2, 7])], None, 8443, Some(8080));
+    shared(
+        Site {
+            public_url: PublicUrl::new("localhost", 8443),
+            local: Some(local),
+        },
+        true,
+    )
+}
+
+fn shared(site: Site, dev: bool) -> Shared {
+    let readiness = Readiness::new(SystemTime::now() + Duration::from_secs(3600));
+    readiness.set_serving();
+    Shared {
+        site: Arc::new(site),
+        headers: SecurityHeaders::new(dev, Hsts::default()),
+        readiness: Arc::new(readiness),
+    }
+}
+
+async fn answer(shared: Shared, via: Via, mut request: Request) -> Response {
+    let signalling = Router::new().route("/api/v1/fails", get(|| async { StatusCode::FORBIDDEN }));
+    request.extensions_mut().insert(via);
+    router(shared, signalling).oneshot(request).await.unwrap()
+}
+
+fn get_request(path: &str) -> Request {
+    request("GET", path, &[])
+}
+
+fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> Request {
+    let builder = http::Request::builder().method(method).uri(path);
+    let builder = headers.iter().fold(builder, |builder, (name, value)| {
+        builder.header(*name, *value)
+    });
+    builder.body(Body::empty()).unwrap()
+}

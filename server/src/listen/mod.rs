@@ -1,0 +1,293 @@
+//! The accept loop: sockets, limits, TLS, the look at the first bytes, and
+//! then HTTP.
+
+mod bind;
+mod sniff;
+mod sources;
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::ClientAddr;
+use axum::Router;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt;
+
+pub(crate) use bind::bind;
+pub(crate) use sources::Sources;
+
+use sniff::{Protocol, sniff};
+use sources::{HalfOpenSlot, OpenSlot};
+
+/// From the connection to the end of the TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// From there to the first bytes. Browsers open connections ahead of need and
+/// leave them silent; ten seconds keep most of those useful.
+const FIRST_BYTES_TIMEOUT: Duration = Duration::from_secs(10);
+/// For a whole request header, also between requests of one connection.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// What hyper holds of an unread header. Above [`crate::http::HEADER_BYTES_MAX`],
+/// so that a header a little too long gets an answer with our own headers.
+const HTTP_BUFFER: usize = 32 * 1024;
+/// After the order to stop, for requests that are being answered.
+const STOP_TIMEOUT: Duration = Duration::from_secs(3);
+/// After the kernel refused to accept (no file descriptor left, most likely).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How a request came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Via {
+    /// Through TLS.
+    Tls,
+    /// In the clear, to a loopback address of ours.
+    Loopback,
+    /// In the clear, to another address, or to the port of TLS.
+    Clear,
+}
+
+/// What happened to connections; only ever rises.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    /// Accepted from the kernel.
+    pub(crate) accepted: AtomicU64,
+    /// Closed at once because of a limit.
+    pub(crate) refused: AtomicU64,
+    /// TLS handshakes that failed or took too long.
+    pub(crate) tls_failed: AtomicU64,
+    /// Silent for too long, or ended before the first bytes.
+    pub(crate) silent: AtomicU64,
+    /// Asked for the relay.
+    pub(crate) turn: AtomicU64,
+    /// Spoke nothing that is served.
+    pub(crate) unknown: AtomicU64,
+}
+
+/// One listener and what its connections are given to.
+#[derive(Clone)]
+pub(crate) struct Listener {
+    /// For the port of TLS; `None` for plain HTTP.
+    pub(crate) tls: Option<TlsAcceptor>,
+    /// Answers requests.
+    pub(crate) router: Router,
+    /// Limits, shared by all listeners.
+    pub(crate) sources: Arc<Sources>,
+    /// Shared by all listeners.
+    pub(crate) counters: Arc<Counters>,
+}
+
+impl Listener {
+    /// Serves connections until `stop` turns true, then ends idle ones and
+    /// gives the others a few seconds.
+    ///
+    /// Upgraded connections belong to who upgraded them and are not waited for.
+    pub(crate) async fn run(self, socket: TcpListener, mut stop: watch::Receiver<bool>) {
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = stopped(&mut stop) => break,
+                Some(_) = connections.join_next() => {}
+                accepted = socket.accept() => match accepted {
+                    Ok((stream, peer)) => {
+                        count(&self.counters.accepted);
+                        let Some((open, half_open)) = self.sources.admit(peer.ip()) else {
+                            count(&self.counters.refused);
+                            continue;
+                        };
+                        let connection = Connection { listener: self.clone(), peer, stop: stop.clone() };
+                        connections.spawn(connection.run(stream, open, half_open));
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept connections");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+            }
+        }
+        drop(socket);
+        let rest = async { while connections.join_next().await.is_some() {} };
+        if timeout(STOP_TIMEOUT, rest).await.is_err() {
+            tracing::debug!("ending requests that are still being answered");
+        }
+    }
+}
+
+/// One accepted connection.
+struct Connection {
+    listener: Listener,
+    peer: SocketAddr,
+    stop: watch::Receiver<bool>,
+}
+
+impl Connection {
+    async fn run(mut self, stream: TcpStream, open: OpenSlot, half_open: HalfOpenSlot) {
+        let counters = Arc::clone(&self.listener.counters);
+        let acceptor = self.listener.tls.clone();
+        // Signalling is small messages that somebody waits for.
+        let _ = stream.set_nodelay(true);
+        let clear = match stream.local_addr() {
+            Ok(local) if acceptor.is_none() && local.ip().to_canonical().is_loopback() => {
+                Via::Loopback
+            }
+            _ => Via::Clear,
+        };
+        let stream = Counted {
+            stream,
+            _open: open,
+        };
+        let Some((protocol, stream)) = self.within(FIRST_BYTES_TIMEOUT, sniff(stream)).await else {
+            return count(&counters.silent);
+        };
+        let acceptor = match (protocol, acceptor) {
+            (Protocol::Tls, Some(acceptor)) => acceptor,
+            (Protocol::Http, _) => return self.serve_http(stream, clear, half_open).await,
+            (other, _) => return count_unserved(&counters, other),
+        };
+        let Some(stream) = self
+            .within(HANDSHAKE_TIMEOUT, acceptor.accept(stream))
+            .await
+        else {
+            return count(&counters.tls_failed);
+        };
+        match self.within(FIRST_BYTES_TIMEOUT, sniff(stream)).await {
+            Some((Protocol::Http, stream)) => self.serve_http(stream, Via::Tls, half_open).await,
+            Some((other, _)) => count_unserved(&counters, other),
+            None => count(&counters.silent),
+        }
+    }
+
+    /// Waits for one step before HTTP; gives up on an error, after `limit`, and when the server stops.
+    async fn within<T>(
+        &mut self,
+        limit: Duration,
+        step: impl Future<Output = io::Result<T>>,
+    ) -> Option<T> {
+        tokio::select! {
+            done = timeout(limit, step) => done.ok()?.ok(),
+            () = stopped(&mut self.stop) => None,
+        }
+    }
+
+    async fn serve_http<S>(self, stream: S, via: Via, half_open: HalfOpenSlot)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        drop(half_open);
+        let client = ClientAddr(SocketAddr::new(
+            self.peer.ip().to_canonical(),
+            self.peer.port(),
+        ));
+        let router = self.listener.router;
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(client);
+            request.extensions_mut().insert(via);
+            router.clone().oneshot(request)
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIMEOUT)
+            .max_buf_size(HTTP_BUFFER)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let mut connection = pin!(connection);
+        let mut stop = self.stop;
+        let ended = tokio::select! {
+            ended = connection.as_mut() => Some(ended),
+            () = stopped(&mut stop) => None,
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::trace!(%error, "a connection broke");
+        }
+    }
+}
+
+/// Returns when `stop` is true, or when nobody is left who could say so.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Counts a connection that ends here: the relay is not part of this process,
+/// or the bytes were nobody's.
+fn count_unserved(counters: &Counters, protocol: Protocol) {
+    count(if protocol == Protocol::Turn {
+        &counters.turn
+    } else {
+        &counters.unknown
+    });
+}
+
+/// A stream that counts as one open connection of its source as long as it
+/// lives, also after an upgrade.
+#[derive(Debug)]
+struct Counted {
+    stream: TcpStream,
+    _open: OpenSlot,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! How many connections there may be: all together, and from one source.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::config::Limits;
+
+/// Who connects, as far as it can be told: an IPv4 address, or the /64 of an
+/// IPv6 address, since one host has all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Source(IpAddr);
+
+impl Source {
+    fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V6(v6) => Source(IpAddr::V6((v6.to_bits() & !u128::from(u64::MAX)).into())),
+            v4 => Source(v4),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    open: usize,
+    half_open: usize,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    open: usize,
+    sources: HashMap<Source, Counts>,
+}
+
+impl Table {
+    fn count_out(&mut self, source: Source, which: impl FnOnce(&mut Counts) -> &mut usize) {
+        let Some(counts) = self.sources.get_mut(&source) else {
+            return;
+        };
+        let count = which(counts);
+        *count = count.saturating_sub(1);
+        if counts.open == 0 && counts.half_open == 0 {
+            self.sources.remove(&source);
+        }
+    }
+}
+
+/// Counts the connections of every source. Bounded: a source without a
+/// connection has no entry.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    limits: Limits,
+    table: Mutex<Table>,
+}
+
+impl Sources {
+    /// Begins with no connections.
+    pub(crate) fn new(limits: Limits) -> Arc<Self> {
+        Arc::new(Sources {
+            limits,
+            table: Mutex::default(),
+        })
+    }
+
+    /// Counts a new connection in, as half open, or refuses it.
+    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<(OpenSlot, HalfOpenSlot)> {
+        let source = Source::of(address);
+        let mut table = self.table();
+        if table.open >= self.limits.connections {
+            return None;
+        }
+        if let Some(counts) = table.sources.get(&source)
+            && (counts.open >= self.limits.connections_per_source
+                || counts.half_open >= self.limits.half_open_per_source)
+        {
+            return None;
+        }
+        table.open += 1;
+        let counts = table.sources.entry(source).or_default();
+        counts.open += 1;
+        counts.half_open += 1;
+        let slot = || Slot {
+            sources: Arc::clone(self),
+            source,
+        };
+        Some((OpenSlot(slot()), HalfOpenSlot(slot())))
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // Counting does not panic; if it ever did, the counts would still be whole.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug)]
+struct Slot {
+    sources: Arc<Sources>,
+    source: Source,
+}
+
+/// Counts as one open connection until dropped.
+#[derive(Debug)]
+pub(crate) struct OpenSlot(Slot);
+
+impl Drop for OpenSlot {
+    fn drop(&mut self) {
+        let mut table = self.0.sources.table();
+        table.open = table.open.saturating_sub(1);
+        table.count_out(self.0.source, |counts| &mut counts.open);
+    }
+}
+
+/// Counts as one half-open connection until dropped.
+#[derive(Debug)]
+pub(crate) struct HalfOpenSlot(Slot);
+
+impl Drop for HalfOpenSlot {
+    fn drop(&mut self) {
+        self.0
+            .sources
+            .table()
+            .count_out(self.0.source, |counts| &mut counts.half_open);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        connections: 4,
+        connections_per_source: 3,
+        half_open_per_source: 2,
+    };
+
+    #[test]
+    fn a_source_has_a_bound_of_half_open_and_one_of_open_connections() {
+        let sources = Sources::new(LIMITS);
+        let ada = IpAddr::from([192, 0, 2, 1]);
+        let (_open, half) = sources.admit(ada).unwrap();
+        let (_open, _half) = sources.admit(ada).unwrap();
+        assert!(sources.admit(ada).is_none(), "two are half open");
+        drop(half);
+        let (_open, half) = sources.admit(ada).unwrap();
+        drop(half);
+        assert!(sources.admit(ada).is_none(), "three are open");
+    }
+
+    #[test]
+    fn all_together_have_a_bound_and_closing_makes_room() {
+        let sources = Sources::new(LIMITS);
+        let mut open: Vec<_> = (1..=4)
+            .map(|last| sources.admit([192, 0, 2, last].into()).unwrap())
+            .collect();
+        assert!(sources.admit([192, 0, 2, 5].into()).is_none());
+        let (slot, half) = open.pop().unwrap();
+        drop(half);
+        drop(slot);
+        assert!(sources.admit([192, 0, 2, 5].into()).is_some());
+        drop(open);
+        assert!(sources.table().sources.is_empty());
+        assert_eq!(sources.table().open, 0);
+    }
+
+    #[test]
+    fn one_ipv6_prefix_is_one_source_and_a_mapped_address_is_its_ipv4_address() {
+        let source = |text: &str| Source::of(text.parse().unwrap());
+        assert_eq!(source("2001:db8:1:2::1"), source("2001:db8:1:2:ffff::9"));
+        assert_ne!(source("2001:db8:1:2::1"), source("2001:db8:1:3::1"));
+        assert_eq!(source("::ffff:192.0.2.1"), source("192.0.2.1"));
+    }
+}
