@@ -6,8 +6,10 @@
 #![no_main]
 #![allow(dead_code)]
 
+#[rustfmt::skip]
 #[path = "../../sfu/core/src/packet.rs"]
 mod packet;
+#[rustfmt::skip]
 #[path = "../../sfu/core/src/subscription/rewriter.rs"]
 mod rewriter;
 
@@ -37,11 +39,22 @@ struct Input {
 
 #[derive(Debug, Arbitrary)]
 enum Step {
-    Wait { ms: u16 },
+    Wait {
+        ms: u16,
+    },
     Announce,
     Stop,
-    Start { seq: u64, timestamp: u32, picture_id: u16, is_long: bool },
-    Packet { seq_ahead: i16, frames_ahead: i8, tl0_pic_idx: Option<u8> },
+    Start {
+        seq: u64,
+        timestamp: u32,
+        picture_id: u16,
+        is_long: bool,
+    },
+    Packet {
+        seq_ahead: i16,
+        frames_ahead: i8,
+        tl0_pic_idx: Option<u8>,
+    },
 }
 
 struct Source {
@@ -52,12 +65,20 @@ struct Source {
 }
 
 impl Source {
-    fn packet(&self, now: Instant, seq_ahead: i16, frames_ahead: i8, tl0_pic_idx: Option<u8>) -> Option<MediaPacket> {
+    fn packet(
+        &self,
+        now: Instant,
+        seq_ahead: i16,
+        frames_ahead: i8,
+        tl0_pic_idx: Option<u8>,
+    ) -> Option<MediaPacket> {
         let mask = if self.is_long { 0x7fff } else { 0x7f };
         Some(MediaPacket {
             codec: Codec::Vp8,
             seq: self.seq.checked_add_signed(i64::from(seq_ahead))?,
-            timestamp: self.timestamp.wrapping_add_signed(i32::from(frames_ahead) * 3_000),
+            timestamp: self
+                .timestamp
+                .wrapping_add_signed(i32::from(frames_ahead) * 3_000),
             marker: true,
             arrival: now,
             keyframe_start: seq_ahead == 0,
@@ -100,24 +121,53 @@ fuzz_target!(|input: Input| {
                 assert!(!rewriter.is_running());
                 source = None;
             }
-            Step::Start { seq, timestamp, picture_id, is_long } => {
-                let started = Source { seq: seq % SEQ_MAX, timestamp, picture_id, is_long };
-                let Some(first) = started.packet(now, 0, 0, None) else { continue };
+            Step::Start {
+                seq,
+                timestamp,
+                picture_id,
+                is_long,
+            } => {
+                let started = Source {
+                    seq: seq % SEQ_MAX,
+                    timestamp,
+                    picture_id,
+                    is_long,
+                };
+                let Some(first) = started.packet(now, 0, 0, None) else {
+                    continue;
+                };
                 rewriter.start(&first);
                 assert!(rewriter.is_running());
                 newest_of_former = newest;
                 source = Some(started);
             }
-            Step::Packet { seq_ahead, frames_ahead, tl0_pic_idx } => {
+            Step::Packet {
+                seq_ahead,
+                frames_ahead,
+                tl0_pic_idx,
+            } => {
                 let Some(running) = &source else { continue };
-                let Some(packet) = running.packet(now, seq_ahead, frames_ahead, tl0_pic_idx) else { continue };
-                let Some(out) = rewriter.rewrite(&packet) else { continue };
+                let Some(packet) = running.packet(now, seq_ahead, frames_ahead, tl0_pic_idx) else {
+                    continue;
+                };
+                let Some(out) = rewriter.rewrite(&packet) else {
+                    continue;
+                };
                 assert!(packet.seq >= running.seq, "nothing from before the start");
                 assert!(sent.insert(out.seq), "a sequence number is used once");
-                assert!(newest_of_former.is_none_or(|seq| out.seq > seq), "a source follows its former");
-                assert!(newest.is_some() || out.seq < (1 << 15) + u64::from(u16::MAX), "the rollover counter is guessed");
+                assert!(
+                    newest_of_former.is_none_or(|seq| out.seq > seq),
+                    "a source follows its former"
+                );
+                assert!(
+                    newest.is_some() || out.seq < (1 << 15) + u64::from(u16::MAX),
+                    "the rollover counter is guessed"
+                );
                 let limit = if running.is_long { 0x7fff } else { 0x7f };
-                assert!(out.picture_id.is_none_or(|id| id <= limit), "the picture id keeps its width");
+                assert!(
+                    out.picture_id.is_none_or(|id| id <= limit),
+                    "the picture id keeps its width"
+                );
                 assert_eq!(out.tl0_pic_idx.is_some(), tl0_pic_idx.is_some());
                 newest = newest.max(Some(out.seq));
             }
