@@ -1,1 +1,21 @@
-//! Shard threads and their UDP sockets.
+//! Shard threads and their UDP sockets: all I/O of the media plane.
+//!
+//! [`MediaNode::start`] binds the sockets and starts one plain thread per
+//! shard; [`MediaHandle::send`] gives a shard its commands; what a shard
+//! reports goes to a closure on its own thread.
+
+mod addresses;
+mod node;
+mod sockets;
+mod stats;
+#[allow(
+    unsafe_code,
+    reason = "batched sockets need system calls that std does not wrap"
+)]
+mod sys;
+mod thread;
+
+pub use addresses::MediaAddr;
+pub use node::{MediaHandle, MediaNode, NodeConfig, Secrets, SendError};
+pub use stats::IoStats;
+pub use thread::EventSink;

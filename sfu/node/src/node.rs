@@ -1,0 +1,281 @@
+//! Starting and ending the shards of this process, and reaching them.
+
+use std::fmt;
+use std::io;
+use std::num::NonZeroU8;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use conclave_sfu_core::{Shard, ShardConfig};
+use conclave_sfu_wire::control::Command;
+use conclave_sfu_wire::ufrag::UfragKey;
+use rand::rngs::{StdRng, SysRng};
+use rand::{Rng, SeedableRng, TryRng};
+use thiserror::Error;
+
+use crate::addresses::{AddressMap, MediaAddr};
+use crate::sockets::Sockets;
+use crate::stats::{IoStats, SharedStats};
+use crate::sys::Waker;
+use crate::thread::{EventSink, ShardThread, Shared, Turns};
+
+/// How many commands wait for a shard at most. Some for each of a thousand
+/// participants fit; a queue that is longer means that the shard does not keep
+/// up, and its callers should hear of it.
+const COMMAND_QUEUE: usize = 4_096;
+
+/// How the media plane of this process is set up.
+pub struct NodeConfig {
+    /// The addresses for media, at least one, in the order in which clients are told them.
+    pub addresses: Vec<MediaAddr>,
+    /// The UDP port of shard 0, on all addresses; shard `n` has the `n`th after
+    /// it. 0 lets the kernel choose for each shard.
+    pub base_port: u16,
+    /// How many shards, each with a thread of its own.
+    pub shards: NonZeroU8,
+    /// What the shards draw their secrets from.
+    pub secrets: Secrets,
+}
+
+/// What all secrets of the media plane come from.
+#[derive(Clone)]
+pub struct Secrets {
+    /// The key of the check in our ICE fragments.
+    pub ufrag_key: UfragKey,
+    /// The seed of what the shards draw, such as ICE passwords.
+    pub seed: [u8; 32],
+}
+
+impl Secrets {
+    /// Draws them from the operating system; an error is its.
+    pub fn draw() -> io::Result<Secrets> {
+        let mut secrets = Secrets {
+            ufrag_key: UfragKey([0; 16]),
+            seed: [0; 32],
+        };
+        SysRng
+            .try_fill_bytes(&mut secrets.ufrag_key.0)
+            .map_err(io::Error::other)?;
+        SysRng
+            .try_fill_bytes(&mut secrets.seed)
+            .map_err(io::Error::other)?;
+        Ok(secrets)
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secrets")
+    }
+}
+
+/// Why a command did not reach its shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum SendError {
+    /// Its queue is full: the command is lost, and the caller answers that the server is busy.
+    #[error("the queue of shard {0} is full")]
+    Busy(u8),
+    /// The shard has ended, or there never was one of this number.
+    #[error("shard {0} is not running")]
+    Gone(u8),
+}
+
+struct Inbox {
+    commands: SyncSender<Command>,
+    shared: Arc<Shared>,
+}
+
+/// Reaches the shards of a [`MediaNode`], from any thread.
+#[derive(Clone)]
+pub struct MediaHandle {
+    inboxes: Arc<[Inbox]>,
+}
+
+impl MediaHandle {
+    /// Returns how many shards there are; they are numbered from 0.
+    pub fn shards(&self) -> u8 {
+        // The configuration counts them in eight bits.
+        self.inboxes.len() as u8
+    }
+
+    /// Puts a command into the queue of a shard. Never waits.
+    pub fn send(&self, shard: u8, command: Command) -> Result<(), SendError> {
+        let inbox = self
+            .inboxes
+            .get(usize::from(shard))
+            .ok_or(SendError::Gone(shard))?;
+        inbox
+            .commands
+            .try_send(command)
+            .map_err(|error| match error {
+                TrySendError::Full(_) => SendError::Busy(shard),
+                TrySendError::Disconnected(_) => SendError::Gone(shard),
+            })?;
+        inbox.shared.waker.wake();
+        Ok(())
+    }
+
+    /// Returns what the sockets of a shard have done; `None` if there is no such shard.
+    pub fn stats(&self, shard: u8) -> Option<IoStats> {
+        self.inboxes
+            .get(usize::from(shard))
+            .map(|inbox| inbox.shared.stats.read())
+    }
+}
+
+/// The media plane of this process. Dropping it ends it.
+pub struct MediaNode {
+    handle: MediaHandle,
+    threads: Vec<JoinHandle<()>>,
+    ports: Vec<u16>,
+}
+
+impl MediaNode {
+    /// Binds all sockets and starts the shards.
+    ///
+    /// `sink_of` makes the closure that takes the events of a shard; it runs on
+    /// the shard's thread and must not wait. Errors are those of binding (such
+    /// as a port in use) and of addresses that cannot be advertised.
+    pub fn start(
+        config: NodeConfig,
+        mut sink_of: impl FnMut(u8) -> EventSink,
+    ) -> io::Result<MediaNode> {
+        let mut seeds = StdRng::from_seed(config.secrets.seed);
+        let mut bound = Vec::new();
+        for index in 0..config.shards.get() {
+            bound.push(BoundShard::bind(&config, index, &mut seeds)?);
+        }
+        // From here on a failure drops the node, which ends the threads started so far.
+        let ports = bound.iter().map(|shard| shard.sockets.port()).collect();
+        let mut inboxes = Vec::new();
+        let mut starts = Vec::new();
+        for shard in bound {
+            let (commands, inbox) = sync_channel(COMMAND_QUEUE);
+            let shared = Arc::new(Shared {
+                waker: Waker::new()?,
+                stop: AtomicBool::new(false),
+                stats: SharedStats::default(),
+            });
+            inboxes.push(Inbox {
+                commands,
+                shared: shared.clone(),
+            });
+            starts.push((shard, inbox, shared));
+        }
+        let handle = MediaHandle {
+            inboxes: inboxes.into(),
+        };
+        let mut node = MediaNode {
+            handle,
+            threads: Vec::new(),
+            ports,
+        };
+        for (
+            BoundShard {
+                index,
+                sockets,
+                map,
+                config,
+            },
+            inbox,
+            shared,
+        ) in starts
+        {
+            let sink = sink_of(index);
+            let run = move || {
+                let shard = Shard::new(Instant::now(), config);
+                ShardThread {
+                    shard,
+                    sockets,
+                    map,
+                    inbox,
+                    sink,
+                    shared,
+                    turns: Turns::new(),
+                }
+                .run();
+            };
+            node.threads.push(
+                std::thread::Builder::new()
+                    .name(format!("media-{index}"))
+                    .spawn(run)?,
+            );
+        }
+        Ok(node)
+    }
+
+    /// Returns what reaches the shards.
+    pub fn handle(&self) -> MediaHandle {
+        self.handle.clone()
+    }
+
+    /// Returns the bound UDP port of each shard, in order.
+    pub fn ports(&self) -> &[u16] {
+        &self.ports
+    }
+
+    /// Ends all transports and waits until the threads have ended. Commands
+    /// still in a queue are lost.
+    pub fn shutdown(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        for inbox in self.handle.inboxes.iter() {
+            inbox.shared.stop.store(true, Ordering::Release);
+            inbox.shared.waker.wake();
+        }
+        for thread in self.threads.drain(..) {
+            // A panic has been reported where it was caught.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for MediaNode {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// A shard that has all it needs to start.
+struct BoundShard {
+    index: u8,
+    sockets: Sockets,
+    map: AddressMap,
+    config: ShardConfig,
+}
+
+impl BoundShard {
+    fn bind(config: &NodeConfig, index: u8, seeds: &mut StdRng) -> io::Result<BoundShard> {
+        let port = match config.base_port {
+            0 => 0,
+            base => base.checked_add(u16::from(index)).ok_or_else(|| {
+                io::Error::new(io::ErrorKind::InvalidInput, "the media ports exceed 65535")
+            })?,
+        };
+        let sockets = Sockets::bind(&config.addresses, port)?;
+        sockets.enlarge_buffers();
+        let map = AddressMap::new(&config.addresses, index, |family| sockets.port_of(family))?;
+        let mut seed = [0; 32];
+        seeds.fill_bytes(&mut seed);
+        let config = ShardConfig {
+            index,
+            candidates: map.candidates(),
+            ufrag_key: config.secrets.ufrag_key,
+            seed,
+        };
+        Ok(BoundShard {
+            index,
+            sockets,
+            map,
+            config,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! UDP sockets of Linux with what `std` does not offer: batches in both
+//! directions, the destination address of what arrives, the source address of
+//! what leaves, segmentation by the kernel, and a wait with nanoseconds.
+//!
+//! The only unsafe code of the media plane. Every function is safe to call with
+//! any values; raw pointers live no longer than the call that made them.
+
+mod datagrams;
+mod headers;
+mod wait;
+
+pub(crate) use datagrams::{ReceiveBatch, SendBatch, SendReport};
+pub(crate) use wait::{Waker, wait};
+
+use std::io;
+use std::mem;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Messages in one system call, in each direction.
+pub(crate) const BATCH: usize = 64;
+
+/// The two makes of IP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Family {
+    V4,
+    V6,
+}
+
+impl Family {
+    pub(crate) fn of(address: &IpAddr) -> Family {
+        if address.is_ipv4() {
+            Family::V4
+        } else {
+            Family::V6
+        }
+    }
+}
+
+/// A non-blocking UDP socket bound to all addresses of one family.
+pub(crate) struct UdpSocket {
+    socket: Socket,
+    port: u16,
+    /// Whether the kernel has not yet refused to segment.
+    segments: bool,
+}
+
+/// What the kernel granted of the wish for socket buffers, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BufferSizes {
+    pub(crate) receive: usize,
+    pub(crate) send: usize,
+}
+
+impl UdpSocket {
+    /// Binds to `port`, or to one of the kernel's choice if it is 0.
+    pub(crate) fn bind(family: Family, port: u16) -> io::Result<UdpSocket> {
+        let (domain, wildcard) = match family {
+            Family::V4 => (
+                Domain::IPV4,
+                SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
+            ),
+            Family::V6 => (
+                Domain::IPV6,
+                SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
+            ),
+        };
+        let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_nonblocking(true)?;
+        match family {
+            Family::V4 => set_int(&socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?,
+            Family::V6 => {
+                socket.set_only_v6(true)?;
+                set_int(&socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
+            }
+        }
+        socket.bind(&wildcard.into())?;
+        let bound = socket
+            .local_addr()?
+            .as_socket()
+            .ok_or(io::ErrorKind::AddrNotAvailable)?;
+        Ok(UdpSocket {
+            socket,
+            port: bound.port(),
+            segments: true,
+        })
+    }
+
+    /// Returns the local port.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Asks for buffers of `bytes` in each direction, beyond the system's cap if
+    /// the process may; returns what there is.
+    pub(crate) fn wish_buffers(&self, bytes: usize) -> io::Result<BufferSizes> {
+        let wish = i32::try_from(bytes).unwrap_or(i32::MAX);
+        if set_int(&self.socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, wish).is_err() {
+            self.socket.set_recv_buffer_size(bytes)?;
+        }
+        if set_int(&self.socket, libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, wish).is_err() {
+            self.socket.set_send_buffer_size(bytes)?;
+        }
+        // The kernel reports twice what it granted: it counts its own overhead.
+        Ok(BufferSizes {
+            receive: self.socket.recv_buffer_size()? / 2,
+            send: self.socket.send_buffer_size()? / 2,
+        })
+    }
+}
+
+impl AsFd for UdpSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+fn set_int(socket: &Socket, level: i32, name: i32, value: i32) -> io::Result<()> {
+    // SAFETY: the pointer is to an `int` that outlives the call, and the length is its size.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            level,
+            name,
+            (&raw const value).cast(),
+            mem::size_of_val(&value) as libc::socklen_t,
+        )
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+#[cfg(test)]
+mod tests;

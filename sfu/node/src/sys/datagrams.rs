@@ -1,0 +1,332 @@
+//! Batches of datagrams: recvmmsg, and sendmmsg of segmented messages.
+
+use std::io;
+use std::mem;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd;
+
+use super::headers::{
+    Control, Name, no_name, read_destination, read_name, write_control, write_name,
+};
+use super::{BATCH, UdpSocket};
+
+/// Room for one datagram. WebRTC sends at most about 1,500 bytes; what is longer is junk.
+const DATAGRAM_MAX: usize = 2_048;
+
+/// How many bytes one batch to send may hold. A frame of 50 packets to 16
+/// destinations fits; with more the batch goes out in parts.
+const SEND_BYTES: usize = 1 << 20;
+
+/// Room for what one call receives.
+pub(crate) struct ReceiveBatch {
+    bytes: Vec<[u8; DATAGRAM_MAX]>,
+    names: Vec<Name>,
+    controls: Vec<Control>,
+    facts: Vec<Fact>,
+}
+
+/// What the kernel said about one datagram; `None` for one that cannot be used.
+type Fact = Option<(usize, SocketAddr, IpAddr)>;
+
+/// One datagram that arrived.
+pub(crate) struct Received<'a> {
+    pub(crate) source: SocketAddr,
+    /// The local address that it was sent to.
+    pub(crate) destination: IpAddr,
+    pub(crate) payload: &'a mut [u8],
+}
+
+impl ReceiveBatch {
+    pub(crate) fn new() -> ReceiveBatch {
+        ReceiveBatch {
+            bytes: vec![[0; DATAGRAM_MAX]; BATCH],
+            names: vec![no_name(); BATCH],
+            controls: vec![Control::empty(); BATCH],
+            facts: Vec::with_capacity(BATCH),
+        }
+    }
+
+    /// Returns what the last receive brought; `None` stands for a datagram that was cut off.
+    pub(crate) fn received(&mut self) -> impl Iterator<Item = Option<Received<'_>>> {
+        self.facts.iter().zip(&mut self.bytes).map(|(fact, bytes)| {
+            let (len, source, destination) = (*fact)?;
+            Some(Received {
+                source,
+                destination,
+                payload: bytes.get_mut(..len)?,
+            })
+        })
+    }
+}
+
+impl UdpSocket {
+    /// Takes up to [`BATCH`] datagrams that have arrived; 0 if there is none.
+    pub(crate) fn receive(&self, batch: &mut ReceiveBatch) -> io::Result<usize> {
+        batch.facts.clear();
+        // SAFETY: all zeroes are a valid value of these plain structs.
+        let (mut parts, mut headers): ([libc::iovec; BATCH], [libc::mmsghdr; BATCH]) =
+            unsafe { mem::zeroed() };
+        for index in 0..BATCH {
+            parts[index].iov_base = batch.bytes[index].as_mut_ptr().cast();
+            parts[index].iov_len = DATAGRAM_MAX;
+            let header = &mut headers[index].msg_hdr;
+            header.msg_name = (&raw mut batch.names[index]).cast();
+            header.msg_namelen = mem::size_of::<Name>() as libc::socklen_t;
+            header.msg_iov = &raw mut parts[index];
+            header.msg_iovlen = 1;
+            header.msg_control = batch.controls[index].0.as_mut_ptr().cast();
+            header.msg_controllen = batch.controls[index].0.len() as _;
+        }
+        // SAFETY: BATCH headers, each pointing to buffers of `batch` and `parts` with
+        // their true lengths; all outlive the call and nothing else refers to them.
+        let count = unsafe {
+            libc::recvmmsg(
+                self.socket.as_raw_fd(),
+                headers.as_mut_ptr(),
+                BATCH as libc::c_uint,
+                libc::MSG_DONTWAIT,
+                std::ptr::null_mut(),
+            )
+        };
+        if count < 0 {
+            let error = io::Error::last_os_error();
+            return match error.kind() {
+                // The last two pass: an ICMP error of some peer, a moment without memory.
+                io::ErrorKind::WouldBlock
+                | io::ErrorKind::Interrupted
+                | io::ErrorKind::ConnectionRefused
+                | io::ErrorKind::OutOfMemory => Ok(0),
+                _ => Err(error),
+            };
+        }
+        let count = count as usize;
+        for (header, name) in headers.iter().zip(&batch.names).take(count) {
+            batch.facts.push(fact(header, name));
+        }
+        Ok(count)
+    }
+}
+
+fn fact(header: &libc::mmsghdr, name: &Name) -> Fact {
+    if header.msg_hdr.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0 {
+        return None;
+    }
+    Some((
+        header.msg_len as usize,
+        read_name(name)?,
+        read_destination(&header.msg_hdr)?,
+    ))
+}
+
+/// Datagrams that wait for one send, in order.
+pub(crate) struct SendBatch {
+    bytes: Vec<u8>,
+    messages: Vec<Message>,
+    names: Vec<Name>,
+    controls: Vec<Control>,
+}
+
+/// One or several datagrams to one destination, end to end in the bytes of the batch.
+#[derive(Debug, Clone, Copy)]
+struct Message {
+    destination: SocketAddr,
+    source: Option<IpAddr>,
+    start: usize,
+    len: usize,
+    segment: usize,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct SendReport {
+    /// Messages handed to the kernel.
+    pub(crate) messages: u64,
+    /// Datagrams in them.
+    pub(crate) datagrams: u64,
+    /// Datagrams for which the socket had no room.
+    pub(crate) full: u64,
+    /// Datagrams that the kernel refused, such as for want of a route.
+    pub(crate) refused: u64,
+    /// The kernel does not segment; each datagram is a message of its own from here on.
+    pub(crate) segmentation_refused: bool,
+}
+
+impl SendBatch {
+    pub(crate) fn new() -> SendBatch {
+        SendBatch {
+            bytes: Vec::with_capacity(SEND_BYTES),
+            messages: Vec::with_capacity(BATCH),
+            names: vec![no_name(); BATCH],
+            controls: vec![Control::empty(); BATCH],
+        }
+    }
+
+    /// Returns whether `len` more bytes would exceed the batch: send it first.
+    pub(crate) fn is_full_for(&self, len: usize) -> bool {
+        self.messages.len() == BATCH
+            || (!self.messages.is_empty() && self.bytes.len() + len > SEND_BYTES)
+    }
+
+    /// Appends datagrams of `segment` bytes each, the last one perhaps shorter.
+    ///
+    /// They leave from `source`, or from the address that the kernel chooses.
+    pub(crate) fn push(
+        &mut self,
+        source: Option<IpAddr>,
+        destination: SocketAddr,
+        segment: usize,
+        payload: &[u8],
+    ) {
+        if payload.is_empty() || segment == 0 {
+            return;
+        }
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(payload);
+        self.messages.push(Message {
+            destination,
+            source,
+            start,
+            len: payload.len(),
+            segment,
+        });
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    /// Makes each datagram from the message at `from` on a message of its own.
+    fn split(&mut self, range: std::ops::Range<usize>) {
+        let parts: Vec<Message> = self.messages[range.clone()]
+            .iter()
+            .flat_map(|message| message.parts())
+            .collect();
+        self.messages.splice(range, parts);
+    }
+}
+
+impl Message {
+    fn datagrams(&self) -> u64 {
+        self.len.div_ceil(self.segment) as u64
+    }
+
+    fn is_segmented(&self) -> bool {
+        self.len > self.segment
+    }
+
+    fn parts(self) -> impl Iterator<Item = Message> {
+        (0..self.len)
+            .step_by(self.segment)
+            .map(move |offset| Message {
+                start: self.start + offset,
+                len: self.segment.min(self.len - offset),
+                ..self
+            })
+    }
+}
+
+impl UdpSocket {
+    /// Sends the batch and empties it. What the kernel does not take is counted and dropped.
+    ///
+    /// A segmented message that the kernel refuses goes out in single datagrams.
+    /// If those are taken and the refusal was not of its size, the socket never
+    /// asks for segmentation again.
+    pub(crate) fn send(&mut self, batch: &mut SendBatch) -> SendReport {
+        let mut report = SendReport::default();
+        if !self.segments {
+            batch.split(0..batch.messages.len());
+        }
+        let mut at = 0;
+        // Set where the first datagram stands of a message that was refused when segmented.
+        let mut suspect = None;
+        while at < batch.messages.len() {
+            match self.send_from(batch, at) {
+                Ok(count) => {
+                    if suspect.take() == Some(at) {
+                        self.segments = false;
+                        report.segmentation_refused = true;
+                        batch.split(at + count..batch.messages.len());
+                    }
+                    report.messages += count as u64;
+                    report.datagrams += batch.messages[at..at + count]
+                        .iter()
+                        .map(Message::datagrams)
+                        .sum::<u64>();
+                    at += count;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    report.full += batch.messages[at..]
+                        .iter()
+                        .map(Message::datagrams)
+                        .sum::<u64>();
+                    break;
+                }
+                Err(error) if batch.messages[at].is_segmented() => {
+                    let blames_segmentation =
+                        matches!(error.raw_os_error(), Some(libc::EIO | libc::EINVAL));
+                    suspect = blames_segmentation.then_some(at);
+                    batch.split(at..at + 1);
+                }
+                Err(_) => {
+                    suspect = None;
+                    report.refused += batch.messages[at].datagrams();
+                    at += 1;
+                }
+            }
+        }
+        batch.bytes.clear();
+        batch.messages.clear();
+        report
+    }
+
+    /// Hands messages from `at` on to the kernel; returns how many it took, at least 1.
+    fn send_from(&self, batch: &mut SendBatch, at: usize) -> io::Result<usize> {
+        let SendBatch {
+            bytes,
+            messages,
+            names,
+            controls,
+        } = batch;
+        let messages = &messages[at..messages.len().min(at + BATCH)];
+        // SAFETY: all zeroes are a valid value of these plain structs.
+        let (mut parts, mut headers): ([libc::iovec; BATCH], [libc::mmsghdr; BATCH]) =
+            unsafe { mem::zeroed() };
+        for (index, message) in messages.iter().enumerate() {
+            let payload = &bytes[message.start..message.start + message.len];
+            let segment = if message.is_segmented() {
+                u16::try_from(message.segment).ok()
+            } else {
+                None
+            };
+            parts[index].iov_base = payload.as_ptr().cast_mut().cast();
+            parts[index].iov_len = payload.len();
+            let header = &mut headers[index].msg_hdr;
+            header.msg_namelen = write_name(&mut names[index], message.destination);
+            header.msg_name = (&raw mut names[index]).cast();
+            header.msg_iov = &raw mut parts[index];
+            header.msg_iovlen = 1;
+            let len = write_control(&mut controls[index], message.source, segment);
+            if len > 0 {
+                header.msg_control = controls[index].0.as_mut_ptr().cast();
+                header.msg_controllen = len as _;
+            }
+        }
+        // SAFETY: as many headers as messages, each pointing to bytes, a name and control
+        // messages with their true lengths; all outlive the call, and the kernel only reads them.
+        let count = unsafe {
+            libc::sendmmsg(
+                self.socket.as_raw_fd(),
+                headers.as_mut_ptr(),
+                messages.len() as libc::c_uint,
+                libc::MSG_DONTWAIT,
+            )
+        };
+        // At least one message is given, so that 0 is no answer of the kernel's.
+        if count <= 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(count as usize)
+        }
+    }
+}

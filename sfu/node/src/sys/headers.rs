@@ -1,0 +1,187 @@
+//! Addresses and control messages as the kernel writes them.
+
+use std::mem;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+
+/// Room for an address of either family.
+pub(super) type Name = libc::sockaddr_storage;
+
+/// Room for the control messages of one datagram: at most PKTINFO of IPv6 (40
+/// bytes) and a segment size (24), aligned as their headers must be.
+#[repr(C, align(8))]
+#[derive(Clone, Copy)]
+pub(super) struct Control(pub(super) [u8; CONTROL_LEN]);
+
+const CONTROL_LEN: usize = 64;
+
+const _: () = {
+    // SAFETY: these only compute.
+    let needed = unsafe {
+        libc::CMSG_SPACE(mem::size_of::<libc::in6_pktinfo>() as u32)
+            + libc::CMSG_SPACE(mem::size_of::<u16>() as u32)
+    };
+    assert!(needed as usize <= CONTROL_LEN);
+    assert!(mem::align_of::<Control>() >= mem::align_of::<libc::cmsghdr>());
+};
+
+impl Control {
+    pub(super) const fn empty() -> Control {
+        Control([0; CONTROL_LEN])
+    }
+}
+
+/// An address of no family.
+pub(super) const fn no_name() -> Name {
+    // SAFETY: all zeroes are a valid value of this plain struct.
+    unsafe { mem::zeroed() }
+}
+
+/// Reads an address. `None` for a family other than the two of IP.
+pub(super) fn read_name(name: &Name) -> Option<SocketAddr> {
+    match i32::from(name.ss_family) {
+        libc::AF_INET => {
+            // SAFETY: the storage is larger than and aligned for every address, and all bits are valid.
+            let name = unsafe { &*std::ptr::from_ref(name).cast::<libc::sockaddr_in>() };
+            let address = Ipv4Addr::from(u32::from_be(name.sin_addr.s_addr));
+            Some(SocketAddrV4::new(address, u16::from_be(name.sin_port)).into())
+        }
+        libc::AF_INET6 => {
+            // SAFETY: as above.
+            let name = unsafe { &*std::ptr::from_ref(name).cast::<libc::sockaddr_in6>() };
+            let address = Ipv6Addr::from(name.sin6_addr.s6_addr);
+            Some(
+                SocketAddrV6::new(address, u16::from_be(name.sin6_port), 0, name.sin6_scope_id)
+                    .into(),
+            )
+        }
+        _ => None,
+    }
+}
+
+/// Writes an address and returns its length.
+pub(super) fn write_name(name: &mut Name, address: SocketAddr) -> libc::socklen_t {
+    *name = no_name();
+    match address {
+        SocketAddr::V4(address) => {
+            // SAFETY: the storage is larger than and aligned for every address, and all zeroes are a valid one.
+            let name = unsafe { &mut *std::ptr::from_mut(name).cast::<libc::sockaddr_in>() };
+            name.sin_family = libc::AF_INET as libc::sa_family_t;
+            name.sin_port = address.port().to_be();
+            name.sin_addr.s_addr = u32::from(*address.ip()).to_be();
+            mem::size_of::<libc::sockaddr_in>() as libc::socklen_t
+        }
+        SocketAddr::V6(address) => {
+            // SAFETY: as above.
+            let name = unsafe { &mut *std::ptr::from_mut(name).cast::<libc::sockaddr_in6>() };
+            name.sin6_family = libc::AF_INET6 as libc::sa_family_t;
+            name.sin6_port = address.port().to_be();
+            name.sin6_addr.s6_addr = address.ip().octets();
+            name.sin6_scope_id = address.scope_id();
+            mem::size_of::<libc::sockaddr_in6>() as libc::socklen_t
+        }
+    }
+}
+
+/// Reads the local address that a datagram was sent to.
+///
+/// `header` is one that `recvmmsg` has filled in.
+pub(super) fn read_destination(header: &libc::msghdr) -> Option<IpAddr> {
+    // SAFETY: control pointer and length are those that the kernel left, within a live `Control`.
+    let mut entry = unsafe { libc::CMSG_FIRSTHDR(header) };
+    while !entry.is_null() {
+        // SAFETY: the macros give only entries whose header lies within the control buffer, aligned.
+        let (level, kind, len) = unsafe {
+            (
+                (*entry).cmsg_level,
+                (*entry).cmsg_type,
+                (*entry).cmsg_len as usize,
+            )
+        };
+        // SAFETY: computes a pointer just behind the header of the entry.
+        let data = unsafe { libc::CMSG_DATA(entry) };
+        if (level, kind) == (libc::IPPROTO_IP, libc::IP_PKTINFO)
+            && len >= cmsg_len::<libc::in_pktinfo>()
+        {
+            // SAFETY: the entry holds at least this struct, of which all bits are valid.
+            let info = unsafe { data.cast::<libc::in_pktinfo>().read_unaligned() };
+            return Some(Ipv4Addr::from(u32::from_be(info.ipi_addr.s_addr)).into());
+        }
+        if (level, kind) == (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO)
+            && len >= cmsg_len::<libc::in6_pktinfo>()
+        {
+            // SAFETY: as above.
+            let info = unsafe { data.cast::<libc::in6_pktinfo>().read_unaligned() };
+            return Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).into());
+        }
+        // SAFETY: `entry` came from these macros for this header.
+        entry = unsafe { libc::CMSG_NXTHDR(header, entry) };
+    }
+    None
+}
+
+/// Writes the control messages of a send: the source address and the segment
+/// size, each if there is one. Returns their length; 0 is none.
+pub(super) fn write_control(
+    control: &mut Control,
+    source: Option<IpAddr>,
+    segment: Option<u16>,
+) -> usize {
+    *control = Control::empty();
+    let mut at = 0;
+    match source {
+        Some(IpAddr::V4(source)) => {
+            let info = libc::in_pktinfo {
+                ipi_ifindex: 0,
+                ipi_spec_dst: libc::in_addr {
+                    s_addr: u32::from(source).to_be(),
+                },
+                ipi_addr: libc::in_addr { s_addr: 0 },
+            };
+            at = push_entry(control, at, libc::IPPROTO_IP, libc::IP_PKTINFO, info);
+        }
+        Some(IpAddr::V6(source)) => {
+            let info = libc::in6_pktinfo {
+                ipi6_addr: libc::in6_addr {
+                    s6_addr: source.octets(),
+                },
+                ipi6_ifindex: 0,
+            };
+            at = push_entry(control, at, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, info);
+        }
+        None => {}
+    }
+    if let Some(segment) = segment {
+        at = push_entry(control, at, libc::SOL_UDP, libc::UDP_SEGMENT, segment);
+    }
+    at
+}
+
+fn push_entry<T: Copy>(control: &mut Control, at: usize, level: i32, kind: i32, value: T) -> usize {
+    let size = mem::size_of::<T>() as u32;
+    // SAFETY: these only compute.
+    let (space, len) = unsafe {
+        (
+            libc::CMSG_SPACE(size) as usize,
+            libc::CMSG_LEN(size) as usize,
+        )
+    };
+    assert!(at + space <= CONTROL_LEN, "both entries fit, see above");
+    // SAFETY: all zeroes are a valid value of this plain struct.
+    let mut header: libc::cmsghdr = unsafe { mem::zeroed() };
+    header.cmsg_level = level;
+    header.cmsg_type = kind;
+    header.cmsg_len = len as _;
+    // SAFETY: `at + space` lies within the buffer, which is aligned for the header
+    // because `at` is a sum of `CMSG_SPACE`s; the value follows where `CMSG_DATA` says.
+    unsafe {
+        let entry = control.0.as_mut_ptr().add(at).cast::<libc::cmsghdr>();
+        entry.write(header);
+        libc::CMSG_DATA(entry).cast::<T>().write_unaligned(value);
+    }
+    at + space
+}
+
+fn cmsg_len<T>() -> usize {
+    // SAFETY: only computes.
+    unsafe { libc::CMSG_LEN(mem::size_of::<T>() as u32) as usize }
+}

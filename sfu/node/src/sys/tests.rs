@@ -1,0 +1,268 @@
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::*;
+
+/// Long enough for a loaded machine; a passing test never waits for it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+#[test]
+fn six_segments_arrive_as_six_datagrams() {
+    let mut sender = UdpSocket::bind(Family::V4, 0).unwrap();
+    let receiver = UdpSocket::bind(Family::V4, 0).unwrap();
+    let payload: Vec<u8> = (0..6)
+        .flat_map(|index| vec![index; if index < 5 { 1_100 } else { 300 }])
+        .collect();
+    let mut batch = SendBatch::new();
+    batch.push(
+        None,
+        (Ipv4Addr::LOCALHOST, receiver.port()).into(),
+        1_100,
+        &payload,
+    );
+    let report = sender.send(&mut batch);
+    assert_eq!(
+        report,
+        SendReport {
+            messages: 1,
+            datagrams: 6,
+            ..SendReport::default()
+        }
+    );
+    assert!(batch.is_empty());
+    let arrived = arrivals(&receiver, 6);
+    for (index, arrival) in arrived.iter().enumerate() {
+        assert_eq!(
+            arrival.payload,
+            vec![index as u8; if index < 5 { 1_100 } else { 300 }]
+        );
+        assert_eq!(arrival.source.port(), sender.port());
+    }
+}
+
+#[test]
+fn the_destination_is_reported_and_the_source_is_obeyed() {
+    let [one, two] = [Ipv4Addr::new(127, 0, 0, 11), Ipv4Addr::new(127, 0, 0, 12)];
+    let mut sender = UdpSocket::bind(Family::V4, 0).unwrap();
+    let receiver = UdpSocket::bind(Family::V4, 0).unwrap();
+    let mut batch = SendBatch::new();
+    batch.push(Some(one.into()), (two, receiver.port()).into(), 3, b"one");
+    batch.push(
+        Some(two.into()),
+        (one, receiver.port()).into(),
+        3,
+        b"twotwo",
+    );
+    assert_eq!(sender.send(&mut batch).datagrams, 3);
+    let arrived = arrivals(&receiver, 3);
+    let facts: Vec<_> = arrived
+        .iter()
+        .map(|arrival| (arrival.source.ip(), arrival.destination))
+        .collect();
+    assert_eq!(
+        facts,
+        [
+            (one.into(), two.into()),
+            (two.into(), one.into()),
+            (two.into(), one.into())
+        ]
+    );
+}
+
+#[test]
+fn both_directions_work_over_ipv6() {
+    let localhost = IpAddr::V6(Ipv6Addr::LOCALHOST);
+    // A host may have been booted without the family.
+    let Ok(mut sender) = UdpSocket::bind(Family::V6, 0) else {
+        return;
+    };
+    let receiver = UdpSocket::bind(Family::V6, 0).unwrap();
+    let mut batch = SendBatch::new();
+    batch.push(
+        Some(localhost),
+        (Ipv6Addr::LOCALHOST, receiver.port()).into(),
+        4,
+        b"seg1seg2s3",
+    );
+    assert_eq!(sender.send(&mut batch).datagrams, 3);
+    let arrived = arrivals(&receiver, 3);
+    let payloads: Vec<_> = arrived
+        .iter()
+        .map(|arrival| arrival.payload.as_slice())
+        .collect();
+    assert_eq!(payloads, [&b"seg1"[..], b"seg2", b"s3"]);
+    assert!(
+        arrived
+            .iter()
+            .all(|arrival| arrival.destination == localhost && arrival.source.ip() == localhost)
+    );
+}
+
+#[test]
+fn the_two_families_share_a_port() {
+    let Ok(six) = UdpSocket::bind(Family::V6, 0) else {
+        return;
+    };
+    let four = UdpSocket::bind(Family::V4, six.port()).unwrap();
+    assert_eq!(four.port(), six.port());
+}
+
+#[test]
+fn a_socket_that_may_not_segment_sends_single_datagrams() {
+    let mut sender = UdpSocket::bind(Family::V4, 0).unwrap();
+    sender.segments = false;
+    let receiver = UdpSocket::bind(Family::V4, 0).unwrap();
+    let mut batch = SendBatch::new();
+    // More datagrams than fit one call.
+    for _ in 0..2 {
+        batch.push(
+            Some(LOCALHOST),
+            (Ipv4Addr::LOCALHOST, receiver.port()).into(),
+            1,
+            &[7; 40],
+        );
+    }
+    let report = sender.send(&mut batch);
+    assert_eq!((report.messages, report.datagrams), (80, 80));
+    assert_eq!(arrivals(&receiver, 80).len(), 80);
+}
+
+#[test]
+fn one_refused_message_does_not_hold_back_the_next() {
+    let mut sender = UdpSocket::bind(Family::V4, 0).unwrap();
+    let receiver = UdpSocket::bind(Family::V4, 0).unwrap();
+    let here: SocketAddr = (Ipv4Addr::LOCALHOST, receiver.port()).into();
+    let mut batch = SendBatch::new();
+    batch.push(None, here, 1, b"ab");
+    // Port 0 is refused with or without segmentation, which is therefore not to blame.
+    batch.push(None, (Ipv4Addr::LOCALHOST, 0).into(), 1, b"xy");
+    batch.push(None, here, 1, b"cd");
+    let report = sender.send(&mut batch);
+    assert_eq!(
+        report,
+        SendReport {
+            messages: 2,
+            datagrams: 4,
+            refused: 2,
+            ..SendReport::default()
+        }
+    );
+    assert!(sender.segments);
+    let text: Vec<u8> = arrivals(&receiver, 4)
+        .iter()
+        .flat_map(|arrival| arrival.payload.clone())
+        .collect();
+    assert_eq!(text, b"abcd");
+}
+
+#[test]
+fn a_message_of_segments_above_the_mtu_goes_out_without_segmentation() {
+    let mut sender = UdpSocket::bind(Family::V4, 0).unwrap();
+    let receiver = UdpSocket::bind(Family::V4, 0).unwrap();
+    let mut batch = SendBatch::new();
+    // 65 segments are more than any kernel of the day takes at once by default (64, or 128).
+    batch.push(
+        None,
+        (Ipv4Addr::LOCALHOST, receiver.port()).into(),
+        1,
+        &[1; 129],
+    );
+    batch.push(
+        None,
+        (Ipv4Addr::LOCALHOST, receiver.port()).into(),
+        1,
+        &[2; 3],
+    );
+    let report = sender.send(&mut batch);
+    assert_eq!((report.datagrams, report.refused, report.full), (132, 0, 0));
+    assert_eq!(arrivals(&receiver, 132).len(), 132);
+}
+
+#[test]
+fn a_datagram_too_long_is_reported_as_cut_off() {
+    let mut sender = UdpSocket::bind(Family::V4, 0).unwrap();
+    let receiver = UdpSocket::bind(Family::V4, 0).unwrap();
+    let mut batch = SendBatch::new();
+    batch.push(
+        None,
+        (Ipv4Addr::LOCALHOST, receiver.port()).into(),
+        4_000,
+        &[1; 4_000],
+    );
+    sender.send(&mut batch);
+    let mut received = ReceiveBatch::new();
+    wait([Some(receiver.as_fd())], Some(PATIENCE)).unwrap();
+    assert_eq!(receiver.receive(&mut received).unwrap(), 1);
+    assert!(received.received().all(|datagram| datagram.is_none()));
+    assert_eq!(receiver.receive(&mut received).unwrap(), 0);
+    assert_eq!(received.received().count(), 0);
+}
+
+#[test]
+fn a_wake_ends_the_wait_of_another_thread() {
+    let waker = std::sync::Arc::new(Waker::new().unwrap());
+    let other = waker.clone();
+    let waking = thread::spawn(move || other.wake());
+    assert_eq!(
+        wait([None, Some(waker.as_fd())], Some(PATIENCE)).unwrap(),
+        [false, true]
+    );
+    waking.join().unwrap();
+    waker.drain();
+    assert_eq!(
+        wait([Some(waker.as_fd())], Some(Duration::ZERO)).unwrap(),
+        [false]
+    );
+}
+
+#[test]
+fn a_wait_below_a_millisecond_is_no_busy_turn_and_no_long_one() {
+    let waker = Waker::new().unwrap();
+    let start = Instant::now();
+    assert_eq!(
+        wait([Some(waker.as_fd())], Some(Duration::from_micros(300))).unwrap(),
+        [false]
+    );
+    assert!(start.elapsed() >= Duration::from_micros(300));
+}
+
+#[test]
+fn buffers_are_granted_up_to_a_cap_that_is_told() {
+    let socket = UdpSocket::bind(Family::V4, 0).unwrap();
+    let sizes = socket.wish_buffers(64 * 1024).unwrap();
+    assert_eq!(
+        sizes,
+        BufferSizes {
+            receive: 64 * 1024,
+            send: 64 * 1024
+        }
+    );
+}
+
+struct Arrival {
+    source: SocketAddr,
+    destination: IpAddr,
+    payload: Vec<u8>,
+}
+
+fn arrivals(socket: &UdpSocket, count: usize) -> Vec<Arrival> {
+    let mut batch = ReceiveBatch::new();
+    let mut arrived = Vec::new();
+    while arrived.len() < count {
+        let [ready] = wait([Some(socket.as_fd())], Some(PATIENCE)).unwrap();
+        assert!(ready, "{} of {count} arrived", arrived.len());
+        socket.receive(&mut batch).unwrap();
+        for received in batch.received() {
+            let received = received.unwrap();
+            arrived.push(Arrival {
+                source: received.source,
+                destination: received.destination,
+                payload: received.payload.to_vec(),
+            });
+        }
+    }
+    arrived
+}

@@ -1,0 +1,215 @@
+//! One shard thread: the whole of its I/O.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::{Duration, Instant};
+
+use conclave_sfu_core::Shard;
+use conclave_sfu_wire::control::{Command, Event, RoomKey};
+use tracing::{error, info, warn};
+
+use crate::addresses::AddressMap;
+use crate::sockets::{Egress, Sockets};
+use crate::stats::{Counts, SharedStats};
+use crate::sys::{ReceiveBatch, UdpSocket, Waker, wait};
+
+/// How many commands one turn takes, so that a flood of them cannot hold up
+/// packets for long: a command costs up to a millisecond (an offer).
+const COMMANDS_PER_TURN: usize = 16;
+
+/// The shortest wait after a turn in which nothing came: at most 10,000 such
+/// turns a second, so that a timer that is always due does not take the whole
+/// core. Pacing is coarser than this.
+const IDLE_WAIT_MIN: Duration = Duration::from_micros(100);
+
+/// What takes the events of one shard, on the shard's thread: it must not wait.
+pub type EventSink = Box<dyn FnMut(Event) + Send>;
+
+/// What a shard thread shares with those who hold its handle.
+pub(crate) struct Shared {
+    pub(crate) waker: Waker,
+    pub(crate) stop: AtomicBool,
+    pub(crate) stats: SharedStats,
+}
+
+pub(crate) struct ShardThread {
+    pub(crate) shard: Shard,
+    pub(crate) sockets: Sockets,
+    pub(crate) map: AddressMap,
+    pub(crate) inbox: Receiver<Command>,
+    pub(crate) sink: EventSink,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) turns: Turns,
+}
+
+/// What lives from one turn to the next.
+pub(crate) struct Turns {
+    received: ReceiveBatch,
+    egress: Egress,
+    counts: Counts,
+    /// The rooms that the control plane believes open.
+    rooms: BTreeSet<RoomKey>,
+    /// More commands wait than the last turn took.
+    has_commands: bool,
+    /// Nothing came in the last turn but time.
+    was_idle: bool,
+}
+
+impl Turns {
+    pub(crate) fn new() -> Turns {
+        Turns {
+            received: ReceiveBatch::new(),
+            egress: Egress::new(),
+            counts: Counts::default(),
+            rooms: BTreeSet::new(),
+            has_commands: false,
+            was_idle: false,
+        }
+    }
+}
+
+impl ShardThread {
+    /// Runs until it is told to stop. A panic of the shard, which should have
+    /// ended one transport or room, ends the thread: its rooms are reported
+    /// failed, and commands are refused from then on.
+    pub(crate) fn run(mut self) {
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.run_turns()));
+        match outcome {
+            Ok(Ok(())) => {
+                info!("shard has ended");
+                return;
+            }
+            Ok(Err(error)) => error!(%error, "shard has lost its sockets"),
+            Err(_) => error!("shard has panicked"),
+        }
+        for room in std::mem::take(&mut self.turns.rooms) {
+            (self.sink)(Event::RoomFailed { room });
+        }
+    }
+
+    fn run_turns(&mut self) -> io::Result<()> {
+        while !self.shared.stop.load(Ordering::Acquire) {
+            let ready = self.wait()?;
+            self.turn(ready)?;
+        }
+        self.shard.close(Instant::now());
+        self.send_and_tell();
+        Ok(())
+    }
+
+    fn wait(&self) -> io::Result<[bool; 3]> {
+        let [v4, v6] = self.sockets.descriptors();
+        let until_due = self
+            .shard
+            .poll_timeout()
+            .map(|due| due.saturating_duration_since(Instant::now()));
+        let timeout = match until_due {
+            _ if self.turns.has_commands => Some(Duration::ZERO),
+            Some(until_due) if self.turns.was_idle => Some(until_due.max(IDLE_WAIT_MIN)),
+            other => other,
+        };
+        wait([v4, v6, Some(self.shared.waker.as_fd())], timeout)
+    }
+
+    fn turn(&mut self, [v4_ready, v6_ready, woken]: [bool; 3]) -> io::Result<()> {
+        let now = Instant::now();
+        let mut arrived = 0;
+        if v4_ready {
+            arrived += self.receive(now, |sockets| &sockets.v4)?;
+        }
+        if v6_ready {
+            arrived += self.receive(now, |sockets| &sockets.v6)?;
+        }
+        if woken {
+            // Before the inbox is read: what comes behind wakes again.
+            self.shared.waker.drain();
+        }
+        let commands = if woken || self.turns.has_commands {
+            self.take_commands(now)
+        } else {
+            0
+        };
+        self.turns.was_idle = arrived == 0 && commands == 0;
+        self.shard.handle_timeout(now);
+        self.send_and_tell();
+        Ok(())
+    }
+}
+
+impl ShardThread {
+    fn receive(
+        &mut self,
+        now: Instant,
+        socket: impl Fn(&Sockets) -> &Option<UdpSocket>,
+    ) -> io::Result<usize> {
+        let Some(socket) = socket(&self.sockets) else {
+            return Ok(0);
+        };
+        let Turns {
+            received, counts, ..
+        } = &mut self.turns;
+        let count = socket.receive(received)?;
+        for datagram in received.received() {
+            let addressed = datagram.and_then(|datagram| {
+                let destination = self.map.advertised(datagram.destination)?;
+                Some((datagram.source, destination, datagram.payload))
+            });
+            let Some((source, destination, payload)) = addressed else {
+                counts.dropped_in += 1;
+                continue;
+            };
+            counts.datagrams_in += 1;
+            self.shard
+                .handle_datagram(now, source, destination, payload);
+        }
+        Ok(count)
+    }
+
+    fn take_commands(&mut self, now: Instant) -> usize {
+        for taken in 0..COMMANDS_PER_TURN {
+            let command = match self.inbox.try_recv() {
+                Ok(command) => command,
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => {
+                    self.turns.has_commands = false;
+                    return taken;
+                }
+            };
+            match command {
+                Command::OpenRoom { room, .. } => {
+                    self.turns.rooms.insert(room);
+                }
+                Command::CloseRoom { room } => {
+                    self.turns.rooms.remove(&room);
+                }
+                _ => {}
+            }
+            self.shard.handle_command(now, command);
+        }
+        self.turns.has_commands = true;
+        COMMANDS_PER_TURN
+    }
+
+    fn send_and_tell(&mut self) {
+        let Turns {
+            egress,
+            counts,
+            rooms,
+            ..
+        } = &mut self.turns;
+        self.shard
+            .flush(&mut egress.sink(&mut self.sockets, &self.map, counts));
+        while let Some(event) = self.shard.poll_event() {
+            if let Event::RoomFailed { room } = &event {
+                warn!(room = room.0, "room has failed");
+                rooms.remove(room);
+            }
+            (self.sink)(event);
+        }
+        self.shared.stats.publish(counts);
+    }
+}
