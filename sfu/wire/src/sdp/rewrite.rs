@@ -2,7 +2,9 @@
 
 use crate::control::MidName;
 
-/// Replaces the ICE credentials of the session and of every m-line.
+/// Replaces the ICE credentials of the session and of every m-line, and the
+/// fragment that a candidate repeats (`a=candidate … ufrag …`): an agent
+/// throws away a candidate whose fragment is not that of the description.
 ///
 /// Other lines stay as they are, line ends included; an answer without
 /// credentials gets none.
@@ -15,12 +17,27 @@ pub fn replace_ice_credentials(answer: &str, ufrag: &str, pwd: &str) -> String {
         } else if line.starts_with("a=ice-pwd:") {
             out.push_str("a=ice-pwd:");
             out.push_str(pwd);
+        } else if line.starts_with("a=candidate:") {
+            push_candidate(&mut out, line, ufrag);
         } else {
             out.push_str(line);
         }
         out.push_str(end);
     }
     out
+}
+
+/// Appends a candidate with its fragment, if it has one, replaced (RFC 8839,
+/// section 5.1: extensions are pairs of name and value at the end).
+fn push_candidate(out: &mut String, line: &str, ufrag: &str) {
+    let Some((before, rest)) = line.split_once(" ufrag ") else {
+        out.push_str(line);
+        return;
+    };
+    let after = rest.find(' ').map_or("", |at| &rest[at..]);
+    for part in [before, " ufrag ", ufrag, after] {
+        out.push_str(part);
+    }
 }
 
 /// Gives audio slot `i` and video slot `i` one browser `MediaStream`, for as

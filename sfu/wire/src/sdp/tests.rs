@@ -258,6 +258,18 @@ fn all_credentials_are_replaced_and_nothing_else() {
 }
 
 #[test]
+fn a_candidate_repeats_the_replaced_fragment() {
+    let host = "a=candidate:1 1 udp 2130706175 192.0.2.1 10000 typ host";
+    let answer = format!(
+        "a=ice-ufrag:old\r\n{host} ufrag old network-id 1\r\n{host} ufrag old\r\n{host}\r\n"
+    );
+    let expected = format!(
+        "a=ice-ufrag:new\r\n{host} ufrag new network-id 1\r\n{host} ufrag new\r\n{host}\r\n"
+    );
+    assert_eq!(replace_ice_credentials(&answer, "new", "word"), expected);
+}
+
+#[test]
 fn slots_of_equal_index_share_a_stream() {
     let video = [mid("4"), mid("5")];
     let audio = [mid("6")];
