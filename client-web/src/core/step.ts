@@ -36,7 +36,7 @@ export function step(state: MeetingState, event: MeetingEvent): Step {
   const next = follow(handled.state, handled.effects, event.nowMs);
   const keep = next.state.phase.kind === "inside" && next.state.resume !== null;
   const changed = next.state.resume !== state.resume || wantsOf(next.state) !== wantsOf(state);
-  return keep && changed ? { state: next.state, effects: [{ kind: "save" }, ...next.effects] } : next;
+  return keep && changed ? { state: next.state, effects: [...next.effects, { kind: "save" }] } : next;
 }
 
 function handle(state: MeetingState, event: MeetingEvent): Step {

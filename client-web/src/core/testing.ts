@@ -1,0 +1,60 @@
+/** Made-up objects for tests. */
+import type { Joined, Participant, Room, Source, SourceState } from "../wire/messages";
+
+const on: SourceState = { published: true, muted: false, muted_by: null, locked: false };
+const off: SourceState = { published: false, muted: true, muted_by: null, locked: false };
+
+export function participant(id: string, has: Partial<Record<Source, boolean>> = {}, rev = 1): Participant {
+  return {
+    id,
+    rev,
+    name: id.charAt(0).toUpperCase() + id.slice(1),
+    role: "attendee",
+    identity: "guest",
+    presence: "connected",
+    joined_at: "2026-11-22T10:00:05Z",
+    hand: null,
+    sources: {
+      microphone: has.microphone === true ? on : off,
+      camera: has.camera === true ? on : off,
+      ...(has.screen === true ? { screen: on } : {}),
+      ...(has.screen_audio === true ? { screen_audio: on } : {}),
+    },
+  };
+}
+
+export const room: Room = {
+  id: "room_1",
+  slug: "welcome",
+  title: "Welcome",
+  rev: 1,
+  preset: "meeting",
+  locked: false,
+  lobby: "off",
+  password_set: false,
+  av_lock: {
+    microphone: { on: false, allow: [] },
+    camera: { on: false, allow: [] },
+    screen: { on: false, allow: [] },
+  },
+  chat: { public: "all", private: "all", slow_s: 0, links: true, history: "none" },
+  screen: "one",
+  suspended: false,
+  ends_at: null,
+  spotlight: [],
+};
+
+export function joined(...others: Participant[]): { outcome: "joined" } & Joined {
+  return {
+    outcome: "joined",
+    session: "ses_1",
+    room,
+    self: participant("me"),
+    permissions: ["room.join", "publish.audio", "publish.video", "publish.screen", "publish.screen_audio"],
+    roster: others,
+    chat: [],
+    ice_servers: [],
+    seq: 0,
+    resume_token: "rt_0",
+  };
+}
