@@ -17,5 +17,5 @@ mod thread;
 
 pub use addresses::MediaAddr;
 pub use node::{MediaHandle, MediaNode, NodeConfig, Secrets, SendError};
-pub use stats::IoStats;
+pub use stats::{IoStats, ShardStats};
 pub use thread::EventSink;

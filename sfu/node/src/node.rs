@@ -18,7 +18,7 @@ use thiserror::Error;
 
 use crate::addresses::{AddressMap, MediaAddr};
 use crate::sockets::Sockets;
-use crate::stats::{IoStats, SharedStats};
+use crate::stats::{ShardStats, SharedStats};
 use crate::sys::Waker;
 use crate::thread::{EventSink, ShardThread, Shared, Turns};
 
@@ -118,8 +118,8 @@ impl MediaHandle {
         Ok(())
     }
 
-    /// Returns what the sockets of a shard have done; `None` if there is no such shard.
-    pub fn stats(&self, shard: u8) -> Option<IoStats> {
+    /// Returns what a shard has counted, as of its last turn; `None` if there is no such shard.
+    pub fn stats(&self, shard: u8) -> Option<ShardStats> {
         self.inboxes
             .get(usize::from(shard))
             .map(|inbox| inbox.shared.stats.read())
@@ -188,6 +188,7 @@ impl MediaNode {
             let run = move || {
                 let shard = Shard::new(Instant::now(), config);
                 ShardThread {
+                    index,
                     shard,
                     sockets,
                     map,

@@ -8,10 +8,10 @@ use conclave_sfu_core::arena::{Batch, DatagramSink};
 use tracing::warn;
 
 use crate::addresses::{AddressMap, MediaAddr};
-use crate::stats::Counts;
+use crate::stats::IoStats;
 use crate::sys::{Family, SendBatch, UdpSocket};
 
-/// The wish for each socket buffer. The kernel counts about 2.3 kB for a packet
+/// The wish for each socket buffer. The kernel io about 2.3 kB for a packet
 /// of 1.2 kB, so that some 1,800 fit: a key frame to everybody in a large room.
 /// More would only be delay, less loses such bursts.
 const BUFFER_BYTES: usize = 4 << 20;
@@ -124,13 +124,13 @@ impl Egress {
         &'a mut self,
         sockets: &'a mut Sockets,
         map: &'a AddressMap,
-        counts: &'a mut Counts,
+        io: &'a mut IoStats,
     ) -> Sink<'a> {
         Sink {
             egress: self,
             sockets,
             map,
-            counts,
+            io,
         }
     }
 }
@@ -139,7 +139,7 @@ pub(crate) struct Sink<'a> {
     egress: &'a mut Egress,
     sockets: &'a mut Sockets,
     map: &'a AddressMap,
-    counts: &'a mut Counts,
+    io: &'a mut IoStats,
 }
 
 impl DatagramSink for Sink<'_> {
@@ -150,18 +150,18 @@ impl DatagramSink for Sink<'_> {
             Family::V6 => (&mut self.egress.v6, &mut self.sockets.v6),
         };
         if waiting.is_full_for(batch.payload.len()) {
-            send_waiting(waiting, socket, self.counts);
+            send_waiting(waiting, socket, self.io);
         }
         waiting.push(source, batch.destination, batch.segment, batch.payload);
     }
 
     fn flush(&mut self) {
-        send_waiting(&mut self.egress.v4, &mut self.sockets.v4, self.counts);
-        send_waiting(&mut self.egress.v6, &mut self.sockets.v6, self.counts);
+        send_waiting(&mut self.egress.v4, &mut self.sockets.v4, self.io);
+        send_waiting(&mut self.egress.v6, &mut self.sockets.v6, self.io);
     }
 }
 
-fn send_waiting(waiting: &mut SendBatch, socket: &mut Option<UdpSocket>, counts: &mut Counts) {
+fn send_waiting(waiting: &mut SendBatch, socket: &mut Option<UdpSocket>, io: &mut IoStats) {
     if waiting.is_empty() {
         return;
     }
@@ -175,5 +175,50 @@ fn send_waiting(waiting: &mut SendBatch, socket: &mut Option<UdpSocket>, counts:
     if report.segmentation_refused {
         warn!("the kernel does not segment UDP here; sending costs more");
     }
-    counts.add_sent(report);
+    io.add_sent(report);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+    use std::time::Duration;
+
+    use conclave_sfu_core::arena::SendArena;
+
+    use super::*;
+    use crate::sys::{ReceiveBatch, wait};
+
+    #[test]
+    fn what_an_arena_holds_arrives_in_order_and_is_counted() {
+        let here = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let addresses = [MediaAddr::direct(here)];
+        let mut sockets = Sockets::bind(&addresses, 0).unwrap();
+        let map = AddressMap::new(&addresses, 0, |family| sockets.port_of(family)).unwrap();
+        let receiver = UdpSocket::bind(Family::V4, 0).unwrap();
+        let destination = SocketAddr::new(here, receiver.port());
+        let mut arena = SendArena::default();
+        let mut expected = Vec::new();
+        // Ever shorter datagrams are ever new messages: more than one call takes.
+        for index in 0..150u8 {
+            let datagram = vec![index; 200 - usize::from(index / 2)];
+            arena.push(map.candidates()[0], destination, &datagram);
+            expected.push(datagram);
+        }
+        let (mut egress, mut io) = (Egress::new(), IoStats::default());
+        arena.flush(&mut egress.sink(&mut sockets, &map, &mut io));
+        assert_eq!((io.datagrams_out, io.full_out, io.refused_out), (150, 0, 0));
+        assert!(io.messages_out < 100, "{} messages", io.messages_out);
+        let mut batch = ReceiveBatch::new();
+        let mut arrived = Vec::new();
+        while arrived.len() < expected.len() {
+            let [ready] = wait([Some(receiver.as_fd())], Some(Duration::from_secs(10))).unwrap();
+            assert!(ready, "{} arrived", arrived.len());
+            receiver.receive(&mut batch).unwrap();
+            for received in batch.received().flatten() {
+                assert_eq!(received.source, map.candidates()[0]);
+                arrived.push(received.payload.to_vec());
+            }
+        }
+        assert_eq!(arrived, expected);
+    }
 }

@@ -2,9 +2,20 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use conclave_sfu_core::Counters;
+
 use crate::sys::SendReport;
 
 /// Cumulative counts of one shard since its start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ShardStats {
+    /// What its sockets did.
+    pub io: IoStats,
+    /// What it decided.
+    pub shard: Counters,
+}
+
+/// Cumulative counts of the sockets of one shard.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct IoStats {
     /// Datagrams handed to the shard.
@@ -21,9 +32,6 @@ pub struct IoStats {
     pub refused_out: u64,
 }
 
-/// The counts as their shard keeps them.
-pub(crate) type Counts = IoStats;
-
 impl IoStats {
     pub(crate) fn add_sent(&mut self, report: SendReport) {
         self.datagrams_out += report.datagrams;
@@ -35,39 +43,50 @@ impl IoStats {
 
 /// The counts as others see them: written by one thread, each value for itself.
 #[derive(Debug, Default)]
-pub(crate) struct SharedStats([AtomicU64; 6]);
+pub(crate) struct SharedStats([AtomicU64; 13]);
 
 impl SharedStats {
-    pub(crate) fn publish(&self, counts: &Counts) {
+    pub(crate) fn publish(&self, ShardStats { io, shard }: ShardStats) {
         let values = [
-            counts.datagrams_in,
-            counts.dropped_in,
-            counts.datagrams_out,
-            counts.messages_out,
-            counts.full_out,
-            counts.refused_out,
+            io.datagrams_in,
+            io.dropped_in,
+            io.datagrams_out,
+            io.messages_out,
+            io.full_out,
+            io.refused_out,
+            shard.unroutable,
+            shard.unpublished,
+            shard.forwarded,
+            shard.not_aead,
+            shard.unacknowledged_slots,
+            shard.filtered,
+            shard.panics,
         ];
         for (cell, value) in self.0.iter().zip(values) {
             cell.store(value, Ordering::Relaxed);
         }
     }
 
-    pub(crate) fn read(&self) -> IoStats {
-        let [
-            datagrams_in,
-            dropped_in,
-            datagrams_out,
-            messages_out,
-            full_out,
-            refused_out,
-        ] = [0, 1, 2, 3, 4, 5].map(|index: usize| self.0[index].load(Ordering::Relaxed));
-        IoStats {
-            datagrams_in,
-            dropped_in,
-            datagrams_out,
-            messages_out,
-            full_out,
-            refused_out,
+    pub(crate) fn read(&self) -> ShardStats {
+        let value = |index: usize| self.0[index].load(Ordering::Relaxed);
+        ShardStats {
+            io: IoStats {
+                datagrams_in: value(0),
+                dropped_in: value(1),
+                datagrams_out: value(2),
+                messages_out: value(3),
+                full_out: value(4),
+                refused_out: value(5),
+            },
+            shard: Counters {
+                unroutable: value(6),
+                unpublished: value(7),
+                forwarded: value(8),
+                not_aead: value(9),
+                unacknowledged_slots: value(10),
+                filtered: value(11),
+                panics: value(12),
+            },
         }
     }
 }
@@ -78,16 +97,27 @@ mod tests {
 
     #[test]
     fn what_is_published_is_read() {
-        let counts = Counts {
-            datagrams_in: 1,
-            dropped_in: 2,
-            datagrams_out: 3,
-            messages_out: 4,
-            full_out: 5,
-            refused_out: 6,
+        let stats = ShardStats {
+            io: IoStats {
+                datagrams_in: 1,
+                dropped_in: 2,
+                datagrams_out: 3,
+                messages_out: 4,
+                full_out: 5,
+                refused_out: 6,
+            },
+            shard: Counters {
+                unroutable: 7,
+                unpublished: 8,
+                forwarded: 9,
+                not_aead: 10,
+                unacknowledged_slots: 11,
+                filtered: 12,
+                panics: 13,
+            },
         };
         let shared = SharedStats::default();
-        shared.publish(&counts);
-        assert_eq!(shared.read(), counts);
+        shared.publish(stats);
+        assert_eq!(shared.read(), stats);
     }
 }

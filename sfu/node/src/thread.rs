@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use conclave_sfu_core::Shard;
 use conclave_sfu_wire::control::{Command, Event, RoomKey};
-use tracing::{error, info, warn};
+use tracing::{error, info, info_span, warn};
 
 use crate::addresses::AddressMap;
 use crate::sockets::{Egress, Sockets};
-use crate::stats::{Counts, SharedStats};
+use crate::stats::{IoStats, ShardStats, SharedStats};
 use crate::sys::{ReceiveBatch, UdpSocket, Waker, wait};
 
 /// How many commands one turn takes, so that a flood of them cannot hold up
@@ -38,6 +38,7 @@ pub(crate) struct Shared {
 }
 
 pub(crate) struct ShardThread {
+    pub(crate) index: u8,
     pub(crate) shard: Shard,
     pub(crate) sockets: Sockets,
     pub(crate) map: AddressMap,
@@ -51,7 +52,7 @@ pub(crate) struct ShardThread {
 pub(crate) struct Turns {
     received: ReceiveBatch,
     egress: Egress,
-    counts: Counts,
+    io: IoStats,
     /// The rooms that the control plane believes open.
     rooms: BTreeSet<RoomKey>,
     /// More commands wait than the last turn took.
@@ -65,7 +66,7 @@ impl Turns {
         Turns {
             received: ReceiveBatch::new(),
             egress: Egress::new(),
-            counts: Counts::default(),
+            io: IoStats::default(),
             rooms: BTreeSet::new(),
             has_commands: false,
             was_idle: false,
@@ -78,6 +79,8 @@ impl ShardThread {
     /// ended one transport or room, ends the thread: its rooms are reported
     /// failed, and commands are refused from then on.
     pub(crate) fn run(mut self) {
+        let _span = info_span!("shard", index = self.index).entered();
+        info!(port = self.sockets.port(), "shard has started");
         let outcome = catch_unwind(AssertUnwindSafe(|| self.run_turns()));
         match outcome {
             Ok(Ok(())) => {
@@ -150,9 +153,7 @@ impl ShardThread {
         let Some(socket) = socket(&self.sockets) else {
             return Ok(0);
         };
-        let Turns {
-            received, counts, ..
-        } = &mut self.turns;
+        let Turns { received, io, .. } = &mut self.turns;
         let count = socket.receive(received)?;
         for datagram in received.received() {
             let addressed = datagram.and_then(|datagram| {
@@ -160,10 +161,10 @@ impl ShardThread {
                 Some((datagram.source, destination, datagram.payload))
             });
             let Some((source, destination, payload)) = addressed else {
-                counts.dropped_in += 1;
+                io.dropped_in += 1;
                 continue;
             };
-            counts.datagrams_in += 1;
+            io.datagrams_in += 1;
             self.shard
                 .handle_datagram(now, source, destination, payload);
         }
@@ -196,13 +197,14 @@ impl ShardThread {
 
     fn send_and_tell(&mut self) {
         let Turns {
-            egress,
-            counts,
-            rooms,
-            ..
+            egress, io, rooms, ..
         } = &mut self.turns;
         self.shard
-            .flush(&mut egress.sink(&mut self.sockets, &self.map, counts));
+            .flush(&mut egress.sink(&mut self.sockets, &self.map, io));
+        self.shared.stats.publish(ShardStats {
+            io: *io,
+            shard: self.shard.counters(),
+        });
         while let Some(event) = self.shard.poll_event() {
             if let Event::RoomFailed { room } = &event {
                 warn!(room = room.0, "room has failed");
@@ -210,6 +212,5 @@ impl ShardThread {
             }
             (self.sink)(event);
         }
-        self.shared.stats.publish(counts);
     }
 }
