@@ -1,0 +1,113 @@
+//! One participant as the room knows it.
+
+use std::time::Instant;
+
+use conclave_signalling_wire::ids::SessionId;
+use conclave_signalling_wire::limits::{MESSAGES_BURST, MESSAGES_PER_S, WISHES_PER_S};
+use conclave_signalling_wire::objects::{Participant, Permission};
+use conclave_signalling_wire::secret::{DeviceKey, ResumeToken};
+
+use crate::log::PushLog;
+use crate::negotiation::Negotiation;
+use crate::origin::Prefix;
+use crate::output::LinkId;
+use crate::permission::allows;
+use crate::publications::Publications;
+use crate::rate::Rate;
+use crate::slots::Mirror;
+
+/// Whether a participant can be told something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// Over this link.
+    Connected(LinkId),
+    /// Its link broke.
+    Dropped {
+        /// When.
+        since: Instant,
+    },
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) presence: Presence,
+    /// What others see.
+    pub(crate) face: Participant,
+    pub(crate) session: SessionId,
+    pub(crate) device_key: DeviceKey,
+    pub(crate) token: ResumeToken,
+    pub(crate) prefix: Prefix,
+    pub(crate) log: PushLog,
+    pub(crate) messages: Rate,
+    pub(crate) wishes: Rate,
+    pub(crate) negotiation: Negotiation,
+    pub(crate) publications: Publications,
+    pub(crate) mirror: Mirror,
+}
+
+/// What a participant brings and is given when it comes in.
+pub(crate) struct Arrival {
+    pub(crate) link: LinkId,
+    pub(crate) face: Participant,
+    pub(crate) session: SessionId,
+    pub(crate) device_key: DeviceKey,
+    pub(crate) token: ResumeToken,
+    pub(crate) prefix: Prefix,
+}
+
+impl Member {
+    pub(crate) fn new(arrival: Arrival) -> Self {
+        Member {
+            presence: Presence::Connected(arrival.link),
+            face: arrival.face,
+            session: arrival.session,
+            device_key: arrival.device_key,
+            token: arrival.token,
+            prefix: arrival.prefix,
+            log: PushLog::default(),
+            messages: Rate::new(MESSAGES_PER_S, MESSAGES_BURST),
+            wishes: Rate::new(WISHES_PER_S, WISHES_PER_S),
+            negotiation: Negotiation::new(),
+            publications: Publications::default(),
+            mirror: Mirror::default(),
+        }
+    }
+
+    /// Returns the link over which it can be told something.
+    pub(crate) fn link(&self) -> Option<LinkId> {
+        match self.presence {
+            Presence::Connected(link) => Some(link),
+            Presence::Dropped { .. } => None,
+        }
+    }
+
+    /// Returns whether it may do something.
+    pub(crate) fn may(&self, permission: Permission) -> bool {
+        allows(self.face.role, permission)
+    }
+
+    /// Returns whether a request of this number still waits for its reply.
+    pub(crate) fn awaits(&self, link: LinkId, id: u32) -> bool {
+        self.negotiation.awaits(link, id)
+            || self.publications.awaits(link, id)
+            || self
+                .mirror
+                .acks
+                .values()
+                .any(|ack| ack.link == link && ack.id == id)
+    }
+
+    /// Returns the first deadline of what waits for the shard.
+    pub(crate) fn media_deadline(&self) -> Option<Instant> {
+        let ack = self.mirror.acks.values().map(|ack| ack.deadline).min();
+        [
+            self.negotiation.deadline(),
+            self.publications.deadline(),
+            ack,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+}

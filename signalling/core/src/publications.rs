@@ -1,0 +1,79 @@
+//! What one participant publishes, and what it has asked to publish.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use conclave_sfu_wire::control::MidName;
+use conclave_signalling_wire::ids::TrackId;
+use conclave_signalling_wire::objects::{Rid, Source, SourceState, Sources};
+
+use crate::output::LinkId;
+
+/// A source that the shard accepts.
+#[derive(Debug, Clone)]
+pub(crate) struct Publication {
+    pub(crate) track: TrackId,
+    pub(crate) mid: MidName,
+    pub(crate) muted: bool,
+    pub(crate) rids: Vec<Rid>,
+}
+
+/// A source that the shard has not answered for.
+#[derive(Debug, Clone)]
+pub(crate) struct PendingPublication {
+    pub(crate) link: LinkId,
+    pub(crate) id: u32,
+    pub(crate) track: TrackId,
+    pub(crate) mid: MidName,
+    pub(crate) muted: bool,
+    pub(crate) deadline: Instant,
+}
+
+/// See the module. A source may be both: published on one m-line and asked for on another.
+#[derive(Debug, Default)]
+pub(crate) struct Publications {
+    pub(crate) live: BTreeMap<Source, Publication>,
+    pub(crate) pending: BTreeMap<Source, PendingPublication>,
+}
+
+impl Publications {
+    /// Writes what others see of it.
+    pub(crate) fn sources(&self) -> Sources {
+        let state = |source| {
+            let publication = self.live.get(&source);
+            SourceState {
+                published: publication.is_some(),
+                muted: publication.is_none_or(|publication| publication.muted),
+                muted_by: None,
+                locked: false,
+            }
+        };
+        let shared = |source| self.live.contains_key(&source).then(|| state(source));
+        Sources {
+            microphone: state(Source::Microphone),
+            camera: state(Source::Camera),
+            screen: shared(Source::Screen),
+            screen_audio: shared(Source::ScreenAudio),
+        }
+    }
+
+    /// Takes the requests whose answer is overdue.
+    pub(crate) fn overdue(&mut self, now: Instant) -> Vec<(Source, PendingPublication)> {
+        let late = |pending: &PendingPublication| pending.deadline <= now;
+        self.pending
+            .extract_if(.., |_, pending| late(pending))
+            .collect()
+    }
+
+    /// Returns when [`Publications::overdue`] next has something.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.pending.values().map(|pending| pending.deadline).min()
+    }
+
+    /// Returns whether a request of this number on this link waits for the shard.
+    pub(crate) fn awaits(&self, link: LinkId, id: u32) -> bool {
+        self.pending
+            .values()
+            .any(|pending| pending.link == link && pending.id == id)
+    }
+}

@@ -1,0 +1,446 @@
+//! One room from its first join to its last leave.
+//!
+//! The shell draws [`LinkId`]s and [`MemberKey`]s, calls `handle_*`, and does
+//! what [`Room::poll_output`] says until it says nothing more.
+
+mod arrive;
+mod config;
+mod events;
+mod requests;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use conclave_sfu_wire::control::{Command, MemberKey, RoomKey};
+use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
+use conclave_signalling_wire::frame::{Malformed, RequestFrame};
+use conclave_signalling_wire::ids::ParticipantId;
+use conclave_signalling_wire::objects::{self, Participant, PictureSource, Source};
+use conclave_signalling_wire::push::{
+    LeftReason, ParticipantLeft, ParticipantUpdated, Push, ServerDraining,
+};
+use conclave_signalling_wire::reply::Joined;
+use conclave_signalling_wire::secret::ResumeToken;
+use rand::Rng;
+use rand::rngs::StdRng;
+
+use crate::clock::ClockAnchor;
+use crate::media::to_source;
+use crate::member::{Member, Presence};
+use crate::output::{LinkId, Notice, Output, Reply};
+use crate::permission::permissions_of;
+use crate::rate::seconds;
+use crate::screen::Screen;
+
+pub use arrive::{Entrant, Returning, resume_failed};
+pub use config::RoomConfig;
+
+/// See the module.
+pub struct Room {
+    config: RoomConfig,
+    key: RoomKey,
+    clock: ClockAnchor,
+    rng: StdRng,
+    /// Keys rise with each join, so this is the order of the roster.
+    members: BTreeMap<MemberKey, Member>,
+    links: BTreeMap<LinkId, MemberKey>,
+    ids: BTreeMap<ParticipantId, MemberKey>,
+    screen: Screen,
+    speakers: Option<Arc<Notice>>,
+    quality: Option<Arc<Notice>>,
+    outputs: VecDeque<Output>,
+}
+
+impl Room {
+    /// Makes a room without participants. `key` is drawn anew each time.
+    pub fn new(config: RoomConfig, key: RoomKey, clock: ClockAnchor, rng: StdRng) -> Self {
+        Room {
+            config,
+            key,
+            clock,
+            rng,
+            members: BTreeMap::new(),
+            links: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            screen: Screen::default(),
+            speakers: None,
+            quality: None,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Tells everybody that the server will stop.
+    pub fn announce_draining(&mut self, deadline: Duration, retry_after: Duration) {
+        let draining = ServerDraining {
+            deadline_s: seconds(deadline),
+            retry_after_s: seconds(retry_after),
+        };
+        self.broadcast(&Notice::new(draining), None);
+    }
+
+    /// Takes a message of a link, read or refused by `parse_request`. A link
+    /// that is not in the room is ignored: it was closed already.
+    pub fn handle_message(
+        &mut self,
+        now: Instant,
+        link: LinkId,
+        message: Result<RequestFrame, Malformed>,
+    ) {
+        let Some(&key) = self.links.get(&link) else {
+            return;
+        };
+        let Some(member) = self.members.get_mut(&key) else {
+            return;
+        };
+        if member.messages.take(now).is_err() {
+            return self.cut(now, link, CloseCode::Rate);
+        }
+        match message {
+            Err(Malformed::Unreadable) => self.cut(now, link, CloseCode::Protocol),
+            Err(Malformed::Refused { id, error }) => self.refuse(link, id, *error),
+            // Its reply could not be told from that of the other one.
+            Ok(RequestFrame { id, .. }) if member.awaits(link, id) => {
+                self.cut(now, link, CloseCode::Protocol)
+            }
+            Ok(RequestFrame { id, request }) => {
+                match self.handle_request(now, link, key, id, request) {
+                    Ok(Some(reply)) => self.reply(link, id, reply),
+                    Ok(None) => {}
+                    Err(error) => self.refuse(link, id, error),
+                }
+            }
+        }
+    }
+
+    /// Records that a link broke. Its participant keeps its place until the resume window ends.
+    pub fn handle_link_lost(&mut self, now: Instant, link: LinkId) {
+        let Some(key) = self.links.remove(&link) else {
+            return;
+        };
+        let Some(member) = self.members.get_mut(&key) else {
+            return;
+        };
+        member.presence = Presence::Dropped { since: now };
+        self.command(Command::SetLink {
+            member: key,
+            up: false,
+        });
+        self.update(key, |face| face.presence = objects::Presence::Reconnecting);
+    }
+
+    /// Does what has become due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let window = self.config.resume_window;
+        let expired: Vec<MemberKey> = self
+            .members
+            .iter()
+            .filter(|(_, member)| dropped_until(member, window).is_some_and(|until| until <= now))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in expired {
+            self.remove(key, LeftReason::ConnectionLost);
+        }
+        if let Some(holder) = self.screen.overdue(now) {
+            self.end_share(holder);
+        }
+        let late: Vec<MemberKey> = self
+            .members
+            .iter()
+            .filter(|(_, member)| {
+                member
+                    .media_deadline()
+                    .is_some_and(|deadline| deadline <= now)
+            })
+            .map(|(key, _)| *key)
+            .collect();
+        for key in late {
+            self.give_up_on_shard(now, key);
+        }
+    }
+
+    /// Answers what the shard did not answer in time.
+    fn give_up_on_shard(&mut self, now: Instant, key: MemberKey) {
+        let Some(member) = self.members.get_mut(&key) else {
+            return;
+        };
+        let mut unanswered: Vec<(LinkId, u32)> = Vec::new();
+        unanswered.extend(
+            member
+                .negotiation
+                .overdue(now)
+                .iter()
+                .map(|offer| (offer.link, offer.id)),
+        );
+        let publications = member.publications.overdue(now);
+        unanswered.extend(
+            publications
+                .iter()
+                .map(|(_, pending)| (pending.link, pending.id)),
+        );
+        let acks = member
+            .mirror
+            .acks
+            .extract_if(.., |_, ack| ack.deadline <= now);
+        unanswered.extend(acks.map(|(_, ack)| (ack.link, ack.id)));
+        let present = member.link();
+        for (source, _) in publications {
+            // Whatever comes of it later is not what its owner was told.
+            self.command(Command::Unpublish {
+                member: key,
+                source: to_source(source),
+            });
+        }
+        for (link, id) in unanswered
+            .into_iter()
+            .filter(|(link, _)| present == Some(*link))
+        {
+            self.refuse(link, id, ErrorCode::NotAvailable.into());
+        }
+    }
+
+    /// Returns what is to be done next.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Returns the instant at which [`Room::handle_timeout`] is next due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let window = self.config.resume_window;
+        let members = self.members.values();
+        let due =
+            members.flat_map(|member| [dropped_until(member, window), member.media_deadline()]);
+        due.chain([self.screen.deadline()]).flatten().min()
+    }
+
+    /// Returns the participants, in the order in which they came, dropped ones included.
+    pub fn roster(&self) -> impl Iterator<Item = &Participant> {
+        self.members.values().map(|member| &member.face)
+    }
+
+    /// Returns how many participants there are, dropped ones included.
+    pub fn participants(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Returns the participant of a link.
+    pub fn participant_of(&self, link: LinkId) -> Option<&Participant> {
+        self.members
+            .get(self.links.get(&link)?)
+            .map(|member| &member.face)
+    }
+
+    /// Returns the key under which the media plane knows the participant of a link.
+    pub fn key_of(&self, link: LinkId) -> Option<MemberKey> {
+        self.links.get(&link).copied()
+    }
+
+    /// Returns the key under which the media plane knows the room.
+    pub fn key(&self) -> RoomKey {
+        self.key
+    }
+
+    fn command(&mut self, command: Command) {
+        self.outputs.push_back(Output::Media(command));
+    }
+
+    fn reply(&mut self, link: LinkId, id: u32, reply: Reply) {
+        self.outputs.push_back(Output::Reply {
+            link,
+            id,
+            ok: Box::new(reply),
+        });
+    }
+
+    fn refuse(&mut self, link: LinkId, id: u32, error: ErrorBody) {
+        self.outputs.push_back(Output::Refuse {
+            link,
+            id,
+            error: Box::new(error),
+        });
+    }
+
+    /// Closes a link whose participant may come back.
+    fn cut(&mut self, now: Instant, link: LinkId, code: CloseCode) {
+        self.outputs.push_back(Output::Close { link, code });
+        self.handle_link_lost(now, link);
+    }
+
+    /// Tells one participant something, if it can be told, and keeps what is numbered.
+    fn tell(&mut self, key: MemberKey, notice: &Arc<Notice>) {
+        let Some(member) = self.members.get_mut(&key) else {
+            return;
+        };
+        let seq = notice
+            .push()
+            .is_sequenced()
+            .then(|| member.log.append(Arc::clone(notice)));
+        if let Some(link) = member.link() {
+            self.outputs.push_back(Output::Push {
+                link,
+                seq,
+                notice: Arc::clone(notice),
+            });
+        }
+    }
+
+    fn broadcast(&mut self, notice: &Arc<Notice>, except: Option<MemberKey>) {
+        let keys: Vec<MemberKey> = self
+            .members
+            .keys()
+            .copied()
+            .filter(|key| Some(*key) != except)
+            .collect();
+        for key in keys {
+            self.tell(key, notice);
+        }
+    }
+
+    /// Changes what others see of a participant, and tells everybody. Returns its new `rev`.
+    fn update(&mut self, key: MemberKey, change: impl FnOnce(&mut Participant)) -> u32 {
+        let Some(member) = self.members.get_mut(&key) else {
+            return 0;
+        };
+        change(&mut member.face);
+        member.face.rev += 1;
+        let rev = member.face.rev;
+        let notice = Notice::new(ParticipantUpdated {
+            participant: member.face.clone(),
+        });
+        self.broadcast(&notice, None);
+        rev
+    }
+
+    /// Tells everybody what a participant publishes.
+    fn update_sources(&mut self, key: MemberKey) {
+        let Some(member) = self.members.get(&key) else {
+            return;
+        };
+        let sources = member.publications.sources();
+        if member.face.sources != sources {
+            self.update(key, |face| face.sources = sources);
+        }
+    }
+
+    /// Ends the stay of a participant. Its link, if it has one, is closed by the caller.
+    fn remove(&mut self, key: MemberKey, reason: LeftReason) {
+        let Some(member) = self.members.remove(&key) else {
+            return;
+        };
+        self.ids.remove(&member.face.id);
+        if let Some(link) = member.link() {
+            self.links.remove(&link);
+        }
+        self.screen.release(key);
+        self.outputs.push_back(Output::TokenRevoked(member.token));
+        self.command(Command::Drop { member: key });
+        let left = ParticipantLeft {
+            participant: member.face.id,
+            reason,
+        };
+        self.broadcast(&Notice::new(left), None);
+        if self.members.is_empty() {
+            self.speakers = None;
+            self.quality = None;
+            self.command(Command::CloseRoom { room: self.key });
+        }
+    }
+
+    /// Takes the screen from a participant: the picture and its sound.
+    fn end_share(&mut self, key: MemberKey) -> bool {
+        let held = self.screen.release(key);
+        let Some(member) = self.members.get_mut(&key) else {
+            return held;
+        };
+        let mut cancelled = Vec::new();
+        let mut ended = Vec::new();
+        for source in [Source::Screen, Source::ScreenAudio] {
+            let was_live = member.publications.live.remove(&source).is_some();
+            let was_pending = member.publications.pending.remove(&source);
+            if was_live || was_pending.is_some() {
+                ended.push(source);
+            }
+            cancelled.extend(was_pending);
+        }
+        member.mirror.forget_layers(PictureSource::Screen);
+        let present = member.link();
+        for source in &ended {
+            self.command(Command::Unpublish {
+                member: key,
+                source: to_source(*source),
+            });
+        }
+        for pending in cancelled
+            .into_iter()
+            .filter(|pending| present == Some(pending.link))
+        {
+            self.refuse(pending.link, pending.id, ErrorCode::Conflict.into());
+        }
+        self.update_sources(key);
+        held || !ended.is_empty()
+    }
+
+    /// Writes everything that a participant may know, for `joined` and for a snapshot.
+    fn joined(&self, key: MemberKey, member: &Member) -> Joined {
+        let others = self.members.iter().filter(|(other, _)| **other != key);
+        Joined {
+            session: member.session,
+            room: self.config.describe(),
+            own: member.face.clone(),
+            permissions: permissions_of(member.face.role),
+            roster: others.map(|(_, other)| other.face.clone()).collect(),
+            chat: Vec::new(),
+            ice_servers: Vec::new(),
+            seq: member.log.seq(),
+            resume_token: member.token,
+        }
+    }
+
+    fn random<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.rng.fill_bytes(&mut bytes);
+        bytes
+    }
+
+    fn draw_token(&mut self) -> ResumeToken {
+        ResumeToken::new(self.random())
+    }
+
+    /// Tells a link that knows nothing what only counts in its newest form.
+    fn tell_states(&mut self, key: MemberKey) {
+        let Some(member) = self.members.get(&key) else {
+            return;
+        };
+        let (slots, layers) = member.mirror.whole();
+        let mut notices: Vec<Arc<Notice>> = slots.into_iter().map(Notice::new).collect();
+        notices.extend(layers.map(|layers| Notice::new(Push::from(layers.clone()))));
+        notices.extend(
+            [self.speakers.clone(), self.quality.clone()]
+                .into_iter()
+                .flatten(),
+        );
+        for notice in notices {
+            self.tell(key, &notice);
+        }
+    }
+}
+
+impl fmt::Debug for Room {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Room")
+            .field("key", &self.key)
+            .field("members", &self.members.len())
+            .finish_non_exhaustive()
+    }
+}
+
+fn dropped_until(member: &Member, window: Duration) -> Option<Instant> {
+    match member.presence {
+        Presence::Connected(_) => None,
+        Presence::Dropped { since } => Some(since + window),
+    }
+}
+
+#[cfg(test)]
+mod tests;

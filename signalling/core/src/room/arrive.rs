@@ -1,0 +1,254 @@
+//! Coming in and coming back.
+
+use std::time::Instant;
+
+use conclave_sfu_wire::control::{Command, MemberKey};
+use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
+use conclave_signalling_wire::ids::{ParticipantId, SessionId};
+use conclave_signalling_wire::objects::{self, Identity, Participant, Role};
+use conclave_signalling_wire::push::{LeftReason, MediaRestart, ParticipantJoined, RestartReason};
+use conclave_signalling_wire::reply::{
+    Duplicate, DuplicateOption, HelloOutcome, JoinOutcome, MediaState, Resumed,
+};
+use conclave_signalling_wire::request::DuplicateChoice;
+use conclave_signalling_wire::secret::{DeviceKey, ResumeToken};
+use conclave_signalling_wire::text::DisplayName;
+
+use crate::member::{Arrival, Member, Presence};
+use crate::origin::Prefix;
+use crate::output::{LinkId, Notice, Output, Reply};
+use crate::publications::Publications;
+use crate::room::Room;
+
+/// Somebody whose credential was accepted.
+#[derive(Debug, Clone)]
+pub struct Entrant {
+    /// Over which link.
+    pub link: LinkId,
+    /// The key under which the media plane will know it; drawn anew for each try.
+    pub member: MemberKey,
+    /// From where.
+    pub prefix: Prefix,
+    /// The number of the `join`.
+    pub id: u32,
+    /// Its name.
+    pub name: DisplayName,
+    /// Its device.
+    pub device_key: DeviceKey,
+    /// What it chose after the outcome `duplicate`.
+    pub duplicate: Option<DuplicateChoice>,
+}
+
+/// A link that asks for its old place.
+#[derive(Debug, Clone)]
+pub struct Returning {
+    /// Over which link.
+    pub link: LinkId,
+    /// From where.
+    pub prefix: Prefix,
+    /// The number of the `hello`.
+    pub id: u32,
+    /// Which place.
+    pub token: ResumeToken,
+    /// The number of the last push that arrived.
+    pub last_seq: u32,
+}
+
+impl Room {
+    /// Brings somebody in, or answers why not. Returns whether the link is in the room.
+    pub fn handle_join(&mut self, now: Instant, entrant: Entrant) -> bool {
+        let (link, id) = (entrant.link, entrant.id);
+        match self.same_device(&entrant) {
+            // Nobody sits before a link that broke: its place is free for its own device.
+            Some((other, Presence::Dropped { .. })) if entrant.duplicate.is_none() => {
+                self.remove(other, LeftReason::Left);
+            }
+            Some((other, presence)) => match entrant.duplicate {
+                Some(DuplicateChoice::JoinAsSecond) => {}
+                Some(DuplicateChoice::TakeOver) => {
+                    self.remove(other, LeftReason::Left);
+                    if let Presence::Connected(old) = presence {
+                        self.outputs.push_back(Output::Close {
+                            link: old,
+                            code: CloseCode::TakenOver,
+                        });
+                    }
+                }
+                None => {
+                    self.offer_choice(link, id, other);
+                    return false;
+                }
+            },
+            None => {}
+        }
+        if self.members.len() >= self.config.participants_max {
+            self.refuse(link, id, ErrorCode::Full.into());
+            return false;
+        }
+        self.admit(now, entrant);
+        true
+    }
+
+    /// Finds the newest participant of the same device.
+    fn same_device(&self, entrant: &Entrant) -> Option<(MemberKey, Presence)> {
+        let mut same = self
+            .members
+            .iter()
+            .filter(|(_, member)| member.device_key == entrant.device_key);
+        same.next_back()
+            .map(|(key, member)| (*key, member.presence))
+    }
+
+    fn offer_choice(&mut self, link: LinkId, id: u32, other: MemberKey) {
+        let Some(member) = self.members.get(&other) else {
+            return;
+        };
+        let duplicate = Duplicate {
+            participant: member.face.id,
+            options: vec![
+                DuplicateOption::TakeOver,
+                DuplicateOption::JoinAsSecond,
+                DuplicateOption::Cancel,
+            ],
+        };
+        self.reply(link, id, Reply::Join(JoinOutcome::Duplicate(duplicate)));
+    }
+
+    fn admit(&mut self, now: Instant, entrant: Entrant) {
+        let Entrant {
+            link,
+            member: key,
+            prefix,
+            id,
+            name,
+            device_key,
+            ..
+        } = entrant;
+        let joined_at = self.clock.at(now);
+        let participant = ParticipantId::new(joined_at.unix_ms(), self.random());
+        let session = SessionId::new(joined_at.unix_ms(), self.random());
+        let token = self.draw_token();
+        let face = Participant {
+            id: participant,
+            rev: 1,
+            name,
+            role: Role::Attendee,
+            identity: Identity::Guest,
+            presence: objects::Presence::Connected,
+            joined_at: joined_at.whole_seconds(),
+            hand: None,
+            sources: Publications::default().sources(),
+        };
+        if self.members.is_empty() {
+            self.command(Command::OpenRoom {
+                room: self.key,
+                policy: self.config.policy(),
+            });
+        }
+        self.command(Command::Admit {
+            room: self.key,
+            member: key,
+        });
+        self.outputs.push_back(Output::TokenIssued(token));
+        self.broadcast(
+            &Notice::new(ParticipantJoined {
+                participant: face.clone(),
+            }),
+            None,
+        );
+        let member = Member::new(Arrival {
+            link,
+            face,
+            session,
+            device_key,
+            token,
+            prefix,
+        });
+        let joined = self.joined(key, &member);
+        self.members.insert(key, member);
+        self.links.insert(link, key);
+        self.ids.insert(participant, key);
+        self.reply(link, id, Reply::Join(JoinOutcome::Joined(Box::new(joined))));
+        self.tell_states(key);
+    }
+
+    /// Gives a link its old place back, or answers that it is gone. Returns whether the link is in the room.
+    pub fn handle_resume(&mut self, returning: &Returning) -> bool {
+        let Returning {
+            link,
+            prefix,
+            id,
+            token,
+            last_seq,
+        } = *returning;
+        let Some(key) = self
+            .members
+            .iter()
+            .find(|(_, member)| member.token == token)
+            .map(|(key, _)| *key)
+        else {
+            self.refuse(link, id, resume_failed());
+            return false;
+        };
+        let fresh = self.draw_token();
+        let Some(member) = self.members.get_mut(&key) else {
+            return false;
+        };
+        let before = std::mem::replace(&mut member.presence, Presence::Connected(link));
+        let moved = std::mem::replace(&mut member.prefix, prefix) != prefix;
+        let media = member.negotiation.state();
+        member.token = fresh;
+        let missed = member.log.since(last_seq);
+        self.outputs
+            .extend([Output::TokenRevoked(token), Output::TokenIssued(fresh)]);
+        if let Presence::Connected(old) = before {
+            // The network broke before the server could know.
+            self.links.remove(&old);
+            self.outputs.push_back(Output::Close {
+                link: old,
+                code: CloseCode::TakenOver,
+            });
+        }
+        self.links.insert(link, key);
+        let snapshot = match (&missed, self.members.get(&key)) {
+            (None, Some(member)) => Some(Box::new(self.joined(key, member))),
+            _ => None,
+        };
+        let resumed = Resumed {
+            missed: missed.unwrap_or_default(),
+            snapshot,
+            resume_token: fresh,
+            media,
+        };
+        self.reply(
+            link,
+            id,
+            Reply::Hello(HelloOutcome::Resumed(Box::new(resumed))),
+        );
+        if let Presence::Dropped { .. } = before {
+            self.update(key, |face| face.presence = objects::Presence::Connected);
+        }
+        self.tell_states(key);
+        if moved && media == MediaState::Kept {
+            self.tell(
+                key,
+                &Notice::new(MediaRestart {
+                    reason: RestartReason::Network,
+                }),
+            );
+        }
+        if let Presence::Dropped { .. } = before {
+            // Only now may the shard give a slot to somebody else.
+            self.command(Command::SetLink {
+                member: key,
+                up: true,
+            });
+        }
+        true
+    }
+}
+
+/// Returns the refusal of a resume whose place is gone.
+pub fn resume_failed() -> ErrorBody {
+    ErrorBody::from(ErrorCode::ResumeFailed).rejoin()
+}

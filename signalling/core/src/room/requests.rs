@@ -1,0 +1,341 @@
+//! What participants ask.
+
+use std::time::Instant;
+
+use conclave_sfu_wire::control::{self, Command, MemberKey};
+use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
+use conclave_signalling_wire::ids::TrackId;
+use conclave_signalling_wire::objects::{Permission, PictureSource, Source};
+use conclave_signalling_wire::push::LeftReason;
+use conclave_signalling_wire::reply::{Published, Renamed, ScreenStarted, Wished};
+use conclave_signalling_wire::request::{
+    MediaOffer, MediaPublish, MediaSlotsAck, MediaUnpublish, MediaWish, ParticipantRename, Request,
+    ScreenStart, TrackState,
+};
+
+use crate::media::{to_mid, to_priority, to_source};
+use crate::negotiation::MEDIA_ANSWER_WITHIN;
+use crate::output::{LinkId, Output, Reply};
+use crate::publications::PendingPublication;
+use crate::rate::seconds;
+use crate::room::Room;
+use crate::slots::PendingAck;
+
+/// A reply, or none yet because the shard is asked first.
+type Answer = Result<Option<Reply>, ErrorBody>;
+
+/// Of which request something is.
+#[derive(Debug, Clone, Copy)]
+struct Asker {
+    link: LinkId,
+    key: MemberKey,
+    id: u32,
+}
+
+impl Room {
+    pub(super) fn handle_request(
+        &mut self,
+        now: Instant,
+        link: LinkId,
+        key: MemberKey,
+        id: u32,
+        request: Request,
+    ) -> Answer {
+        let asker = Asker { link, key, id };
+        match request {
+            // A link says these once, before it is in a room.
+            Request::Hello(_) | Request::RoomInfo(_) | Request::Join(_) => {
+                Err(ErrorCode::BadRequest.into())
+            }
+            Request::Leave(_) => self.leave(asker),
+            Request::ParticipantRename(rename) => self.rename(asker, rename),
+            Request::TrackState(state) => self.set_muted(asker, state),
+            Request::MediaOffer(offer) => self.offer(now, asker, offer),
+            Request::MediaPublish(publish) => self.publish(now, asker, publish),
+            Request::MediaUnpublish(unpublish) => self.unpublish(asker, unpublish),
+            Request::MediaWish(wish) => self.wish(now, asker, wish),
+            Request::MediaSlotsAck(ack) => self.ack_slots(now, asker, ack),
+            Request::ScreenStart(start) => self.start_screen(now, asker, start),
+        }
+    }
+
+    fn require(&self, key: MemberKey, permission: Permission) -> Result<(), ErrorBody> {
+        let allowed = self
+            .members
+            .get(&key)
+            .is_some_and(|member| member.may(permission));
+        if allowed {
+            Ok(())
+        } else {
+            Err(ErrorCode::Forbidden.into())
+        }
+    }
+
+    fn leave(&mut self, asker: Asker) -> Answer {
+        self.reply(asker.link, asker.id, Reply::Done);
+        self.outputs.push_back(Output::Close {
+            link: asker.link,
+            code: CloseCode::Normal,
+        });
+        self.remove(asker.key, LeftReason::Left);
+        Ok(None)
+    }
+
+    fn rename(&mut self, asker: Asker, rename: ParticipantRename) -> Answer {
+        let target = *self
+            .ids
+            .get(&rename.participant)
+            .ok_or(ErrorCode::NotFound)?;
+        let permission = if target == asker.key {
+            Permission::SelfRename
+        } else {
+            Permission::ParticipantRename
+        };
+        self.require(asker.key, permission)?;
+        let rev = self.update(target, |face| face.name = rename.name);
+        Ok(Some(Reply::Renamed(Renamed { rev })))
+    }
+
+    fn set_muted(&mut self, asker: Asker, state: TrackState) -> Answer {
+        let TrackState { source, muted } = state;
+        if !muted {
+            self.require(asker.key, Permission::to_publish(source))?;
+        }
+        let member = self
+            .members
+            .get_mut(&asker.key)
+            .ok_or(ErrorCode::NotFound)?;
+        let publications = &mut member.publications;
+        let was_muted = match (
+            publications.live.get_mut(&source),
+            publications.pending.get_mut(&source),
+        ) {
+            (Some(publication), _) => std::mem::replace(&mut publication.muted, muted),
+            (None, Some(pending)) => std::mem::replace(&mut pending.muted, muted),
+            (None, None) => return Err(ErrorBody::from(ErrorCode::NotFound).field("source")),
+        };
+        if was_muted != muted {
+            self.command(Command::SetMuted {
+                member: asker.key,
+                source: to_source(source),
+                muted,
+            });
+            self.update_sources(asker.key);
+        }
+        Ok(Some(Reply::Done))
+    }
+
+    fn offer(&mut self, now: Instant, asker: Asker, offer: MediaOffer) -> Answer {
+        let MediaOffer { generation, sdp } = offer;
+        let member = self
+            .members
+            .get_mut(&asker.key)
+            .ok_or(ErrorCode::NotFound)?;
+        let is_new = member
+            .negotiation
+            .offer(now, asker.link, asker.id, generation, sdp.len())?;
+        if is_new {
+            member.mirror.forget_slots();
+        }
+        self.command(Command::Offer {
+            member: asker.key,
+            generation,
+            sdp,
+        });
+        Ok(None)
+    }
+
+    fn publish(&mut self, now: Instant, asker: Asker, publish: MediaPublish) -> Answer {
+        let MediaPublish { mid, source, muted } = publish;
+        let mid = to_mid(&mid).ok_or_else(|| ErrorBody::bad("mid"))?;
+        self.require(asker.key, Permission::to_publish(source))?;
+        let mut track = TrackId::new(self.clock.at(now).unix_ms(), self.random());
+        if matches!(source, Source::Screen | Source::ScreenAudio) {
+            let share = self.acquire_screen(now, asker.key, track)?;
+            if source == Source::Screen {
+                track = share;
+            }
+        }
+        let member = self
+            .members
+            .get_mut(&asker.key)
+            .ok_or(ErrorCode::NotFound)?;
+        if member
+            .publications
+            .pending
+            .get(&source)
+            .is_some_and(|pending| pending.link == asker.link)
+        {
+            return Err(ErrorCode::Conflict.into());
+        }
+        let mut elsewhere = false;
+        if let Some(publication) = member.publications.live.get_mut(&source) {
+            if publication.mid == mid {
+                // Said again after a resume, or for a new peer connection.
+                let published = Published {
+                    track: publication.track,
+                    rids: publication.rids.clone(),
+                };
+                self.set_muted(asker, TrackState { source, muted })?;
+                return Ok(Some(Reply::Published(published)));
+            }
+            track = publication.track;
+            elsewhere = true;
+        }
+        let deadline = now + MEDIA_ANSWER_WITHIN;
+        let pending = PendingPublication {
+            link: asker.link,
+            id: asker.id,
+            track,
+            mid,
+            muted,
+            deadline,
+        };
+        member.publications.pending.insert(source, pending);
+        let (member, source) = (asker.key, to_source(source));
+        if elsewhere {
+            self.command(Command::Unpublish { member, source });
+        }
+        self.command(Command::Publish {
+            member,
+            mid,
+            source,
+            muted,
+        });
+        Ok(None)
+    }
+
+    fn unpublish(&mut self, asker: Asker, unpublish: MediaUnpublish) -> Answer {
+        let source = unpublish.source;
+        if source == Source::Screen {
+            let ended = self.end_share(asker.key);
+            return if ended {
+                Ok(Some(Reply::Done))
+            } else {
+                Err(not_published())
+            };
+        }
+        let member = self
+            .members
+            .get_mut(&asker.key)
+            .ok_or(ErrorCode::NotFound)?;
+        let cancelled = member.publications.pending.remove(&source);
+        let was_live = member.publications.live.remove(&source).is_some();
+        if !was_live && cancelled.is_none() {
+            return Err(not_published());
+        }
+        if source == Source::Camera {
+            member.mirror.forget_layers(PictureSource::Camera);
+        }
+        self.command(Command::Unpublish {
+            member: asker.key,
+            source: to_source(source),
+        });
+        if let Some(pending) = cancelled.filter(|pending| pending.link == asker.link) {
+            self.refuse(pending.link, pending.id, ErrorCode::Conflict.into());
+        }
+        self.update_sources(asker.key);
+        Ok(Some(Reply::Done))
+    }
+
+    fn wish(&mut self, now: Instant, asker: Asker, wish: MediaWish) -> Answer {
+        self.require(asker.key, Permission::ReceiveMedia)?;
+        let member = self
+            .members
+            .get_mut(&asker.key)
+            .ok_or(ErrorCode::NotFound)?;
+        member
+            .wishes
+            .take(now)
+            .map_err(|wait| ErrorBody::from(ErrorCode::RateLimited).retry_after_s(seconds(wait)))?;
+        if wish.views.len() > usize::from(self.config.video_slots) {
+            return Err(ErrorBody::bad("views"));
+        }
+        if let Some(place) = wish.views.iter().position(|view| view.max_height_px == 0) {
+            return Err(ErrorBody::bad(format!("views[{place}].max_height_px")));
+        }
+        let mut views: Vec<control::View> = Vec::with_capacity(wish.views.len());
+        for view in &wish.views {
+            // Who has just left is no error of who has not heard of it.
+            let Some(member) = self.ids.get(&view.participant).copied() else {
+                continue;
+            };
+            let source = to_source(view.source.into());
+            let known = views
+                .iter()
+                .any(|other| other.member == member && other.source == source);
+            if member != asker.key && !known {
+                let priority = to_priority(view.priority);
+                views.push(control::View {
+                    member,
+                    source,
+                    max_height_px: view.max_height_px,
+                    priority,
+                });
+            }
+        }
+        self.command(Command::Wish {
+            member: asker.key,
+            views,
+        });
+        Ok(Some(Reply::Wished(Wished { rev: wish.rev })))
+    }
+
+    fn ack_slots(&mut self, now: Instant, asker: Asker, ack: MediaSlotsAck) -> Answer {
+        let member = self
+            .members
+            .get_mut(&asker.key)
+            .ok_or(ErrorCode::NotFound)?;
+        if ack.rev == 0 || ack.rev > member.mirror.rev() {
+            return Err(ErrorBody::bad("rev"));
+        }
+        if member
+            .mirror
+            .acks
+            .get(&ack.rev)
+            .is_some_and(|pending| pending.link == asker.link)
+        {
+            return Err(ErrorCode::Conflict.into());
+        }
+        let pending = PendingAck {
+            link: asker.link,
+            id: asker.id,
+            deadline: now + MEDIA_ANSWER_WITHIN,
+        };
+        member.mirror.acks.insert(ack.rev, pending);
+        self.command(Command::AckSlots {
+            member: asker.key,
+            rev: ack.rev,
+        });
+        Ok(None)
+    }
+
+    fn start_screen(&mut self, now: Instant, asker: Asker, start: ScreenStart) -> Answer {
+        self.require(asker.key, Permission::PublishScreen)?;
+        if start.audio {
+            self.require(asker.key, Permission::PublishScreenAudio)?;
+        }
+        let track = TrackId::new(self.clock.at(now).unix_ms(), self.random());
+        let share_id = self.acquire_screen(now, asker.key, track)?;
+        Ok(Some(Reply::ScreenStarted(ScreenStarted { share_id })))
+    }
+
+    fn acquire_screen(
+        &mut self,
+        now: Instant,
+        key: MemberKey,
+        track: TrackId,
+    ) -> Result<TrackId, ErrorBody> {
+        self.screen.acquire(now, key, track).map_err(|holder| {
+            let busy = ErrorBody::from(ErrorCode::Busy);
+            match self.members.get(&holder) {
+                Some(member) => busy.by(member.face.id),
+                None => busy,
+            }
+        })
+    }
+}
+
+fn not_published() -> ErrorBody {
+    ErrorBody::from(ErrorCode::NotFound).field("source")
+}

@@ -1,0 +1,289 @@
+//! Behaviour of a room through its public face.
+
+mod media;
+mod model;
+mod presence;
+
+use std::time::{Duration, Instant};
+
+use conclave_sfu_wire::control::{Command, Event, MemberKey, MidName, Rid, RoomKey};
+use conclave_signalling_wire::error::{CloseCode, ErrorBody};
+use conclave_signalling_wire::frame::RequestFrame;
+use conclave_signalling_wire::ids::{ParticipantId, RoomId};
+use conclave_signalling_wire::objects::Source;
+use conclave_signalling_wire::push::Push;
+use conclave_signalling_wire::reply::{JoinOutcome, Joined};
+use conclave_signalling_wire::request::{DuplicateChoice, MediaOffer, MediaPublish, Request};
+use conclave_signalling_wire::secret::{DeviceKey, ResumeToken};
+use conclave_signalling_wire::text::{DisplayName, Mid, Slug};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use super::{Entrant, Returning, Room, RoomConfig};
+use crate::clock::{ClockAnchor, epoch};
+use crate::origin::Prefix;
+use crate::output::{LinkId, Output, Reply};
+
+const HOME: Prefix = Prefix::V4([192, 0, 2]);
+const CAFE: Prefix = Prefix::V4([198, 51, 100]);
+/// 2026-11-22T10:00:00Z.
+const START_MS: u64 = 1_795_341_600_000;
+
+/// A room and the shell that a test plays for it.
+struct Stage {
+    room: Room,
+    now: Instant,
+    keys: u64,
+    request: u32,
+}
+
+impl Stage {
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn with(change: impl FnOnce(&mut RoomConfig)) -> Self {
+        let now = epoch();
+        let id = RoomId::new(START_MS, [0; 10]);
+        let mut config = RoomConfig::new(id, Slug::new("welcome").unwrap(), "Welcome");
+        change(&mut config);
+        let clock = ClockAnchor::new(now, START_MS);
+        Stage {
+            room: Room::new(config, RoomKey(1), clock, StdRng::seed_from_u64(1)),
+            now,
+            keys: 0,
+            request: 100,
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.room.handle_timeout(self.now);
+    }
+
+    fn outputs(&mut self) -> Vec<Output> {
+        std::iter::from_fn(|| self.room.poll_output()).collect()
+    }
+
+    /// Everything that is to be done, in short.
+    fn done(&mut self) -> Vec<String> {
+        self.outputs().iter().map(short).collect()
+    }
+
+    fn try_join(
+        &mut self,
+        name: &str,
+        device: u8,
+        duplicate: Option<DuplicateChoice>,
+    ) -> (LinkId, bool) {
+        self.keys += 1;
+        let link = LinkId(self.keys);
+        let entrant = Entrant {
+            link,
+            member: MemberKey(self.keys),
+            prefix: HOME,
+            id: 2,
+            name: DisplayName::new(name).unwrap(),
+            device_key: DeviceKey::new([device; 16]),
+            duplicate,
+        };
+        (link, self.room.handle_join(self.now, entrant))
+    }
+
+    /// Joins as a device of its own; all outputs are dropped but the own `joined`.
+    fn join(&mut self, name: &str) -> (LinkId, Joined) {
+        let device = self.keys as u8 + 100;
+        let (link, is_in) = self.try_join(name, device, None);
+        assert!(is_in);
+        let joined = self.outputs().into_iter().find_map(|output| match output {
+            Output::Reply { link: to, ok, .. } if to == link => match *ok {
+                Reply::Join(JoinOutcome::Joined(joined)) => Some(*joined),
+                _ => None,
+            },
+            _ => None,
+        });
+        (link, joined.unwrap())
+    }
+
+    fn ask(&mut self, link: LinkId, request: impl Into<Request>) -> u32 {
+        self.request += 1;
+        let frame = RequestFrame {
+            id: self.request,
+            request: request.into(),
+        };
+        self.room.handle_message(self.now, link, Ok(frame));
+        self.request
+    }
+
+    fn resume(&mut self, token: ResumeToken, last_seq: u32, prefix: Prefix) -> (LinkId, bool) {
+        self.keys += 1;
+        let link = LinkId(self.keys);
+        let is_in = self.room.handle_resume(&Returning {
+            link,
+            prefix,
+            id: 1,
+            token,
+            last_seq,
+        });
+        (link, is_in)
+    }
+
+    fn key(&self, link: LinkId) -> MemberKey {
+        self.room.key_of(link).unwrap()
+    }
+
+    fn offer(&mut self, link: LinkId, generation: u32) -> u32 {
+        self.ask(
+            link,
+            MediaOffer {
+                generation,
+                sdp: "v=0".to_owned(),
+            },
+        )
+    }
+
+    fn answer(&mut self, member: MemberKey, generation: u32) {
+        let answer = Event::Answer {
+            member,
+            generation,
+            sdp: "v=0".to_owned(),
+            video_slots: vec![mid("4"), mid("5")],
+            audio_slots: vec![mid("16")],
+        };
+        self.room.handle_media(self.now, answer);
+    }
+
+    fn publish(&mut self, link: LinkId, source: Source, on: &str) -> u32 {
+        self.ask(
+            link,
+            MediaPublish {
+                mid: Mid::new(on).unwrap(),
+                source,
+                muted: false,
+            },
+        )
+    }
+
+    /// Publishes, with a shard that agrees; all outputs are dropped.
+    fn published(&mut self, link: LinkId, source: Source, on: &str) {
+        self.publish(link, source, on);
+        let member = self.key(link);
+        let source = crate::media::to_source(source);
+        self.room.handle_media(
+            self.now,
+            Event::Published {
+                member,
+                source,
+                rids: Rid::ALL.to_vec(),
+            },
+        );
+        self.outputs();
+    }
+}
+
+fn mid(text: &str) -> MidName {
+    MidName::new(text).unwrap()
+}
+
+/// Writes an output so that a test can list all of them.
+fn short(output: &Output) -> String {
+    match output {
+        Output::Reply { link, id, ok } => format!("{} ok {id} {}", link.0, reply(ok)),
+        Output::Refuse { link, id, error } => format!("{} error {id} {}", link.0, refusal(error)),
+        Output::Push { link, seq, notice } => {
+            let seq = seq.map_or_else(|| "-".to_owned(), |seq| seq.to_string());
+            format!("{} push {seq} {}", link.0, push(notice.push()))
+        }
+        Output::Close { link, code } => format!("{} close {}", link.0, code.number()),
+        Output::Media(command) => format!("shard {}", order(command)),
+        Output::TokenIssued(_) => "token issued".to_owned(),
+        Output::TokenRevoked(_) => "token revoked".to_owned(),
+    }
+}
+
+fn reply(reply: &Reply) -> String {
+    match reply {
+        Reply::Join(JoinOutcome::Joined(joined)) => format!("joined {}", joined.roster.len()),
+        Reply::Join(JoinOutcome::Duplicate(_)) => "duplicate".to_owned(),
+        Reply::Hello(_) => "resumed".to_owned(),
+        Reply::Done => "done".to_owned(),
+        Reply::Renamed(renamed) => format!("renamed {}", renamed.rev),
+        Reply::Answer(answer) => format!("answer {}", answer.generation),
+        Reply::Published(published) => format!("published {}", published.rids.len()),
+        Reply::Wished(wished) => format!("wished {}", wished.rev),
+        Reply::Acked(acked) => format!("acked {}", acked.first_rtp_timestamp.len()),
+        Reply::ScreenStarted(_) => "screen started".to_owned(),
+    }
+}
+
+fn refusal(error: &ErrorBody) -> String {
+    let mut text = serde_name(&error.code);
+    if let Some(field) = &error.field {
+        text += &format!(" {field}");
+    }
+    if let Some(seconds) = error.retry_after_s {
+        text += &format!(" {seconds}s");
+    }
+    text
+}
+
+fn serde_name(code: &conclave_signalling_wire::error::ErrorCode) -> String {
+    let debug = format!("{code:?}");
+    let mut name = String::new();
+    for letter in debug.chars() {
+        if letter.is_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.extend(letter.to_lowercase());
+    }
+    name
+}
+
+fn push(push: &Push) -> String {
+    match push {
+        Push::ParticipantJoined(joined) => format!("joined {}", joined.participant.name.as_str()),
+        Push::ParticipantUpdated(updated) => {
+            format!(
+                "updated {} {}",
+                updated.participant.name.as_str(),
+                updated.participant.rev
+            )
+        }
+        Push::ParticipantLeft(left) => format!("left {:?}", left.reason),
+        Push::MediaSlots(slots) => format!("slots {} of {}", slots.rev, slots.slots.len()),
+        Push::MediaLayers(layers) => format!("layers {}", layers.active.len()),
+        Push::Speakers(speakers) => format!("speakers {}", speakers.speakers.len()),
+        Push::MediaQuality(quality) => format!("quality {}", quality.participants.len()),
+        Push::MediaReset(reset) => format!("reset {:?}", reset.reason),
+        Push::MediaRestart(_) => "restart".to_owned(),
+        Push::ServerDraining(draining) => format!("draining {}", draining.deadline_s),
+        Push::Ended(_) => "ended".to_owned(),
+    }
+}
+
+fn order(command: &Command) -> String {
+    match command {
+        Command::OpenRoom { room, .. } => format!("open {}", room.0),
+        Command::CloseRoom { room } => format!("close {}", room.0),
+        Command::Admit { member, .. } => format!("admit {}", member.0),
+        Command::Drop { member } => format!("drop {}", member.0),
+        Command::Offer {
+            member, generation, ..
+        } => format!("offer {} {generation}", member.0),
+        Command::Publish {
+            member,
+            mid,
+            source,
+            muted,
+        } => format!("publish {} {mid} {source:?} {muted}", member.0),
+        Command::SetMuted {
+            member,
+            source,
+            muted,
+        } => format!("mute {} {source:?} {muted}", member.0),
+        Command::Unpublish { member, source } => format!("unpublish {} {source:?}", member.0),
+        Command::Wish { member, views } => format!("wish {} {}", member.0, views.len()),
+        Command::AckSlots { member, rev } => format!("ack {} {rev}", member.0),
+        Command::SetLink { member, up } => format!("link {} {up}", member.0),
+    }
+}
