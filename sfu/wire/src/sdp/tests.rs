@@ -44,6 +44,36 @@ fn the_offer_of_our_client_is_understood() {
 }
 
 #[test]
+fn the_offers_of_real_browsers_are_understood() {
+    // Microphone, camera with q, h and an inactive f, screen and its sound, 12 + 4 slots.
+    let offers = [
+        (
+            include_str!("offers/chromium-156.sdp"),
+            vec![Codec::Vp8, Codec::H264],
+        ),
+        // A Firefox that has not downloaded its H.264.
+        (include_str!("offers/firefox-153.sdp"), vec![Codec::Vp8]),
+    ];
+    for (offer, video_codecs) in offers {
+        let facts = check_offer(offer).unwrap();
+        let count = |kind, direction| facts.of(kind, direction).count();
+        assert_eq!(count(MediaKind::Audio, Direction::Send), 2);
+        assert_eq!(count(MediaKind::Video, Direction::Send), 2);
+        assert_eq!(count(MediaKind::Video, Direction::Slot), 12);
+        assert_eq!(count(MediaKind::Audio, Direction::Slot), 4);
+        assert_eq!(facts.media[1].rids, Rid::ALL);
+        for media in &facts.media {
+            let expected = if media.kind == MediaKind::Audio {
+                &[Codec::Opus][..]
+            } else {
+                &video_codecs
+            };
+            assert_eq!(media.codecs, expected);
+        }
+    }
+}
+
+#[test]
 fn bare_line_feeds_and_session_level_attributes_are_fine() {
     assert!(check_offer(&offer().replace("\r\n", "\n")).is_ok());
     // As Firefox: fingerprint once, at the session; further m-lines bundle-only on port 0.
