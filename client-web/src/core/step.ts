@@ -11,7 +11,7 @@ import type { Effect, Entry, LeftReason, MeetingEvent, MeetingState, Reply, Save
 import { ask, entered, initialState, only, quiet } from "./state";
 import { captured, captureFailed, recapture, stopScreen, want } from "./tracks";
 import { ice, iceRestartDue, offerAnswered, offerFailed, openTransport } from "./transport";
-import { due } from "./wish";
+import { due, show } from "./wish";
 
 const CLIENT = "conclave-web/0.1.0";
 /** After this long without the server the client stops trying and offers to rejoin. */
@@ -67,8 +67,10 @@ function handle(state: MeetingState, event: MeetingEvent): Step {
       return captured(state, event.sources);
     case "captureFailed":
       return captureFailed(state, event.source, event.reason);
-    case "shown":
-      return only({ ...state, wish: { ...state.wish, shown: event.tiles } });
+    case "shown": {
+      const wish = show(state.wish, event.tiles);
+      return only(wish === state.wish ? state : { ...state, wish });
+    }
     case "frame":
       return only({ ...state, slots: frame(state.slots, event.mid, event.rev, event.rtp) });
     case "linkOpen":

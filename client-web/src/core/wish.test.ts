@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { due, noWish, viewsOf, type ShownTile } from "./wish";
+import { due, noWish, show, viewsOf, type ShownTile } from "./wish";
 
 const tile = (participant: string, heightPx: number, priority: ShownTile["priority"] = "gallery"): ShownTile => ({
   participant,
@@ -32,6 +32,13 @@ test("a new size counts from a fifth on, at most twice a second", () => {
   expect(due({ ...sent, shown: [tile("ada", 235)] }, 5_000, 12)).toBeNull();
   expect(due({ ...sent, shown: [tile("ada", 250)] }, 499, 12)).toBeNull();
   expect(due({ ...sent, shown: [tile("ada", 250)] }, 500, 12)?.views[0]?.max_height_px).toBe(250);
+});
+
+test("the same tiles again change nothing", () => {
+  const wish = show(noWish, [tile("ada", 100)]);
+  expect(show(wish, [tile("ada", 100)])).toBe(wish);
+  expect(show(wish, [tile("ada", 101)])).not.toBe(wish);
+  expect(show(wish, [])).not.toBe(wish);
 });
 
 test("nobody on the stage is a wish too", () => {

@@ -24,6 +24,22 @@ const RESIZE_HYSTERESIS = 0.2;
 
 export const noWish: Wish = { shown: [], sent: null, rev: 0, sentAtMs: -Infinity };
 
+/** Takes what is on screen. Returns `wish` itself when that is what was there before. */
+export function show(wish: Wish, shown: readonly ShownTile[]): Wish {
+  const same =
+    shown.length === wish.shown.length &&
+    shown.every((one, index) => {
+      const old = wish.shown[index];
+      return (
+        one.participant === old?.participant &&
+        one.source === old.source &&
+        one.heightPx === old.heightPx &&
+        one.priority === old.priority
+      );
+    });
+  return same ? wish : { ...wish, shown };
+}
+
 const RANK: Record<Priority, number> = { pinned: 0, speaker: 1, gallery: 2 };
 
 /** Returns the views to ask for: the most important first, at most `slots`. */
