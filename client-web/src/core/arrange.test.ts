@@ -19,7 +19,7 @@ test("no two tiles overlap, and none sticks out", () => {
       for (let count = large ? 0 : 1; count <= 30; count += 1) {
         const plan = arrange(area, large, count, 0);
         for (let onPage = 1; onPage <= Math.min(count, plan.perPage); onPage += 1) {
-          const boxes = [...(plan.large === null ? [] : [plan.large]), ...plan.boxes(onPage)];
+          const boxes = [plan.large, plan.pager, ...plan.boxes(onPage)].filter((box) => box !== null);
           for (const box of boxes) {
             const where = JSON.stringify({ area, large, count, onPage, box });
             expect(box.x >= 0 && box.y >= 0, where).toBe(true);

@@ -1,6 +1,6 @@
 /** Where tiles go on the stage: a grid, or one large tile with a filmstrip. */
 import type { Size } from "./tiling";
-import { narrowestTile, pageSize, tile } from "./tiling";
+import { pageSize, tile } from "./tiling";
 
 export interface Box extends Size {
   x: number;
@@ -9,6 +9,8 @@ export interface Box extends Size {
 
 export interface Arrangement {
   large: Box | null;
+  /** Where to turn pages, if there are several. */
+  pager: Box | null;
   /** Tiles of one page, the large one not counted. */
   perPage: number;
   /** Of the grid; given back at the next call so that ties do not flicker. */
@@ -22,6 +24,7 @@ const MOST_TILES = 12;
 const GAP = 8;
 const PAGER_HEIGHT = 56;
 const STRIP_SHARE = 0.2;
+const STRIP_TILE_LEAST = 140;
 const STRIP_TILE_MOST = 240;
 const WIDE = 16 / 9;
 
@@ -32,7 +35,7 @@ export function arrange(area: Size, large: boolean, count: number, columns: numb
 }
 
 function alone(area: Size): Arrangement {
-  return { large: { x: 0, y: 0, ...area }, perPage: 1, columns: 1, boxes: () => [] };
+  return { large: { x: 0, y: 0, ...area }, pager: null, perPage: 1, columns: 1, boxes: () => [] };
 }
 
 function grid(whole: Size, count: number, current: number): Arrangement {
@@ -40,7 +43,8 @@ function grid(whole: Size, count: number, current: number): Arrangement {
   const area = count > fits ? { width: whole.width, height: whole.height - PAGER_HEIGHT } : whole;
   const perPage = count > fits ? pageSize(count, MOST_TILES, area, GAP) : Math.max(1, fits);
   const { columns } = tile(Math.min(count, perPage), area, GAP, current);
-  return { large: null, perPage, columns, boxes: (onPage) => gridBoxes(area, onPage, current) };
+  const pager = count > perPage ? pagerBelow(whole) : null;
+  return { large: null, pager, perPage, columns, boxes: (onPage) => gridBoxes(area, onPage, current) };
 }
 
 function gridBoxes(area: Size, count: number, current: number): Box[] {
@@ -55,32 +59,57 @@ function gridBoxes(area: Size, count: number, current: number): Box[] {
   });
 }
 
-/** The filmstrip stands right in a wide area, below in a tall one. */
+/** The filmstrip stands right in a wide area, below in a tall one; so does the pager. */
 function strip(area: Size, count: number): Arrangement {
-  const wide = area.width >= area.height;
-  const least = Math.min(narrowestTile(area), 140);
-  const across = wide ? area.width : area.height * WIDE;
-  const width = Math.round(Math.min(STRIP_TILE_MOST, Math.max(least, across * STRIP_SHARE)));
+  return area.width >= area.height ? stripRight(area, count) : stripBelow(area, count);
+}
+
+function stripRight(area: Size, count: number): Arrangement {
+  const width = Math.round(clamp(area.width * STRIP_SHARE, STRIP_TILE_LEAST, STRIP_TILE_MOST));
   const size = { width, height: Math.round(width / WIDE) };
-  const along = wide ? area.height : area.width;
-  const pitch = (wide ? size.height : size.width) + GAP;
-  const fitting = (length: number): number => Math.max(1, Math.min(MOST_TILES - 1, Math.floor((length + GAP) / pitch)));
-  const paged = count > fitting(along);
-  const pager = paged ? PAGER_HEIGHT : 0;
-  const perPage = paged && wide ? fitting(along - pager) : fitting(along);
-  const height = area.height - pager;
-  const large: Box = wide
-    ? { x: 0, y: 0, width: area.width - size.width - GAP, height }
-    : { x: 0, y: 0, width: area.width, height: height - size.height - GAP };
-  const boxes = (onPage: number): Box[] => {
-    const used = onPage * pitch - GAP;
-    const start = Math.max(0, Math.round(((wide ? height : along) - used) / 2));
-    return Array.from({ length: onPage }, (_, index) => {
-      const offset = start + index * pitch;
-      return wide
-        ? { x: area.width - size.width, y: offset, ...size }
-        : { x: offset, y: height - size.height, ...size };
-    });
+  const x = area.width - width;
+  const pitch = size.height + GAP;
+  const all = fitting(area.height, pitch);
+  const paged = count > all;
+  const perPage = paged ? fitting(area.height - PAGER_HEIGHT, pitch) : all;
+  const height = paged ? area.height - PAGER_HEIGHT : area.height;
+  return {
+    large: { x: 0, y: 0, width: area.width - width - GAP, height: area.height },
+    pager: paged ? { x, y: height + GAP, width, height: PAGER_HEIGHT - GAP } : null,
+    perPage,
+    columns: 1,
+    boxes: (onPage) => centred(onPage, height, pitch).map((y) => ({ x, y, ...size })),
   };
-  return { large, perPage, columns: 1, boxes };
+}
+
+function stripBelow(area: Size, count: number): Arrangement {
+  const third = (area.width - 2 * GAP) / 3;
+  const width = Math.floor(clamp(third, Math.min(third, STRIP_TILE_LEAST), STRIP_TILE_MOST));
+  const size = { width, height: Math.round(width / WIDE) };
+  const pitch = width + GAP;
+  const perPage = fitting(area.width, pitch);
+  const paged = count > perPage;
+  const y = area.height - size.height - (paged ? PAGER_HEIGHT : 0);
+  return {
+    large: { x: 0, y: 0, width: area.width, height: y - GAP },
+    pager: paged ? pagerBelow(area) : null,
+    perPage,
+    columns: 1,
+    boxes: (onPage) => centred(onPage, area.width, pitch).map((x) => ({ x, y, ...size })),
+  };
+}
+
+const clamp = (value: number, least: number, most: number): number => Math.min(most, Math.max(least, value));
+const fitting = (length: number, pitch: number): number => clamp(Math.floor((length + GAP) / pitch), 1, MOST_TILES - 1);
+const pagerBelow = (area: Size): Box => ({
+  x: 0,
+  y: area.height - PAGER_HEIGHT + GAP,
+  width: area.width,
+  height: PAGER_HEIGHT - GAP,
+});
+
+/** Where `count` things of one pitch begin, in the middle of `length`. */
+function centred(count: number, length: number, pitch: number): number[] {
+  const start = Math.max(0, Math.round((length - (count * pitch - GAP)) / 2));
+  return Array.from({ length: count }, (_, index) => start + index * pitch);
 }

@@ -14,6 +14,8 @@ import { readJson, write } from "./storage";
 import { Transport } from "./transport";
 
 const TICK_MS = 200;
+/** The close code of a socket that broke (RFC 6455, section 7.4.1). */
+const ABNORMAL = 1006;
 
 type WithoutTime<E> = E extends unknown ? Omit<E, "nowMs"> : never;
 export type Input = WithoutTime<MeetingEvent>;
@@ -32,6 +34,7 @@ export class Meeting {
   readonly #listener: Listener;
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #inbox: Input[] = [];
+  readonly #closing = new AbortController();
   #stepping = false;
   /** The devices to prefer; read whenever one is opened. */
   choice: DeviceChoice;
@@ -41,6 +44,10 @@ export class Meeting {
     this.#listener = listener;
     this.choice = choice;
     this.#timer = setInterval(() => this.tell({ kind: "tick" }), TICK_MS);
+    const { signal } = this.#closing;
+    addEventListener("online", () => this.tell({ kind: "retryNow" }), { signal });
+    // The socket itself may take minutes to notice.
+    addEventListener("offline", () => this.#dropLink(), { signal });
   }
 
   get state(): MeetingState {
@@ -60,6 +67,7 @@ export class Meeting {
   /** Ends everything this object opened. */
   close(): void {
     clearInterval(this.#timer);
+    this.#closing.abort();
     this.#link?.close();
     this.#transport?.close();
     for (const source of SOURCES) this.#release(source);
@@ -145,6 +153,13 @@ export class Meeting {
       failed: (request, error) => this.tell({ kind: "failed", request, error }),
       push: (push) => this.tell({ kind: "push", push }),
     });
+  }
+
+  #dropLink(): void {
+    if (this.#link === null) return;
+    this.#link.close();
+    this.#link = null;
+    this.tell({ kind: "linkClosed", code: ABNORMAL, random: Math.random() });
   }
 
   #openTransport(generation: number): void {
