@@ -30,6 +30,8 @@ pub(crate) enum Command {
     /// Serve meetings until SIGINT or SIGTERM.
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(Serve),
+    /// Ask the server on this machine whether it is ready; takes the flags of `serve`.
+    Health(Settings),
     /// Look at the configuration.
     #[command(subcommand, disable_help_subcommand = true)]
     Config(ConfigCommand),

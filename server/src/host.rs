@@ -6,15 +6,34 @@ use std::net::{IpAddr, Ipv6Addr};
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
 
+/// This machine as the network sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct Machine {
+    /// Every address of an interface that is up.
+    pub(crate) addresses: Vec<IpAddr>,
+    /// Its name, when it can stand in a URL.
+    pub(crate) name: Option<String>,
+}
+
+impl Machine {
+    /// Looks at the machine.
+    ///
+    /// # Errors
+    /// When the kernel does not list its addresses.
+    pub(crate) fn look() -> io::Result<Self> {
+        Ok(Machine {
+            addresses: addresses()?,
+            name: name(),
+        })
+    }
+}
+
 /// Returns every address of an interface that is up, loopback included, each
 /// once, IPv4 first, otherwise in the order of the kernel.
 ///
 /// IPv6 link-local addresses are left out: they mean nothing without the name
 /// of an interface, which no URL and no candidate carries.
-///
-/// # Errors
-/// When the kernel does not answer.
-pub(crate) fn addresses() -> io::Result<Vec<IpAddr>> {
+fn addresses() -> io::Result<Vec<IpAddr>> {
     let mut found: Vec<IpAddr> = Vec::new();
     for interface in getifaddrs()? {
         let Some(address) = interface
@@ -36,7 +55,7 @@ pub(crate) fn addresses() -> io::Result<Vec<IpAddr>> {
 }
 
 /// Returns the name of this machine when it can stand in a URL.
-pub(crate) fn name() -> Option<String> {
+fn name() -> Option<String> {
     let name = nix::unistd::gethostname()
         .ok()?
         .into_string()

@@ -24,7 +24,11 @@ pub(crate) fn init(log: &Log) {
             .with_target(false)
             .init();
     } else {
-        builder.json().flatten_event(true).init();
+        builder
+            .json()
+            .flatten_event(true)
+            .with_span_list(false)
+            .init();
     }
     // The payload of a panic may hold anything that somebody sent us.
     panic::set_hook(Box::new(|info| {

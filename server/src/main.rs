@@ -4,11 +4,14 @@
 mod announce;
 mod cli;
 mod config;
+mod health_check;
 mod host;
 mod http;
 mod listen;
 mod log;
+mod media;
 mod run;
+mod setup;
 mod site;
 mod tls;
 
@@ -25,6 +28,7 @@ const EXIT_USAGE: u8 = 2;
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(serve) => run_serve(&serve),
+        Command::Health(settings) => health(&settings),
         Command::Config(ConfigCommand::Check(settings)) => check(&settings),
     }
 }
@@ -49,7 +53,7 @@ fn check(settings: &Settings) -> ExitCode {
     let checked = settings
         .load(std::env::vars(), cores())
         .and_then(|(config, layers)| {
-            run::check_certificate(&config)?;
+            setup::check_certificate(&config)?;
             Ok(layers)
         });
     match checked {
@@ -61,6 +65,27 @@ fn check(settings: &Settings) -> ExitCode {
     }
 }
 
+fn health(settings: &Settings) -> ExitCode {
+    let config = match settings.load(std::env::vars(), cores()) {
+        Ok((config, _)) => config,
+        Err(error) => return refuse(&error),
+    };
+    match health_check::ask(&config) {
+        Ok((ready, answer)) => {
+            println!("{answer}");
+            if ready {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+        Err(error) => {
+            eprintln!("conclave: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 fn refuse(error: &ConfigError) -> ExitCode {
     eprintln!("conclave: the configuration is not usable\n{error}");
     ExitCode::from(EXIT_USAGE)
@@ -69,8 +94,3 @@ fn refuse(error: &ConfigError) -> ExitCode {
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
-
-/// placeholder
-#[derive(Debug, Clone, Copy)]
-#[allow(dead_code)]
-pub(crate) struct ClientAddr(pub(crate) std::net::SocketAddr);

@@ -1,30 +1,27 @@
 //! From a configuration to a running server, and back to nothing.
 
-use std::fs;
-use std::net::IpAddr;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
-use axum::Router;
+use conclave_sfu_node::MediaNode;
+use conclave_signalling_node::{Config as SignallingConfig, Node, RoomSpec};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use crate::announce::{self, Banner, Ready};
-use crate::config::{
-    CertificateFiles, Config, ConfigError, Listen, MediaIp, Origin, Problem, PublicUrl,
-};
-use crate::http::{Readiness, SecurityHeaders, Shared};
+use crate::announce::{self, Banner};
+use crate::config::{Config, ConfigError};
+use crate::host::Machine;
+use crate::http::{self, Readiness, SecurityHeaders, Shared};
 use crate::listen::{self, Counters, Listener, Sources};
-use crate::site::{LocalNames, Site, url_host};
-use crate::tls::{self, Identity};
-use crate::{host, http};
+use crate::media::{self, EventLoss, Shards};
+use crate::setup::{self, Ports};
+use crate::site::Site;
+use crate::tls;
 
 /// Why the server did not start, or ended.
 #[derive(Debug)]
@@ -57,118 +54,173 @@ pub(crate) fn serve(config: Config, ready_file: Option<&Path>) -> Result<(), Err
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .build()
-        .context("cannot start threads")?;
-    runtime.block_on(run(config, ready_file))
+        .build();
+    runtime
+        .context("cannot start threads")?
+        .block_on(run(&config, ready_file))
 }
 
-/// Reads the certificate files of a configuration, if it names any.
-///
-/// # Errors
-/// When they cannot be used.
-pub(crate) fn check_certificate(config: &Config) -> Result<(), ConfigError> {
-    let Some(files) = &config.tls.files else {
-        return Ok(());
-    };
-    load_files(files, config.tls.tls13_only).map(|_| ())
-}
-
-async fn run(config: Config, ready_file: Option<&Path>) -> Result<(), Error> {
+async fn run(config: &Config, ready_file: Option<&Path>) -> Result<(), Error> {
     let mut signals = Signals::new()?;
-    let host_addresses = host::addresses().context("cannot list the addresses of this machine")?;
-    make_private_folder(&config.data_dir)?;
-    let (identity, names) = identity(&config, &host_addresses)?;
-    let certificate_end = identity.not_after;
-    let tls_config = tls::server_config(identity, config.tls.tls13_only)?;
-
-    let https_sockets = listen::bind(config.https)?;
-    let http_sockets = config
-        .http
-        .map(listen::bind)
-        .transpose()?
-        .unwrap_or_default();
-    let https_port = port_of(&https_sockets).context("no socket for HTTPS")?;
-    let http_port = port_of(&http_sockets);
-    let site = Arc::new(site(
-        &config,
-        &host_addresses,
-        names.as_deref(),
-        https_port,
-        http_port,
-    ));
-    let media_ips = media_ips(&config, &host_addresses);
-
-    let readiness = Arc::new(Readiness::new(certificate_end));
-    let shared = Shared {
-        site: Arc::clone(&site),
-        headers: SecurityHeaders::new(config.dev, config.hsts),
-        readiness: Arc::clone(&readiness),
-    };
-    let router = http::router(shared, Router::new());
-
-    let (stop_sender, stop) = watch::channel(false);
-    let counters = Arc::new(Counters::default());
-    let mut listeners = JoinSet::new();
-    let clear = Listener {
-        tls: None,
-        router,
-        sources: Sources::new(config.limits),
-        counters: Arc::clone(&counters),
-    };
-    let secure = Listener {
-        tls: Some(TlsAcceptor::from(Arc::new(tls_config))),
-        ..clear.clone()
-    };
-    for socket in https_sockets {
-        listeners.spawn(secure.clone().run(socket, stop.clone()));
-    }
-    for socket in http_sockets {
-        listeners.spawn(clear.clone().run(socket, stop.clone()));
-    }
-    drop((clear, secure));
-    readiness.set_serving();
-
-    let ready = ready(&config, &site, https_port, http_port, vec![]);
+    let server = Server::start(config)?;
+    let ready = setup::ready(
+        config,
+        &server.shared.site,
+        server.ports,
+        server.media.ports().to_vec(),
+    );
     if let Some(path) = ready_file {
-        announce::write_ready_file(path, &ready)
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        let written = announce::write_ready_file(path, &ready);
+        written.with_context(|| format!("cannot write {}", path.display()))?;
     }
-    let network = network_origins(&config, &host_addresses, https_port);
-    let loopback_url = site.loopback_url();
     let banner = Banner {
         ready: &ready,
-        network: &network,
-        public_url: &site.public_url.to_string(),
-        loopback_url: loopback_url.as_deref(),
-        media_ips: &media_ips,
-    };
-    print!("{}", banner.text());
-    tracing::info!(https_port, http_port, "ready");
+        network: &setup::network_origins(config, &server.machine, server.ports),
+        public_url: &server.shared.site.public_url.to_string(),
+        loopback_url: server.shared.site.loopback_url().as_deref(),
+        media_ips: &setup::media_ips(config, &server.machine),
+    }
+    .text();
+    print!("{banner}");
+    tracing::info!(
+        https_port = server.ports.https,
+        http_port = server.ports.http,
+        "ready"
+    );
 
     signals.wait().await;
-    tracing::info!("draining");
-    readiness.set_draining();
     tokio::spawn(async move {
         signals.wait().await;
         // Whoever asks twice does not want to wait.
         std::process::exit(1);
     });
-    let _ = stop_sender.send(true);
-    while listeners.join_next().await.is_some() {}
     if let Some(path) = ready_file {
         announce::remove_if_there(path).context("cannot remove the ready file")?;
     }
-    let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-    tracing::info!(
-        accepted = count(&counters.accepted),
-        refused = count(&counters.refused),
-        tls_failed = count(&counters.tls_failed),
-        silent = count(&counters.silent),
-        turn = count(&counters.turn),
-        unknown = count(&counters.unknown),
-        "ended"
-    );
+    server.stop().await;
     Ok(())
+}
+
+/// All parts of a running server.
+struct Server {
+    machine: Machine,
+    ports: Ports,
+    shared: Shared,
+    media: MediaNode,
+    signalling: Node,
+    loss: Arc<EventLoss>,
+    listeners: JoinSet<()>,
+    counters: Arc<Counters>,
+    stop: watch::Sender<bool>,
+}
+
+impl Server {
+    /// Starts what does not take connections first, and the listeners last.
+    fn start(config: &Config) -> Result<Self, Error> {
+        let machine = Machine::look().context("cannot list the addresses of this machine")?;
+        setup::make_private_folder(&config.data_dir)?;
+        let identity = setup::identity(config, &machine)?;
+        let readiness = Arc::new(Readiness::new(identity.not_after));
+        let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(
+            identity,
+            config.tls.tls13_only,
+        )?));
+
+        let https = listen::bind(config.https)?;
+        let http = config
+            .http
+            .map(listen::bind)
+            .transpose()?
+            .unwrap_or_default();
+        let ports = Ports {
+            https: port_of(&https).context("no socket for HTTPS")?,
+            http: port_of(&http),
+        };
+        let shared = Shared {
+            site: Arc::new(setup::site(config, &machine, ports)),
+            headers: SecurityHeaders::new(config.dev, config.hsts),
+            readiness: Arc::clone(&readiness),
+        };
+
+        let loss = Arc::default();
+        let ips = setup::media_ips(config, &machine);
+        let (media, events) = media::start(&config.media, &ips, &readiness, &loss)?;
+
+        let shards = Arc::new(Shards(media.handle()));
+        let signalling = Node::start(signalling_config(config, &shared.site), shards, events);
+
+        let counters = Arc::default();
+        let (stop, stopped) = watch::channel(false);
+        let clear = Listener {
+            tls: None,
+            router: http::router(shared.clone(), signalling.router()),
+            sources: Sources::new(config.limits),
+            counters: Arc::clone(&counters),
+        };
+        let secure = Listener {
+            tls: Some(acceptor),
+            ..clear.clone()
+        };
+        let mut listeners = JoinSet::new();
+        for (listener, sockets) in [(secure, https), (clear, http)] {
+            for socket in sockets {
+                listeners.spawn(listener.clone().run(socket, stopped.clone()));
+            }
+        }
+        readiness.set_serving();
+        Ok(Server {
+            machine,
+            ports,
+            shared,
+            media,
+            signalling,
+            loss,
+            listeners,
+            counters,
+            stop,
+        })
+    }
+
+    /// Tells clients, then ends what serves them, the media plane last.
+    async fn stop(mut self) {
+        tracing::info!("draining");
+        self.shared.readiness.set_draining();
+        self.signalling.drain().await;
+        let _ = self.stop.send(true);
+        while self.listeners.join_next().await.is_some() {}
+        // Ends threads, so it waits.
+        let media = self.media;
+        let _ = tokio::task::spawn_blocking(move || media.shutdown()).await;
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        tracing::info!(
+            accepted = count(&self.counters.accepted),
+            refused = count(&self.counters.refused),
+            tls_failed = count(&self.counters.tls_failed),
+            silent = count(&self.counters.silent),
+            turn = count(&self.counters.turn),
+            unknown = count(&self.counters.unknown),
+            events_dropped = count(&self.loss.repeated),
+            events_lost = count(&self.loss.final_ones),
+            "ended"
+        );
+    }
+}
+
+fn signalling_config(config: &Config, site: &Arc<Site>) -> SignallingConfig {
+    let site = Arc::clone(site);
+    let rooms = config.rooms.iter();
+    SignallingConfig {
+        origin_allowed: Arc::new(move |origin| site.allows_origin(origin)),
+        rooms: rooms
+            .map(|room| RoomSpec {
+                slug: room.slug.clone(),
+                title: room.title.clone(),
+            })
+            .collect(),
+        links_per_source: u32::try_from(config.limits.connections_per_source).unwrap_or(u32::MAX),
+        links_max: config.limits.connections,
+        ..SignallingConfig::default()
+    }
 }
 
 /// SIGINT and SIGTERM.
@@ -192,124 +244,6 @@ impl Signals {
             _ = self.terminate.recv() => {}
         }
     }
-}
-
-fn make_private_folder(path: &Path) -> anyhow::Result<()> {
-    let made = fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path);
-    made.with_context(|| format!("cannot make the folder {}", path.display()))
-}
-
-/// Returns the certificate to serve with, and the name of this machine with `--dev`.
-fn identity(config: &Config, addresses: &[IpAddr]) -> Result<(Identity, Option<String>), Error> {
-    if let Some(files) = &config.tls.files {
-        return Ok((load_files(files, config.tls.tls13_only)?, host::name()));
-    }
-    let name = host::name();
-    let mut names: tls::Names = addresses.iter().map(ToString::to_string).collect();
-    names.insert("localhost".to_owned());
-    names.extend(name.clone());
-    if let Some(url) = &config.public_url {
-        names.insert(url.host().trim_matches(['[', ']']).to_owned());
-    }
-    Ok((
-        tls::load_or_make(&config.data_dir, &names, SystemTime::now())?,
-        name,
-    ))
-}
-
-fn load_files(files: &CertificateFiles, tls13_only: bool) -> Result<Identity, ConfigError> {
-    let load = || tls::load(&files.certificate, &files.key);
-    let usable = load()
-        .and_then(|identity| tls::server_config(identity, tls13_only))
-        .and_then(|_| load());
-    usable.map_err(|error| {
-        Problem::new(
-            &Origin::Default,
-            format!("`tls.certificate_file` and `tls.key_file`: {error:#}"),
-        )
-        .into()
-    })
-}
-
-fn site(
-    config: &Config,
-    addresses: &[IpAddr],
-    name: Option<&str>,
-    https_port: u16,
-    http_port: Option<u16>,
-) -> Site {
-    let public_url = config
-        .public_url
-        .clone()
-        .unwrap_or_else(|| PublicUrl::new("localhost", https_port));
-    let local = config
-        .dev
-        .then(|| LocalNames::new(addresses, name, https_port, http_port));
-    Site { public_url, local }
-}
-
-/// Returns the addresses for media: those that were named, or every one that
-/// is up, loopback only with `--dev`.
-fn media_ips(config: &Config, addresses: &[IpAddr]) -> Vec<MediaIp> {
-    if !config.media.ips.is_empty() {
-        return config.media.ips.clone();
-    }
-    let v4_loopback = IpAddr::from([127, 0, 0, 1]);
-    let is_wanted = |ip: &&IpAddr| !ip.is_loopback() || (config.dev && **ip == v4_loopback);
-    addresses
-        .iter()
-        .filter(is_wanted)
-        .copied()
-        .map(MediaIp::direct)
-        .collect()
-}
-
-fn ready(
-    config: &Config,
-    site: &Site,
-    https_port: u16,
-    http_port: Option<u16>,
-    media_ports: Vec<u16>,
-) -> Ready {
-    let host_of = |listen: Listen| match listen {
-        Listen::Address(address) if !address.ip().is_unspecified() => url_host(&address.ip()),
-        _ => "localhost".to_owned(),
-    };
-    let guest_link = config
-        .rooms
-        .first()
-        .map(|room| format!("{}/r/{}", site.public_url, room.slug));
-    // 128 random bits, as an invite has (`spec/security.md` 2.5).
-    let secret = format!("{:032x}", rand::random::<u128>());
-    Ready {
-        https: PublicUrl::new(host_of(config.https), https_port).to_string(),
-        http: config
-            .http
-            .zip(http_port)
-            .map(|(listen, port)| format!("http://{}:{port}", host_of(listen))),
-        host_link: guest_link
-            .as_ref()
-            .filter(|_| config.dev)
-            .map(|link| format!("{link}#i={secret}")),
-        guest_link,
-        media_ports,
-        turn: None,
-    }
-}
-
-/// Returns the origins for other devices of the same network.
-fn network_origins(config: &Config, addresses: &[IpAddr], https_port: u16) -> Vec<String> {
-    let is_everywhere =
-        matches!(config.https, Listen::Address(address) if address.ip().is_unspecified());
-    let reachable = addresses
-        .iter()
-        .filter(|ip| config.dev && is_everywhere && !ip.is_loopback());
-    reachable
-        .map(|ip| PublicUrl::new(url_host(ip), https_port).to_string())
-        .collect()
 }
 
 fn port_of(sockets: &[TcpListener]) -> Option<u16> {

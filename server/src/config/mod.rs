@@ -9,6 +9,7 @@ mod types;
 use std::num::NonZeroU8;
 use std::path::PathBuf;
 
+use conclave_signalling_wire::text::Slug;
 use toml::Value;
 
 pub(crate) use error::{ConfigError, Problem};
@@ -20,6 +21,9 @@ use keys::ROOM_FIELDS;
 
 /// The room that `--dev` has without being asked.
 pub(crate) const DEV_ROOM: &str = "welcome";
+
+/// Fits the head of a page; nobody reads more.
+const TITLE_LENGTH_MAX: usize = 200;
 
 /// Everything that the roles need to start.
 #[derive(Debug, Clone)]
@@ -121,9 +125,9 @@ pub(crate) struct Log {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Room {
     /// Its name in links.
-    pub(crate) slug: String,
-    /// Its name for people.
-    pub(crate) title: Option<String>,
+    pub(crate) slug: Slug,
+    /// Its name for people; its name in links where none was given.
+    pub(crate) title: String,
 }
 
 /// What decides defaults.
@@ -367,19 +371,20 @@ impl Reader<'_> {
                 Ok(room) if rooms.iter().any(|other| other.slug == room.slug) => {
                     self.complain(
                         "rooms",
-                        &format!("{place}: the slug `{}` is there twice", room.slug),
+                        &format!("{place}: the slug `{}` is there twice", room.slug.as_str()),
                     );
                 }
                 Ok(room) => rooms.push(room),
                 Err(problem) => self.complain("rooms", &format!("{place}: {problem}")),
             }
         }
-        if dev && rooms.iter().all(|room| room.slug != DEV_ROOM) {
+        if dev && rooms.iter().all(|room| room.slug.as_str() != DEV_ROOM) {
+            let slug = Slug::new(DEV_ROOM).expect("seven lower-case letters");
             rooms.insert(
                 0,
                 Room {
-                    slug: DEV_ROOM.to_owned(),
-                    title: Some("Welcome".to_owned()),
+                    slug,
+                    title: "Welcome".to_owned(),
                 },
             );
         }
@@ -402,26 +407,17 @@ fn parse_room(table: &toml::Table) -> Result<Room, String> {
         Some(Value::String(text)) => Ok(Some(text.clone())),
         Some(_) => Err(format!("`{name}` must be text in quotes")),
     };
-    let slug = field("slug")?.ok_or("`slug` is missing")?;
-    if !is_slug(&slug) {
+    let text = field("slug")?.ok_or("`slug` is missing")?;
+    let slug = Slug::new(&text).map_err(|_| {
+        format!("the slug `{text}` must be 3 to 63 of a-z, 0-9 and -, and not begin with -")
+    })?;
+    let title = field("title")?.unwrap_or(text);
+    if title.chars().count() > TITLE_LENGTH_MAX {
         return Err(format!(
-            "the slug `{slug}` must be 3 to 63 of a-z, 0-9 and -, and not begin with -"
+            "`title` must be at most {TITLE_LENGTH_MAX} characters"
         ));
     }
-    let title = field("title")?;
-    if title
-        .as_ref()
-        .is_some_and(|title| title.chars().count() > 200)
-    {
-        return Err("`title` must be at most 200 characters".to_owned());
-    }
     Ok(Room { slug, title })
-}
-
-/// Returns whether the text may name a room in a link (`spec/signalling.md`, limits).
-fn is_slug(text: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (3..=63).contains(&text.len()) && text.bytes().all(allowed) && !text.starts_with('-')
 }
 
 fn parse_log_format(text: &str) -> Result<LogFormat, String> {

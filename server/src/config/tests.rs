@@ -156,7 +156,7 @@ fn rooms_are_of_the_file_or_of_the_environment_and_dev_adds_its_own() {
         config
             .rooms
             .into_iter()
-            .map(|room| room.slug)
+            .map(|room| room.slug.as_str().to_owned())
             .collect::<Vec<_>>()
     };
     assert_eq!(slugs(from_file(file, true).unwrap()), [DEV_ROOM, "standup"]);

@@ -127,7 +127,7 @@ impl fmt::Display for Listen {
 /// An address for media: where the socket is bound and what clients are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MediaIp {
-    /// An address of this host.
+    /// An address of this host, or the unspecified one for whichever the kernel chooses.
     pub(crate) bound: IpAddr,
     /// The address under which clients reach it.
     pub(crate) advertised: IpAddr,
@@ -165,10 +165,8 @@ impl MediaIp {
         if bound.is_ipv4() != advertised.is_ipv4() {
             return Err(format!("`{text}` mixes IPv4 and IPv6"));
         }
-        for address in [bound, advertised] {
-            if address.is_unspecified() || address.is_multicast() {
-                return Err(format!("`{address}` is not the address of one host"));
-            }
+        if bound.is_multicast() || advertised.is_multicast() || advertised.is_unspecified() {
+            return Err(format!("`{text}` tells clients no address of one host"));
         }
         Ok(MediaIp {
             bound,
@@ -241,6 +239,7 @@ mod tests {
     fn a_media_address_may_be_told_differently_from_where_it_is_bound() {
         for text in [
             "10.0.0.5",
+            "0.0.0.0=203.0.113.7",
             "10.0.0.5=203.0.113.7",
             "10.0.0.5=203.0.113.7:20000",
             "fd00::1=[2001:db8::1]:20000",

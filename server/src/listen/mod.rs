@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::ClientAddr;
 use axum::Router;
+use conclave_signalling_node::ClientAddr;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;

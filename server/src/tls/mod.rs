@@ -15,6 +15,7 @@ pub(crate) use certificate::load;
 pub(crate) use dev::{Names, load_or_make};
 
 /// A chain and its key.
+#[derive(Debug)]
 pub(crate) struct Identity {
     /// Our own certificate first.
     pub(crate) chain: Vec<CertificateDer<'static>>,
@@ -22,6 +23,16 @@ pub(crate) struct Identity {
     pub(crate) key: PrivateKeyDer<'static>,
     /// When the first certificate ends.
     pub(crate) not_after: SystemTime,
+}
+
+impl Clone for Identity {
+    fn clone(&self) -> Self {
+        Identity {
+            chain: self.chain.clone(),
+            key: self.key.clone_key(),
+            not_after: self.not_after,
+        }
+    }
 }
 
 /// Returns the one cryptographic provider of this process: aws-lc-rs, whose

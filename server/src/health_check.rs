@@ -1,0 +1,103 @@
+//! `conclave health`: asks the server on this machine whether it is ready.
+//! What a container engine or a supervisor runs every few seconds.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+
+use crate::config::Config;
+use crate::tls;
+
+/// For each of connecting, the handshake and the answer.
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// Far more than the answer has.
+const ANSWER_BYTES_MAX: u64 = 16 * 1024;
+
+/// Asks for `/readyz`. Returns whether the server is ready, and what it said.
+///
+/// # Errors
+/// When nobody answers.
+pub(crate) fn ask(config: &Config) -> anyhow::Result<(bool, String)> {
+    let address = reachable(config.https.addresses()[0]);
+    let stream = TcpStream::connect_timeout(&address, TIMEOUT)
+        .with_context(|| format!("nobody listens on {address}"))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
+    let client = ClientConfig::builder_with_provider(tls::provider())
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Ourselves))
+        .with_no_client_auth();
+    let connection = ClientConnection::new(Arc::new(client), ServerName::from(address.ip()))?;
+    let mut stream = StreamOwned::new(connection, stream);
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream
+        .take(ANSWER_BYTES_MAX)
+        .read_to_string(&mut answer)
+        .context("no answer")?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
+    Ok((
+        head.starts_with("HTTP/1.1 200 "),
+        body.trim_end().to_owned(),
+    ))
+}
+
+/// Returns how to reach a listener from this machine.
+fn reachable(listening: SocketAddr) -> SocketAddr {
+    let ip = match listening.ip() {
+        IpAddr::V4(v4) if v4.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        // Takes IPv4 as well, and is IPv4 alone where there is no IPv6.
+        IpAddr::V6(v6) if v6 == Ipv6Addr::UNSPECIFIED => Ipv4Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listening.port())
+}
+
+/// Accepts any certificate: the question goes to an address of this machine,
+/// where the certificate names the public host, and nothing secret is said.
+#[derive(Debug)]
+struct Ourselves;
+
+impl ServerCertVerifier for Ourselves {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        tls::provider()
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}

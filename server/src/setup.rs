@@ -1,0 +1,158 @@
+//! What follows from a configuration and a machine: certificate, names,
+//! addresses, links.
+
+use std::fs;
+use std::net::IpAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::time::SystemTime;
+
+use anyhow::Context;
+
+use crate::announce::Ready;
+use crate::config::{
+    CertificateFiles, Config, ConfigError, Listen, MediaIp, Origin, Problem, PublicUrl,
+};
+use crate::host::Machine;
+use crate::run::Error;
+use crate::site::{LocalNames, Site, url_host};
+use crate::tls::{self, Identity};
+
+/// TCP ports as bound.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ports {
+    /// Of TLS.
+    pub(crate) https: u16,
+    /// Of plain HTTP, if it is on.
+    pub(crate) http: Option<u16>,
+}
+
+/// Reads the certificate files of a configuration, if it names any.
+///
+/// # Errors
+/// When they cannot be used.
+pub(crate) fn check_certificate(config: &Config) -> Result<(), ConfigError> {
+    let Some(files) = &config.tls.files else {
+        return Ok(());
+    };
+    load_files(files, config.tls.tls13_only).map(|_| ())
+}
+
+/// Makes a folder that only its owner enters, unless it is there.
+///
+/// # Errors
+/// When it cannot be made.
+pub(crate) fn make_private_folder(path: &Path) -> anyhow::Result<()> {
+    let made = fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path);
+    made.with_context(|| format!("cannot make the folder {}", path.display()))
+}
+
+/// Returns the certificate to serve with: that of the configured files, or
+/// with `--dev` one of our own for every name of this machine.
+///
+/// # Errors
+/// When the files cannot be used, or our own certificate cannot be kept.
+pub(crate) fn identity(config: &Config, machine: &Machine) -> Result<Identity, Error> {
+    if let Some(files) = &config.tls.files {
+        return Ok(load_files(files, config.tls.tls13_only)?);
+    }
+    let mut names: tls::Names = machine.addresses.iter().map(ToString::to_string).collect();
+    names.insert("localhost".to_owned());
+    names.extend(machine.name.clone());
+    if let Some(url) = &config.public_url {
+        names.insert(url.host().trim_matches(['[', ']']).to_owned());
+    }
+    Ok(tls::load_or_make(
+        &config.data_dir,
+        &names,
+        SystemTime::now(),
+    )?)
+}
+
+fn load_files(files: &CertificateFiles, tls13_only: bool) -> Result<Identity, ConfigError> {
+    let load = || {
+        let identity = tls::load(&files.certificate, &files.key)?;
+        tls::server_config(identity.clone(), tls13_only)?;
+        anyhow::Ok(identity)
+    };
+    load().map_err(|error| {
+        let text = format!("`tls.certificate_file` and `tls.key_file`: {error:#}");
+        Problem::new(&Origin::Default, text).into()
+    })
+}
+
+/// Returns the names under which browsers reach this server.
+pub(crate) fn site(config: &Config, machine: &Machine, ports: Ports) -> Site {
+    let public_url = config.public_url.clone();
+    let local = || {
+        LocalNames::new(
+            &machine.addresses,
+            machine.name.as_deref(),
+            ports.https,
+            ports.http,
+        )
+    };
+    Site {
+        public_url: public_url.unwrap_or_else(|| PublicUrl::new("localhost", ports.https)),
+        local: config.dev.then(local),
+    }
+}
+
+/// Returns the addresses for media: those that were named, or every one that
+/// is up, loopback only with `--dev`.
+pub(crate) fn media_ips(config: &Config, machine: &Machine) -> Vec<MediaIp> {
+    if !config.media.ips.is_empty() {
+        return config.media.ips.clone();
+    }
+    let v4_loopback = IpAddr::from([127, 0, 0, 1]);
+    let is_wanted = |ip: &&IpAddr| !ip.is_loopback() || (config.dev && **ip == v4_loopback);
+    machine
+        .addresses
+        .iter()
+        .filter(is_wanted)
+        .copied()
+        .map(MediaIp::direct)
+        .collect()
+}
+
+/// Returns what the ready file says.
+pub(crate) fn ready(config: &Config, site: &Site, ports: Ports, media_ports: Vec<u16>) -> Ready {
+    let host_of = |listen: Listen| match listen {
+        Listen::Address(address) if !address.ip().is_unspecified() => url_host(&address.ip()),
+        _ => "localhost".to_owned(),
+    };
+    let guest_link = config
+        .rooms
+        .first()
+        .map(|room| format!("{}/r/{}", site.public_url, room.slug.as_str()));
+    // 128 random bits, as an invite has (`spec/security.md` 2.5).
+    let secret = format!("{:032x}", rand::random::<u128>());
+    let http = config.http.zip(ports.http);
+    Ready {
+        https: PublicUrl::new(host_of(config.https), ports.https).to_string(),
+        http: http.map(|(listen, port)| format!("http://{}:{port}", host_of(listen))),
+        host_link: guest_link
+            .as_ref()
+            .filter(|_| config.dev)
+            .map(|link| format!("{link}#i={secret}")),
+        guest_link,
+        media_ports,
+        turn: None,
+    }
+}
+
+/// Returns the origins for other devices of the same network, with `--dev`.
+pub(crate) fn network_origins(config: &Config, machine: &Machine, ports: Ports) -> Vec<String> {
+    let is_everywhere =
+        matches!(config.https, Listen::Address(address) if address.ip().is_unspecified());
+    let reachable = machine
+        .addresses
+        .iter()
+        .filter(|ip| config.dev && is_everywhere && !ip.is_loopback());
+    reachable
+        .map(|ip| PublicUrl::new(url_host(ip), ports.https).to_string())
+        .collect()
+}
