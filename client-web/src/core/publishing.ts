@@ -4,7 +4,7 @@
  * Two rules. What the user switches off is off on this device at once, whatever the network does. What leaves the
  * device was asked for first: a track is attached to its m-line only after the server said ok.
  */
-import type { Request, Source } from "../wire/messages";
+import type { Request, Source, Sources } from "../wire/messages";
 import type { Effect } from "./state";
 
 export type Capture = "none" | "starting" | "running";
@@ -199,6 +199,18 @@ export function linkLost(publishing: Publishing): Publishing {
 /** Forgets all publications: the server gave up the participant, or the page was loaded anew. */
 export function unpublished(publishing: Publishing): Publishing {
   return SOURCES.reduce((result, source) => update(result, source, { publication: { kind: "off" } }), publishing);
+}
+
+/**
+ * Takes over what the server kept of this participant while the page was loaded anew. What is not captured here by
+ * then is muted, and a screen, which only a gesture can share, is ended.
+ */
+export function adopted(publishing: Publishing, kept: Sources): Publishing {
+  return SOURCES.reduce((result, source) => {
+    const state = kept[source];
+    const live: Publication = { kind: "live", muted: state?.muted === true, telling: false };
+    return update(result, source, { publication: state?.published === true ? live : { kind: "off" } });
+  }, publishing);
 }
 
 /** The tracks to attach to a new peer connection whose publications the server kept. */

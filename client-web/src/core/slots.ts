@@ -56,7 +56,7 @@ function assignOne(old: Slot | undefined, rev: number, change: Assignment): Slot
 export function arm(table: SlotTable, rev: number, firstRtp: Readonly<Record<string, number>>): SlotTable {
   const slots = new Map(table.slots);
   for (const [mid, slot] of table.slots) {
-    if (slot.view.kind !== "detached" || slot.view.rev !== rev) continue;
+    if (slot.view.kind !== "detached" || slot.view.rev > rev) continue;
     slots.set(mid, { ...slot, view: { kind: "armed", rev, firstRtp: firstRtp[mid] ?? null, framesSeen: 0 } });
   }
   return { ...table, slots };

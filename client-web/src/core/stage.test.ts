@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { participant } from "./testing";
-import { keyOf, pageOf, plan, type StageInput } from "./stage";
+import { keyOf, pagesOf, plan, type StageInput } from "./stage";
 
 const self = participant("me");
 const [ada, bob, eve] = [participant("ada"), participant("bob"), participant("eve")];
@@ -41,10 +41,23 @@ test("alone, nobody is large", () => {
   expect(order({ ...base, others: [], layout: "speaker" })).toEqual(["-", "me/camera"]);
 });
 
+const pages = (size: number, speaker: string | null): string[][] =>
+  pagesOf(plan(base).rest, size, speaker).map((page) => page.map((tile) => tile.participant));
+
+test("the own tile stands on every page", () => {
+  expect(pages(4, null)).toEqual([["ada", "bob", "eve", "me"]]);
+  expect(pages(3, null)).toEqual([
+    ["ada", "bob", "me"],
+    ["eve", "me"],
+  ]);
+  expect(pages(1, null)).toEqual([["ada"], ["bob"], ["eve"], ["me"]]);
+});
+
 test("a speaker of a later page changes places with the last of the first", () => {
-  const { rest } = plan(base);
-  expect(pageOf(rest, 2, 0, "eve").map(keyOf)).toEqual(["ada/camera", "eve/camera"]);
-  expect(pageOf(rest, 2, 1, "eve").map(keyOf)).toEqual(["bob/camera", "me/camera"]);
-  expect(pageOf(rest, 2, 0, "ada").map(keyOf)).toEqual(["ada/camera", "bob/camera"]);
-  expect(pageOf(rest, 2, 0, null).map(keyOf)).toEqual(["ada/camera", "bob/camera"]);
+  expect(pages(3, "eve")).toEqual([
+    ["ada", "eve", "me"],
+    ["bob", "me"],
+  ]);
+  expect(pages(3, "ada")).toEqual(pages(3, null));
+  expect(pages(3, "me")).toEqual(pages(3, null));
 });

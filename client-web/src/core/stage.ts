@@ -55,17 +55,26 @@ function choose(tiles: readonly TileId[], input: StageInput): TileId | null {
 }
 
 /**
- * Returns the tiles of page `page` (from 0). Somebody who speaks on a later page changes places with the last one of
- * the first page; everything else stays.
+ * Returns the pages of `size` tiles each; the own tile, if it is the last of `tiles`, stands on all of them, so that
+ * nobody loses sight of what he sends.
+ *
+ * Somebody who speaks on a later page changes places with the last one of the first page; everything else stays.
  */
-export function pageOf(tiles: readonly TileId[], size: number, page: number, activeSpeaker: string | null): TileId[] {
-  const order = [...tiles];
+export function pagesOf(tiles: readonly TileId[], size: number, activeSpeaker: string | null): TileId[][] {
+  const last = tiles[tiles.length - 1];
+  const own = last?.own === true && size > 1 && tiles.length > size ? last : null;
+  const order = own === null ? [...tiles] : tiles.slice(0, -1);
+  const each = own === null ? Math.max(1, size) : size - 1;
   const from = order.findIndex((tile) => tile.participant === activeSpeaker && tile.source === "camera" && !tile.own);
   const speaker = order[from];
-  const last = order[size - 1];
-  if (from >= size && speaker !== undefined && last !== undefined) {
-    order[size - 1] = speaker;
-    order[from] = last;
+  const giving = order[each - 1];
+  if (from >= each && speaker !== undefined && giving !== undefined) {
+    order[each - 1] = speaker;
+    order[from] = giving;
   }
-  return order.slice(page * size, (page + 1) * size);
+  const pages: TileId[][] = [];
+  for (let at = 0; at < order.length; at += each) {
+    pages.push([...order.slice(at, at + each), ...(own === null ? [] : [own])]);
+  }
+  return pages;
 }

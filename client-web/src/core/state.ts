@@ -40,6 +40,7 @@ export type Notice =
   | { kind: "unreachable" }
   | { kind: "device"; source: Source; reason: CaptureFailure }
   | { kind: "forbidden"; source: Source }
+  | { kind: "notPublished"; source: Source; code: ErrorCode }
   | { kind: "screenBusy" }
   | { kind: "mediaLost" };
 

@@ -274,23 +274,9 @@ describe("a lost link", () => {
 });
 
 describe("a page that is loaded anew", () => {
-  const saved: SavedMeeting = {
-    room: "welcome",
-    name: "Me",
-    resume: { token: "rt_5", lastSeq: 9, generation: 3 },
-    microphone: true,
-    camera: false,
-    media,
-    iceServers: [],
-    roomInfo: room,
-    self: participant("me"),
-    roster: [participant("ada")],
-    permissions: joined().permissions,
-  };
-
   test("comes back as the same person with the next peer connection, and publishes again", () => {
     const client = new Script({ microphone: true, camera: false });
-    expect(client.tell({ kind: "reload", entry, saved })).toContainEqual({ kind: "openLink" });
+    expect(client.tell({ kind: "reload", entry, saved: savedMeeting() })).toContainEqual({ kind: "openLink" });
     const [hello] = requestsOf(client.tell({ kind: "linkOpen" }));
     expect(hello).toMatchObject({ data: { resume: { token: "rt_5", last_seq: 9 } } });
     const effects = client.tell(
@@ -306,6 +292,21 @@ describe("a page that is loaded anew", () => {
       data: { mid: "0", source: "microphone", muted: false },
     });
   });
+});
+
+test("what the server kept over a reload is muted until it is captured, and a screen is ended", () => {
+  const client = new Script({ microphone: false, camera: true });
+  const self = participant("me", { camera: true, screen: true });
+  client.tell({ kind: "reload", entry, saved: savedMeeting(self) });
+  client.tell({ kind: "linkOpen" });
+  client.tell(ok("hello", { outcome: "resumed", missed: [], snapshot: null, resume_token: "rt_6", media: "kept" }));
+  const answered = requestsOf(client.tell(ok("media.offer", { ...answer, generation: 4 })));
+  expect(answered).toContainEqual({ type: "track.state", data: { source: "camera", muted: true } });
+  expect(answered).toContainEqual({ type: "media.unpublish", data: { source: "screen" } });
+  client.tell(ok("track.state", {}, { type: "track.state", data: { source: "camera", muted: true } }));
+  expect(requestsOf(client.tell({ kind: "captured", sources: ["camera"] }))).toEqual([
+    { type: "track.state", data: { source: "camera", muted: false } },
+  ]);
 });
 
 describe("pictures of others", () => {
@@ -495,6 +496,22 @@ function publishing(source: "microphone" | "camera"): Script {
 const kinds = (effects: readonly Effect[]): string[] => effects.map((effect) => effect.kind);
 const requestsOf = (effects: readonly Effect[]): Request[] =>
   effects.flatMap((effect) => (effect.kind === "request" ? [effect.request] : []));
+
+function savedMeeting(self = participant("me")): SavedMeeting {
+  return {
+    room: "welcome",
+    name: "Me",
+    resume: { token: "rt_5", lastSeq: 9, generation: 3 },
+    microphone: true,
+    camera: false,
+    media,
+    iceServers: [],
+    roomInfo: room,
+    self,
+    roster: [participant("ada")],
+    permissions: joined().permissions,
+  };
+}
 
 function joinData(): Extract<Request, { type: "join" }>["data"] {
   return { room: "welcome", credential: { kind: "none" }, name: "Me", device_key: "k", consent_hash: null };

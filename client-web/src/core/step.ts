@@ -7,7 +7,7 @@ import * as own from "./publishing";
 import { handlePush } from "./push";
 import { arm, frame, noSlots } from "./slots";
 import { settle, silence } from "./speaker";
-import type { Effect, Entry, LeftReason, MeetingEvent, MeetingState, Reply, SavedMeeting, Step } from "./state";
+import type { Effect, Entry, LeftReason, MeetingEvent, MeetingState, Notice, Reply, SavedMeeting, Step } from "./state";
 import { ask, entered, initialState, only, quiet } from "./state";
 import { captured, captureFailed, recapture, stopScreen, want } from "./tracks";
 import { ice, iceRestartDue, offerAnswered, offerFailed, openTransport } from "./transport";
@@ -307,7 +307,9 @@ function greeted(state: MeetingState, ok: Extract<Reply, { type: "hello" }>["ok"
   const alive = next.transport.kind !== "closed";
   // An offer that was under way went down with the link.
   if (ok.media === "lost" || !alive || next.transport.kind === "offering") {
-    if (!alive) next = { ...next, publishing: own.unpublished(next.publishing) };
+    if (!alive && next.self !== null) {
+      next = { ...next, publishing: own.adopted(next.publishing, next.self.sources) };
+    }
     const opened = openTransport(next, nowMs);
     return { state: opened.state, effects: [...effects, ...opened.effects] };
   }
@@ -339,14 +341,8 @@ function failed(state: MeetingState, request: Request, error: ErrorBody, nowMs: 
     case "media.offer":
       return offerFailed(state, error, nowMs);
     case "media.publish":
-      // The server has the publication already, from before the page was loaded anew.
-      if (error.code === "conflict") {
-        const { publishing, effects } = own.confirmed(state.publishing, request);
-        return { state: { ...state, publishing }, effects };
-      }
-      return refusedSource(state, request.data.source);
     case "track.state":
-      return refusedSource(state, request.data.source);
+      return refusedSource(state, request.data.source, error);
     case "media.unpublish":
       return only({ ...state, publishing: own.confirmed(state.publishing, request).publishing });
     case "screen.start":
@@ -363,7 +359,9 @@ function refusedEntry(state: MeetingState, error: ErrorBody): Step {
   return outside(state, { kind: "refused", code: error.code, retryAfterS: error.retry_after_s ?? null });
 }
 
-function refusedSource(state: MeetingState, source: Source): Step {
+function refusedSource(state: MeetingState, source: Source, error: ErrorBody): Step {
   const { publishing, effects } = own.refused(state.publishing, source);
-  return { state: { ...state, publishing, notice: { kind: "forbidden", source } }, effects };
+  const notice: Notice =
+    error.code === "forbidden" ? { kind: "forbidden", source } : { kind: "notPublished", source, code: error.code };
+  return { state: { ...state, publishing, notice }, effects };
 }

@@ -43,12 +43,19 @@ export function noticeText(notice: Notice, userAgent: string): NoticeText {
       return plain(m.error_screen_busy());
     case "forbidden":
       return plain(m[`error_forbidden_${deviceOf(notice.source)}`]());
+    case "notPublished":
+      return plain(m.error_not_published({ source: sourceName(notice.source), code: notice.code }));
     case "device": {
       if (notice.reason === "cancelled") return plain("");
       const text = m[`device_${notice.reason}_${deviceOf(notice.source)}`]();
       return { text, help: notice.reason === "denied" ? `${permissionHelp(userAgent)} ${m.help_listen_only()}` : null };
     }
   }
+}
+
+function sourceName(source: Source): string {
+  const names = { microphone: m.microphone, camera: m.camera, screen: m.share_screen };
+  return names[deviceOf(source)]();
 }
 
 /** The words only: what the page does never depends on the name of the browser. */
