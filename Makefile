@@ -1,0 +1,67 @@
+# Run `make help` for what there is.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help run test build bench fuzz check client tools clean
+
+# Further flags for `make run`, for example ARGS="--https 127.0.0.1:9443".
+ARGS ?=
+# How long `make fuzz` gives each target.
+FUZZ_SECONDS ?= 30
+
+CLIENT_SOURCES := $(shell find client-web \
+	\( -name node_modules -o -name dist -o -name paraglide \) -prune -o -type f -print)
+CLIENT_TOOLS := client-web/node_modules/.installed
+BROWSER_TOOLS := tests/browser/node_modules/.installed-lock.json
+
+help:
+	@echo 'make run      build everything and serve a meeting on this machine (ARGS="..." for flags)'
+	@echo 'make test     every test: Rust, client, browsers; ends with the totals'
+	@echo 'make check    formatting, lints, documentation, licences'
+	@echo 'make build    the release binary: target/release/conclave'
+	@echo 'make bench    measure the media core'
+	@echo 'make fuzz     throw bytes at every parser (FUZZ_SECONDS=30 each)'
+	@echo 'make clean    remove what was built'
+
+run: tools client
+	cargo build --locked --bin conclave
+	@exec target/debug/conclave serve --dev $(ARGS)
+
+test:
+	@exec node scripts/test.mjs
+
+build: tools client
+	cargo build --locked --release --bin conclave
+
+bench: tools
+	cargo bench --locked -p conclave-sfu-core
+
+fuzz: tools
+	@scripts/need-cargo.sh cargo-fuzz
+	fuzz/run.sh $(FUZZ_SECONDS)
+
+check: tools $(CLIENT_TOOLS) $(BROWSER_TOOLS)
+	@exec scripts/check.sh
+
+clean:
+	cargo clean
+	rm -rf client-web/dist client-web/node_modules tests/browser/node_modules tests/browser/out
+
+# A C compiler: the linker of Rust, and for the cryptography.
+tools:
+	@scripts/need.sh cc:gcc cc:libc6-dev
+
+client: client-web/dist/index.html
+
+client-web/dist/index.html: $(CLIENT_TOOLS) $(CLIENT_SOURCES)
+	cd client-web && npm run --silent build
+	@touch $@
+
+$(CLIENT_TOOLS): client-web/package-lock.json
+	cd client-web && npm ci --no-audit --no-fund
+	@touch $@
+
+# The same mark that tests/browser/run.sh leaves.
+$(BROWSER_TOOLS): tests/browser/package-lock.json
+	cd tests/browser && npm ci --ignore-scripts --no-audit --no-fund
+	@cp $< $@
