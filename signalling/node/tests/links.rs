@@ -1,0 +1,12 @@
+//! The node from the outside: WebSockets over in-memory streams, a shard that
+//! answers at once, and a clock that stands still unless everybody waits.
+
+// A test that cannot go on has nothing better to do than to stop.
+#![allow(clippy::unwrap_used)]
+
+#[path = "links/limits.rs"]
+mod limits;
+#[path = "links/meeting.rs"]
+mod meeting;
+#[path = "links/stage.rs"]
+mod stage;

@@ -1,0 +1,285 @@
+//! What happens in a meeting.
+
+use std::sync::atomic::Ordering;
+
+use serde_json::json;
+use tokio::time::{Duration, sleep};
+
+use crate::stage::{Server, join};
+
+#[tokio::test(start_paused = true)]
+async fn two_people_meet() {
+    let server = Server::start();
+    let (mut ada, ada_joined) = server.joined("welcome", "Ada", 1).await;
+    assert_eq!(ada_joined["roster"], json!([]));
+    assert_eq!(ada_joined["room"]["title"], "The welcome");
+    let (mut bob, bob_joined) = server.joined("welcome", "Bob", 2).await;
+    assert_eq!(bob_joined["roster"][0]["name"], "Ada");
+    let joined = ada.push().await;
+    assert_eq!(
+        (&joined["seq"], &joined["type"]),
+        (&json!(1), &json!("participant.joined"))
+    );
+    assert_eq!(joined["data"]["participant"], bob_joined["self"]);
+
+    let answer = ada
+        .ask("media.offer", json!({"generation": 1, "sdp": "v=0"}))
+        .await;
+    assert_eq!(
+        answer["ok"],
+        json!({"generation": 1, "sdp": "v=0", "slots": {"video": ["4"], "audio": ["16"]}})
+    );
+    let published = ada
+        .ask(
+            "media.publish",
+            json!({"mid": "1", "source": "camera", "muted": false}),
+        )
+        .await;
+    assert_eq!(published["ok"]["rids"], json!(["q", "h", "f"]));
+    let updated = bob.push().await;
+    assert_eq!(updated["type"], "participant.updated");
+    assert_eq!(
+        updated["data"]["participant"]["sources"]["camera"]["published"],
+        true
+    );
+
+    let ada_id = &ada_joined["self"]["id"];
+    let view = json!({"participant": ada_id, "source": "camera", "max_height_px": 360, "priority": "gallery"});
+    bob.ask("media.wish", json!({"rev": 1, "views": [view]}))
+        .await;
+    let slots = bob.push_of("media.slots").await;
+    assert_eq!(slots["data"]["slots"][0]["participant"], *ada_id);
+    assert!(slots.get("seq").is_none());
+    let acked = bob.ask("media.slots.ack", json!({"rev": 1})).await;
+    assert_eq!(acked["ok"], json!({"first_rtp_timestamp": {"4": 77}}));
+
+    assert_eq!(server.node.stats().participants, 2);
+    let done = ada.ask("leave", json!({})).await;
+    assert_eq!(done["ok"], json!({}));
+    assert_eq!(ada.closed().await, 1000);
+    let left = bob.push_of("participant.left").await;
+    assert_eq!(
+        left["data"],
+        json!({"participant": ada_id, "reason": "left"})
+    );
+    bob.ask("leave", json!({})).await;
+    assert_eq!(bob.closed().await, 1000);
+    let stats = server.node.stats();
+    assert_eq!(
+        (stats.rooms, stats.participants, stats.room_panics_total),
+        (0, 0, 0)
+    );
+    assert_eq!(
+        server.shard.said(),
+        [
+            "0 open",
+            "0 admit",
+            "0 admit",
+            "0 offer",
+            "0 publish",
+            "0 wish",
+            "0 ack",
+            "0 drop",
+            "0 drop",
+            "0 close"
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_link_gets_its_place_back() {
+    let server = Server::start();
+    let (ada, joined) = server.joined("welcome", "Ada", 1).await;
+    let (mut bob, _) = server.joined("welcome", "Bob", 2).await;
+    drop(ada);
+    let updated = bob.push().await;
+    assert_eq!(updated["data"]["participant"]["presence"], "reconnecting");
+
+    let token = joined["resume_token"].as_str().unwrap();
+    let resume =
+        json!({"protocol": 1, "client": "test/1", "resume": {"token": token, "last_seq": 0}});
+    let mut again = server.link().await;
+    let resumed = again.ask("hello", resume.clone()).await;
+    assert_eq!(resumed["ok"]["outcome"], "resumed", "{resumed}");
+    let missed = resumed["ok"]["missed"].as_array().unwrap();
+    assert_eq!(missed.len(), 2);
+    assert_eq!(
+        (&missed[0]["seq"], &missed[0]["type"]),
+        (&json!(1), &json!("participant.joined"))
+    );
+    assert_eq!(again.push().await["seq"], 3);
+    assert_eq!(
+        bob.push().await["data"]["participant"]["presence"],
+        "connected"
+    );
+    // The link is in the room.
+    let id = &joined["self"]["id"];
+    let renamed = again
+        .ask(
+            "participant.rename",
+            json!({"participant": id, "name": "Ada L."}),
+        )
+        .await;
+    assert_eq!(renamed["ok"], json!({"rev": 4}));
+
+    // A duplicated tab presents the same token, and then is asked.
+    let mut tab = server.link().await;
+    let refused = tab.ask("hello", resume).await;
+    assert_eq!(refused["error"]["code"], "resume_failed");
+    assert_eq!(refused["error"]["rejoin"], true);
+    let duplicate = tab.ask("join", join("welcome", "Ada", 1)).await;
+    assert_eq!(duplicate["ok"]["outcome"], "duplicate");
+    let mut take_over = join("welcome", "Ada", 1);
+    take_over["duplicate"] = json!("take_over");
+    let taken = tab.ask("join", take_over).await;
+    assert_eq!(taken["ok"]["outcome"], "joined");
+    assert_eq!(again.closed().await, 4409);
+    assert_eq!(server.node.stats().participants, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_is_given_up_after_thirty_seconds() {
+    let server = Server::start();
+    let (ada, joined) = server.joined("welcome", "Ada", 1).await;
+    drop(ada);
+    sleep(Duration::from_secs(31)).await;
+    assert_eq!(server.node.stats().rooms, 0);
+    let resume = json!({"token": joined["resume_token"], "last_seq": 0});
+    let hello = json!({"protocol": 1, "client": "test/1", "resume": resume});
+    let mut again = server.link().await;
+    assert_eq!(
+        again.ask("hello", hello).await["error"]["code"],
+        "resume_failed"
+    );
+    // The link may still join; the room begins anew.
+    assert_eq!(
+        again.ask("join", join("welcome", "Ada", 1)).await["ok"]["outcome"],
+        "joined"
+    );
+    assert_eq!(
+        server.shard.said(),
+        [
+            "0 open", "0 admit", "0 down", "0 drop", "0 close", "0 open", "0 admit"
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_room_that_does_not_exist_does_not_show_it() {
+    let server = Server::start();
+    let mut client = server.greeted().await;
+    let known = client.ask("room.info", json!({"room": "welcome"})).await;
+    assert_eq!(
+        known["ok"],
+        json!({"title": "The welcome", "needs": "none", "recording": false, "name_chars": 64})
+    );
+    let unknown = client.ask("room.info", json!({"room": "nowhere"})).await;
+    assert_eq!(
+        unknown["ok"],
+        json!({"needs": "password", "recording": false, "name_chars": 64})
+    );
+    assert_eq!(
+        client.ask("join", join("nowhere", "Ada", 1)).await["error"]["code"],
+        "password_required"
+    );
+    for credential in [
+        json!({"kind": "password", "password": "guess"}),
+        json!({"kind": "invite", "secret": "AAAAAAAAAAAAAAAAAAAAAA"}),
+        json!({"kind": "token", "jwt": "x.y.z"}),
+    ] {
+        let mut data = join("nowhere", "Ada", 1);
+        data["credential"] = credential;
+        assert_eq!(
+            client.ask("join", data).await["error"]["code"],
+            "bad_credentials"
+        );
+    }
+    let mut data = join("welcome", "Ada", 1);
+    data["credential"] = json!({"kind": "account"});
+    assert_eq!(
+        client.ask("join", data.clone()).await["error"]["code"],
+        "bad_request"
+    );
+    data["credential"] = json!({"kind": "invite", "secret": "AAAAAAAAAAAAAAAAAAAAAA"});
+    assert_eq!(client.ask("join", data).await["ok"]["outcome"], "joined");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rooms_are_spread_over_the_shards() {
+    let server = Server::start();
+    let _first = server.joined("welcome", "Ada", 1).await;
+    let _second = server.joined("other", "Bob", 2).await;
+    assert_eq!(
+        server.shard.said(),
+        ["0 open", "0 admit", "1 open", "1 admit"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn commands_wait_in_order_for_a_busy_shard() {
+    let server = Server::start();
+    server.shard.is_busy.store(true, Ordering::Relaxed);
+    let (mut ada, _) = server.joined("welcome", "Ada", 1).await;
+    ada.send("media.offer", json!({"generation": 1, "sdp": "v=0"}))
+        .await;
+    sleep(Duration::from_millis(50)).await;
+    assert_eq!(server.shard.said(), Vec::<String>::new());
+    server.shard.is_busy.store(false, Ordering::Relaxed);
+    assert_eq!(ada.push().await["ok"]["generation"], 1);
+    assert_eq!(server.shard.said(), ["0 open", "0 admit", "0 offer"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_ends_one_room_and_nothing_else() {
+    let server = Server::start();
+    let (mut ada, _) = server.joined("welcome", "Ada", 1).await;
+    let (mut eve, _) = server.joined("welcome", "Eve", 3).await;
+    let (mut bob, bobs) = server.joined("other", "Bob", 2).await;
+    ada.send("media.offer", json!({"generation": 1, "sdp": "panic"}))
+        .await;
+    assert_eq!((ada.closed().await, eve.closed().await), (4410, 4410));
+    let renamed = bob
+        .ask(
+            "participant.rename",
+            json!({"participant": bobs["self"]["id"], "name": "B."}),
+        )
+        .await;
+    assert_eq!(renamed["ok"]["rev"], 2);
+    let stats = server.node.stats();
+    assert_eq!(
+        (stats.rooms, stats.participants, stats.room_panics_total),
+        (1, 1, 1)
+    );
+    let (_again, joined) = server.joined("welcome", "Ada", 1).await;
+    assert_eq!(joined["roster"], json!([]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_stops_says_so_first() {
+    let server = Server::start();
+    let (mut ada, _) = server.joined("welcome", "Ada", 1).await;
+    let mut waiting = server.greeted().await;
+    let node = server.node.clone();
+    let draining = tokio::spawn(async move { node.drain().await });
+    let push = ada.push().await;
+    assert_eq!(
+        (&push["type"], &push["data"]),
+        (
+            &json!("server.draining"),
+            &json!({"deadline_s": 1, "retry_after_s": 2})
+        )
+    );
+    assert_eq!(server.open(|_| {}).await.err(), Some(503));
+    assert_eq!((ada.closed().await, waiting.closed().await), (4503, 4503));
+    drop((ada, waiting));
+    draining.await.unwrap();
+    assert_eq!(server.node.stats().links, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_without_links_stops_at_once() {
+    let server = Server::with(|config| config.drain = Duration::from_secs(300));
+    let start = tokio::time::Instant::now();
+    server.node.drain().await;
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}
