@@ -192,6 +192,12 @@ fn rooms_are_of_the_file_or_of_the_environment_and_dev_adds_its_own() {
     );
 }
 
+#[test]
+fn the_configuration_beside_the_images_is_understood() {
+    let config = from_file(include_str!("../../../docker/conclave.toml"), false).unwrap();
+    assert_eq!(config.rooms.len(), 1);
+}
+
 fn from_file(text: &str, dev: bool) -> Result<Config, ConfigError> {
     let mut layers = Layers::default();
     layers.add_file(Path::new("c.toml"), text)?;

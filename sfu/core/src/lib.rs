@@ -5,6 +5,8 @@
 //! packet goes from a member's `Transport` through the publication's cache to
 //! the slots of its subscribers, is rewritten there, and leaves by a `Sender`.
 
+#![forbid(unsafe_code)]
+
 pub mod arena;
 mod audio;
 mod cache;
