@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use conclave_sfu_wire::control::MidName;
 use conclave_signalling_wire::ids::TrackId;
-use conclave_signalling_wire::objects::{Rid, Source, SourceState, Sources};
+use conclave_signalling_wire::objects::{Source, SourceState, Sources};
 
 use crate::output::LinkId;
 
@@ -13,9 +12,7 @@ use crate::output::LinkId;
 #[derive(Debug, Clone)]
 pub(crate) struct Publication {
     pub(crate) track: TrackId,
-    pub(crate) mid: MidName,
     pub(crate) muted: bool,
-    pub(crate) rids: Vec<Rid>,
 }
 
 /// A source that the shard has not answered for.
@@ -24,12 +21,11 @@ pub(crate) struct PendingPublication {
     pub(crate) link: LinkId,
     pub(crate) id: u32,
     pub(crate) track: TrackId,
-    pub(crate) mid: MidName,
     pub(crate) muted: bool,
     pub(crate) deadline: Instant,
 }
 
-/// See the module. A source may be both: published on one m-line and asked for on another.
+/// See the module. A source may be both: published, and asked for again.
 #[derive(Debug, Default)]
 pub(crate) struct Publications {
     pub(crate) live: BTreeMap<Source, Publication>,

@@ -186,7 +186,8 @@ impl Room {
         unanswered.extend(acks.map(|(_, ack)| (ack.link, ack.id)));
         let present = member.link();
         for (source, _) in publications {
-            // Whatever comes of it later is not what its owner was told.
+            // Whatever comes of it later is not what its owner was told; one
+            // that was published before is over on both sides.
             self.command(Command::Unpublish {
                 member: key,
                 source: to_source(source),

@@ -24,8 +24,10 @@ use crate::registry::{Registry, RoomInbox};
 const INBOX: usize = 1024;
 /// How soon a command is offered to a busy shard again.
 const RETRY_AFTER: Duration = Duration::from_millis(5);
-/// Commands that may wait for a busy shard; a shard so far behind is lost, and the room with it.
+/// Commands that may wait for a busy shard, and for how long. A shard so far
+/// behind is lost, and the room with it.
 const BACKLOG: usize = 4096;
+const LOST_AFTER: Duration = Duration::from_secs(10);
 
 /// What a room is told.
 pub(crate) enum ToRoom {
@@ -70,6 +72,7 @@ pub(crate) fn spawn(registry: Arc<Registry>, config: RoomConfig) -> RoomInbox {
         members: BTreeSet::new(),
         tokens: Vec::new(),
         backlog: VecDeque::new(),
+        busy_since: None,
     };
     tokio::spawn(actor.run(receiver));
     sender
@@ -95,7 +98,9 @@ struct Actor {
     links: BTreeMap<LinkId, Outbox>,
     members: BTreeSet<MemberKey>,
     tokens: Vec<ResumeToken>,
-    backlog: VecDeque<Command>,
+    backlog: VecDeque<(usize, Command)>,
+    /// Since when the shard takes nothing; `None` without a backlog.
+    busy_since: Option<Instant>,
 }
 
 impl Actor {
@@ -132,7 +137,7 @@ impl Actor {
     }
 
     fn step(&mut self, now: Instant, message: Option<ToRoom>) {
-        self.flush_backlog();
+        self.flush_backlog(now);
         let now = now.into_std();
         match message {
             Some(ToRoom::Join {
@@ -243,30 +248,35 @@ impl Actor {
                 .send(self.shard, command.clone())
                 .is_err();
         if busy {
-            if self.backlog.len() == BACKLOG {
-                warn!(room = %self.config.id, shard = self.shard, "a shard does not take commands; its room ends");
-                self.room.handle_media(
-                    Instant::now().into_std(),
-                    Event::RoomFailed {
-                        room: self.room.key(),
-                    },
-                );
-            }
-            self.backlog.push_back(command);
+            self.busy_since.get_or_insert_with(Instant::now);
+            self.backlog.push_back((self.shard, command));
         }
     }
 
-    fn flush_backlog(&mut self) {
-        while let Some(command) = self.backlog.front() {
-            if self
-                .registry
-                .media
-                .send(self.shard, command.clone())
-                .is_err()
-            {
-                return;
+    fn flush_backlog(&mut self, now: Instant) {
+        while let Some((shard, command)) = self.backlog.front() {
+            if self.registry.media.send(*shard, command.clone()).is_err() {
+                break;
             }
             self.backlog.pop_front();
+            self.busy_since = Some(now);
+        }
+        if self.backlog.is_empty() {
+            self.busy_since = None;
+            return;
+        }
+        let is_late = self
+            .busy_since
+            .is_some_and(|since| now.duration_since(since) >= LOST_AFTER);
+        if is_late || self.backlog.len() > BACKLOG {
+            warn!(room = %self.config.id, shard = self.shard, "a shard takes no commands; its room ends");
+            self.backlog.clear();
+            self.busy_since = None;
+            let room = self.room.key();
+            if self.room.participants() > 0 {
+                self.room
+                    .handle_media(now.into_std(), Event::RoomFailed { room });
+            }
         }
     }
 
@@ -288,6 +298,7 @@ impl Actor {
         let room = self.room.key();
         self.forget_media(room);
         self.backlog.clear();
+        self.busy_since = None;
         let close = Command::CloseRoom { room };
         if !matches!(
             catch_unwind(AssertUnwindSafe(|| self

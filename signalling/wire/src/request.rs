@@ -96,7 +96,7 @@ requests! {
     "track.state" => TrackState -> Done;
     #[doc = "Carries an SDP offer: the first one, or with fresh ICE credentials a restart."]
     "media.offer" => MediaOffer -> MediaAnswer;
-    #[doc = "Publishes a source on a sending m-line. The client calls `replaceTrack` only after `ok`."]
+    #[doc = "Publishes a source on a sending m-line. The client calls `replaceTrack` only after `ok`. Said again, as for a new peer connection, it keeps its track; refused, it is over."]
     "media.publish" => MediaPublish -> Published;
     #[doc = "Ends a publication, or gives a granted screen share back."]
     "media.unpublish" => MediaUnpublish -> Done;

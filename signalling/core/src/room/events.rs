@@ -148,9 +148,7 @@ impl Room {
         let rids: Vec<_> = rids.iter().copied().map(from_rid).collect();
         let publication = Publication {
             track: pending.track,
-            mid: pending.mid,
             muted: pending.muted,
-            rids: rids.clone(),
         };
         member.publications.live.insert(source, publication);
         let present = member.link();
@@ -174,14 +172,18 @@ impl Room {
         let Some(pending) = member.publications.pending.remove(&source) else {
             return;
         };
-        // One that was to move to another m-line has lost its first one.
-        member.publications.live.remove(&source);
-        let unused = !member.publications.live.contains_key(&Source::Screen)
-            && !member.publications.pending.contains_key(&Source::Screen);
+        // One that was published before is over on both sides.
+        let was_live = member.publications.live.remove(&source).is_some();
         if member.link() == Some(pending.link) {
             self.refuse(pending.link, pending.id, publish_error(error));
         }
-        if source == Source::Screen && unused {
+        if was_live {
+            self.command(Command::Unpublish {
+                member: key,
+                source: to_source(source),
+            });
+        }
+        if source == Source::Screen {
             self.end_share(key);
         }
         self.update_sources(key);

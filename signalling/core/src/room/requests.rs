@@ -7,7 +7,7 @@ use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
 use conclave_signalling_wire::ids::TrackId;
 use conclave_signalling_wire::objects::{Permission, PictureSource, Source};
 use conclave_signalling_wire::push::LeftReason;
-use conclave_signalling_wire::reply::{Published, Renamed, ScreenStarted, Wished};
+use conclave_signalling_wire::reply::{Renamed, ScreenStarted, Wished};
 use conclave_signalling_wire::request::{
     MediaOffer, MediaPublish, MediaSlotsAck, MediaUnpublish, MediaWish, ParticipantRename, Request,
     ScreenStart, TrackState,
@@ -106,15 +106,22 @@ impl Room {
             .get_mut(&asker.key)
             .ok_or(ErrorCode::NotFound)?;
         let publications = &mut member.publications;
-        let was_muted = match (
-            publications.live.get_mut(&source),
-            publications.pending.get_mut(&source),
-        ) {
-            (Some(publication), _) => std::mem::replace(&mut publication.muted, muted),
-            (None, Some(pending)) => std::mem::replace(&mut pending.muted, muted),
-            (None, None) => return Err(ErrorBody::from(ErrorCode::NotFound).field("source")),
-        };
-        if was_muted != muted {
+        let live = publications
+            .live
+            .get_mut(&source)
+            .map(|publication| &mut publication.muted);
+        let pending = publications
+            .pending
+            .get_mut(&source)
+            .map(|pending| &mut pending.muted);
+        if live.is_none() && pending.is_none() {
+            return Err(not_published());
+        }
+        let mut changed = false;
+        for state in [live, pending].into_iter().flatten() {
+            changed |= std::mem::replace(state, muted) != muted;
+        }
+        if changed {
             self.command(Command::SetMuted {
                 member: asker.key,
                 source: to_source(source),
@@ -168,34 +175,21 @@ impl Room {
         {
             return Err(ErrorCode::Conflict.into());
         }
-        let mut elsewhere = false;
-        if let Some(publication) = member.publications.live.get_mut(&source) {
-            if publication.mid == mid {
-                // Said again after a resume, or for a new peer connection.
-                let published = Published {
-                    track: publication.track,
-                    rids: publication.rids.clone(),
-                };
-                self.set_muted(asker, TrackState { source, muted })?;
-                return Ok(Some(Reply::Published(published)));
-            }
+        // Said again, as after a resume, for a new peer connection or for
+        // another m-line: the shard knows what is negotiated, the room does not.
+        if let Some(publication) = member.publications.live.get(&source) {
             track = publication.track;
-            elsewhere = true;
         }
         let deadline = now + MEDIA_ANSWER_WITHIN;
         let pending = PendingPublication {
             link: asker.link,
             id: asker.id,
             track,
-            mid,
             muted,
             deadline,
         };
         member.publications.pending.insert(source, pending);
         let (member, source) = (asker.key, to_source(source));
-        if elsewhere {
-            self.command(Command::Unpublish { member, source });
-        }
         self.command(Command::Publish {
             member,
             mid,

@@ -230,6 +230,20 @@ async fn commands_wait_in_order_for_a_busy_shard() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_shard_that_takes_nothing_is_given_up_with_its_room() {
+    let server = Server::start();
+    server.shard.is_busy.store(true, Ordering::Relaxed);
+    let (mut ada, _) = server.joined("welcome", "Ada", 1).await;
+    assert_eq!(ada.push_of("ended").await["data"]["by"], json!(null));
+    assert_eq!(ada.closed().await, 4410);
+    // Another ten seconds for the end of the room, then nothing is left of it.
+    sleep(Duration::from_secs(11)).await;
+    server.shard.is_busy.store(false, Ordering::Relaxed);
+    let _again = server.joined("welcome", "Ada", 1).await;
+    assert_eq!(server.shard.said(), ["0 open", "0 admit"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_panic_ends_one_room_and_nothing_else() {
     let server = Server::start();
     let (mut ada, _) = server.joined("welcome", "Ada", 1).await;

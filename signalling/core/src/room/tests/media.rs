@@ -217,6 +217,15 @@ fn a_publication_is_told_to_everybody_once_the_shard_accepts_it() {
 
     // Said again, as after a resume.
     let id = stage.publish(ada, Source::Camera, "1");
+    assert_eq!(stage.done(), ["shard publish 1 1 Camera false"]);
+    stage.room.handle_media(
+        stage.now,
+        Event::Published {
+            member,
+            source,
+            rids: Rid::ALL.to_vec(),
+        },
+    );
     assert_eq!(stage.done(), [format!("1 ok {id} published 3")]);
 
     let id = stage.ask(
@@ -261,27 +270,28 @@ fn a_publication_is_told_to_everybody_once_the_shard_accepts_it() {
 }
 
 #[test]
-fn a_publication_may_move_to_another_m_line() {
+fn a_publication_that_the_shard_refuses_to_go_on_with_is_over() {
     let mut stage = Stage::new();
     let (ada, _) = stage.join("Ada");
     stage.published(ada, Source::Camera, "1");
-    stage.publish(ada, Source::Camera, "3");
+    let id = stage.publish(ada, Source::Camera, "9");
+    assert_eq!(stage.done(), ["shard publish 1 9 Camera false"]);
+    let member = stage.key(ada);
+    let (source, error) = (ShardSource::Camera, PublishError::UnknownMid);
+    let refused = Event::PublishRefused {
+        member,
+        source,
+        error,
+    };
+    stage.room.handle_media(stage.now, refused);
     assert_eq!(
         stage.done(),
-        ["shard unpublish 1 Camera", "shard publish 1 3 Camera false"]
+        [
+            &format!("1 error {id} bad_request mid"),
+            "shard unpublish 1 Camera",
+            "1 push 2 updated Ada 3"
+        ]
     );
-    let member = stage.key(ada);
-    let error = PublishError::UnknownMid;
-    stage.room.handle_media(
-        stage.now,
-        Event::PublishRefused {
-            member,
-            source: ShardSource::Camera,
-            error,
-        },
-    );
-    let done = stage.done();
-    assert!(done[0].ends_with("bad_request mid"), "{done:?}");
     assert!(
         !stage
             .room
@@ -290,6 +300,44 @@ fn a_publication_may_move_to_another_m_line() {
             .sources
             .camera
             .published
+    );
+}
+
+#[test]
+fn what_is_muted_while_it_is_asked_for_again_stays_muted() {
+    let mut stage = Stage::new();
+    let (ada, _) = stage.join("Ada");
+    stage.published(ada, Source::Microphone, "0");
+    stage.publish(ada, Source::Microphone, "0");
+    stage.ask(
+        ada,
+        TrackState {
+            source: Source::Microphone,
+            muted: true,
+        },
+    );
+    let (member, source) = (stage.key(ada), ShardSource::Microphone);
+    stage.room.handle_media(
+        stage.now,
+        Event::Published {
+            member,
+            source,
+            rids: Vec::new(),
+        },
+    );
+    assert!(
+        stage
+            .done()
+            .contains(&"shard mute 1 Microphone true".to_owned())
+    );
+    assert!(
+        stage
+            .room
+            .participant_of(ada)
+            .unwrap()
+            .sources
+            .microphone
+            .muted
     );
 }
 
