@@ -4,6 +4,7 @@
 #   run.sh [FILE...]      the test files to run, all of them by default
 #
 # CONCLAVE_BIN   the server (default: the debug build of this checkout)
+# CONCLAVE_TEST_OUT   where screenshots and logs of the server go (default: out)
 # CHROMIUM, FIREFOX   the browsers (default: those on the PATH)
 #
 # As root everything runs in a throw-away network namespace with no way out, so that a request to
@@ -26,8 +27,10 @@ if ! cmp -s package-lock.json "$installed"; then
 fi
 
 [ $# -gt 0 ] || set -- *.test.mjs
-rm -rf out
-mkdir out
+CONCLAVE_TEST_OUT=${CONCLAVE_TEST_OUT:-$PWD/out}
+export CONCLAVE_TEST_OUT
+rm -rf "$CONCLAVE_TEST_OUT"
+mkdir -p "$CONCLAVE_TEST_OUT"
 set -- node --test --test-concurrency=1 --test-reporter=spec "$@"
 
 namespace=conclave-tests-$$

@@ -1,13 +1,13 @@
 // A test about one meeting: a server of its own, browsers, and the checks that hold for all of them.
 import assert from "node:assert/strict";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { browser } from "./browsers.mjs";
 import { newContext, Participant } from "./participant.mjs";
 import { Server } from "./server.mjs";
 
-const OUT = fileURLToPath(new URL("../out/", import.meta.url));
+const OUT = process.env.CONCLAVE_TEST_OUT ?? fileURLToPath(new URL("../out", import.meta.url));
 
 /**
  * Defines a test. `body` gets a `Meeting`; afterwards every page must have kept the content policy,
@@ -38,6 +38,7 @@ class Meeting {
   #title;
 
   constructor(title, server) {
+    mkdirSync(OUT, { recursive: true });
     this.#title = title.replace(/[^a-z0-9]+/gi, "-").toLowerCase();
     this.server = server;
   }
@@ -67,8 +68,7 @@ class Meeting {
 
   /** Keeps a picture of a page as `out/TEST-NAME-LABEL.png`. */
   async shot(participant, label) {
-    mkdirSync(OUT, { recursive: true });
-    await participant.page.screenshot({ path: `${OUT}${this.#title}-${participant.name}-${label}.png`.toLowerCase() });
+    await participant.page.screenshot({ path: `${OUT}/${this.#title}-${participant.name}-${label}.png`.toLowerCase() });
   }
 
   async close(failed) {
@@ -90,7 +90,9 @@ class Meeting {
     await attempt(() => assert.deepEqual(exit, { code: 0, signal: null }, "how the server ended"));
     const secrets = this.participants.flatMap((participant) => [participant.name, ...participant.secrets]);
     await attempt(() => this.server.checkLog(new Set(secrets)));
-    if (failed) problems.push(new Error(`log of the server:\n${this.server.log.split("\n").slice(-40).join("\n")}`));
+    const log = `${OUT}/${this.#title}.log`;
+    writeFileSync(log, this.server.log);
+    if (failed) problems.push(new Error(`the log of the server is ${log}`));
     return problems;
   }
 }

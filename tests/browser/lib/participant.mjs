@@ -24,7 +24,8 @@ export class Participant {
   faults = [];
   /** Secrets seen on the signalling link. */
   secrets = new Set();
-  #expected = [];
+  // Playwright puts this style into Firefox's pages before a screenshot, and the policy refuses it.
+  #expected = [/sha256-YjaKGiklmzC6wjXA513HAMmzus8VE61XCOT\+SmwNZWA=/];
 
   constructor(name, page, origins) {
     this.name = name;

@@ -35,7 +35,9 @@ export class Server {
     const readyFile = join(this.#folder, "ready.json");
     const flags = ["serve", "--dev", "--ready-file", readyFile, "--data-dir", join(this.#folder, "data")];
     flags.push("--https", `127.0.0.1:${https}`, "--http", `127.0.0.1:${http}`, "--media-port", String(media));
-    this.#process = spawn(BINARY, flags, { cwd: this.#folder, stdio: ["ignore", "pipe", "pipe"] });
+    // Settings of whoever runs the tests are not for this server.
+    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("CONCLAVE_")));
+    this.#process = spawn(BINARY, flags, { cwd: this.#folder, env, stdio: ["ignore", "pipe", "pipe"] });
     this.#process.stdout.setEncoding("utf8").on("data", (text) => (this.output += text));
     this.#process.stderr.setEncoding("utf8").on("data", (text) => (this.log += text));
     this.#exit = once(this.#process, "close").then(([code, signal]) => ({ code, signal }));

@@ -1,0 +1,79 @@
+// What people meet when something is not as it should be.
+import assert from "node:assert/strict";
+import { meeting } from "./lib/meeting.mjs";
+import { until, untilOk } from "./lib/until.mjs";
+
+meeting("somebody whose devices are refused joins to listen", {}, async (here) => {
+  const ada = await here.joined("Ada", "red");
+  const bob = await here.somebody("Bob", "denied");
+  await bob.open(here.server.link());
+  await bob.nameBox.fill("Bob");
+  await bob.button("Test camera and microphone").click();
+  await bob.reads(/The browser blocks the/);
+  await here.shot(bob, "refused");
+  await bob.button("Join").click();
+  await bob.inRoom();
+  await Promise.all([bob.sees("Ada", "red"), bob.hears(1), ada.seesAvatar("Bob")]);
+  for (const device of ["Microphone", "Camera"]) {
+    await until(`${device} is off`, async () => !(await bob.isPressed(device)));
+  }
+});
+
+meeting("a room that does not exist says so", {}, async (here) => {
+  const ada = await here.somebody("Ada", "red");
+  await ada.open(here.server.page("/r/no-such-room-here"));
+  await ada.nameBox.fill("Ada");
+  await ada.button("Join").click();
+  await ada.reads(/needs a password, or does not exist/);
+  await here.shot(ada, "refused");
+  assert.equal(await ada.button("Leave").count(), 0);
+});
+
+meeting("a second tab of one browser is asked what it wants", {}, async (here) => {
+  const bob = await here.joined("Bob", "blue");
+  const first = await here.joined("Ada", "red");
+  await bob.sees("Ada", "red");
+  const second = await here.somebody("Ada", "red", first.page.context());
+  await second.open(here.server.link());
+  await second.nameBox.fill("Ada");
+  await second.button("Join").click();
+  const dialog = second.page.getByRole("dialog");
+  await dialog.waitFor();
+  await here.shot(second, "asked");
+  await dialog.getByRole("button", { name: "Continue here" }).click();
+  await second.inRoom();
+  await first.button("Leave").waitFor({ state: "detached" });
+  await first.reads(/The meeting continues in another tab/);
+  await here.shot(first, "taken over");
+  await bob.sees("Ada", "red");
+  await bob.seesExactly("Ada");
+  await second.seesExactly("Bob");
+});
+
+meeting("media flow on while the link is lost, and it comes back", {}, async (here) => {
+  const ada = await here.joined("Ada", "red");
+  const bob = await here.somebody("Bob", "blue");
+  bob.expectFault(/WebSocket/);
+  const link = await bob.slowLink({ delayMs: () => 0 });
+  await bob.open(here.server.link());
+  await bob.join();
+  await Promise.all([ada.sees("Bob", "blue"), bob.sees("Ada", "red")]);
+
+  await link.cut();
+  await bob.reads(/Connection lost\. /, { timeout: 3_000 });
+  await here.shot(bob, "lost");
+  const before = await Promise.all([ada.framesDecoded(), bob.framesDecoded()]);
+  await untilOk("pictures flow both ways without the link", async () => {
+    const frames = await Promise.all([ada.framesDecoded(), bob.framesDecoded()]);
+    return { ok: link.isCut && frames.every((count, index) => count > before[index] + 20), frames };
+  });
+  await ada.seesExactly("Bob");
+  await here.shot(ada, "other lost");
+
+  link.mend();
+  await bob.text(/Connection lost\. /).waitFor({ state: "hidden" });
+  await bob.setPressed("Camera", false);
+  await ada.seesAvatar("Bob");
+  await ada.seesExactly("Bob");
+  await bob.seesExactly("Ada");
+});
