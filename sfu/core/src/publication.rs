@@ -8,7 +8,7 @@ use crate::audio::Loudness;
 use crate::cache::EncodingCache;
 use crate::keyframes::KeyframeGate;
 use crate::layers::EncodingCost;
-use crate::packet::MediaPacket;
+use crate::packet::{MediaPacket, clock_rate};
 
 /// An encoding without packets for this long is not forwarded from.
 const STALE: Duration = Duration::from_millis(1_500);
@@ -166,7 +166,7 @@ impl Publication {
             return;
         };
         encoding.last_packet = Some(now);
-        encoding.rate.count(now, packet.payload.len());
+        encoding.rate.count(packet);
         if packet.height_px.is_some() {
             encoding.height_px = packet.height_px;
         }
@@ -274,7 +274,8 @@ impl Publication {
 /// Measures a rate over windows of [`RATE_WINDOW`].
 #[derive(Debug, Default)]
 struct RateMeter {
-    window: Option<Instant>,
+    /// The RTP timestamp at which it begins.
+    window: Option<u32>,
     bytes: u64,
     bps: Option<u64>,
 }
@@ -283,21 +284,29 @@ struct RateMeter {
 const OVERHEAD_BYTES: u64 = 72;
 
 impl RateMeter {
-    fn count(&mut self, now: Instant, payload: usize) {
-        let start = *self.window.get_or_insert(now);
-        self.bytes += payload as u64 + OVERHEAD_BYTES;
-        let elapsed = now.saturating_duration_since(start);
-        if elapsed >= RATE_WINDOW {
-            let bps = self.bytes * 8_000 / (elapsed.as_millis() as u64).max(1);
+    /// Counts a packet by the time that it was captured at: what comes late
+    /// and all at once after an outage is not a higher rate.
+    fn count(&mut self, packet: &MediaPacket) {
+        let start = *self.window.get_or_insert(packet.timestamp);
+        let elapsed = packet.timestamp.wrapping_sub(start);
+        if elapsed >= 1 << 31 {
+            // Sent again: it belongs to a window that is over.
+            return;
+        }
+        let bytes = packet.payload.len() as u64 + OVERHEAD_BYTES;
+        let clock = u64::from(clock_rate(packet.codec));
+        if u64::from(elapsed) >= clock * RATE_WINDOW.as_millis() as u64 / 1_000 {
+            let bps = self.bytes * 8 * clock / u64::from(elapsed).max(1);
             // Rises are taken at once, falls smoothed: a talking head that
             // sits still must not invite everybody to climb.
             self.bps = Some(match self.bps {
                 Some(before) if before > bps => before - (before - bps) / 4,
                 _ => bps,
             });
-            self.window = Some(now);
+            self.window = Some(packet.timestamp);
             self.bytes = 0;
         }
+        self.bytes += bytes;
     }
 
     fn bps(&self) -> Option<u64> {
@@ -332,6 +341,34 @@ mod tests {
         publication.want(later, 2);
         assert_eq!(publication.poll_demand(later), Some(vec![Rid::Q, Rid::F]));
         assert_eq!(publication.poll_demand(later + STOP_AFTER), Some(vec![]));
+    }
+
+    #[test]
+    fn what_comes_late_and_all_at_once_is_no_higher_rate() {
+        let now = epoch();
+        let mut publication = camera(now);
+        // 20 frames a second of 1,000 bytes with all headers, two seconds at one
+        // instant, and then each once more.
+        for frame in (0..40).chain(0..40) {
+            publication.note(now, 0, &packet(now, frame * 4_500));
+        }
+        assert_eq!(publication.encodings[0].rate.bps(), Some(160_000));
+    }
+
+    fn packet(now: Instant, timestamp: u32) -> MediaPacket {
+        MediaPacket {
+            codec: Codec::H264,
+            seq: u64::from(timestamp),
+            timestamp,
+            marker: true,
+            arrival: now,
+            keyframe_start: false,
+            height_px: None,
+            facts: crate::packet::CodecFacts::H264,
+            level: None,
+            quarter_turns: None,
+            payload: vec![0; 928].into(),
+        }
     }
 
     #[test]
