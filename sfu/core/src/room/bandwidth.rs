@@ -19,6 +19,14 @@ const CLIMB_AFTER: Duration = Duration::from_millis(1_500);
 /// vary, and a pacer that is told less than is sent queues for a second.
 const DESIRED_QUARTERS: u64 = 5;
 
+/// The pacer looks for up to this much even if less is wanted. It probes best
+/// when a connection begins, mostly before anybody wants anything, and no
+/// higher than what is desired then: with less, the estimate stays near what
+/// happens to be sent, a little jitter pauses pictures, and a screen that is
+/// shared waits for seconds. Never more than twice what is known to pass:
+/// probes on a narrow line cost voices.
+const PROVEN_BPS: u64 = 3_000_000;
+
 /// A slot that is fed and could be sent.
 struct Fed {
     slot: usize,
@@ -139,6 +147,7 @@ impl Room {
             let sustain = shares.allocated_bps + shares.next_step_bps + plan.voices_bps;
             let desired =
                 (shares.desired_bps + plan.voices_bps).max(sustain) * DESIRED_QUARTERS / 4;
+            let desired = desired.max(PROVEN_BPS.min(link.estimate_bps * 2));
             link.sender
                 .set_target(&mut link.transport, sustain, desired);
         }
