@@ -17,19 +17,18 @@ pub(crate) enum Ordered<T> {
 pub(crate) struct Reorder<T> {
     patience: Duration,
     next: Option<u64>,
-    waiting: BTreeMap<u64, T>,
-    missing_since: Option<Instant>,
+    /// With the time of arrival.
+    waiting: BTreeMap<u64, (Instant, T)>,
     late: u64,
 }
 
 impl<T> Reorder<T> {
-    /// Waits up to `patience` from the moment at which a packet is seen to be missing.
+    /// Waits up to `patience` for what is missing before a packet, from its arrival on.
     pub(crate) fn new(patience: Duration) -> Self {
         Reorder {
             patience,
             next: None,
             waiting: BTreeMap::new(),
-            missing_since: None,
             late: 0,
         }
     }
@@ -41,50 +40,34 @@ impl<T> Reorder<T> {
             self.late += 1;
             return;
         }
-        self.waiting.entry(seq).or_insert(packet);
-        self.note_missing(now);
+        self.waiting.entry(seq).or_insert((now, packet));
     }
 
     /// Returns what is due at `now`.
     pub(crate) fn poll(&mut self, now: Instant) -> Option<Ordered<T>> {
         let next = self.next?;
-        let (&first, _) = self.waiting.first_key_value()?;
+        let (&first, &(arrival, _)) = self.waiting.first_key_value()?;
         if first == next {
-            let (seq, packet) = self.waiting.pop_first()?;
+            let (seq, (_, packet)) = self.waiting.pop_first()?;
             self.next = Some(seq + 1);
-            // The next hole gets its own time.
-            self.missing_since = None;
-            self.note_missing(now);
             return Some(Ordered::Packet(seq, packet));
         }
-        if now < self.missing_since? + self.patience {
+        if now < arrival + self.patience {
             return None;
         }
         self.next = Some(first);
-        self.missing_since = None;
         Some(Ordered::Gap(first - next))
     }
 
     /// Returns when a missing packet is given up.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.missing_since.map(|since| since + self.patience)
+        let (&first, &(arrival, _)) = self.waiting.first_key_value()?;
+        (Some(first) != self.next).then_some(arrival + self.patience)
     }
 
     /// Returns how many packets came after they had been given up.
     pub(crate) fn late(&self) -> u64 {
         self.late
-    }
-
-    fn note_missing(&mut self, now: Instant) {
-        let is_missing = self
-            .waiting
-            .first_key_value()
-            .is_some_and(|(&seq, _)| Some(seq) != self.next);
-        match (is_missing, self.missing_since) {
-            (true, None) => self.missing_since = Some(now),
-            (false, Some(_)) => self.missing_since = None,
-            _ => {}
-        }
     }
 }
 
@@ -123,5 +106,24 @@ mod tests {
         assert_eq!(reorder.poll(due), Some(Ordered::Packet(13, ())));
         reorder.handle_packet(due, 11, ());
         assert_eq!((reorder.poll(due), reorder.late()), (None, 1));
+    }
+
+    #[test]
+    fn every_hole_is_waited_for_from_its_own_beginning() {
+        let start = epoch();
+        let mut reorder = Reorder::new(PATIENCE);
+        for (seq, ms) in [(10, 0), (12, 10), (14, 20)] {
+            reorder.handle_packet(start + Duration::from_millis(ms), seq, ());
+        }
+        let end = start + PATIENCE + Duration::from_millis(20);
+        let ordered: Vec<_> = std::iter::from_fn(|| reorder.poll(end)).collect();
+        let expected = [
+            Ordered::Packet(10, ()),
+            Ordered::Gap(1),
+            Ordered::Packet(12, ()),
+            Ordered::Gap(1),
+            Ordered::Packet(14, ()),
+        ];
+        assert_eq!(ordered, expected);
     }
 }
