@@ -1,0 +1,430 @@
+//! Participants and shards on a virtual clock, with the least control plane that connects them.
+
+mod control;
+mod oracle;
+mod step;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use conclave_loadtest::{Observation, Participant, ParticipantConfig};
+use conclave_sfu_core::{Shard, ShardConfig};
+use conclave_sfu_wire::control::{Command, Event, MemberKey, RoomKey, Source, View};
+use conclave_sfu_wire::ufrag::UfragKey;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::network::{Access, Datagram, Network};
+use control::Signalling;
+pub use oracle::Assignment;
+
+/// One way between a participant and the control plane, where a test says nothing else.
+pub const SIGNALLING_DELAY: Duration = Duration::from_millis(15);
+
+/// How a participant joins.
+#[derive(Debug, Clone, Default)]
+pub struct JoinOptions {
+    /// Its line; a good one if not given.
+    pub access: Access,
+    /// Video slots; as a browser if `None`.
+    pub video_slots: Option<usize>,
+    /// Whether its camera has one encoding instead of three.
+    pub single_encoding: bool,
+}
+
+/// A participant and what the control plane knows about it.
+struct Member {
+    participant: Participant,
+    shard: usize,
+    generation: u32,
+    signalling: Signalling,
+    holds_acks: bool,
+    unacked_rev: Option<u32>,
+    assignments: Vec<Assignment>,
+    connected_at: Option<Instant>,
+    answers: usize,
+    refusals: Vec<&'static str>,
+}
+
+/// Rooms full of synthetic participants on real shards.
+pub struct Meeting {
+    seed: u64,
+    start: Instant,
+    now: Instant,
+    network: Network,
+    shards: Vec<(SocketAddr, Shard)>,
+    members: BTreeMap<u64, Member>,
+    addresses: BTreeMap<SocketAddr, u64>,
+    rooms: Vec<RoomKey>,
+    control: control::Queue,
+    events: Vec<(Instant, Event)>,
+}
+
+impl Meeting {
+    /// Makes a server with one shard and nobody in it.
+    pub fn new(seed: u64) -> Self {
+        Meeting::with_shards(seed, 1)
+    }
+
+    /// Makes a server with `count` shards; rooms are spread over them by number.
+    pub fn with_shards(seed: u64, count: u8) -> Self {
+        let start = Instant::now();
+        let mut rng = StdRng::seed_from_u64(seed);
+        let key = UfragKey(rng.random());
+        let shards = (0..count)
+            .map(|index| {
+                let address = shard_address(index);
+                let config = ShardConfig {
+                    index,
+                    candidates: vec![address],
+                    ufrag_key: key,
+                    seed: rng.random(),
+                };
+                (address, Shard::new(start, config))
+            })
+            .collect();
+        Meeting {
+            seed,
+            start,
+            now: start,
+            network: Network::new(seed),
+            shards,
+            members: BTreeMap::new(),
+            addresses: BTreeMap::new(),
+            rooms: Vec::new(),
+            control: control::Queue::default(),
+            events: Vec::new(),
+        }
+    }
+
+    /// Lets a participant join a room over a good line, as a browser would.
+    pub fn join(&mut self, member: u64, room: u64) {
+        self.join_with(member, room, JoinOptions::default());
+    }
+
+    /// Lets a participant join a room.
+    pub fn join_with(&mut self, member: u64, room: u64, options: JoinOptions) {
+        let address = member_address(member, 0);
+        let mut config = ParticipantConfig::new(member, address);
+        config.video_slots = options.video_slots.unwrap_or(config.video_slots);
+        config.simulcast = !options.single_encoding;
+        config.seed = self.seed.wrapping_mul(1_000_003).wrapping_add(member);
+        let mut participant = Participant::new(self.now, config);
+        let sdp = participant.offer(self.now);
+        let room = RoomKey(room);
+        self.network.set_access(address, options.access);
+        self.addresses.insert(address, member);
+        let state = Member {
+            participant,
+            shard: room.0 as usize % self.shards.len(),
+            generation: 1,
+            signalling: Signalling::new(SIGNALLING_DELAY),
+            holds_acks: false,
+            unacked_rev: None,
+            assignments: Vec::new(),
+            connected_at: None,
+            answers: 0,
+            refusals: Vec::new(),
+        };
+        self.members.insert(member, state);
+        if !self.rooms.contains(&room) {
+            self.rooms.push(room);
+            self.command(
+                member,
+                Command::OpenRoom {
+                    room,
+                    policy: Default::default(),
+                },
+            );
+        }
+        let key = MemberKey(member);
+        self.command(member, Command::Admit { room, member: key });
+        self.command(
+            member,
+            Command::Offer {
+                member: key,
+                generation: 1,
+                sdp,
+            },
+        );
+    }
+
+    /// Lets several participants join a room and waits until all are connected.
+    ///
+    /// # Panics
+    ///
+    /// Panics if one is not after ten seconds.
+    pub fn gather(&mut self, room: u64, members: &[u64]) {
+        for &member in members {
+            self.join(member, room);
+        }
+        self.wait_connected(members);
+    }
+
+    /// Waits until the participants are connected.
+    ///
+    /// # Panics
+    ///
+    /// Panics if one is not after ten seconds.
+    pub fn wait_connected(&mut self, members: &[u64]) {
+        let members = members.to_vec();
+        self.run_until(
+            "everybody is connected",
+            Duration::from_secs(10),
+            |meeting| {
+                members.iter().all(|member| {
+                    let state = &meeting.members[member];
+                    state.connected_at.is_some() && state.participant.has_connected()
+                })
+            },
+        );
+    }
+
+    /// Asks for a publication; the device is switched on once it is accepted.
+    pub fn publish(&mut self, member: u64, source: Source) {
+        self.publish_as(member, source, false);
+    }
+
+    /// Asks for a publication that begins muted or not. The device is on in both
+    /// cases: what a client still sends while muted is the server's to keep back.
+    pub fn publish_as(&mut self, member: u64, source: Source, muted: bool) {
+        let mid = self
+            .participant(member)
+            .sending_mid(source)
+            .expect("the first offer is made");
+        self.command(
+            member,
+            Command::Publish {
+                member: MemberKey(member),
+                mid,
+                source,
+                muted,
+            },
+        );
+    }
+
+    /// Switches a device on or off without a word to the server.
+    pub fn switch_device(&mut self, member: u64, source: Source, on: bool) {
+        let now = self.now;
+        self.member(member).participant.publish(now, source, on);
+    }
+
+    /// Sets how loud a microphone is as RFC 6464 counts it: 0 is loudest, 127 silence.
+    pub fn set_level(&mut self, member: u64, level: u8) {
+        self.member(member)
+            .participant
+            .set_level(Source::Microphone, level);
+    }
+
+    /// Mutes or unmutes at the server; the client goes on sending.
+    pub fn set_muted(&mut self, member: u64, source: Source, muted: bool) {
+        self.command(
+            member,
+            Command::SetMuted {
+                member: MemberKey(member),
+                source,
+                muted,
+            },
+        );
+    }
+
+    /// Ends a publication at the server; the client goes on sending.
+    pub fn unpublish(&mut self, member: u64, source: Source) {
+        self.command(
+            member,
+            Command::Unpublish {
+                member: MemberKey(member),
+                source,
+            },
+        );
+    }
+
+    /// Sends the whole list of wanted pictures.
+    pub fn wish(&mut self, member: u64, views: Vec<View>) {
+        self.command(
+            member,
+            Command::Wish {
+                member: MemberKey(member),
+                views,
+            },
+        );
+    }
+
+    /// Makes a client keep its slot acknowledgements back, or send the last one at once.
+    pub fn hold_acks(&mut self, member: u64, hold: bool) {
+        let state = self.member(member);
+        state.holds_acks = hold;
+        if !hold && let Some(rev) = state.unacked_rev.take() {
+            self.command(
+                member,
+                Command::AckSlots {
+                    member: MemberKey(member),
+                    rev,
+                },
+            );
+        }
+    }
+
+    /// Breaks or mends the signalling link; the control plane notices at once.
+    /// What is under way waits for the link to come back.
+    pub fn set_link(&mut self, member: u64, up: bool) {
+        self.member(member).signalling.set_up(up);
+        let shard = self.member(member).shard;
+        self.order(
+            shard,
+            Command::SetLink {
+                member: MemberKey(member),
+                up,
+            },
+        );
+        if up {
+            self.resume_link(member);
+        }
+    }
+
+    /// Takes a participant off the network without a word.
+    pub fn vanish(&mut self, member: u64) {
+        let address = self.participant(member).address();
+        let mut access = self.network.access(address).unwrap_or_default();
+        access.up.cut = true;
+        access.down.cut = true;
+        self.network.set_access(address, access);
+        self.set_link(member, false);
+    }
+
+    /// Ends the participation at the server.
+    pub fn drop_member(&mut self, member: u64) {
+        let shard = self.member(member).shard;
+        self.order(
+            shard,
+            Command::Drop {
+                member: MemberKey(member),
+            },
+        );
+    }
+
+    /// Moves a participant to another address and restarts ICE from there.
+    /// The old address is cut off.
+    pub fn move_to(&mut self, member: u64, network: u8) {
+        let now = self.now;
+        let address = member_address(member, network);
+        let old = self.participant(member).address();
+        let access = self.network.access(old).unwrap_or_default();
+        self.network.set_access(address, access);
+        self.addresses.insert(address, member);
+        let mut cut = access;
+        cut.up.cut = true;
+        cut.down.cut = true;
+        self.network.set_access(old, cut);
+        let state = self.member(member);
+        let generation = state.generation;
+        let sdp = state.participant.restart_ice(now, address);
+        self.command(
+            member,
+            Command::Offer {
+                member: MemberKey(member),
+                generation,
+                sdp,
+            },
+        );
+    }
+
+    /// Restarts ICE without leaving the address.
+    pub fn restart_ice(&mut self, member: u64) {
+        let now = self.now;
+        let state = self.member(member);
+        let (generation, address) = (state.generation, state.participant.address());
+        let sdp = state.participant.restart_ice(now, address);
+        self.command(
+            member,
+            Command::Offer {
+                member: MemberKey(member),
+                generation,
+                sdp,
+            },
+        );
+    }
+
+    /// Changes the line of a participant.
+    pub fn set_access(&mut self, member: u64, access: Access) {
+        let address = self.participant(member).address();
+        self.network.set_access(address, access);
+    }
+
+    /// Puts a datagram on the network as anybody could.
+    pub fn inject(&mut self, source: SocketAddr, destination: SocketAddr, payload: Vec<u8>) {
+        self.network.send(
+            self.now,
+            Datagram {
+                source,
+                destination,
+                payload,
+            },
+        );
+    }
+
+    /// The simulated network.
+    pub fn network(&mut self) -> &mut Network {
+        &mut self.network
+    }
+
+    /// The address of the shard that holds the room of a participant.
+    pub fn server_address(&self, member: u64) -> SocketAddr {
+        self.shards[self.members[&member].shard].0
+    }
+
+    /// The present.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// When the meeting began.
+    pub fn start(&self) -> Instant {
+        self.start
+    }
+
+    /// A participant, to be looked at.
+    pub fn participant(&self, member: u64) -> &Participant {
+        &self.members[&member].participant
+    }
+
+    /// Everything that a participant has received.
+    pub fn observation(&self, member: u64) -> Observation {
+        self.participant(member).observation()
+    }
+
+    /// Which source was given to which slot of a participant, in order.
+    pub fn assignments(&self, member: u64) -> &[Assignment] {
+        &self.members[&member].assignments
+    }
+
+    /// How many answers a participant has taken.
+    pub fn answers(&self, member: u64) -> usize {
+        self.members[&member].answers
+    }
+
+    /// What the shards have reported, with the time at the shard.
+    pub fn events(&self) -> &[(Instant, Event)] {
+        &self.events
+    }
+
+    fn member(&mut self, member: u64) -> &mut Member {
+        self.members
+            .get_mut(&member)
+            .expect("the participant has joined")
+    }
+}
+
+fn shard_address(index: u8) -> SocketAddr {
+    SocketAddr::new(
+        IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1)),
+        10_000 + u16::from(index),
+    )
+}
+
+/// Participants sit in 10.`network`.0.0/16, each at an address of its own.
+fn member_address(member: u64, network: u8) -> SocketAddr {
+    let [high, low] = (member as u16).to_be_bytes();
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, network, high, low)), 40_000)
+}
