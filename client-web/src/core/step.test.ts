@@ -326,7 +326,9 @@ describe("pictures of others", () => {
 
   test("what is on the stage is asked for once media are negotiated, and again after a resume", () => {
     const client = inside(participant("ada"));
-    const tiles = [{ participant: "ada", source: "camera" as const, heightPx: 360, priority: "gallery" as const }];
+    const tiles = [
+      { participant: "ada", source: "camera" as const, sends: true, heightPx: 360, priority: "gallery" as const },
+    ];
     expect(requestsOf(client.tell({ kind: "shown", tiles }))).toEqual([]);
     expect(requestsOf(client.tell(ok("media.offer", answer)))).toMatchObject([
       { type: "media.wish", data: { rev: 1, views: [{ participant: "ada", max_height_px: 360 }] } },

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { due, noWish, show, viewsOf, type ShownTile } from "./wish";
 
 const tile = (participant: string, heightPx: number, priority: ShownTile["priority"] = "gallery"): ShownTile => ({
+  sends: true,
   participant,
   source: "camera",
   heightPx,
@@ -11,6 +12,12 @@ const tile = (participant: string, heightPx: number, priority: ShownTile["priori
 test("the most important come first, and no more than there are slots", () => {
   const views = viewsOf([tile("ada", 100), tile("bob", 100, "speaker"), tile("eve", 100, "pinned")], 2);
   expect(views.map((view) => view.participant)).toEqual(["eve", "bob"]);
+});
+
+test("a slot goes to who has a picture before it goes to anybody else", () => {
+  const off = { ...tile("ada", 100, "speaker"), sends: false };
+  expect(viewsOf([off, tile("bob", 100), tile("eve", 100)], 2).map((view) => view.participant)).toEqual(["bob", "eve"]);
+  expect(viewsOf([tile("bob", 100), off], 2).map((view) => view.participant)).toEqual(["ada", "bob"]);
 });
 
 test("heights are whole pixels, and what has none is not asked for", () => {

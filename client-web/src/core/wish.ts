@@ -5,6 +5,8 @@ import type { Priority, PictureSource, View } from "../wire/messages";
 export interface ShownTile {
   participant: string;
   source: PictureSource;
+  /** Whether there is a picture at present; slots are for those first. */
+  sends: boolean;
   /** In device pixels. */
   heightPx: number;
   priority: Priority;
@@ -33,6 +35,7 @@ export function show(wish: Wish, shown: readonly ShownTile[]): Wish {
       return (
         one.participant === old?.participant &&
         one.source === old.source &&
+        one.sends === old.sends &&
         one.heightPx === old.heightPx &&
         one.priority === old.priority
       );
@@ -40,15 +43,23 @@ export function show(wish: Wish, shown: readonly ShownTile[]): Wish {
   return same ? wish : { ...wish, shown };
 }
 
+interface Ranked {
+  one: ShownTile;
+  index: number;
+}
+
 const RANK: Record<Priority, number> = { pinned: 0, speaker: 1, gallery: 2 };
 
-/** Returns the views to ask for: the most important first, at most `slots`. */
+const byRank = (a: Ranked, b: Ranked): number => RANK[a.one.priority] - RANK[b.one.priority] || a.index - b.index;
+
+/** Returns the views to ask for, at most `slots`: those that have a picture, and the most important of them, first. */
 export function viewsOf(shown: readonly ShownTile[], slots: number): View[] {
   return shown
     .filter((one) => one.heightPx > 0)
     .map((one, index) => ({ one, index }))
-    .sort((a, b) => RANK[a.one.priority] - RANK[b.one.priority] || a.index - b.index)
+    .sort((a, b) => Number(b.one.sends) - Number(a.one.sends) || byRank(a, b))
     .slice(0, slots)
+    .sort(byRank)
     .map(({ one }) => ({
       participant: one.participant,
       source: one.source,

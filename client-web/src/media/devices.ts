@@ -71,12 +71,19 @@ async function open(sources: readonly DeviceSource[], choice: DeviceChoice): Pro
 /** A wish, never a demand: a device that is gone must not fail the call. */
 const ideal = (id: string | null): MediaTrackConstraints => (id === null ? {} : { deviceId: { ideal: id } });
 
+/** Sharp text matters more than motion; a larger screen is scaled down. */
+const SCREEN: MediaTrackConstraints = {
+  width: { ideal: 1920 },
+  height: { ideal: 1080 },
+  frameRate: { ideal: 15 },
+};
+
 /** Lets the user pick a screen, window or tab. */
 export async function captureScreen(audio: boolean): Promise<Captured> {
   const fail = (reason: CaptureFailure): Captured => ({ tracks: {}, failures: [{ source: "screen", reason }] });
   if (navigator.mediaDevices?.getDisplayMedia === undefined) return fail("unsupported");
   try {
-    const stream = await navigator.mediaDevices.getDisplayMedia({ video: { frameRate: { ideal: 15 } }, audio });
+    const stream = await navigator.mediaDevices.getDisplayMedia({ video: SCREEN, audio });
     const [screen] = stream.getVideoTracks();
     const [sound] = stream.getAudioTracks();
     if (screen === undefined) return fail("cancelled");

@@ -5,6 +5,12 @@
 import type { IceServer, MediaParameters, Rid, Source } from "../wire/messages";
 import { SENDING_MIDS, SOURCES } from "../core/publishing";
 
+/**
+ * A screen has one encoding, which everybody who watches has to be able to receive. Still text is sharp at a fifth of
+ * this; what moves gets fewer pictures a second.
+ */
+const SCREEN_BPS_MOST = 1_200_000;
+
 export type IceReport = "connecting" | "connected" | "disconnected" | "failed";
 
 export interface TransportHandlers {
@@ -19,6 +25,9 @@ export class Transport {
   readonly #handlers: TransportHandlers;
   readonly #sending: Readonly<Record<Source, RTCRtpTransceiver>>;
   readonly #streams = new Map<string, MediaStream>();
+  /** Tracks and layers wait for the first answer: not every browser starts what was attached before it. */
+  readonly #negotiated: Promise<void>;
+  #settle: () => void = () => undefined;
   #closed = false;
 
   constructor(
@@ -29,6 +38,7 @@ export class Transport {
   ) {
     this.generation = generation;
     this.#handlers = handlers;
+    this.#negotiated = new Promise((resolve) => (this.#settle = resolve));
     this.#connection = new RTCPeerConnection({
       bundlePolicy: "max-bundle",
       iceServers: iceServers.map(({ urls, username, credential }) => ({ urls, username, credential })),
@@ -56,7 +66,10 @@ export class Transport {
         maxBitrate: one.max_bps,
       })),
     });
-    const screen = connection.addTransceiver("video", { direction: "sendonly" });
+    const screen = connection.addTransceiver("video", {
+      direction: "sendonly",
+      sendEncodings: [{ maxBitrate: SCREEN_BPS_MOST }],
+    });
     const screenAudio = connection.addTransceiver("audio", { direction: "sendonly" });
     narrow(camera, media.codecs);
     narrow(screen, media.codecs);
@@ -80,6 +93,7 @@ export class Transport {
     if (this.#closed) return;
     try {
       await this.#connection.setRemoteDescription({ type: "answer", sdp });
+      this.#settle();
     } catch {
       this.#fail();
     }
@@ -87,12 +101,14 @@ export class Transport {
 
   /** Sends `track` on the m-line of `source`, or nothing. */
   async attach(source: Source, track: MediaStreamTrack | null): Promise<void> {
+    await this.#negotiated;
     if (this.#closed) return;
     await this.#sending[source].sender.replaceTrack(track);
   }
 
   /** Sends only the encodings that somebody wants. */
   async setLayers(source: Source, active: readonly Rid[]): Promise<void> {
+    await this.#negotiated;
     if (this.#closed) return;
     const { sender } = this.#sending[source];
     const parameters = sender.getParameters();

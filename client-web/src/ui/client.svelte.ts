@@ -13,6 +13,9 @@ import { announcementText } from "./texts";
 
 export type DeviceRole = "microphone" | "camera" | "speaker";
 
+/** Screen readers have taken a live region's text by then. */
+const SPOKEN_MS = 3_000;
+
 export class Client {
   state = $state.raw<MeetingState>(initialState({ microphone: true, camera: true }));
   devices = $state.raw<readonly Device[]>([]);
@@ -31,6 +34,7 @@ export class Client {
   readonly room: string;
   readonly #meeting: Meeting;
   readonly #closing = new AbortController();
+  #spoken: ReturnType<typeof setTimeout> | undefined;
 
   constructor(room: string) {
     this.room = room;
@@ -52,6 +56,7 @@ export class Client {
 
   close(): void {
     this.#closing.abort();
+    clearTimeout(this.#spoken);
     this.#meeting.close();
   }
 
@@ -101,10 +106,15 @@ export class Client {
     return this.state.generation > 0 ? this.#meeting.stream(mid) : null;
   }
 
+  /** Has `text` read out; it is taken away again, so that the same text can be read twice. */
   say(text: string, urgent = false): void {
-    // The same text twice in a row would not be read again.
-    if (urgent) this.assertive = this.assertive === text ? `${text}\u00a0` : text;
-    else this.polite = this.polite === text ? `${text}\u00a0` : text;
+    this.polite = urgent ? "" : text;
+    this.assertive = urgent ? text : "";
+    clearTimeout(this.#spoken);
+    this.#spoken = setTimeout(() => {
+      this.polite = "";
+      this.assertive = "";
+    }, SPOKEN_MS);
   }
 
   #entry(name: string): Entry {
