@@ -254,10 +254,17 @@ impl Room {
             return;
         }
         changed.set_muted(muted);
-        let video = changed.source.is_video();
-        let subscribers = changed.subscribers.clone();
-        if video {
-            for subscriber in subscribers {
+        self.halt_publication(now, publication, services);
+    }
+
+    /// Stops a publication at everybody who gets it. What comes next is taken
+    /// as a new source: its numbers need not continue the old ones.
+    fn halt_publication(&mut self, now: Instant, publication: usize, services: &mut Services) {
+        let Some(halted) = self.publications.get(publication) else {
+            return;
+        };
+        if halted.source.is_video() {
+            for subscriber in halted.subscribers.clone() {
                 if let Some(member) = self.members.get_mut(subscriber.member)
                     && let Some(slot) = member.table.slots.get_mut(subscriber.slot)
                 {

@@ -173,7 +173,10 @@ impl Room {
                 .iter()
                 .find(|line| line.mid == self.publications[publication].mid);
             match line {
-                Some(line) => self.publications[publication].set_encodings(now, &line.rids),
+                Some(line) => {
+                    self.publications[publication].set_encodings(now, &line.rids);
+                    self.halt_publication(now, publication, services);
+                }
                 None => self.end_publication(publication, services),
             }
         }

@@ -9,6 +9,10 @@ use super::slot::{Feed, VideoSlot};
 /// How long a subscriber has to acknowledge before the slot counts as unanswered.
 const ACK_PATIENCE: Duration = Duration::from_secs(2);
 
+/// Most views of a wish that are kept. There are at most 24 m-lines, and a wish
+/// may come before the slots that it is for.
+const WISHES_MAX: usize = 24;
+
 /// A picture that a wish asks for and that exists.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted {
@@ -54,7 +58,7 @@ impl SlotTable {
         self.wishes.clear();
         for view in views {
             let same = |other: &View| (other.member, other.source) == (view.member, view.source);
-            if self.wishes.len() < self.slots.len().max(1) && !self.wishes.iter().any(same) {
+            if self.wishes.len() < WISHES_MAX && !self.wishes.iter().any(same) {
                 self.wishes.push(view);
             }
         }

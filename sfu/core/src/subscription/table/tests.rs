@@ -93,6 +93,19 @@ fn a_slot_without_acknowledgement_is_counted_once_and_stays_empty() {
 }
 
 #[test]
+fn a_wish_may_come_before_the_slots() {
+    let mut table = SlotTable::default();
+    let view = |member| View {
+        member: MemberKey(member),
+        source: Source::Camera,
+        max_height_px: 180,
+        priority: Priority::Gallery,
+    };
+    table.set_wishes((0..100).map(view).collect());
+    assert_eq!(table.wishes().len(), WISHES_MAX);
+}
+
+#[test]
 fn a_wish_for_the_same_picture_twice_takes_one_slot() {
     let mut table = table(epoch(), 4);
     let view = View {
