@@ -78,10 +78,10 @@ pub(crate) struct Settings {
     /// Where to keep what must survive a restart [default: ./conclave-data]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
-    /// Listen for HTTPS and signalling [default: [::]:443, with --dev [::]:8443]
+    /// Listen for HTTPS and signalling [default: port 443 of every address, with --dev 8443]
     #[arg(long, value_name = "ADDR")]
     https: Option<String>,
-    /// Listen for plain HTTP, or `off` [default: [::]:80, with --dev localhost:8080]
+    /// Listen for plain HTTP, or `off` [default: port 80 of every address, with --dev localhost:8080]
     #[arg(long, value_name = "ADDR|off")]
     http: Option<String>,
     /// Use this address for media, and tell clients ADVERTISED (an address, perhaps with the port of

@@ -3,7 +3,7 @@ use crate::epoch::epoch;
 use conclave_sfu_wire::control::Codec;
 use conclave_sfu_wire::vp8::PictureId;
 use proptest::prelude::*;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 fn beginnings() -> Beginnings {
     Beginnings {
@@ -113,7 +113,7 @@ proptest! {
         let start = epoch();
         let mut at = start;
         let mut rewriter = Rewriter::new(at, 90_000, beginnings());
-        let mut seen: HashMap<u64, usize> = HashMap::new();
+        let mut seen: BTreeMap<u64, usize> = BTreeMap::new();
         let mut end_of_last: Option<(u64, u32)> = None;
         for (number, segment) in segments.iter().enumerate() {
             at += Duration::from_millis(segment.gap_ms);
@@ -151,7 +151,7 @@ proptest! {
     }
 }
 
-fn seen_first(seen: &HashMap<u64, usize>, number: usize) -> u64 {
+fn seen_first(seen: &BTreeMap<u64, usize>, number: usize) -> u64 {
     seen.iter()
         .filter(|(_, segment)| **segment == number)
         .map(|(seq, _)| *seq)
