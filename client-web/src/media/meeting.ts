@@ -4,7 +4,7 @@
  */
 import type { Source } from "../wire/messages";
 import { SOURCES } from "../core/publishing";
-import type { Announcement, Effect, Entry, MeetingEvent, MeetingState, Reply, SavedMeeting } from "../core/state";
+import type { Announcement, Effect, MeetingEvent, MeetingState, Reply, SavedMeeting } from "../core/state";
 import { initialState } from "../core/state";
 import { step } from "../core/step";
 import type { Captured, DeviceChoice } from "./devices";
@@ -221,5 +221,3 @@ export function savedMeeting(room: string): SavedMeeting | null {
     typeof value === "object" && value !== null && "resume" in value && "room" in value && value.room === room;
   return readJson("session", "meeting", isSaved);
 }
-
-export type { Entry };

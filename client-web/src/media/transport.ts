@@ -3,7 +3,6 @@
  * audio slots. It is never renegotiated but for ICE.
  */
 import type { IceServer, MediaParameters, Rid, Source } from "../wire/messages";
-import { SENDING_MIDS, SOURCES } from "../core/publishing";
 
 /**
  * A screen has one encoding, which everybody who watches has to be able to receive. Still text is sharp at a fifth of
@@ -171,7 +170,3 @@ function isCodec(capability: RTCRtpCodec, codec: string): boolean {
   const parameters = capability.sdpFmtpLine ?? "";
   return /packetization-mode=1/.test(parameters) && /profile-level-id=42[ce]0/i.test(parameters);
 }
-
-/** The mid under which a source is sent; Chromium and Firefox number m-lines from 0 in the order they are added. */
-export const midOf = (source: Source): string => String(SENDING_MIDS[source]);
-export { SOURCES };
