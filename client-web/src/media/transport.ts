@@ -27,6 +27,7 @@ export class Transport {
   /** Tracks and layers wait for the first answer: not every browser starts what was attached before it. */
   readonly #negotiated: Promise<void>;
   #settle: () => void = () => undefined;
+  #layersSet: Promise<void> = Promise.resolve();
   #closed = false;
 
   constructor(
@@ -105,8 +106,14 @@ export class Transport {
     await this.#sending[source].sender.replaceTrack(track);
   }
 
-  /** Sends only the encodings that somebody wants. */
-  async setLayers(source: Source, active: readonly Rid[]): Promise<void> {
+  /** Sends only the encodings that somebody wants. Calls take turns: browsers refuse one while another is under way. */
+  setLayers(source: Source, active: readonly Rid[]): Promise<void> {
+    const done = this.#layersSet.then(() => this.#applyLayers(source, active));
+    this.#layersSet = done.catch(() => undefined);
+    return done;
+  }
+
+  async #applyLayers(source: Source, active: readonly Rid[]): Promise<void> {
     await this.#negotiated;
     if (this.#closed) return;
     const { sender } = this.#sending[source];
