@@ -43,6 +43,9 @@ trap 'exit 130' INT TERM
 ip -n "$namespace" link set lo up
 # A veth pair with both ends here: not every kernel has dummy devices.
 ip -n "$namespace" link add v0 type veth peer name v1
+# No link-local addresses: they would appear seconds later, and browsers drop requests at each change.
+ip -n "$namespace" link set v0 addrgenmode none
+ip -n "$namespace" link set v1 addrgenmode none
 ip -n "$namespace" addr add 10.99.0.1/24 dev v0
 ip -n "$namespace" link set v0 up
 ip -n "$namespace" link set v1 up
