@@ -75,6 +75,7 @@ impl Source {
         let mask = if self.is_long { 0x7fff } else { 0x7f };
         Some(MediaPacket {
             codec: Codec::Vp8,
+            ssrc: 1,
             seq: self.seq.checked_add_signed(i64::from(seq_ahead))?,
             timestamp: self
                 .timestamp

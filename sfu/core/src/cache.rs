@@ -79,6 +79,7 @@ mod tests {
     fn packet(at: Instant, seq: u64, keyframe_start: bool) -> MediaPacket {
         MediaPacket {
             codec: Codec::H264,
+            ssrc: 1,
             seq,
             timestamp: seq as u32,
             marker: false,

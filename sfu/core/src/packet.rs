@@ -36,6 +36,8 @@ pub(crate) struct AudioLevel {
 pub(crate) struct MediaPacket {
     /// The codec of the payload.
     pub(crate) codec: Codec,
+    /// The RTP stream that it came on; a new one begins numbers of its own.
+    pub(crate) ssrc: u32,
     /// Sequence number with rollovers counted in.
     pub(crate) seq: u64,
     /// RTP timestamp in units of the codec's clock.

@@ -36,6 +36,7 @@ pub(crate) struct Encoding {
     pub(crate) cache: EncodingCache,
     /// Keyframe requests for it.
     pub(crate) keyframes: KeyframeGate,
+    ssrc: Option<u32>,
     last_packet: Option<Instant>,
     height_px: Option<u16>,
     rate: RateMeter,
@@ -47,6 +48,7 @@ impl Encoding {
             rid,
             cache: EncodingCache::default(),
             keyframes: KeyframeGate::default(),
+            ssrc: None,
             last_packet: None,
             height_px: None,
             rate: RateMeter::default(),
@@ -157,6 +159,23 @@ impl Publication {
         self.encodings
             .iter()
             .position(|encoding| encoding.rid == rid)
+    }
+
+    /// Returns whether a packet is the first of an RTP stream that takes the
+    /// place of the former one: a new peer connection, or a new sender in it.
+    /// What was kept of the former one is forgotten, for its numbers say
+    /// nothing about those of this one.
+    pub(crate) fn begins_stream(&mut self, encoding: usize, packet: &MediaPacket) -> bool {
+        let Some(encoding) = self.encodings.get_mut(encoding) else {
+            return false;
+        };
+        if encoding.ssrc == Some(packet.ssrc) {
+            return false;
+        }
+        encoding.ssrc = Some(packet.ssrc);
+        encoding.cache.clear();
+        encoding.rate = RateMeter::default();
+        true
     }
 
     /// Notes a packet of an encoding. Pictures are kept for switching.
@@ -355,9 +374,26 @@ mod tests {
         assert_eq!(publication.encodings[0].rate.bps(), Some(160_000));
     }
 
+    #[test]
+    fn a_new_stream_in_place_of_the_former_one_is_noticed_once() {
+        let now = epoch();
+        let mut publication = camera(now);
+        let mut first = packet(now, 1);
+        first.keyframe_start = true;
+        assert!(publication.begins_stream(0, &first));
+        publication.note(now, 0, &first);
+        assert!(!publication.begins_stream(0, &first));
+        assert!(publication.encodings[0].cache.since_keyframe().is_some());
+        let mut second = packet(now, 2);
+        second.ssrc += 1;
+        assert!(publication.begins_stream(0, &second));
+        assert!(publication.encodings[0].cache.since_keyframe().is_none());
+    }
+
     fn packet(now: Instant, timestamp: u32) -> MediaPacket {
         MediaPacket {
             codec: Codec::H264,
+            ssrc: 1,
             seq: u64::from(timestamp),
             timestamp,
             marker: true,

@@ -235,11 +235,36 @@ impl Room {
             return;
         };
         let began = !publication.encodings[encoding].is_live(now);
+        if publication.begins_stream(encoding, packet) {
+            self.restart_stream(index, encoding);
+        }
+        let publication = &mut self.publications[index];
         publication.note(now, encoding, packet);
         if publication.source.is_video() {
             self.forward_video(now, index, encoding, packet, began, services);
         } else {
             self.forward_audio(now, index, from, packet, services);
+        }
+    }
+
+    /// Lets everybody who gets an encoding begin it anew.
+    fn restart_stream(&mut self, index: usize, encoding: usize) {
+        let publication = &self.publications[index];
+        for subscriber in &publication.subscribers {
+            let Some(member) = self.members.get_mut(subscriber.member) else {
+                continue;
+            };
+            if let Some(slot) = member.table.slots.get_mut(subscriber.slot)
+                && slot.current() == Some(encoding)
+            {
+                slot.halt();
+            }
+            member.share_due = true;
+        }
+        if !publication.source.is_video() {
+            for (_, member) in &mut self.members {
+                member.audio.release(index);
+            }
         }
     }
 

@@ -36,6 +36,7 @@ impl Transport {
         });
         let packet = MediaPacket {
             codec,
+            ssrc: *packet.header.ssrc,
             seq: *packet.seq_no,
             timestamp: packet.header.timestamp,
             marker: packet.header.marker,

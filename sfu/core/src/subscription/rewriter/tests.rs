@@ -17,6 +17,7 @@ fn beginnings() -> Beginnings {
 fn packet(at: Instant, seq: u64, timestamp: u32, picture: u16) -> MediaPacket {
     MediaPacket {
         codec: Codec::Vp8,
+        ssrc: 1,
         seq,
         timestamp,
         marker: true,

@@ -46,6 +46,7 @@ impl Bench {
         self.now += Duration::from_millis(33);
         let packet = MediaPacket {
             codec: Codec::Vp8,
+            ssrc: 1,
             seq,
             timestamp: 3_000 * seq as u32 + 7_000_000 * encoding as u32,
             marker,
