@@ -23,8 +23,8 @@ pub(crate) enum Presence {
     Connected(LinkId),
     /// Its link broke.
     Dropped {
-        /// When.
-        since: Instant,
+        /// How long its place is kept.
+        until: Instant,
     },
 }
 

@@ -116,13 +116,23 @@ impl Room {
 
     /// Records that a link broke. Its participant keeps its place until the resume window ends.
     pub fn handle_link_lost(&mut self, now: Instant, link: LinkId) {
+        self.drop_link(link, now + self.config.resume_window);
+    }
+
+    /// Records that the page behind a link went away: a reload, which is soon
+    /// back, or a closed tab, which is not.
+    pub fn handle_page_gone(&mut self, now: Instant, link: LinkId) {
+        self.drop_link(link, now + self.config.page_gone_window);
+    }
+
+    fn drop_link(&mut self, link: LinkId, until: Instant) {
         let Some(key) = self.links.remove(&link) else {
             return;
         };
         let Some(member) = self.members.get_mut(&key) else {
             return;
         };
-        member.presence = Presence::Dropped { since: now };
+        member.presence = Presence::Dropped { until };
         self.command(Command::SetLink {
             member: key,
             up: false,
@@ -132,11 +142,10 @@ impl Room {
 
     /// Does what has become due.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let window = self.config.resume_window;
         let expired: Vec<MemberKey> = self
             .members
             .iter()
-            .filter(|(_, member)| dropped_until(member, window).is_some_and(|until| until <= now))
+            .filter(|(_, member)| dropped_until(member).is_some_and(|until| until <= now))
             .map(|(key, _)| *key)
             .collect();
         for key in expired {
@@ -208,10 +217,8 @@ impl Room {
 
     /// Returns the instant at which [`Room::handle_timeout`] is next due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let window = self.config.resume_window;
         let members = self.members.values();
-        let due =
-            members.flat_map(|member| [dropped_until(member, window), member.media_deadline()]);
+        let due = members.flat_map(|member| [dropped_until(member), member.media_deadline()]);
         due.chain([self.screen.deadline()]).flatten().min()
     }
 
@@ -436,10 +443,10 @@ impl fmt::Debug for Room {
     }
 }
 
-fn dropped_until(member: &Member, window: Duration) -> Option<Instant> {
+fn dropped_until(member: &Member) -> Option<Instant> {
     match member.presence {
         Presence::Connected(_) => None,
-        Presence::Dropped { since } => Some(since + window),
+        Presence::Dropped { until } => Some(until),
     }
 }
 

@@ -51,7 +51,7 @@ pub(crate) enum ToRoom {
         message: Result<RequestFrame, Malformed>,
     },
     /// A link ended.
-    LinkLost { link: LinkId },
+    LinkLost { link: LinkId, page_gone: bool },
     /// A shard reports.
     Media(Event),
     /// The server will stop.
@@ -165,9 +165,13 @@ impl Actor {
                 self.settle(link, is_in, done);
             }
             Some(ToRoom::Message { link, message }) => self.room.handle_message(now, link, message),
-            Some(ToRoom::LinkLost { link }) => {
+            Some(ToRoom::LinkLost { link, page_gone }) => {
                 self.links.remove(&link);
-                self.room.handle_link_lost(now, link);
+                if page_gone {
+                    self.room.handle_page_gone(now, link);
+                } else {
+                    self.room.handle_link_lost(now, link);
+                }
             }
             Some(ToRoom::Media(event)) => self.room.handle_media(now, event),
             Some(ToRoom::Draining) => {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use axum::extract::ws::{Message, WebSocket};
+use axum::extract::ws::{Message, WebSocket, close_code};
 use conclave_signalling_core::credential::{describe, judge};
 use conclave_signalling_core::gate::{Gate, Step, welcome};
 use conclave_signalling_core::origin::Prefix;
@@ -35,6 +35,8 @@ enum End {
     Close(CloseCode),
     /// The other side, or the writer, ended it.
     Gone,
+    /// The browser closed it because its page went away.
+    PageGone,
 }
 
 enum Stage {
@@ -67,13 +69,19 @@ pub(crate) async fn run(
         outbox,
         stage: Stage::Gate(Gate::new(Instant::now().into_std())),
     };
-    match link.read(&mut stream, &mut writing, phase).await {
+    let end = link.read(&mut stream, &mut writing, phase).await;
+    match end {
         End::Close(code) => link.outbox.close(code),
-        End::Gone => link.outbox.cut(CloseCode::Normal),
+        End::Gone | End::PageGone => link.outbox.cut(CloseCode::Normal),
     }
     if let Stage::Room(inbox) = &link.stage {
         // A room that has ended does not need to know.
-        let _ = inbox.send(ToRoom::LinkLost { link: link.id }).await;
+        let _ = inbox
+            .send(ToRoom::LinkLost {
+                link: link.id,
+                page_gone: matches!(end, End::PageGone),
+            })
+            .await;
     }
     // Closing a socket with unread bytes would take the close frame with it.
     let _ = timeout(LINGER, async {
@@ -115,6 +123,7 @@ impl Link {
                         Some(Ok(Message::Binary(_))) => ControlFlow::Break(End::Close(CloseCode::Protocol)),
                         // Too long, no UTF-8, or no WebSocket; a socket that is gone does not hear it.
                         Some(Err(_)) => ControlFlow::Break(End::Close(CloseCode::Protocol)),
+                        Some(Ok(Message::Close(Some(frame)))) if frame.code == close_code::AWAY => ControlFlow::Break(End::PageGone),
                         Some(Ok(Message::Close(_))) | None => ControlFlow::Break(End::Gone),
                     };
                     if let ControlFlow::Break(end) = taken {

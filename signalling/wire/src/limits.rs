@@ -46,6 +46,9 @@ pub const CHAT_CHARS: usize = 4000;
 
 /// How long a participant whose link broke keeps its place.
 pub const RESUME_WINDOW: Duration = Duration::from_secs(30);
+/// How long a participant whose browser closed the link because the page went away (close code 1001)
+/// keeps its place: a reload is back by then, and whoever closed the tab is soon seen to have left.
+pub const PAGE_GONE_WINDOW: Duration = Duration::from_secs(10);
 /// Pushes kept for a resume. With [`RESUME_BYTES`] it bounds the memory of each participant.
 pub const RESUME_PUSHES: usize = 256;
 /// Bytes of pushes kept for a resume.

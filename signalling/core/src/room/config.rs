@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use conclave_sfu_wire::control::RoomPolicy;
 use conclave_signalling_wire::ids::RoomId;
-use conclave_signalling_wire::limits::{RESUME_WINDOW, VIDEO_SLOTS};
+use conclave_signalling_wire::limits::{PAGE_GONE_WINDOW, RESUME_WINDOW, VIDEO_SLOTS};
 use conclave_signalling_wire::objects::{self, Codec};
 use conclave_signalling_wire::text::Slug;
 
@@ -27,6 +27,8 @@ pub struct RoomConfig {
     pub participants_max: usize,
     /// How long a participant whose link broke keeps its place.
     pub resume_window: Duration,
+    /// The same, if its page went away: a reload, or a closed tab.
+    pub page_gone_window: Duration,
 }
 
 impl RoomConfig {
@@ -40,6 +42,7 @@ impl RoomConfig {
             video_slots: VIDEO_SLOTS,
             participants_max: 500,
             resume_window: RESUME_WINDOW,
+            page_gone_window: PAGE_GONE_WINDOW,
         }
     }
 

@@ -163,6 +163,11 @@ fn limit_rows() -> Vec<(&'static str, String, &'static str)> {
             "`resume_failed`",
         ),
         (
+            "the same, after the page went away (close 1001)",
+            s(limits::PAGE_GONE_WINDOW),
+            "`resume_failed`",
+        ),
+        (
             "pings of the server",
             format!("every {}", s(limits::PING_EVERY)),
             "",

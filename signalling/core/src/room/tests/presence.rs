@@ -3,7 +3,7 @@
 use super::*;
 use conclave_signalling_wire::error::ErrorCode;
 use conclave_signalling_wire::frame::Malformed;
-use conclave_signalling_wire::limits::{RESUME_PUSHES, RESUME_WINDOW};
+use conclave_signalling_wire::limits::{PAGE_GONE_WINDOW, RESUME_PUSHES, RESUME_WINDOW};
 use conclave_signalling_wire::objects::{Presence, Role};
 use conclave_signalling_wire::reply::{HelloOutcome, MediaState, Resumed};
 use conclave_signalling_wire::request::{Leave, ParticipantRename};
@@ -208,6 +208,27 @@ fn a_dropped_participant_leaves_when_the_resume_window_ends() {
         ]
     );
     assert_eq!(stage.room.poll_timeout(), None);
+}
+
+#[test]
+fn who_closes_the_page_leaves_sooner() {
+    let mut stage = Stage::new();
+    let (ada, _) = stage.join("Ada");
+    stage.join("Bob");
+    stage.room.handle_page_gone(stage.now, ada);
+    assert_eq!(
+        stage.done(),
+        ["shard link 1 false", "2 push 1 updated Ada 2"]
+    );
+    stage.pass(PAGE_GONE_WINDOW);
+    assert_eq!(
+        stage.done(),
+        [
+            "token revoked",
+            "shard drop 1",
+            "2 push 2 left ConnectionLost"
+        ]
+    );
 }
 
 #[test]
