@@ -111,7 +111,7 @@ fn disorder_and_doubles_leave_every_frame_whole() {
         let (fewest, longest) = worst_view(&mut meeting);
         assert!(fewest >= 230, "seed {seed}: {fewest} of 250 frames");
         assert!(
-            longest < Duration::from_millis(500),
+            longest < Duration::from_millis(1_000),
             "seed {seed}: froze for {longest:?}"
         );
         meeting.check();
