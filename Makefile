@@ -2,10 +2,12 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test build bench fuzz check client tools clean
+.PHONY: help run test sim build bench fuzz check client tools clean
 
 # Further flags for `make run`, for example ARGS="--https 127.0.0.1:9443".
 ARGS ?=
+# The seed that `make sim` replays.
+SEED ?= 1
 # How long `make fuzz` gives each target.
 FUZZ_SECONDS ?= 30
 
@@ -17,6 +19,7 @@ BROWSER_TOOLS := tests/browser/node_modules/.installed-lock.json
 help:
 	@echo 'make run      build everything and serve a meeting on this machine (ARGS="..." for flags)'
 	@echo 'make test     every test: Rust, client, browsers; ends with the totals'
+	@echo 'make sim      one scenario run again on the virtual clock (SEED=6)'
 	@echo 'make check    formatting, lints, documentation, licences'
 	@echo 'make build    the release binary: target/release/conclave'
 	@echo 'make bench    measure the media core'
@@ -30,11 +33,14 @@ run: tools client
 test:
 	@exec node scripts/test.mjs
 
+sim: tools
+	SEED=$(SEED) cargo test --locked -p conclave-tests --test scenarios
+
 build: tools client
 	cargo build --locked --release --bin conclave
 
 bench: tools
-	cargo bench --locked -p conclave-sfu-core
+	cargo bench --locked -p conclave-tests --bench sfu
 
 fuzz: tools
 	@scripts/need-cargo.sh cargo-fuzz

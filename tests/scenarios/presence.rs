@@ -145,3 +145,31 @@ fn a_short_cut_of_the_path_heals_by_itself() {
         meeting.check();
     });
 }
+
+#[test]
+fn who_comes_back_with_a_new_connection_is_seen_and_heard_again() {
+    each_seed(|seed| {
+        let mut meeting = everybody(seed, &[1, 2, 3], 180);
+        meeting.run_for(SECOND);
+        meeting.reconnect(1);
+        meeting.wait_connected(&[1]);
+        meeting.publish(1, Source::Microphone);
+        meeting.publish(1, Source::Camera);
+        meeting.run_for(2 * SECOND);
+        let from = meeting.now();
+        meeting.run_for(3 * SECOND);
+        for (viewer, publisher) in [(2, 1), (3, 1), (1, 2), (1, 3)] {
+            let shown = frames(&meeting, viewer, publisher, from, meeting.now());
+            assert!(
+                shown.len() >= 40,
+                "seed {seed}: {viewer} sees {} frames of {publisher}",
+                shown.len()
+            );
+            let heard = voice(&meeting, viewer, publisher, from, meeting.now());
+            assert!(
+                heard > 140,
+                "seed {seed}: {viewer} hears {heard} of {publisher}"
+            );
+        }
+    });
+}

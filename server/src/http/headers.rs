@@ -11,7 +11,7 @@ use crate::site::Site;
 /// Features that a meeting needs, and those that it switches off.
 const PERMISSIONS: &str = "camera=(self), microphone=(self), display-capture=(self), autoplay=(self), \
     fullscreen=(self), picture-in-picture=(self), screen-wake-lock=(self), speaker-selection=(self), \
-    geolocation=(), usb=(), serial=(), hid=(), bluetooth=(), midi=(), payment=(), interest-cohort=()";
+    geolocation=(), usb=(), serial=(), hid=(), midi=(), payment=(), interest-cohort=()";
 
 const FIXED: [(HeaderName, &str); 6] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

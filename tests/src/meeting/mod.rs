@@ -150,6 +150,31 @@ impl Meeting {
         );
     }
 
+    /// Replaces the peer connection of a participant by a new one from the same
+    /// address, as after a reload. Its wishes stay with the server; its m-lines
+    /// have other names, so that it is to publish again. What it observed is gone.
+    pub fn reconnect(&mut self, member: u64) {
+        let now = self.now;
+        let mut config = ParticipantConfig::new(member, self.participant(member).address());
+        config.seed = self.seed.wrapping_mul(1_000_003).wrapping_add(member) ^ u64::MAX;
+        let mut participant = Participant::new(now, config);
+        let sdp = participant.offer(now);
+        let state = self.member(member);
+        state.participant = participant;
+        state.generation += 1;
+        state.assignments.clear();
+        state.connected_at = None;
+        let generation = state.generation;
+        self.command(
+            member,
+            Command::Offer {
+                member: MemberKey(member),
+                generation,
+                sdp,
+            },
+        );
+    }
+
     /// Lets several participants join a room and waits until all are connected.
     ///
     /// # Panics
