@@ -164,7 +164,8 @@ pub(crate) fn add_defaults(layers: &mut Layers, surroundings: Surroundings) {
     // Enough for a school behind one address opening its browsers at nine o'clock.
     layers.set_default("limits.half_open_per_source", 64);
     layers.set_default("log.format", "auto");
-    layers.set_default("log.filter", "info");
+    // The WebRTC library warns of things that every browser offers.
+    layers.set_default("log.filter", "info,str0m=error,is=error,dimpl=error");
     layers.set_default("rooms", Vec::<Value>::new());
 }
 
