@@ -83,7 +83,7 @@ meeting(
 
     await eve.leave();
     await Promise.all([ada.seesNobodyCalled("Eve"), bob.seesNobodyCalled("Eve")]);
-    await bob.page.close();
+    await bob.leave();
     await ada.seesNobodyCalled("Bob");
     await ada.seesExactly();
   },

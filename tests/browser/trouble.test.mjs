@@ -77,3 +77,13 @@ meeting("media flow on while the link is lost, and it comes back", {}, async (he
   await ada.seesExactly("Bob");
   await bob.seesExactly("Ada");
 });
+
+meeting("somebody whose tab is closed is marked, and soon gone", {}, async (here) => {
+  const ada = await here.joined("Ada", "red");
+  const bob = await here.joined("Bob", "blue");
+  await ada.sees("Bob", "blue");
+  await bob.page.close();
+  await ada.tile("Bob").getByText("Reconnecting").waitFor();
+  await here.shot(ada, "marked");
+  await ada.seesNobodyCalled("Bob");
+});

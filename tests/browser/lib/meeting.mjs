@@ -39,7 +39,7 @@ class Meeting {
 
   constructor(title, server) {
     mkdirSync(OUT, { recursive: true });
-    this.#title = title.replace(/[^a-z0-9]+/gi, "-").toLowerCase();
+    this.#title = fileName(title);
     this.server = server;
   }
 
@@ -68,7 +68,8 @@ class Meeting {
 
   /** Keeps a picture of a page as `out/TEST-NAME-LABEL.png`. */
   async shot(participant, label) {
-    await participant.page.screenshot({ path: `${OUT}/${this.#title}-${participant.name}-${label}.png`.toLowerCase() });
+    const path = `${OUT}/${this.#title}-${fileName(`${participant.name} ${label}`)}.png`;
+    await participant.page.screenshot({ path });
   }
 
   async close(failed) {
@@ -95,4 +96,8 @@ class Meeting {
     if (failed) problems.push(new Error(`the log of the server is ${log}`));
     return problems;
   }
+}
+
+function fileName(text) {
+  return text.replace(/[^a-z0-9]+/gi, "-").toLowerCase();
 }
