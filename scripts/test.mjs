@@ -97,7 +97,7 @@ async function browsers() {
 /** How many tests the files of a folder hold. */
 function countTests(folder) {
   const files = readdirSync(folder).filter((file) => file.endsWith(".test.mjs"));
-  const tests = files.flatMap((file) => readFileSync(join(folder, file), "utf8").match(/^ *test\(/gm) ?? []);
+  const tests = files.flatMap((file) => readFileSync(join(folder, file), "utf8").match(/^ *(?:test|meeting)\(/gm) ?? []);
   return tests.length;
 }
 
