@@ -59,9 +59,9 @@ fn five_percent_loss_is_repaired_on_both_legs() {
         };
         let mut meeting = meeting_over(seed, line);
         let (fewest, longest) = worst_view(&mut meeting);
-        assert!(fewest >= 235, "seed {seed}: {fewest} of 250 frames");
+        assert!(fewest >= 240, "seed {seed}: {fewest} of 250 frames");
         assert!(
-            longest < Duration::from_millis(700),
+            longest < Duration::from_millis(500),
             "seed {seed}: froze for {longest:?}"
         );
         let from = meeting.now();
@@ -89,9 +89,9 @@ fn bursts_of_loss_freeze_no_picture_for_long() {
             },
         );
         let (fewest, longest) = worst_view(&mut meeting);
-        assert!(fewest >= 190, "seed {seed}: {fewest} of 250 frames");
+        assert!(fewest >= 235, "seed {seed}: {fewest} of 250 frames");
         assert!(
-            longest < Duration::from_millis(2_500),
+            longest < Duration::from_millis(1_000),
             "seed {seed}: froze for {longest:?}"
         );
         meeting.check();
@@ -109,9 +109,9 @@ fn disorder_and_doubles_leave_every_frame_whole() {
         };
         let mut meeting = meeting_over(seed, line);
         let (fewest, longest) = worst_view(&mut meeting);
-        assert!(fewest >= 230, "seed {seed}: {fewest} of 250 frames");
+        assert!(fewest >= 244, "seed {seed}: {fewest} of 250 frames");
         assert!(
-            longest < Duration::from_millis(1_000),
+            longest < Duration::from_millis(300),
             "seed {seed}: froze for {longest:?}"
         );
         meeting.check();
@@ -129,10 +129,10 @@ fn a_far_participant_is_served_as_well() {
         };
         let mut meeting = meeting_over(seed, line);
         let (fewest, longest) = worst_view(&mut meeting);
-        assert!(fewest >= 100, "seed {seed}: {fewest} of 250 frames");
+        assert!(fewest >= 200, "seed {seed}: {fewest} of 250 frames");
         // Two legs of 300 ms there and back, and a second round now and then.
         assert!(
-            longest < Duration::from_millis(6_000),
+            longest < Duration::from_millis(2_000),
             "seed {seed}: froze for {longest:?}"
         );
         meeting.check();

@@ -64,6 +64,8 @@ pub(crate) struct Member {
     pub(crate) share_due: bool,
     /// When it was last shared.
     pub(crate) shared_at: Option<Instant>,
+    /// Since when the bandwidth does not carry the lowest encodings of what is sent.
+    pub(crate) short_since: Option<Instant>,
 }
 
 impl Member {
@@ -79,6 +81,7 @@ impl Member {
             publications: Vec::new(),
             share_due: false,
             shared_at: None,
+            short_since: None,
         }
     }
 

@@ -15,6 +15,11 @@ const AUDIO_BPS: u64 = 48_000;
 /// swings takes about this long to settle.
 const CLIMB_AFTER: Duration = Duration::from_millis(1_500);
 
+/// How long the estimate must be short of what everybody's lowest encoding
+/// costs before pictures are paused. On a line with loss or jitter it dips for
+/// a moment again and again; a pause costs a keyframe, and seconds to climb.
+const PAUSE_AFTER: Duration = Duration::from_secs(2);
+
 /// What the pacer may look for above what everybody wants, in quarters: frames
 /// vary, and a pacer that is told less than is sent queues for a second.
 const DESIRED_QUARTERS: u64 = 5;
@@ -41,6 +46,8 @@ struct Plan {
     shares: Shares,
     paused: Vec<(usize, PauseReason)>,
     voices_bps: u64,
+    /// The estimate does not carry what is sent at the least.
+    short: bool,
 }
 
 impl Room {
@@ -55,6 +62,8 @@ impl Room {
         let Some(plan) = self.plan(now, place) else {
             return;
         };
+        let member = &mut self.members[place];
+        member.short_since = plan.short.then(|| member.short_since.unwrap_or(now));
         self.apply_plan(now, place, &plan, services);
         self.tell_paused(place, &plan.paused, services);
         for fed in &plan.fed {
@@ -112,6 +121,14 @@ impl Room {
             })
             .collect();
         let budget = link.estimate_bps.saturating_sub(plan.voices_bps);
+        let lowest = |demand: &Demand<'_>| demand.encodings.first().map_or(0, |cost| cost.bps);
+        let sent = demands.iter().filter(|demand| demand.current.is_some());
+        let least = sent.map(lowest).sum();
+        plan.short = budget < least;
+        let bears = member
+            .short_since
+            .is_none_or(|since| now.saturating_duration_since(since) < PAUSE_AFTER);
+        let budget = if bears { budget.max(least) } else { budget };
         layers::share(budget, &demands, &mut plan.shares);
         for (fed, level) in plan.fed.iter().zip(&plan.shares.encodings) {
             if level.is_none() {
