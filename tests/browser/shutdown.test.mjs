@@ -11,7 +11,7 @@ meeting("a server that stops tells its clients", {}, async (here) => {
 
   assert.deepEqual(await here.server.stop(), { code: 0, signal: null });
   for (const one of [ada, bob]) {
-    await one.reads(/Connection lost\. /);
+    await one.reads(/The server restarts\. /);
     await here.shot(one, "told");
   }
 });

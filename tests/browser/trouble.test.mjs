@@ -9,7 +9,7 @@ meeting("somebody whose devices are refused joins to listen", {}, async (here) =
   await bob.open(here.server.link());
   await bob.nameBox.fill("Bob");
   await bob.button("Test camera and microphone").click();
-  await bob.reads(/The browser blocks the/);
+  await bob.reads(/The browser blocks microphone and camera/);
   await here.shot(bob, "refused");
   await bob.button("Join").click();
   await bob.inRoom();

@@ -39,6 +39,7 @@ export type Notice =
   | { kind: "refused"; code: ErrorCode; retryAfterS: number | null }
   | { kind: "unreachable" }
   | { kind: "device"; source: Source; reason: CaptureFailure }
+  | { kind: "bothDenied" }
   | { kind: "forbidden"; source: Source }
   | { kind: "notPublished"; source: Source; code: ErrorCode }
   | { kind: "screenBusy" }

@@ -139,6 +139,15 @@ describe("own tracks", () => {
     expect(client.state.phase.kind).toBe("inside");
   });
 
+  test("two devices refused together are named together", () => {
+    const client = negotiated();
+    client.tell({ kind: "captureFailed", source: "microphone", reason: "denied" });
+    client.tell({ kind: "captureFailed", source: "camera", reason: "denied" });
+    expect(client.state.notice).toEqual({ kind: "bothDenied" });
+    client.tell({ kind: "captureFailed", source: "camera", reason: "denied" });
+    expect(client.state.notice).toEqual({ kind: "device", source: "camera", reason: "denied" });
+  });
+
   test("what the server refuses is not captured on", () => {
     const client = negotiated();
     client.tell({ kind: "captured", sources: ["camera"] });

@@ -169,6 +169,7 @@ function inside(state: MeetingState, entry: Entry, joined: Joined, nowMs: number
     ...state,
     phase: { kind: "inside", entry },
     link: { kind: "up" },
+    retryAfterMs: null,
     resume: { token: joined.resume_token, lastSeq: joined.seq, generation: state.generation },
     iceServers: joined.ice_servers,
     room: joined.room,
@@ -281,6 +282,7 @@ function greeted(state: MeetingState, ok: Extract<Reply, { type: "hello" }>["ok"
   let next: MeetingState = {
     ...state,
     link: { kind: "up" },
+    retryAfterMs: null,
     resume: { ...state.resume, token: ok.resume_token },
     // Pictures are asked for anew: the last wish may not have arrived.
     wish: { ...state.wish, sent: null },

@@ -49,7 +49,14 @@ export function captureFailed(state: MeetingState, source: Source, reason: Captu
 
 export function noticeOf(state: MeetingState, source: Source, reason: CaptureFailure): Notice | null {
   const silent = reason === "cancelled" || ((source === "screen" || source === "screen_audio") && reason === "ended");
-  return silent ? state.notice : { kind: "device", source, reason };
+  if (silent) return state.notice;
+  const last = state.notice;
+  // Asked for together, refused together: one after the other would hide the first.
+  if (reason === "denied" && last?.kind === "device" && last.reason === "denied") {
+    const both = new Set<Source>([source, last.source]);
+    if (both.has("microphone") && both.has("camera")) return { kind: "bothDenied" };
+  }
+  return { kind: "device", source, reason };
 }
 
 export function stopScreen(state: MeetingState): Step {

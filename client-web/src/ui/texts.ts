@@ -45,6 +45,8 @@ export function noticeText(notice: Notice, userAgent: string): NoticeText {
       return plain(m[`error_forbidden_${deviceOf(notice.source)}`]());
     case "notPublished":
       return plain(m.error_not_published({ source: sourceName(notice.source), code: notice.code }));
+    case "bothDenied":
+      return { text: m.device_denied_both(), help: `${permissionHelp(userAgent)} ${m.help_listen_only()}` };
     case "device": {
       if (notice.reason === "cancelled") return plain("");
       const text = m[`device_${notice.reason}_${deviceOf(notice.source)}`]();
