@@ -20,6 +20,9 @@ const SPEAKERS_EVERY: Duration = Duration::from_millis(300);
 /// How often it is told how well everybody is connected (signalling protocol, section 16).
 const QUALITY_EVERY: Duration = Duration::from_secs(2);
 
+/// How long ICE and DTLS may take before they count as lost.
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Most speakers that are told.
 const SPEAKERS_MAX: usize = 8;
 
@@ -100,7 +103,7 @@ impl Room {
             let levels: Vec<_> = self
                 .members
                 .iter()
-                .filter_map(|(place, member)| Some((member.key, self.quality(place)?)))
+                .filter_map(|(place, member)| Some((member.key, self.quality(now, place)?)))
                 .collect();
             if levels != self.report.quality {
                 self.report.quality.clone_from(&levels);
@@ -127,13 +130,18 @@ impl Room {
     }
 
     /// 0 lost, 1 poor (pictures paused), 2 fair (pictures lowered), 3 good.
-    /// Nothing is said of who never had a transport.
-    fn quality(&self, place: usize) -> Option<u8> {
+    /// Nothing is said of who never had a transport or is just connecting.
+    fn quality(&self, now: Instant, place: usize) -> Option<u8> {
         let member = self.members.get(place)?;
         let Some(link) = &member.link else {
             return (member.generation > 0).then_some(0);
         };
-        if link.unreachable_since.is_some() || !link.transport.is_connected() {
+        if !link.transport.is_connected() {
+            // Still on its way, or it never arrives.
+            let late = now.saturating_duration_since(link.since) >= HANDSHAKE_PATIENCE;
+            return late.then_some(0);
+        }
+        if link.unreachable_since.is_some() {
             return Some(0);
         }
         let slots = &member.table.slots;
@@ -152,7 +160,7 @@ impl Room {
             };
             let wish = member.table.wish(publication.member, publication.source);
             let mut costs = Vec::new();
-            publication.costs(self.report.quality_at.unwrap_or(link.since), &mut costs);
+            publication.costs(now, &mut costs);
             wish.is_some_and(|wish| {
                 level + 1 < costs.len()
                     && costs
