@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 
-use futures_util::StreamExt;
+use futures_util::{SinkExt, StreamExt};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{self, Message, client::IntoClientRequest};
@@ -102,6 +102,42 @@ async fn links_of_allowed_pages_over_tls_and_loopback_are_closed_with_4503_at_th
     assert_eq!(close_code(&mut first).await, Some(4503));
     assert_eq!(close_code(&mut second).await, Some(4503));
     assert_eq!(server.process.wait().unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_log_of_everything_holds_no_secret_of_a_link() {
+    let folder = folder("log");
+    let log = folder.join("log");
+    let mut command = conclave();
+    command
+        .env("CONCLAVE_LOG__FILTER", "trace,tungstenite::protocol=trace")
+        .stderr(fs::File::create(&log).unwrap());
+    let mut server = Server::spawn(folder, command);
+    let ready = server.ready();
+    let http = ready["http"].as_str().unwrap();
+    let stream = tokio::net::TcpStream::from_std(nonblocking(http)).unwrap();
+    let mut link = link(stream, "http", http).await.unwrap();
+    let device_key = "BwcHBwcHBwcHBwcHBwcHBw";
+    let hello = json!({"protocol": 1, "client": "conclave-test/1"});
+    request(&mut link, 1, "hello", hello).await;
+    let join = json!({
+        "room": "welcome",
+        "credential": {"kind": "none"},
+        "name": "Ada Lovelace",
+        "device_key": device_key,
+        "consent_hash": null,
+    });
+    let joined = request(&mut link, 2, "join", join).await;
+    let token = joined["ok"]["resume_token"].as_str().unwrap();
+    server.signal("TERM");
+    close_code(&mut link).await;
+    server.process.wait().unwrap();
+
+    let text = fs::read_to_string(log).unwrap();
+    assert!(text.contains("\"message\":\"ended\""), "{text}");
+    for secret in [device_key, token, "Ada Lovelace"] {
+        assert!(!text.contains(secret), "the log holds {secret}");
+    }
 }
 
 #[test]
@@ -251,7 +287,11 @@ impl Server {
     }
 
     fn start_in(folder: PathBuf) -> Self {
-        let mut process = conclave()
+        Server::spawn(folder, conclave())
+    }
+
+    fn spawn(folder: PathBuf, mut command: Command) -> Self {
+        let mut process = command
             .args([
                 "serve",
                 "--dev",
@@ -408,6 +448,27 @@ async fn link<S: AsyncRead + AsyncWrite + Unpin>(
     tokio_tungstenite::client_async(request, stream)
         .await
         .map(|(link, _)| link)
+}
+
+/// Asks for something and returns the answer; pushes before it are skipped.
+async fn request<S: AsyncRead + AsyncWrite + Unpin>(
+    link: &mut WebSocketStream<S>,
+    id: u64,
+    kind: &str,
+    data: Value,
+) -> Value {
+    let text = json!({"id": id, "type": kind, "data": data}).to_string();
+    link.send(Message::text(text)).await.unwrap();
+    loop {
+        let message = link.next().await.unwrap().unwrap();
+        let Message::Text(text) = message else {
+            continue;
+        };
+        let answer: Value = serde_json::from_str(&text).unwrap();
+        if answer["id"] == id {
+            return answer;
+        }
+    }
 }
 
 /// Returns the code with which the server closes the link.
