@@ -23,7 +23,7 @@ use tokio::time::{Duration, Instant, sleep_until, timeout};
 
 use crate::actor::ToRoom;
 use crate::node::Phase;
-use crate::outbox::{Outbox, outbox};
+use crate::outbox::{CLOSE_WITHIN, Closed, Outbox, outbox};
 use crate::registry::{Registry, RoomInbox};
 
 /// How long the other side may take to answer a close.
@@ -33,6 +33,8 @@ const LINGER: Duration = Duration::from_secs(1);
 enum End {
     /// The link is to be closed, after what is queued.
     Close(CloseCode),
+    /// The room closed it, and the writer says so.
+    Closed,
     /// The other side, or the writer, ended it.
     Gone,
     /// The browser closed it because its page went away.
@@ -69,9 +71,11 @@ pub(crate) async fn run(
         outbox,
         stage: Stage::Gate(Gate::new(Instant::now().into_std())),
     };
-    let end = link.read(&mut stream, &mut writing, phase).await;
+    let closed = link.outbox.closed();
+    let end = link.read(&mut stream, &mut writing, closed, phase).await;
     match end {
         End::Close(code) => link.outbox.close(code),
+        End::Closed => {}
         End::Gone | End::PageGone => link.outbox.cut(CloseCode::Normal),
     }
     if let Stage::Room(inbox) = &link.stage {
@@ -88,6 +92,10 @@ pub(crate) async fn run(
         while let Some(Ok(_)) = stream.next().await {}
     })
     .await;
+    // The place of the link is given back only when nothing of it is left.
+    if !writing.is_finished() && timeout(CLOSE_WITHIN, &mut writing).await.is_err() {
+        writing.abort();
+    }
 }
 
 /// Waits until links are to be closed. Never, once nobody is left to say so.
@@ -106,6 +114,7 @@ impl Link {
         &mut self,
         stream: &mut SplitStream<WebSocket>,
         writing: &mut JoinHandle<()>,
+        mut closed: Closed,
         mut phase: watch::Receiver<Phase>,
     ) -> End {
         let mut idle = Instant::now() + IDLE_AFTER;
@@ -115,6 +124,11 @@ impl Link {
                 Stage::Room(_) => idle,
             };
             tokio::select! {
+                biased;
+                // What a link says after its end concerns nobody.
+                () = closed.wait() => return End::Closed,
+                () = closing(&mut phase) => return End::Close(CloseCode::Draining),
+                () = sleep_until(due) => return End::Close(self.overdue(idle)),
                 frame = stream.next() => {
                     idle = Instant::now() + IDLE_AFTER;
                     let taken = match frame {
@@ -130,9 +144,8 @@ impl Link {
                         return end;
                     }
                 }
-                () = sleep_until(due) => return End::Close(self.overdue(idle)),
+                // After the frames: one of them may say that the page went away.
                 _ = &mut *writing => return End::Gone,
-                () = closing(&mut phase) => return End::Close(CloseCode::Draining),
             }
         }
     }

@@ -220,3 +220,27 @@ async fn who_does_not_read_is_closed() {
     assert_eq!(ada.closed().await, 4430);
     assert_eq!(server.node.stats().participants, 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_link_whose_peer_does_not_read_is_soon_gone() {
+    let server = Server::start();
+    let (mut ada, joined) = server.joined("welcome", "Ada", 1).await;
+    let room = server.shard.room.lock().unwrap().unwrap();
+    // More than the stream holds, less than may wait.
+    for _ in 0..3000 {
+        let levels = Vec::new();
+        server.shard.say(Event::Quality { room, levels }).await;
+    }
+    for _ in 0..61 {
+        let rename = json!({"participant": joined["self"]["id"], "name": "Ada"});
+        ada.send("participant.rename", rename).await;
+    }
+    for _ in 0..30 {
+        // The server no longer listens in the end.
+        let _ = ada.socket.send(Message::Pong(Vec::new().into())).await;
+        sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(server.node.stats().links, 0);
+    // The close never found its way through what was not read.
+    assert_eq!(ada.closed().await, 0);
+}
