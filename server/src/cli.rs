@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -106,7 +107,7 @@ impl Settings {
     /// Every problem of the first layer that has any.
     pub(crate) fn load(
         &self,
-        environment: impl Iterator<Item = (String, String)>,
+        environment: impl Iterator<Item = (OsString, OsString)>,
         cores: usize,
     ) -> Result<(Config, Layers), ConfigError> {
         let mut layers = Layers::default();

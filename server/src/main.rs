@@ -34,7 +34,7 @@ fn main() -> ExitCode {
 }
 
 fn run_serve(serve: &Serve) -> ExitCode {
-    let config = match serve.settings.load(std::env::vars(), cores()) {
+    let config = match serve.settings.load(std::env::vars_os(), cores()) {
         Ok((config, _)) => config,
         Err(error) => return refuse(&error),
     };
@@ -51,7 +51,7 @@ fn run_serve(serve: &Serve) -> ExitCode {
 
 fn check(settings: &Settings) -> ExitCode {
     let checked = settings
-        .load(std::env::vars(), cores())
+        .load(std::env::vars_os(), cores())
         .and_then(|(config, layers)| {
             setup::check_certificate(&config)?;
             Ok(layers)
@@ -66,7 +66,7 @@ fn check(settings: &Settings) -> ExitCode {
 }
 
 fn health(settings: &Settings) -> ExitCode {
-    let config = match settings.load(std::env::vars(), cores()) {
+    let config = match settings.load(std::env::vars_os(), cores()) {
         Ok((config, _)) => config,
         Err(error) => return refuse(&error),
     };

@@ -10,9 +10,7 @@ use std::time::SystemTime;
 use anyhow::Context;
 
 use crate::announce::Ready;
-use crate::config::{
-    CertificateFiles, Config, ConfigError, Listen, MediaIp, Origin, Problem, PublicUrl,
-};
+use crate::config::{CertificateFiles, Config, ConfigError, Listen, MediaIp, Problem, PublicUrl};
 use crate::host::Machine;
 use crate::run::Error;
 use crate::site::{LocalNames, Site, url_host};
@@ -79,8 +77,13 @@ fn load_files(files: &CertificateFiles, tls13_only: bool) -> Result<Identity, Co
         anyhow::Ok(identity)
     };
     load().map_err(|error| {
-        let text = format!("`tls.certificate_file` and `tls.key_file`: {error:#}");
-        Problem::new(&Origin::Default, text).into()
+        let key_place = if files.key_origin == files.certificate_origin {
+            String::new()
+        } else {
+            format!(" ({})", files.key_origin)
+        };
+        let text = format!("`tls.certificate_file` and `tls.key_file`{key_place}: {error:#}");
+        Problem::new(&files.certificate_origin, text).into()
     })
 }
 

@@ -269,7 +269,12 @@ fn certificate_files_that_cannot_be_used_are_a_wrong_configuration() {
             .output()
             .unwrap();
         assert_eq!(output.status.code(), Some(2), "{output:?}");
-        assert!(errors(&output).contains("none.pem"), "{}", errors(&output));
+        let errors = errors(&output);
+        assert!(errors.contains("none.pem"), "{errors}");
+        assert!(
+            errors.contains(&format!("file {}: `tls.", file.display())),
+            "{errors}"
+        );
     }
     fs::remove_dir_all(folder).unwrap();
 }

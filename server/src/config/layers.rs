@@ -2,6 +2,7 @@
 //! then flags. The last one that speaks wins.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -83,13 +84,15 @@ impl Layers {
     /// Lays the variables that begin with `CONCLAVE_` on top.
     ///
     /// # Errors
-    /// One problem per unknown variable and per value of the wrong kind.
+    /// One problem per unknown variable, and per value that is no text or of the
+    /// wrong kind. Variables of others may hold anything.
     pub(crate) fn add_environment(
         &mut self,
-        variables: impl Iterator<Item = (String, String)>,
+        variables: impl Iterator<Item = (OsString, OsString)>,
     ) -> Result<(), ConfigError> {
         let mut problems = Vec::new();
-        for (variable, text) in variables {
+        for (variable, value) in variables {
+            let variable = variable.to_string_lossy();
             let Some(rest) = variable.strip_prefix(PREFIX) else {
                 continue;
             };
@@ -97,7 +100,7 @@ impl Layers {
                 continue;
             }
             let path = rest.to_ascii_lowercase().replace("__", ".");
-            let origin = Origin::Environment(variable.clone());
+            let origin = Origin::Environment(variable.to_string());
             let Some(key) = keys::find(&path) else {
                 let nearest = environment_name(keys::nearest(&path));
                 problems.push(Problem::new(
@@ -106,7 +109,11 @@ impl Layers {
                 ));
                 continue;
             };
-            match read_text(key.kind, &text) {
+            let Some(text) = value.to_str() else {
+                problems.push(Problem::new(&origin, "must be UTF-8 text"));
+                continue;
+            };
+            match read_text(key.kind, text) {
                 Ok(value) => self.set(key, value, origin),
                 Err(expected) => {
                     problems.push(Problem::new(&origin, format!("must be {expected}")))

@@ -68,6 +68,10 @@ pub(crate) struct CertificateFiles {
     pub(crate) certificate: PathBuf,
     /// Its private key.
     pub(crate) key: PathBuf,
+    /// Who named the chain.
+    pub(crate) certificate_origin: Origin,
+    /// Who named the key.
+    pub(crate) key_origin: Origin,
 }
 
 /// Strict-Transport-Security beyond the host itself.
@@ -291,13 +295,19 @@ impl Reader<'_> {
 
     fn tls(&mut self, dev: bool) -> Tls {
         let file = |path: &str| {
-            self.layers
-                .get(path)
-                .and_then(|s| s.value.as_str())
-                .map(PathBuf::from)
+            let setting = self.layers.get(path)?;
+            let named = PathBuf::from(setting.value.as_str()?);
+            Some((named, setting.origin.clone()))
         };
         let files = match (file("tls.certificate_file"), file("tls.key_file")) {
-            (Some(certificate), Some(key)) => Some(CertificateFiles { certificate, key }),
+            (Some((certificate, certificate_origin)), Some((key, key_origin))) => {
+                Some(CertificateFiles {
+                    certificate,
+                    key,
+                    certificate_origin,
+                    key_origin,
+                })
+            }
             (None, None) if dev => None,
             (None, None) => {
                 self.problems.push(Problem::new(
@@ -342,7 +352,11 @@ impl Reader<'_> {
             NonZeroU8::MIN
         });
         let base = self.number("media.port_base");
-        if base + i64::from(shards.get()) - 1 > i64::from(u16::MAX) {
+        let port_base = u16::try_from(base).unwrap_or_else(|_| {
+            self.complain("media.port_base", "must be 0 to 65535");
+            0
+        });
+        if port_base.checked_add(u16::from(shards.get()) - 1).is_none() {
             self.complain(
                 "media.port_base",
                 "with one port per shard, ports would go beyond 65535",
@@ -350,7 +364,7 @@ impl Reader<'_> {
         }
         Media {
             ips,
-            port_base: u16::try_from(base).unwrap_or_default(),
+            port_base,
             shards,
         }
     }

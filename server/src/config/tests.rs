@@ -1,3 +1,5 @@
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::*;
@@ -124,6 +126,33 @@ fn values_of_the_wrong_kind_say_what_is_expected() {
 }
 
 #[test]
+fn bytes_that_are_no_text_matter_in_our_own_variables_only() {
+    let garbage = || OsStr::from_bytes(b"\xff").to_owned();
+    let of = |name: &str| [(name.into(), garbage())].into_iter();
+    assert_eq!(Layers::default().add_environment(of("HOME")), Ok(()));
+    let nameless = [(garbage(), garbage())].into_iter();
+    assert_eq!(Layers::default().add_environment(nameless), Ok(()));
+    let error = Layers::default()
+        .add_environment(of("CONCLAVE_DATA_DIR"))
+        .unwrap_err()
+        .to_string();
+    assert_eq!(error, "environment CONCLAVE_DATA_DIR: must be UTF-8 text");
+}
+
+#[test]
+fn ports_of_media_end_at_65535() {
+    let base = |base: i64| from_file(&format!("[media]\nport_base = {base}\nshards = 2\n"), true);
+    assert_eq!(base(65534).unwrap().media.port_base, 65534);
+    for beyond in [65535, 65536, i64::MAX] {
+        let error = base(beyond).unwrap_err().to_string();
+        assert!(
+            error.starts_with("file c.toml: `media.port_base`: "),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn every_problem_of_the_values_is_told_at_once_with_its_place() {
     let file = "public_url = \"http://a\"\n[tls]\nkey_file = \"k\"\n[media]\nips = [\"0.0.0.0\"]\nshards = 0\n";
     let error = from_file(file, false).unwrap_err().to_string();
@@ -205,10 +234,10 @@ fn from_file(text: &str, dev: bool) -> Result<Config, ConfigError> {
     Config::from_layers(&layers, dev)
 }
 
-fn variables(pairs: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
+fn variables(pairs: &[(&str, &str)]) -> impl Iterator<Item = (OsString, OsString)> {
     pairs
         .iter()
-        .map(|(name, value)| (name.to_string(), value.to_string()))
+        .map(|(name, value)| (name.into(), value.into()))
         .collect::<Vec<_>>()
         .into_iter()
 }

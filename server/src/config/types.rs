@@ -39,10 +39,14 @@ impl PublicUrl {
         if authority.as_str().contains('@') || authority.host().is_empty() {
             return Err(format!("`{text}` must name a host and nothing before it"));
         }
-        Ok(PublicUrl::new(
-            authority.host(),
-            authority.port_u16().unwrap_or(443),
-        ))
+        let host = authority.host();
+        let port = match authority.as_str().strip_prefix(host) {
+            Some("") => 443,
+            rest => rest
+                .and_then(parse_port)
+                .ok_or_else(|| format!("`{text}` names no port from 1 to 65535"))?,
+        };
+        Ok(PublicUrl::new(host, port))
     }
 
     /// Returns the host, an IPv6 address in brackets.
@@ -187,6 +191,16 @@ impl fmt::Display for MediaIp {
     }
 }
 
+/// Reads `:PORT`. The port of a parsed authority is no help: it is missing as
+/// well when its digits are too many.
+fn parse_port(text: &str) -> Option<u16> {
+    let digits = text.strip_prefix(':')?;
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse().ok().filter(|port| *port != 0)
+}
+
 fn parse_ip(text: &str) -> Result<IpAddr, String> {
     let bare = text
         .strip_prefix('[')
@@ -217,6 +231,11 @@ mod tests {
             "https://a/b",
             "https://a/?x",
             "https://u@a",
+            "https://a:84430",
+            "https://[::1]:84430",
+            "https://a:0",
+            "https://a:+443",
+            "https://a:",
             "a",
             "",
             "https://",
