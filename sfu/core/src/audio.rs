@@ -1,7 +1,7 @@
 //! Whose voices a listener hears.
 //!
-//! The room keeps a ranking of its loudest voices, each listener has a few
-//! slots and contests them among those. Own voice is excluded by the caller.
+//! Each listener has a few slots, and every voice contests them by its smoothed
+//! loudness. Own voice is excluded by the caller.
 
 use std::time::{Duration, Instant};
 

@@ -12,6 +12,9 @@ const AGE_MAX: Duration = Duration::from_millis(1_000);
 /// Most payload bytes kept: half a second of 8 Mbit/s.
 const BYTES_MAX: usize = 512 * 1024;
 
+/// Most packets kept: a flood of tiny ones must not be a second of them.
+const PACKETS_MAX: usize = 1_024;
+
 /// Most packets replayed at a switch. More would be a burst of over 100 kB
 /// towards a subscriber whose bandwidth is only estimated.
 const REPLAY_PACKETS_MAX: usize = 96;
@@ -21,15 +24,23 @@ const REPLAY_PACKETS_MAX: usize = 96;
 pub(crate) struct EncodingCache {
     packets: VecDeque<MediaPacket>,
     bytes: usize,
-    keyframe_seq: Option<u64>,
+    /// Timestamp and first packet of the last keyframe.
+    keyframe: Option<(u32, u64)>,
 }
 
 impl EncodingCache {
     /// Keeps a packet and lets go of what is too old or too much.
     pub(crate) fn push(&mut self, now: Instant, packet: MediaPacket) {
         self.bytes += packet.payload.len();
-        if packet.keyframe_start && self.keyframe_seq.is_none_or(|seq| seq < packet.seq) {
-            self.keyframe_seq = Some(packet.seq);
+        if packet.keyframe_start {
+            // An H.264 keyframe says so in several packets, parameter sets first.
+            self.keyframe = match self.keyframe {
+                Some((timestamp, seq)) if timestamp == packet.timestamp => {
+                    Some((timestamp, seq.min(packet.seq)))
+                }
+                Some((_, seq)) if packet.seq < seq => self.keyframe,
+                _ => Some((packet.timestamp, packet.seq)),
+            };
         }
         let behind = self
             .packets
@@ -39,7 +50,9 @@ impl EncodingCache {
             .count();
         self.packets.insert(self.packets.len() - behind, packet);
         while let Some(oldest) = self.packets.front()
-            && (self.bytes > BYTES_MAX || now.saturating_duration_since(oldest.arrival) > AGE_MAX)
+            && (self.bytes > BYTES_MAX
+                || self.packets.len() > PACKETS_MAX
+                || now.saturating_duration_since(oldest.arrival) > AGE_MAX)
         {
             self.bytes -= oldest.payload.len();
             self.packets.pop_front();
@@ -47,17 +60,18 @@ impl EncodingCache {
     }
 
     /// Returns the packets since the last keyframe, oldest first, or nothing
-    /// if its start is gone or the replay would be too long.
-    pub(crate) fn since_keyframe(&self) -> Option<impl Iterator<Item = &MediaPacket>> {
-        let keyframe_seq = self.keyframe_seq?;
+    /// if its start is gone or too old, or the replay would be too long.
+    pub(crate) fn since_keyframe(
+        &self,
+        now: Instant,
+    ) -> Option<impl Iterator<Item = &MediaPacket>> {
+        let (_, keyframe_seq) = self.keyframe?;
         let from = self
             .packets
             .partition_point(|packet| packet.seq < keyframe_seq);
-        let replayable = self
-            .packets
-            .get(from)
-            .is_some_and(|packet| packet.seq == keyframe_seq)
-            && self.packets.len() - from <= REPLAY_PACKETS_MAX;
+        let replayable = self.packets.get(from).is_some_and(|packet| {
+            packet.seq == keyframe_seq && now.saturating_duration_since(packet.arrival) <= AGE_MAX
+        }) && self.packets.len() - from <= REPLAY_PACKETS_MAX;
         replayable.then(|| self.packets.range(from..))
     }
 
@@ -65,7 +79,7 @@ impl EncodingCache {
     pub(crate) fn clear(&mut self) {
         self.packets.clear();
         self.bytes = 0;
-        self.keyframe_seq = None;
+        self.keyframe = None;
     }
 }
 
@@ -93,9 +107,9 @@ mod tests {
         }
     }
 
-    fn replay(cache: &EncodingCache) -> Option<Vec<u64>> {
+    fn replay(now: Instant, cache: &EncodingCache) -> Option<Vec<u64>> {
         cache
-            .since_keyframe()
+            .since_keyframe(now)
             .map(|packets| packets.map(|packet| packet.seq).collect())
     }
 
@@ -106,7 +120,33 @@ mod tests {
         for (seq, key) in [(1, true), (2, false), (5, true), (7, false), (6, false)] {
             cache.push(now, packet(now, seq, key));
         }
-        assert_eq!(replay(&cache), Some(vec![5, 6, 7]));
+        assert_eq!(replay(now, &cache), Some(vec![5, 6, 7]));
+        let later = now + AGE_MAX + Duration::from_millis(1);
+        assert_eq!(
+            replay(later, &cache),
+            None,
+            "nobody is shown an old picture"
+        );
+    }
+
+    #[test]
+    fn a_keyframe_of_several_marked_packets_begins_at_the_first() {
+        let now = epoch();
+        let mut cache = EncodingCache::default();
+        let of_picture = |seq, timestamp, key| MediaPacket {
+            timestamp,
+            ..packet(now, seq, key)
+        };
+        // The slice comes before its parameter sets.
+        for (seq, timestamp, key) in [
+            (4, 90, false),
+            (6, 180, true),
+            (5, 180, true),
+            (7, 180, false),
+        ] {
+            cache.push(now, of_picture(seq, timestamp, key));
+        }
+        assert_eq!(replay(now, &cache), Some(vec![5, 6, 7]));
     }
 
     #[test]
@@ -116,7 +156,7 @@ mod tests {
         cache.push(now, packet(now, 1, true));
         let later = now + AGE_MAX + Duration::from_millis(1);
         cache.push(later, packet(later, 2, false));
-        assert_eq!(replay(&cache), None);
+        assert_eq!(replay(later, &cache), None);
         assert_eq!(cache.bytes, 1_000);
     }
 
@@ -128,6 +168,6 @@ mod tests {
             cache.push(now, packet(now, seq, seq == 0));
         }
         assert!(cache.bytes <= BYTES_MAX);
-        assert_eq!(replay(&cache), None);
+        assert_eq!(replay(now, &cache), None);
     }
 }

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher};
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use conclave_sfu_wire::demux::Class;
 use conclave_sfu_wire::stun;
@@ -26,8 +27,21 @@ struct Entry {
     generation: u16,
     /// Still in use by checks of before an ICE restart.
     previous: Option<u16>,
+    /// The least recently checked first.
     addresses: Vec<(SocketAddr, SocketAddr)>,
 }
+
+/// Whose an address pair is.
+#[derive(Clone, Copy)]
+struct Holder {
+    entry: usize,
+    checked: Instant,
+}
+
+/// How long an address pair is kept for its holder after a genuine check. A
+/// browser checks every few seconds. Without this, somebody with an account of
+/// their own could claim another's pair by one datagram with a forged source.
+const HOLD: Duration = Duration::from_secs(30);
 
 /// The tables of one shard.
 pub(crate) struct Demux {
@@ -35,7 +49,7 @@ pub(crate) struct Demux {
     key: UfragKey,
     entries: Slab<Entry>,
     next_generation: u16,
-    addresses: HashMap<(SocketAddr, SocketAddr), usize, Seeded>,
+    addresses: HashMap<(SocketAddr, SocketAddr), Holder, Seeded>,
 }
 
 impl Demux {
@@ -80,11 +94,32 @@ impl Demux {
         }
     }
 
-    /// Notes that a genuine check came from `remote` to `local`.
-    pub(crate) fn validate(&mut self, entry: usize, remote: SocketAddr, local: SocketAddr) {
+    /// Notes that a genuine check came from `remote` to `local`. A pair that
+    /// another transport has checked lately stays with that one.
+    pub(crate) fn validate(
+        &mut self,
+        now: Instant,
+        entry: usize,
+        remote: SocketAddr,
+        local: SocketAddr,
+    ) {
         let pair = (remote, local);
-        if self.addresses.get(&pair) == Some(&entry) {
-            return;
+        let holder = Holder {
+            entry,
+            checked: now,
+        };
+        if let Some(known) = self.addresses.get_mut(&pair) {
+            if known.entry == entry {
+                *known = holder;
+                if let Some(found) = self.entries.get_mut(entry) {
+                    found.addresses.retain(|held| *held != pair);
+                    found.addresses.push(pair);
+                }
+                return;
+            }
+            if now.saturating_duration_since(known.checked) < HOLD {
+                return;
+            }
         }
         let Some(found) = self.entries.get_mut(entry) else {
             return;
@@ -95,8 +130,8 @@ impl Demux {
             self.addresses.remove(&oldest);
         }
         // A pair can change its transport: the same browser, a new connection.
-        if let Some(other) = self.addresses.insert(pair, entry)
-            && let Some(other) = self.entries.get_mut(other)
+        if let Some(other) = self.addresses.insert(pair, holder)
+            && let Some(other) = self.entries.get_mut(other.entry)
         {
             other.addresses.retain(|held| *held != pair);
         }
@@ -121,8 +156,8 @@ impl Demux {
                 (ufrag.shard == self.shard && current).then_some(entry.place)
             }
             Class::Dtls | Class::Rtp | Class::Rtcp => {
-                let entry = self.addresses.get(&(remote, local))?;
-                Some(self.entries.get(*entry)?.place)
+                let holder = self.addresses.get(&(remote, local))?;
+                Some(self.entries.get(holder.entry)?.place)
             }
             Class::ChannelData => None,
         }
@@ -170,6 +205,7 @@ impl Hasher for SeededHasher {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::epoch::epoch;
     use conclave_sfu_wire::control::MemberKey;
 
     fn address(port: u16) -> SocketAddr {
@@ -212,7 +248,7 @@ mod tests {
         let (remote, local) = (address(1000), address(10_003));
         assert_eq!(demux.route(remote, local, &check(&ufrag)), Some(place(5)));
         assert_eq!(demux.route(remote, local, &RTP), None, "not validated");
-        demux.validate(entry, remote, local);
+        demux.validate(epoch(), entry, remote, local);
         assert_eq!(demux.route(remote, local, &RTP), Some(place(5)));
         assert_eq!(demux.route(address(1001), local, &RTP), None);
         demux.close(entry);
@@ -251,12 +287,22 @@ mod tests {
     fn a_transport_holds_a_bounded_number_of_addresses() {
         let mut demux = demux();
         let (entry, _) = demux.open(place(1));
+        let now = epoch();
         for port in 0..1_000 {
-            demux.validate(entry, address(port), address(10_003));
+            demux.validate(now, entry, address(port), address(10_003));
+            // The pair in use is checked again and again, and stays.
+            demux.validate(now, entry, address(0), address(10_003));
         }
+        assert!(demux.route(address(0), address(10_003), &RTP).is_some());
         assert_eq!(demux.addresses.len(), ADDRESSES_MAX);
         let (other, _) = demux.open(place(2));
-        demux.validate(other, address(999), address(10_003));
+        demux.validate(now, other, address(999), address(10_003));
+        assert_eq!(
+            demux.route(address(999), address(10_003), &RTP),
+            Some(place(1)),
+            "held by who checked it last"
+        );
+        demux.validate(now + HOLD, other, address(999), address(10_003));
         assert_eq!(
             demux.route(address(999), address(10_003), &RTP),
             Some(place(2))

@@ -36,7 +36,7 @@ pub(crate) struct Encoding {
     pub(crate) cache: EncodingCache,
     /// Keyframe requests for it.
     pub(crate) keyframes: KeyframeGate,
-    ssrc: Option<u32>,
+    newest: Option<Newest>,
     last_packet: Option<Instant>,
     height_px: Option<u16>,
     rate: RateMeter,
@@ -48,7 +48,7 @@ impl Encoding {
             rid,
             cache: EncodingCache::default(),
             keyframes: KeyframeGate::default(),
-            ssrc: None,
+            newest: None,
             last_packet: None,
             height_px: None,
             rate: RateMeter::default(),
@@ -82,6 +82,35 @@ impl Encoding {
                 bps: 1_500_000,
             },
         }
+    }
+}
+
+/// Longest leap of a sequence number within one stream: five seconds of a fast
+/// one. What leaps further would take the receivers' rollover counters along.
+const SEQ_LEAP_MAX: u64 = 1_000;
+
+/// How far timestamps may run from the clock within one stream.
+const TIMESTAMP_LEAP_MAX: Duration = Duration::from_secs(10);
+
+/// Where an encoding has got to.
+#[derive(Debug, Clone, Copy)]
+struct Newest {
+    ssrc: u32,
+    seq: u64,
+    timestamp: u32,
+    arrival: Instant,
+}
+
+impl Newest {
+    fn goes_on(self, packet: &MediaPacket) -> bool {
+        let clock = i128::from(clock_rate(packet.codec));
+        let advanced = i128::from(packet.timestamp.wrapping_sub(self.timestamp) as i32);
+        let elapsed = packet.arrival.saturating_duration_since(self.arrival);
+        let expected = elapsed.as_nanos() as i128 * clock / 1_000_000_000;
+        let leap = i128::from(TIMESTAMP_LEAP_MAX.as_secs()) * clock;
+        packet.ssrc == self.ssrc
+            && packet.seq.abs_diff(self.seq) <= SEQ_LEAP_MAX
+            && (advanced - expected).abs() <= leap
     }
 }
 
@@ -161,21 +190,27 @@ impl Publication {
             .position(|encoding| encoding.rid == rid)
     }
 
-    /// Returns whether a packet is the first of an RTP stream that takes the
-    /// place of the former one: a new peer connection, or a new sender in it.
-    /// What was kept of the former one is forgotten, for its numbers say
-    /// nothing about those of this one.
+    /// Returns whether a packet begins a stream: a new peer connection, a new
+    /// sender in it, or numbers that leap. What was kept of the former one is
+    /// forgotten, for its numbers say nothing about those of this one.
     pub(crate) fn begins_stream(&mut self, encoding: usize, packet: &MediaPacket) -> bool {
         let Some(encoding) = self.encodings.get_mut(encoding) else {
             return false;
         };
-        if encoding.ssrc == Some(packet.ssrc) {
-            return false;
+        let goes_on = encoding.newest.is_some_and(|newest| newest.goes_on(packet));
+        if !goes_on {
+            encoding.cache.clear();
+            encoding.rate = RateMeter::default();
         }
-        encoding.ssrc = Some(packet.ssrc);
-        encoding.cache.clear();
-        encoding.rate = RateMeter::default();
-        true
+        if !goes_on || encoding.newest.is_none_or(|newest| newest.seq < packet.seq) {
+            encoding.newest = Some(Newest {
+                ssrc: packet.ssrc,
+                seq: packet.seq,
+                timestamp: packet.timestamp,
+                arrival: packet.arrival,
+            });
+        }
+        !goes_on
     }
 
     /// Notes a packet of an encoding. Pictures are kept for switching.
@@ -383,11 +418,18 @@ mod tests {
         assert!(publication.begins_stream(0, &first));
         publication.note(now, 0, &first);
         assert!(!publication.begins_stream(0, &first));
-        assert!(publication.encodings[0].cache.since_keyframe().is_some());
+        assert!(publication.encodings[0].cache.since_keyframe(now).is_some());
         let mut second = packet(now, 2);
         second.ssrc += 1;
         assert!(publication.begins_stream(0, &second));
-        assert!(publication.encodings[0].cache.since_keyframe().is_none());
+        assert!(!publication.begins_stream(0, &second));
+        let mut leap = second.clone();
+        leap.seq += 20_000;
+        assert!(publication.begins_stream(0, &leap), "a leap of numbers");
+        leap.timestamp = leap.timestamp.wrapping_add(1 << 31);
+        leap.seq += 1;
+        assert!(publication.begins_stream(0, &leap), "a leap of time");
+        assert!(publication.encodings[0].cache.since_keyframe(now).is_none());
     }
 
     fn packet(now: Instant, timestamp: u32) -> MediaPacket {

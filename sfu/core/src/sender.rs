@@ -44,6 +44,9 @@ pub(crate) trait Sender {
         arena: &mut SendArena,
     );
 
+    /// Returns whether packets of an m-line have been pushed and not sent.
+    fn is_pending(&self, transport: &mut Transport, params: StreamParams) -> bool;
+
     /// Forgets what could be resent on an m-line: its next source is another's.
     fn forget(&mut self, transport: &mut Transport, params: StreamParams);
 

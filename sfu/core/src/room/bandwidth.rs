@@ -45,6 +45,7 @@ struct Plan {
     fed: Vec<Fed>,
     shares: Shares,
     paused: Vec<(usize, PauseReason)>,
+    unwished: Vec<usize>,
     voices_bps: u64,
     /// The estimate does not carry what is sent at the least.
     short: bool,
@@ -87,6 +88,8 @@ impl Room {
                 continue;
             };
             let Some(wish) = member.table.wish(publication.member, publication.source) else {
+                // Wished no more, and kept only until the link is back.
+                plan.unwished.push(index);
                 continue;
             };
             let supported = |codec| link.video_codecs.contains(&codec);
@@ -140,7 +143,8 @@ impl Room {
 
     fn apply_plan(&mut self, now: Instant, place: usize, plan: &Plan, services: &mut Services) {
         let member = &mut self.members[place];
-        for (index, _) in &plan.paused {
+        let paused = plan.paused.iter().map(|(index, _)| index);
+        for index in paused.chain(&plan.unwished) {
             member.table.slots[*index].set_level(now, None);
             member.table.slots[*index].set_target(None);
         }

@@ -152,7 +152,7 @@ impl Room {
         };
         match event {
             TransportEvent::Validated { local, remote } => {
-                services.demux.validate(link.entry, remote, local);
+                services.demux.validate(now, link.entry, remote, local);
             }
             TransportEvent::Connected { aead } => {
                 services.counters.not_aead += u64::from(!aead);

@@ -269,6 +269,9 @@ impl Room {
                     && let Some(slot) = member.table.slots.get_mut(subscriber.slot)
                 {
                     slot.halt();
+                    if let Some(link) = member.link.as_mut() {
+                        link.sender.forget(&mut link.transport, slot.params);
+                    }
                 }
                 self.share_bandwidth(now, subscriber.member, services);
             }

@@ -1,5 +1,6 @@
 //! Offers: the first one, ICE restarts, and new peer connections.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use conclave_sfu_wire::control::{Codec, Event, MemberKey, MidName, OfferError};
@@ -53,10 +54,13 @@ impl Room {
     ) -> Result<Negotiated, OfferError> {
         let place = *self.by_key.get(&key).ok_or(OfferError::UnknownMember)?;
         let member = &self.members[place];
-        if generation < member.generation {
+        // A transport that has ended does not come back: the browser's own
+        // association knows nothing of a new one.
+        let ended = generation == member.generation && member.link.is_none();
+        if generation < member.generation || ended {
             return Err(OfferError::Stale);
         }
-        let negotiated = if generation == member.generation && member.link.is_some() {
+        let negotiated = if generation == member.generation {
             self.renegotiate(now, place, sdp, services)?
         } else {
             self.connect(now, place, generation, sdp, services)?
@@ -109,14 +113,14 @@ impl Room {
             credentials: credentials.clone(),
             video_codecs: &self.policy.video_codecs,
         };
-        let mut transport = Transport::new(now, config);
-        let negotiated = match transport.negotiate(sdp, || credentials) {
-            Ok(negotiated) => negotiated,
-            Err(error) => {
-                services.demux.close(entry);
-                return Err(error);
-            }
-        };
+        // A panic of the library ends nothing but this attempt.
+        let built = catch_unwind(AssertUnwindSafe(|| {
+            let mut transport = Transport::new(now, config);
+            let negotiated = transport.negotiate(sdp, || credentials)?;
+            Ok((transport, negotiated))
+        }));
+        let built = built.unwrap_or(Err(OfferError::Invalid("sdp is not understood")));
+        let (transport, negotiated) = built.inspect_err(|_| services.demux.close(entry))?;
         self.end_link(now, place, services);
         let link = Link {
             generation,

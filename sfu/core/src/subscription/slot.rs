@@ -83,18 +83,18 @@ impl VideoSlot {
         self.halt();
     }
 
+    /// Returns whether an acknowledgement of `rev` would let this slot flow.
+    pub(crate) fn awaits_ack(&self, rev: u32) -> bool {
+        matches!(self.feed, Feed::Waiting { rev: waits_for, .. } if waits_for <= rev)
+    }
+
     /// Lets the waiting publication flow. Returns the timestamp that parts it
     /// from what was sent before.
     pub(crate) fn acknowledge(&mut self, now: Instant, rev: u32) -> Option<u32> {
-        let Feed::Waiting {
-            publication,
-            rev: waits_for,
-            ..
-        } = self.feed
-        else {
+        let Feed::Waiting { publication, .. } = self.feed else {
             return None;
         };
-        if waits_for > rev {
+        if !self.awaits_ack(rev) {
             return None;
         }
         self.feed = Feed::Active { publication };
@@ -191,7 +191,7 @@ impl VideoSlot {
         }
         let Some(segment) = encodings
             .get(target)
-            .and_then(|encoding| encoding.cache.since_keyframe())
+            .and_then(|encoding| encoding.cache.since_keyframe(now))
         else {
             return;
         };

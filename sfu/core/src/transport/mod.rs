@@ -5,6 +5,7 @@
 
 mod key_tap;
 mod negotiate;
+mod policer;
 mod receive;
 mod str0m_sender;
 
@@ -14,6 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use conclave_sfu_wire::control::{Codec, MidName, Rid, TransportFailure};
+use conclave_sfu_wire::sdp::{Direction, MediaKind};
 use conclave_sfu_wire::{demux, dtls, stun};
 use str0m::bwe::{Bitrate, BweKind};
 use str0m::format::Codec as Str0mCodec;
@@ -25,6 +27,7 @@ use str0m::{Candidate, Event, IceConnectionState, IceCreds, Input, Output, Rtc, 
 use crate::arena::SendArena;
 use crate::packet::MediaPacket;
 use crate::sender::SenderEvent;
+use policer::Policer;
 
 pub(crate) use negotiate::{Negotiated, SendingLine};
 pub(crate) use str0m_sender::Str0mSender;
@@ -40,6 +43,9 @@ const INLINE_TIMEOUTS_MAX: usize = 128;
 /// What a subscriber's path is assumed to take before anything is measured.
 /// Higher starts sharper, and overruns slow links for the first second.
 pub(crate) const ESTIMATE_START_BPS: u64 = 1_500_000;
+
+/// Constrained baseline, level 3.1: what every browser offers (RFC 6184, section 8.1).
+const H264_BASELINE: u32 = 0x42_e0_1f;
 
 /// Packets kept per video stream for retransmission: one second of a 1.7
 /// Mbit/s picture. str0m keeps 400 bytes of its own per packet and subscriber.
@@ -101,6 +107,9 @@ pub(crate) struct Transport {
     clock: Instant,
     next_timeout: Option<Instant>,
     streams: Vec<(Ssrc, MidName, Option<Rid>)>,
+    /// The m-lines of the first offer; later ones may only restart ICE.
+    shape: Vec<(MidName, MediaKind, Direction)>,
+    policer: Policer,
     codecs: [Option<Codec>; 128],
     events: VecDeque<TransportEvent>,
     feedback: VecDeque<SenderEvent>,
@@ -125,6 +134,8 @@ impl Transport {
             clock: now,
             next_timeout: None,
             streams: Vec::new(),
+            shape: Vec::new(),
+            policer: Policer::new(now),
             codecs: [None; 128],
             events: VecDeque::new(),
             feedback: VecDeque::new(),
@@ -162,7 +173,12 @@ impl Transport {
         payload: &[u8],
         arena: &mut SendArena,
     ) {
-        if demux::Class::of(payload) == Some(demux::Class::Dtls) && !self.passes_filter(payload) {
+        let passes = match demux::Class::of(payload) {
+            Some(demux::Class::Dtls) => self.passes_filter(payload),
+            Some(demux::Class::Rtp) => self.policer.admit(now, payload.len()),
+            _ => true,
+        };
+        if !passes {
             self.filtered += 1;
             return;
         }
@@ -334,7 +350,7 @@ fn rtc_config(config: &TransportConfig<'_>) -> RtcConfig {
     extensions.set(10, Extension::RtpStreamId);
     extensions.set(11, Extension::RepairedRtpStreamId);
     extensions.set(13, Extension::VideoOrientation);
-    RtcConfig::new()
+    let mut rtc = RtcConfig::new()
         .set_rtp_mode(true)
         .set_ice_lite(true)
         .set_local_ice_credentials(IceCreds {
@@ -345,10 +361,17 @@ fn rtc_config(config: &TransportConfig<'_>) -> RtcConfig {
         .clear_codecs()
         .enable_opus(true, false)
         .enable_vp8(config.video_codecs.contains(&Codec::Vp8))
-        .enable_h264(config.video_codecs.contains(&Codec::H264))
         .set_send_buffer_video(RTX_PACKETS)
         .set_stats_interval(None)
-        .enable_bwe(Some(Bitrate::from(ESTIMATE_START_BPS)))
+        .enable_bwe(Some(Bitrate::from(ESTIMATE_START_BPS)));
+    if config.video_codecs.contains(&Codec::H264) {
+        // One profile for everybody: packets are not transcoded, and a decoder
+        // that was promised another one shows nothing. The payload types are
+        // Chromium's; an answerer takes those of the offer.
+        rtc.codec_config()
+            .add_h264(108.into(), Some(109.into()), true, H264_BASELINE);
+    }
+    rtc
 }
 
 /// Our codec for the library's.

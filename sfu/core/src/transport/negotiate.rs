@@ -45,6 +45,16 @@ impl Transport {
         if facts.media.iter().any(|media| media.codecs.is_empty()) {
             return Err(OfferError::CodecUnsupported);
         }
+        let shape: Vec<_> = facts
+            .media
+            .iter()
+            .map(|media| (media.mid, media.kind, media.direction))
+            .collect();
+        if !self.shape.is_empty() && self.shape != shape {
+            return Err(OfferError::Invalid(
+                "m-lines differ from those of this peer connection",
+            ));
+        }
         let offer = without_candidates(offer);
         let mut result = Err(OfferError::Invalid("sdp is not understood"));
         self.guarded(|transport| result = transport.answer(&offer, restart));
@@ -52,6 +62,7 @@ impl Transport {
             return Err(OfferError::Invalid("sdp is not understood"));
         }
         let (answer, restarted) = result?;
+        self.shape = shape;
         Ok(self.negotiated(&facts, &answer, restarted))
     }
 

@@ -8,6 +8,11 @@ use str0m::rtp::{RtpPacket, Ssrc, VideoOrientation};
 use super::{Transport, TransportEvent};
 use crate::packet::{AudioLevel, CodecFacts, MediaPacket};
 
+/// Largest RTP payload that is forwarded. A browser's packets stay below 1,200
+/// bytes; more than this would not leave as one datagram with our own header,
+/// and the library sends from a buffer of 2,000 bytes.
+const PAYLOAD_BYTES_MAX: usize = 1_400;
+
 /// Most RTP streams whose m-line is remembered: four sending m-lines, one of
 /// them with three encodings, and as many again after a restart of each.
 const STREAMS_MAX: usize = 16;
@@ -23,7 +28,8 @@ impl Transport {
         let Some(codec) = self.codecs.get(payload_type).copied().flatten() else {
             return;
         };
-        if packet.payload.is_empty() {
+        if packet.payload.is_empty() || packet.payload.len() > PAYLOAD_BYTES_MAX {
+            self.filtered += 1;
             return;
         }
         let Some(parsed) = parse(codec, &packet.payload) else {
