@@ -18,6 +18,7 @@ pub mod gate;
 pub mod origin;
 pub mod output;
 pub mod permission;
+pub mod rate;
 pub mod room;
 
 mod log;
@@ -25,6 +26,5 @@ mod media;
 mod member;
 mod negotiation;
 mod publications;
-mod rate;
 mod screen;
 mod slots;

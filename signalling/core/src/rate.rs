@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// A steady rate with a burst (the generic cell rate algorithm).
-#[derive(Debug)]
-pub(crate) struct Rate {
+#[derive(Debug, Clone, Copy)]
+pub struct Rate {
     interval: Duration,
     tolerance: Duration,
     /// When the next event would come if events came at the steady rate.
@@ -14,7 +14,7 @@ pub(crate) struct Rate {
 
 impl Rate {
     /// Allows `per_s` events a second and `burst` at once, both at least 1.
-    pub(crate) fn new(per_s: u32, burst: u32) -> Self {
+    pub fn new(per_s: u32, burst: u32) -> Self {
         let interval = Duration::from_secs(1) / per_s.max(1);
         Rate {
             interval,
@@ -24,7 +24,10 @@ impl Rate {
     }
 
     /// Counts an event, or says how long to wait.
-    pub(crate) fn take(&mut self, now: Instant) -> Result<(), Duration> {
+    ///
+    /// # Errors
+    /// How long to wait; the event was not counted.
+    pub fn take(&mut self, now: Instant) -> Result<(), Duration> {
         let due = self.due.map_or(now, |due| due.max(now));
         let ahead = due.saturating_duration_since(now);
         if ahead > self.tolerance {
@@ -32,6 +35,11 @@ impl Rate {
         }
         self.due = Some(due + self.interval);
         Ok(())
+    }
+
+    /// Returns when the whole burst is there again; `None` before the first event.
+    pub fn rested_at(&self) -> Option<Instant> {
+        self.due
     }
 }
 
@@ -81,7 +89,7 @@ impl PerMinute {
 }
 
 /// Whole seconds of a wait, rounded up: a client that waits so long is served.
-pub(crate) fn seconds(wait: Duration) -> u32 {
+pub fn seconds(wait: Duration) -> u32 {
     u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
 }
 

@@ -9,10 +9,11 @@ use conclave_signalling_core::credential::{describe, judge};
 use conclave_signalling_core::gate::{Gate, Step, welcome};
 use conclave_signalling_core::origin::Prefix;
 use conclave_signalling_core::output::LinkId;
+use conclave_signalling_core::rate::Rate;
 use conclave_signalling_core::room::{Entrant, Returning, resume_failed};
 use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
 use conclave_signalling_wire::frame::{encode_error, encode_reply, parse_request};
-use conclave_signalling_wire::limits::IDLE_AFTER;
+use conclave_signalling_wire::limits::{CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_S, IDLE_AFTER};
 use conclave_signalling_wire::reply::HelloOutcome;
 use conclave_signalling_wire::request::{Join, Resume};
 use futures_util::StreamExt;
@@ -118,6 +119,7 @@ impl Link {
         mut phase: watch::Receiver<Phase>,
     ) -> End {
         let mut idle = Instant::now() + IDLE_AFTER;
+        let mut control = Rate::new(CONTROL_FRAMES_PER_S, CONTROL_FRAMES_BURST);
         loop {
             let due = match &self.stage {
                 Stage::Gate(gate) => idle.min(Instant::from_std(gate.poll_timeout())),
@@ -130,10 +132,17 @@ impl Link {
                 () = closing(&mut phase) => return End::Close(CloseCode::Draining),
                 () = sleep_until(due) => return End::Close(self.overdue(idle)),
                 frame = stream.next() => {
-                    idle = Instant::now() + IDLE_AFTER;
+                    let now = Instant::now();
+                    // Whoever pings is there, but need not read.
+                    if let Some(Ok(Message::Text(_) | Message::Pong(_))) = &frame {
+                        idle = now + IDLE_AFTER;
+                    }
                     let taken = match frame {
                         Some(Ok(Message::Text(text))) => self.take(text.as_str()).await,
-                        Some(Ok(Message::Ping(_) | Message::Pong(_))) => ControlFlow::Continue(()),
+                        Some(Ok(Message::Ping(_) | Message::Pong(_))) => match control.take(now.into_std()) {
+                            Ok(()) => ControlFlow::Continue(()),
+                            Err(_) => ControlFlow::Break(End::Close(CloseCode::Rate)),
+                        },
                         Some(Ok(Message::Binary(_))) => ControlFlow::Break(End::Close(CloseCode::Protocol)),
                         // Too long, no UTF-8, or no WebSocket; a socket that is gone does not hear it.
                         Some(Err(_)) => ControlFlow::Break(End::Close(CloseCode::Protocol)),

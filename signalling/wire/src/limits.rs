@@ -58,6 +58,10 @@ pub const RESUME_BYTES: usize = 256 * 1024;
 pub const PING_EVERY: Duration = Duration::from_secs(20);
 /// Silence after which the server closes with 4408.
 pub const IDLE_AFTER: Duration = Duration::from_secs(60);
+/// WebSocket pings and pongs of a client in a second, sustained. A browser only answers [`PING_EVERY`].
+pub const CONTROL_FRAMES_PER_S: u32 = 5;
+/// WebSocket pings and pongs of a client at once.
+pub const CONTROL_FRAMES_BURST: u32 = 20;
 /// Bytes waiting to be written to one client, after which it is closed with 4430.
 pub const WRITE_QUEUE_BYTES: usize = 1024 * 1024;
 /// Links of one source, an IPv4 address or an IPv6 /64.

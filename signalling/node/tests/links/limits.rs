@@ -244,3 +244,39 @@ async fn a_closed_link_whose_peer_does_not_read_is_soon_gone() {
     // The close never found its way through what was not read.
     assert_eq!(ada.closed().await, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn too_many_control_frames_close_the_link() {
+    let server = Server::start();
+    let (mut ada, _) = server.joined("welcome", "Ada", 1).await;
+    for _ in 0..20 {
+        ada.socket
+            .send(Message::Ping(Vec::new().into()))
+            .await
+            .unwrap();
+    }
+    sleep(Duration::from_millis(200)).await;
+    let pong = Message::Pong(Vec::new().into());
+    ada.socket.send(pong.clone()).await.unwrap();
+    assert!(ada.ask("leave", json!({})).await.get("ok").is_some());
+    let (mut bob, _) = server.joined("welcome", "Bob", 2).await;
+    for _ in 0..21 {
+        bob.socket.send(pong.clone()).await.unwrap();
+    }
+    assert_eq!(bob.closed().await, 4429);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pings_do_not_hold_a_link_that_answers_none() {
+    let server = Server::start();
+    let (mut ada, _) = server.joined("welcome", "Ada", 1).await;
+    for _ in 0..12 {
+        sleep(Duration::from_millis(4900)).await;
+        ada.socket
+            .send(Message::Ping(Vec::new().into()))
+            .await
+            .unwrap();
+    }
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(ada.closed().await, 4408);
+}
