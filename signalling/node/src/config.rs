@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use conclave_sfu_wire::control::Command;
-use conclave_signalling_wire::limits::{AUDIO_SLOTS, LINKS_PER_SOURCE, VIDEO_SLOTS};
+use conclave_signalling_wire::limits::{
+    AUDIO_SLOTS, JOINS_PER_SOURCE_BURST, JOINS_PER_SOURCE_PER_S, LINKS_PER_SOURCE, VIDEO_SLOTS,
+};
 use conclave_signalling_wire::objects::Codec;
 use conclave_signalling_wire::text::Slug;
 use thiserror::Error;
@@ -45,6 +47,11 @@ pub struct Config {
     pub rooms: Vec<RoomSpec>,
     /// Links of one IPv4 address or IPv6 /64; beyond it the upgrade is answered 429.
     pub links_per_source: u32,
+    /// Joins a second of one IPv4 address or IPv6 /64, sustained, at least 1;
+    /// beyond it a join is answered `rate_limited`.
+    pub joins_per_source_per_s: u32,
+    /// Joins of one such source at once, at least 1.
+    pub joins_per_source_burst: u32,
     /// Links in all; beyond it the upgrade is answered 503.
     pub links_max: usize,
     /// Participants of a room; beyond it a join is answered `full`.
@@ -68,6 +75,8 @@ impl Default for Config {
             origin_allowed: Arc::new(|_| false),
             rooms: Vec::new(),
             links_per_source: LINKS_PER_SOURCE,
+            joins_per_source_per_s: JOINS_PER_SOURCE_PER_S,
+            joins_per_source_burst: JOINS_PER_SOURCE_BURST,
             links_max: 20_000,
             participants_max: 500,
             codecs: vec![Codec::Vp8, Codec::H264],

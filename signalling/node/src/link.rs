@@ -1,6 +1,6 @@
 //! One WebSocket: what it says goes to its gate, then to its room.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use conclave_signalling_core::credential::{describe, judge};
 use conclave_signalling_core::gate::{Gate, Step, welcome};
 use conclave_signalling_core::origin::Prefix;
 use conclave_signalling_core::output::LinkId;
-use conclave_signalling_core::rate::Rate;
+use conclave_signalling_core::rate::{Rate, seconds};
 use conclave_signalling_core::room::{Entrant, Returning, resume_failed};
 use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
 use conclave_signalling_wire::frame::{encode_error, encode_reply, parse_request};
@@ -49,6 +49,7 @@ enum Stage {
 
 struct Link {
     id: LinkId,
+    address: IpAddr,
     prefix: Prefix,
     registry: Arc<Registry>,
     outbox: Outbox,
@@ -67,6 +68,7 @@ pub(crate) async fn run(
     let mut writing = tokio::spawn(writer.run(sink));
     let mut link = Link {
         id: registry.draw_link(),
+        address: address.ip(),
         prefix: Prefix::from(address.ip()),
         registry,
         outbox,
@@ -254,6 +256,13 @@ impl Link {
     }
 
     async fn join(&mut self, id: u32, join: Join) -> ControlFlow<End> {
+        // Before anything is judged, so that a guess costs as much as a hit.
+        let now = Instant::now().into_std();
+        if let Err(wait) = self.registry.joins.take(now, self.address) {
+            let error = ErrorBody::from(ErrorCode::RateLimited).retry_after_s(seconds(wait));
+            self.refuse(id, &error);
+            return ControlFlow::Continue(());
+        }
         let room = self.registry.room(&join.room).cloned();
         let room = match (judge(room.is_some(), &join.credential), room) {
             (Ok(()), Some(room)) => room,

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use crate::actor::{self, ToRoom};
 use crate::config::{Config, Media};
-use crate::source::Sources;
+use crate::source::{Joins, Sources};
 
 /// The inbox of a room. Full means wait: the actor never does.
 pub(crate) type RoomInbox = mpsc::Sender<ToRoom>;
@@ -30,6 +30,7 @@ pub(crate) struct Registry {
     pub(crate) media: Arc<dyn Media>,
     pub(crate) clock: ClockAnchor,
     pub(crate) sources: Arc<Sources>,
+    pub(crate) joins: Joins,
     rooms: BTreeMap<Slug, RoomConfig>,
     /// Held while a join is queued and while an actor decides to end, so that
     /// no join reaches an actor that has ended. Never across an await.
@@ -66,6 +67,7 @@ impl Registry {
             load: (0..media.shards().max(1))
                 .map(|_| AtomicUsize::new(0))
                 .collect(),
+            joins: Joins::new(config.joins_per_source_per_s, config.joins_per_source_burst),
             config,
             media,
             clock,

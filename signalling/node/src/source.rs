@@ -1,8 +1,15 @@
-//! How many links one source has.
+//! How many links one source has, and how often it joins.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use conclave_signalling_core::rate::Rate;
+
+/// Sources whose joins are counted at a time. More than join within a burst's
+/// time on one server; at some 60 bytes each, less than a megabyte.
+const SOURCES: usize = 4096;
 
 /// What counts as one source: whoever has an IPv6 address has a /64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -70,6 +77,40 @@ impl Drop for Place {
     }
 }
 
+/// Counts joins by source. Forgets those that rest, and beyond [`SOURCES`] the
+/// one that is nearest to it.
+#[derive(Debug)]
+pub(crate) struct Joins {
+    fresh: Rate,
+    rates: Mutex<HashMap<Source, Rate>>,
+}
+
+impl Joins {
+    /// Allows each source `per_s` joins a second and `burst` at once.
+    pub(crate) fn new(per_s: u32, burst: u32) -> Self {
+        Joins {
+            fresh: Rate::new(per_s, burst),
+            rates: Mutex::default(),
+        }
+    }
+
+    /// Counts a join, or says how long to wait.
+    pub(crate) fn take(&self, now: Instant, address: IpAddr) -> Result<(), Duration> {
+        let source = Source::from(address);
+        let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
+        if rates.len() >= SOURCES && !rates.contains_key(&source) {
+            rates.retain(|_, rate| rate.rested_at().is_some_and(|rested| rested > now));
+            if rates.len() >= SOURCES {
+                let nearest = rates.iter().min_by_key(|(_, rate)| rate.rested_at());
+                if let Some(nearest) = nearest.map(|(source, _)| *source) {
+                    rates.remove(&nearest);
+                }
+            }
+        }
+        rates.entry(source).or_insert(self.fresh).take(now)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,5 +136,38 @@ mod tests {
         let sources = Arc::new(Sources::default());
         drop(sources.enter("192.0.2.1".parse().unwrap(), 2));
         assert!(sources.links.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_source_joins_so_often() {
+        let joins = Joins::new(2, 3);
+        let now = tokio::time::Instant::now().into_std();
+        let take = |now, text: &str| joins.take(now, text.parse().unwrap());
+        for host in 1..=3 {
+            assert_eq!(take(now, &format!("2001:db8::{host}")), Ok(()));
+        }
+        assert_eq!(take(now, "2001:db8::4"), Err(Duration::from_millis(500)));
+        assert_eq!(take(now, "2001:db8:0:1::4"), Ok(()));
+        assert_eq!(take(now, "192.0.2.1"), Ok(()));
+        let later = now + Duration::from_millis(500);
+        assert_eq!(take(later, "2001:db8::4"), Ok(()));
+        assert!(take(later, "2001:db8::4").is_err());
+    }
+
+    #[test]
+    fn who_joins_most_is_forgotten_last() {
+        let joins = Joins::new(1, 2);
+        let now = tokio::time::Instant::now().into_std();
+        let take = |now, number: u32| joins.take(now, IpAddr::V4(number.into()));
+        let known = || joins.rates.lock().unwrap().len();
+        assert_eq!((take(now, 0), take(now, 0)), (Ok(()), Ok(())));
+        for number in 1..=2 * SOURCES as u32 {
+            assert_eq!(take(now, number), Ok(()));
+        }
+        assert_eq!(known(), SOURCES);
+        assert!(take(now, 0).is_err());
+        // Once they rest, all are forgotten as soon as there is need.
+        assert_eq!(take(now + Duration::from_secs(2), u32::MAX), Ok(()));
+        assert_eq!(known(), 1);
     }
 }

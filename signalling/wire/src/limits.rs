@@ -66,6 +66,11 @@ pub const CONTROL_FRAMES_BURST: u32 = 20;
 pub const WRITE_QUEUE_BYTES: usize = 1024 * 1024;
 /// Links of one source, an IPv4 address or an IPv6 /64.
 pub const LINKS_PER_SOURCE: u32 = 256;
+/// Joins of one source in a second, sustained. Each may leave a participant behind that keeps its
+/// place for [`RESUME_WINDOW`]: more would let one source fill a room with them.
+pub const JOINS_PER_SOURCE_PER_S: u32 = 2;
+/// Joins of one source at once: an office behind one address that begins its meeting.
+pub const JOINS_PER_SOURCE_BURST: u32 = 60;
 
 /// Video slots of a participant.
 pub const VIDEO_SLOTS: u16 = 12;

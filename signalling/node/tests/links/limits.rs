@@ -62,6 +62,26 @@ async fn a_source_has_so_many_links() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_source_joins_so_often() {
+    let server = Server::with(|config| {
+        config.joins_per_source_per_s = 1;
+        config.joins_per_source_burst = 2;
+    });
+    drop(server.joined("welcome", "Ghost", 1).await);
+    drop(server.joined("welcome", "Ghost", 2).await);
+    let mut ada = server.greeted().await;
+    for room in ["welcome", "nowhere"] {
+        let refused = ada.ask("join", join(room, "Ada", 3)).await;
+        assert_eq!(refused["error"]["code"], "rate_limited");
+        assert_eq!(refused["error"]["retry_after_s"], 1);
+    }
+    assert_eq!(server.node.stats().participants, 2);
+    sleep(Duration::from_secs(1)).await;
+    let joined = ada.ask("join", join("welcome", "Ada", 3)).await;
+    assert_eq!(joined["ok"]["outcome"], "joined");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_server_has_so_many_links() {
     let server = Server::with(|config| config.links_max = 1);
     let _first = server.link().await;
