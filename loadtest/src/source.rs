@@ -33,6 +33,8 @@ pub struct EncodingShape {
     pub height: u16,
     /// On average, without RTP and below.
     pub bitrate_bps: u32,
+    /// Of RTP payload in a packet at most.
+    pub packet_bytes: usize,
 }
 
 /// How a participant's pictures look.
@@ -55,6 +57,7 @@ impl Default for PictureShape {
             width,
             height,
             bitrate_bps,
+            packet_bytes: PACKET_BYTES,
         };
         PictureShape {
             camera: [
@@ -242,7 +245,9 @@ impl Encoding {
         let spread = 0.75 + f64::from(self.frame.wrapping_mul(2_654_435_761) >> 16 & 0xFF) / 512.0;
         let factor = if keyframe { KEYFRAME_FACTOR } else { 1 };
         let bytes = (average * spread) as usize * factor;
-        let count = bytes.div_ceil(PACKET_BYTES).clamp(1, usize::from(u16::MAX));
+        let count = bytes
+            .div_ceil(self.shape.packet_bytes)
+            .clamp(1, usize::from(u16::MAX));
         let timestamp = self.timestamp_offset.wrapping_add(ticks as u32);
         if keyframe {
             self.key_idx = self.key_idx.wrapping_add(1) & 0x1F;

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use conclave_sfu_wire::control::Source;
-use conclave_tests::Meeting;
 use conclave_tests::network::Datagram;
 use conclave_tests::seeds::each_seed;
+use conclave_tests::{JoinOptions, Meeting};
 
 use crate::{SECOND, camera, everybody, frames, voice};
 
@@ -220,5 +220,36 @@ fn a_viewer_who_wishes_before_anybody_publishes_sees_them_later() {
                 .is_empty()
         });
         meeting.check();
+    });
+}
+
+#[test]
+fn packets_too_large_to_leave_again_go_nowhere() {
+    each_seed(|seed| {
+        let mut meeting = everybody(seed, &[1, 2], 180);
+        meeting.join_with(
+            3,
+            1,
+            JoinOptions {
+                packet_bytes: Some(1_900),
+                single_encoding: true,
+                ..JoinOptions::default()
+            },
+        );
+        meeting.wait_connected(&[3]);
+        meeting.publish(3, Source::Camera);
+        for viewer in [1, 2] {
+            meeting.wish(viewer, vec![camera(3 - viewer, 180), camera(3, 720)]);
+        }
+        meeting.run_for(2 * SECOND);
+        let from = meeting.now();
+        meeting.run_for(2 * SECOND);
+        for (viewer, publisher) in [(1, 2), (2, 1)] {
+            assert!(meeting.refusals(viewer).is_empty(), "seed {seed}");
+            let shown = frames(&meeting, viewer, publisher, from, meeting.now()).len();
+            assert!(shown >= 45, "seed {seed}: {shown} frames");
+            let large = frames(&meeting, viewer, 3, from, meeting.now()).len();
+            assert_eq!(large, 0, "seed {seed}: {viewer} got packets of 1,700 bytes");
+        }
     });
 }

@@ -31,6 +31,8 @@ pub struct JoinOptions {
     pub video_slots: Option<usize>,
     /// Whether its camera has one encoding instead of three.
     pub single_encoding: bool,
+    /// Bytes of payload in a packet of its camera; as a browser if `None`.
+    pub packet_bytes: Option<usize>,
 }
 
 /// A participant and what the control plane knows about it.
@@ -109,6 +111,9 @@ impl Meeting {
         let mut config = ParticipantConfig::new(member, address);
         config.video_slots = options.video_slots.unwrap_or(config.video_slots);
         config.simulcast = !options.single_encoding;
+        for shape in &mut config.pictures.camera {
+            shape.packet_bytes = options.packet_bytes.unwrap_or(shape.packet_bytes);
+        }
         config.seed = self.seed.wrapping_mul(1_000_003).wrapping_add(member);
         let mut participant = Participant::new(self.now, config);
         let sdp = participant.offer(self.now);
