@@ -4,6 +4,7 @@
 mod announce;
 mod cli;
 mod config;
+mod descriptors;
 mod health_check;
 mod host;
 mod http;

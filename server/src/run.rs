@@ -15,6 +15,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::announce::{self, Banner};
 use crate::config::{Config, ConfigError};
+use crate::descriptors;
 use crate::host::Machine;
 use crate::http::{self, Readiness, SecurityHeaders, Shared};
 use crate::listen::{self, Counters, Listener, Sources};
@@ -48,16 +49,42 @@ impl From<ConfigError> for Error {
 ///
 /// # Errors
 /// When it cannot start.
-pub(crate) fn serve(config: Config, ready_file: Option<&Path>) -> Result<(), Error> {
+pub(crate) fn serve(mut config: Config, ready_file: Option<&Path>) -> Result<(), Error> {
     if let Some(path) = ready_file {
         announce::remove_if_there(path).context("cannot remove the old ready file")?;
     }
+    fit_connections(&mut config);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
     runtime
         .context("cannot start threads")?
         .block_on(run(&config, ready_file))
+}
+
+/// Lowers `limits.connections` to what the system has descriptors for: a
+/// connection over a limit of ours is closed, one over the system's is left
+/// waiting, and files cannot be opened any more.
+fn fit_connections(config: &mut Config) {
+    let wanted = config.limits.connections;
+    match descriptors::raise_limit() {
+        Ok(limit) => {
+            let connections = descriptors::connections_within(limit, wanted);
+            if connections < wanted {
+                tracing::warn!(
+                    wanted,
+                    connections,
+                    descriptors = limit,
+                    "`limits.connections` is lowered: the system allows too few open files \
+                     (ulimit -n, LimitNOFILE)"
+                );
+            }
+            config.limits.connections = connections;
+        }
+        Err(error) => {
+            tracing::warn!(%error, "cannot raise the limit of open files; `limits.connections` may be beyond it");
+        }
+    }
 }
 
 async fn run(config: &Config, ready_file: Option<&Path>) -> Result<(), Error> {
@@ -195,6 +222,7 @@ impl Server {
         tracing::info!(
             accepted = count(&self.counters.accepted),
             refused = count(&self.counters.refused),
+            accept_failed = count(&self.counters.accept_failed),
             tls_failed = count(&self.counters.tls_failed),
             silent = count(&self.counters.silent),
             turn = count(&self.counters.turn),

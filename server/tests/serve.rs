@@ -141,6 +141,30 @@ async fn a_log_of_everything_holds_no_secret_of_a_link() {
 }
 
 #[test]
+fn connections_fit_into_the_hard_limit_of_open_files_which_becomes_the_soft_one() {
+    let folder = folder("descriptors");
+    let log = folder.join("log");
+    let mut command = Command::new("sh");
+    let script = "ulimit -S -n 64 && ulimit -H -n 400 && exec \"$0\" \"$@\"";
+    command
+        .args(["-c", script, env!("CARGO_BIN_EXE_conclave")])
+        .stderr(fs::File::create(&log).unwrap());
+    without_settings(&mut command);
+    let server = Server::spawn(folder, command);
+    let limits = fs::read_to_string(format!("/proc/{}/limits", server.process.id())).unwrap();
+    let files = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let files: Vec<_> = files.unwrap().split_whitespace().collect();
+    assert_eq!(files[3..5], ["400", "400"]);
+    let log = fs::read_to_string(log).unwrap();
+    assert!(
+        log.contains("`limits.connections` is lowered") && log.contains("\"connections\":144"),
+        "{log}"
+    );
+}
+
+#[test]
 fn the_certificate_survives_a_restart() {
     let folder = folder("restart");
     let certificate = || fs::read(folder.join("data/dev-certificate.pem")).unwrap();
@@ -395,12 +419,16 @@ impl Drop for Server {
 
 fn conclave() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_conclave"));
-    // Settings of whoever runs the tests are not for the servers under test.
+    without_settings(&mut command);
+    command
+}
+
+/// Settings of whoever runs the tests are not for the servers under test.
+fn without_settings(command: &mut Command) {
     let inherited = std::env::vars_os().map(|(name, _)| name);
     for name in inherited.filter(|name| name.to_string_lossy().starts_with("CONCLAVE_")) {
         command.env_remove(name);
     }
-    command
 }
 
 fn folder(test: &str) -> PathBuf {

@@ -4,6 +4,7 @@
 mod bind;
 mod sniff;
 mod sources;
+mod throttle;
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,7 +12,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use conclave_signalling_node::ClientAddr;
@@ -33,6 +34,7 @@ pub(crate) use sources::Sources;
 
 use sniff::{Protocol, sniff};
 use sources::{HalfOpenSlot, OpenSlot};
+use throttle::Throttle;
 
 /// From the connection to the end of the TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -67,6 +69,8 @@ pub(crate) struct Counters {
     pub(crate) accepted: AtomicU64,
     /// Closed at once because of a limit.
     pub(crate) refused: AtomicU64,
+    /// Not accepted because the kernel refused.
+    pub(crate) accept_failed: AtomicU64,
     /// TLS handshakes that failed or took too long.
     pub(crate) tls_failed: AtomicU64,
     /// Silent for too long, or ended before the first bytes.
@@ -97,6 +101,7 @@ impl Listener {
     /// Upgraded connections belong to who upgraded them and are not waited for.
     pub(crate) async fn run(self, socket: TcpListener, mut stop: watch::Receiver<bool>) {
         let mut connections = JoinSet::new();
+        let mut failures = Throttle::default();
         loop {
             tokio::select! {
                 () = stopped(&mut stop) => break,
@@ -112,7 +117,10 @@ impl Listener {
                         connections.spawn(connection.run(stream, open, half_open));
                     }
                     Err(error) => {
-                        tracing::warn!(%error, "cannot accept connections");
+                        count(&self.counters.accept_failed);
+                        if let Some(times) = failures.count(Instant::now()) {
+                            tracing::warn!(%error, times, "cannot accept connections");
+                        }
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 },
