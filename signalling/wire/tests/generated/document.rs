@@ -172,6 +172,15 @@ fn limit_rows() -> Vec<(&'static str, String, &'static str)> {
             format!("every {}", s(limits::PING_EVERY)),
             "",
         ),
+        (
+            "pings and pongs of the client",
+            format!(
+                "{}/s, {} at once",
+                limits::CONTROL_FRAMES_PER_S,
+                limits::CONTROL_FRAMES_BURST
+            ),
+            "close 4429",
+        ),
         ("silence of the client", s(limits::IDLE_AFTER), "close 4408"),
         (
             "bytes not yet read by the client",
@@ -182,6 +191,15 @@ fn limit_rows() -> Vec<(&'static str, String, &'static str)> {
             "links of one IPv4 address or IPv6 /64",
             limits::LINKS_PER_SOURCE.to_string(),
             "status 429",
+        ),
+        (
+            "joins of the same",
+            format!(
+                "{}/s, {} at once",
+                limits::JOINS_PER_SOURCE_PER_S,
+                limits::JOINS_PER_SOURCE_BURST
+            ),
+            "`rate_limited`",
         ),
     ]
 }
