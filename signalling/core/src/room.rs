@@ -333,6 +333,15 @@ impl Room {
 
     /// Ends the stay of a participant. Its link, if it has one, is closed by the caller.
     fn remove(&mut self, key: MemberKey, reason: LeftReason) {
+        self.vacate(key, reason);
+        if self.members.is_empty() {
+            self.command(Command::CloseRoom { room: self.key });
+        }
+    }
+
+    /// Ends a stay like [`Room::remove`], for somebody who comes in its place:
+    /// the room stays open even if nobody else is in it.
+    fn vacate(&mut self, key: MemberKey, reason: LeftReason) {
         let Some(member) = self.members.remove(&key) else {
             return;
         };
@@ -351,7 +360,6 @@ impl Room {
         if self.members.is_empty() {
             self.speakers = None;
             self.quality = None;
-            self.command(Command::CloseRoom { room: self.key });
         }
     }
 

@@ -58,32 +58,37 @@ impl Room {
     /// Brings somebody in, or answers why not. Returns whether the link is in the room.
     pub fn handle_join(&mut self, now: Instant, entrant: Entrant) -> bool {
         let (link, id) = (entrant.link, entrant.id);
-        match self.same_device(&entrant) {
+        let replaced = match (self.same_device(&entrant), entrant.duplicate) {
+            (None, _) | (Some(_), Some(DuplicateChoice::JoinAsSecond)) => None,
             // Nobody sits before a link that broke: its place is free for its own device.
-            Some((other, Presence::Dropped { .. })) if entrant.duplicate.is_none() => {
-                self.remove(other, LeftReason::Left);
+            (Some((other, presence @ Presence::Dropped { .. })), None)
+            | (Some((other, presence)), Some(DuplicateChoice::TakeOver)) => Some((other, presence)),
+            (Some((other, Presence::Connected(_))), None) => {
+                self.offer_choice(link, id, other);
+                return false;
             }
-            Some((other, presence)) => match entrant.duplicate {
-                Some(DuplicateChoice::JoinAsSecond) => {}
-                Some(DuplicateChoice::TakeOver) => {
-                    self.remove(other, LeftReason::Left);
-                    if let Presence::Connected(old) = presence {
-                        self.outputs.push_back(Output::Close {
-                            link: old,
-                            code: CloseCode::TakenOver,
-                        });
-                    }
-                }
-                None => {
-                    self.offer_choice(link, id, other);
-                    return false;
-                }
-            },
-            None => {}
-        }
-        if self.members.len() >= self.config.participants_max {
+        };
+        let others = self.members.len() - usize::from(replaced.is_some());
+        if others >= self.config.participants_max {
             self.refuse(link, id, ErrorCode::Full.into());
             return false;
+        }
+        if self.members.is_empty() {
+            self.command(Command::OpenRoom {
+                room: self.key,
+                policy: self.config.policy(),
+            });
+        }
+        if let Some((other, presence)) = replaced {
+            // Its successor comes at once: the media plane keeps the room, whose
+            // key it must not meet again after an end.
+            self.vacate(other, LeftReason::Left);
+            if let Presence::Connected(old) = presence {
+                self.outputs.push_back(Output::Close {
+                    link: old,
+                    code: CloseCode::TakenOver,
+                });
+            }
         }
         self.admit(now, entrant);
         true
@@ -139,12 +144,6 @@ impl Room {
             hand: None,
             sources: Publications::default().sources(),
         };
-        if self.members.is_empty() {
-            self.command(Command::OpenRoom {
-                room: self.key,
-                policy: self.config.policy(),
-            });
-        }
         self.command(Command::Admit {
             room: self.key,
             member: key,

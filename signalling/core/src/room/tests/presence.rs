@@ -151,11 +151,41 @@ fn a_device_whose_link_broke_is_not_asked() {
         [
             "token revoked",
             "shard drop 1",
-            "shard close 1",
-            "shard open 1",
             "shard admit 2",
             "token issued",
             "2 ok 2 joined 0"
+        ]
+    );
+}
+
+#[test]
+fn a_room_stays_open_while_its_only_participant_is_replaced() {
+    // The place is free even in a room that is full with it.
+    let mut stage = Stage::with(|config| config.participants_max = 1);
+    stage.try_join("Ada", 1, None);
+    stage.done();
+    let (link, is_in) = stage.try_join("Ada", 1, Some(DuplicateChoice::TakeOver));
+    assert!(is_in);
+    assert_eq!(
+        stage.done(),
+        [
+            "token revoked",
+            "shard drop 1",
+            "1 close 4409",
+            "shard admit 2",
+            "token issued",
+            "2 ok 2 joined 0"
+        ]
+    );
+    let id = stage.ask(link, Leave {});
+    assert_eq!(
+        stage.done(),
+        [
+            &format!("2 ok {id} done"),
+            "2 close 1000",
+            "token revoked",
+            "shard drop 2",
+            "shard close 1"
         ]
     );
 }
