@@ -2,16 +2,16 @@
 //! then HTTP.
 
 mod bind;
+mod counted;
 mod sniff;
 mod sources;
 mod throttle;
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -21,7 +21,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -32,6 +32,7 @@ use tower::ServiceExt;
 pub(crate) use bind::bind;
 pub(crate) use sources::Sources;
 
+use counted::Counted;
 use sniff::{Protocol, sniff};
 use sources::{HalfOpenSlot, OpenSlot};
 use throttle::Throttle;
@@ -147,16 +148,14 @@ impl Connection {
         let acceptor = self.listener.tls.clone();
         // Signalling is small messages that somebody waits for.
         let _ = stream.set_nodelay(true);
+        counted::limit_stalls(&stream);
         let clear = match stream.local_addr() {
             Ok(local) if acceptor.is_none() && local.ip().to_canonical().is_loopback() => {
                 Via::Loopback
             }
             _ => Via::Clear,
         };
-        let stream = Counted {
-            stream,
-            _open: open,
-        };
+        let stream = Counted::new(stream, open);
         let Some((protocol, stream)) = self.within(FIRST_BYTES_TIMEOUT, sniff(stream)).await else {
             return count(&counters.silent);
         };
@@ -247,54 +246,6 @@ fn count_unserved(counters: &Counters, protocol: Protocol) {
     } else {
         &counters.unknown
     });
-}
-
-/// A stream that counts as one open connection of its source as long as it
-/// lives, also after an upgrade.
-#[derive(Debug)]
-struct Counted {
-    stream: TcpStream,
-    _open: OpenSlot,
-}
-
-impl AsyncRead for Counted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Counted {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
 }
 
 #[cfg(test)]

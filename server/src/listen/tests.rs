@@ -102,6 +102,29 @@ async fn plain_http_at_the_port_of_tls_is_not_taken_for_loopback() {
     server.stop().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_takes_nothing_for_thirty_seconds_fails_the_write() {
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let _peer = TcpStream::connect(address).await.unwrap();
+    let (stream, from) = socket.accept().await.unwrap();
+    counted::limit_stalls(&stream);
+    let limit = socket2::SockRef::from(&stream).tcp_user_timeout().unwrap();
+    assert_eq!(limit, Some(Duration::from_secs(30)));
+
+    let (open, _half_open) = Sources::new(LIMITS).admit(from.ip()).unwrap();
+    let mut stream = Counted::new(stream, open);
+    let block = [0; 64 * 1024];
+    let began = tokio::time::Instant::now();
+    let error = loop {
+        if let Err(error) = stream.write_all(&block).await {
+            break error;
+        }
+    };
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    assert!(began.elapsed() >= Duration::from_secs(30));
+}
+
 struct Server {
     address: SocketAddr,
     counters: Arc<Counters>,
