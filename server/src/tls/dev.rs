@@ -16,7 +16,7 @@ use rcgen::{
 };
 use rcgen::{PKCS_ECDSA_P256_SHA256, SanType};
 
-use super::{Identity, load};
+use super::{Identity, load, server_config};
 
 /// The longest life that every browser accepts (Apple's limit for leaf certificates is 398 days).
 const LIFETIME: Duration = Duration::from_secs(397 * 24 * 3600);
@@ -30,8 +30,8 @@ pub(crate) type Names = BTreeSet<String>;
 
 /// Returns the certificate kept in `data_dir`, or makes one and keeps it.
 ///
-/// It is made anew when it is about to end, or when a name is missing; names
-/// that it had stay in it. A missing IPv6 address is no reason: most are
+/// It is made anew when it is about to end, when a name is missing, or when it
+/// cannot be served with; names that it had stay in it. A missing IPv6 address is no reason: most are
 /// temporary (RFC 8981) and change daily.
 ///
 /// # Errors
@@ -47,6 +47,8 @@ pub(crate) fn load_or_make(
     if covers(&known, names)
         && let Ok(identity) = load(&certificate_file, &key_file)
         && identity.not_after > now + RENEWAL
+        // Somebody may have changed one of the two files, or we ended between writing them.
+        && server_config(identity.clone(), false).is_ok()
     {
         return Ok(identity);
     }

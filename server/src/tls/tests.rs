@@ -69,6 +69,20 @@ fn the_dev_certificate_is_kept_until_a_name_is_missing_or_it_is_about_to_end() {
 }
 
 #[test]
+fn a_dev_key_of_another_certificate_gives_way_to_a_new_pair() {
+    let (ours, other) = (folder("pair"), folder("pair-other"));
+    let now = SystemTime::now();
+    let first = load_or_make(&ours, &names(&["localhost"]), now).unwrap();
+    load_or_make(&other, &names(&["localhost"]), now).unwrap();
+    fs::copy(other.join("dev-key.pem"), ours.join("dev-key.pem")).unwrap();
+    let second = load_or_make(&ours, &names(&["localhost"]), now).unwrap();
+    assert_ne!(second.chain, first.chain);
+    assert!(server_config(second, false).is_ok());
+    fs::remove_dir_all(ours).unwrap();
+    fs::remove_dir_all(other).unwrap();
+}
+
+#[test]
 fn the_end_of_a_certificate_is_read_from_it() {
     let now = SystemTime::now();
     let identity = identity("expiry");
