@@ -37,10 +37,12 @@ use sniff::{Protocol, sniff};
 use sources::{HalfOpenSlot, OpenSlot};
 use throttle::Throttle;
 
-/// From the connection to the end of the TLS handshake.
+/// From the first bytes of TLS to the end of its handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// From there to the first bytes. Browsers open connections ahead of need and
-/// leave them silent; ten seconds keep most of those useful.
+/// From the connection to its first bytes, and from the end of the TLS
+/// handshake to the first bytes inside: with TLS a connection is half open for
+/// thirty seconds at most, without for ten. Browsers open connections ahead of
+/// need and leave them silent; ten seconds keep most of those useful.
 const FIRST_BYTES_TIMEOUT: Duration = Duration::from_secs(10);
 /// For a whole request header, also between requests of one connection.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
