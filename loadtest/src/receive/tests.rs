@@ -6,6 +6,7 @@ const SHAPE: EncodingShape = EncodingShape {
     width: 640,
     height: 360,
     bitrate_bps: 500_000,
+    packet_bytes: 1_150,
 };
 
 /// A stream of `seconds` from one encoding, as the publisher numbers it.

@@ -44,7 +44,7 @@ pub struct Counters {
     pub not_aead: u64,
     /// Slots whose subscriber took longer than two seconds to acknowledge.
     pub unacknowledged_slots: u64,
-    /// Datagrams dropped before the DTLS or SRTP parser.
+    /// Datagrams and packets dropped by the DTLS filter, the policer, or for their size.
     pub filtered: u64,
     /// Transports that ended because code panicked while serving them.
     pub panics: u64,

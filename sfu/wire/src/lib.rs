@@ -10,7 +10,6 @@ pub mod control;
 pub mod demux;
 pub mod dtls;
 pub mod h264;
-pub mod rtp;
 pub mod sdp;
 pub mod stun;
 pub mod ufrag;

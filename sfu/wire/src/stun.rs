@@ -21,14 +21,6 @@ pub fn is_success_response(datagram: &[u8]) -> bool {
     has_header(datagram, BINDING_SUCCESS)
 }
 
-/// Returns the transaction id of a binding request or success response.
-pub fn transaction_id(datagram: &[u8]) -> Option<[u8; 12]> {
-    if !is_binding_request(datagram) && !is_success_response(datagram) {
-        return None;
-    }
-    datagram.get(8..HEADER)?.try_into().ok()
-}
-
 /// Returns the fragment of the receiver in the USERNAME of a binding request:
 /// what stands before its first colon (RFC 8445, section 7.2.2).
 ///
@@ -99,7 +91,6 @@ mod tests {
         assert!(!is_success_response(&request));
         assert_eq!(local_ufrag(&request), Some(&b"ours"[..]));
         assert!(!has_use_candidate(&request));
-        assert_eq!(transaction_id(&request), Some([9; 12]));
     }
 
     #[test]
@@ -146,7 +137,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_taken(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
-            let _ = (local_ufrag(&bytes), has_use_candidate(&bytes), transaction_id(&bytes));
+            let _ = (local_ufrag(&bytes), has_use_candidate(&bytes));
         }
 
         #[test]

@@ -131,6 +131,7 @@ impl Room {
             } else if let Some(failure) = link.transport.poll_failure() {
                 self.fail_link(now, member, failure, services);
             } else {
+                services.counters.filtered += link.transport.take_filtered();
                 break;
             }
         }

@@ -306,7 +306,7 @@ impl Room {
         };
         link.transport.close(now, &mut services.arena);
         services.demux.close(link.entry);
-        services.counters.filtered += link.transport.filtered();
+        services.counters.filtered += link.transport.take_filtered();
     }
 
     /// Ends a transport that failed, and tells.

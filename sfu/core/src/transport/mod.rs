@@ -241,12 +241,13 @@ impl Transport {
         matches!(self.state, State::Connected)
     }
 
-    /// Returns how many datagrams were dropped before the DTLS or SRTP parser.
-    pub(crate) fn filtered(&self) -> u64 {
-        self.filtered
+    /// Takes the number of datagrams and packets that were dropped since the
+    /// last time: by the DTLS filter, the policer, or for their size.
+    pub(crate) fn take_filtered(&mut self) -> u64 {
+        std::mem::take(&mut self.filtered)
     }
 
-    /// Plaintext alerts and malformed hellos never reach the handshake, and a
+    /// Plaintext alerts and records of a wrong version never reach the handshake, and a
     /// finished handshake is not begun anew: one spoofed datagram must not end
     /// a call.
     fn passes_filter(&self, payload: &[u8]) -> bool {
