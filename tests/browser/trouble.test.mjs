@@ -87,3 +87,27 @@ meeting("somebody whose tab is closed is marked, and soon gone", {}, async (here
   await here.shot(ada, "marked");
   await ada.seesNobodyCalled("Bob");
 });
+
+meeting("a connection that failed is made anew, and both sides see and hear on", {}, async (here) => {
+  const ada = await here.somebody("Ada", "red");
+  let toAda;
+  await ada.page.routeWebSocket(/\/api\/v1\/signal$/, (page) => {
+    const server = page.connectToServer();
+    page.onMessage((message) => server.send(message));
+    server.onMessage((message) => page.send(message));
+    toAda = page;
+  });
+  await ada.open(here.server.link());
+  await ada.join();
+  const bob = await here.joined("Bob", "blue");
+  await Promise.all([ada.sees("Bob", "blue"), bob.sees("Ada", "red")]);
+
+  // What the server says when DTLS has failed; the new connection and all behind it are real.
+  toAda.send(JSON.stringify({ type: "media.reset", data: { reason: "dtls_failed" } }));
+  await untilOk("there is a second connection", async () => {
+    const states = await ada.page.evaluate(() => window.conclaveTest.peers.map((peer) => peer.connectionState));
+    return { ok: states.length === 2 && states[0] === "closed" && states[1] === "connected", states };
+  });
+  await Promise.all([ada.sees("Bob", "blue"), bob.sees("Ada", "red")]);
+  await Promise.all([ada.hears(1), bob.hears(1)]);
+});
