@@ -105,11 +105,7 @@ impl Member {
         encodings: &[Encoding],
         arena: &mut SendArena,
     ) -> u64 {
-        let Some(link) = self
-            .link
-            .as_mut()
-            .filter(|link| link.transport.is_connected())
-        else {
+        let Some(link) = connected(&mut self.link) else {
             return 0;
         };
         let Some(slot) = self.table.slots.get_mut(slot) else {
@@ -133,11 +129,7 @@ impl Member {
         encodings: &[Encoding],
         arena: &mut SendArena,
     ) -> u64 {
-        let Some(link) = self
-            .link
-            .as_mut()
-            .filter(|link| link.transport.is_connected())
-        else {
+        let Some(link) = connected(&mut self.link) else {
             return 0;
         };
         let Some(slot) = self.table.slots.get_mut(slot) else {
@@ -161,11 +153,7 @@ impl Member {
         packet: &MediaPacket,
         arena: &mut SendArena,
     ) -> u64 {
-        let Some(link) = self
-            .link
-            .as_mut()
-            .filter(|link| link.transport.is_connected())
-        else {
+        let Some(link) = connected(&mut self.link) else {
             return 0;
         };
         let Some(line) = self.audio_lines.get_mut(slot) else {
@@ -182,4 +170,10 @@ impl Member {
             .push(&mut link.transport, line.params, out, arena);
         1
     }
+}
+
+/// Returns a transport if media can be sent over it. Takes the link alone, so
+/// that a slot of the same member can be borrowed beside it.
+fn connected(link: &mut Option<Link>) -> Option<&mut Link> {
+    link.as_mut().filter(|link| link.transport.is_connected())
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use conclave_sfu_wire::control::PauseReason;
 
-use super::Room;
+use super::{Room, link_in};
 use crate::layers::{self, Demand, EncodingCost, Shares};
 use crate::services::Services;
 
@@ -214,11 +214,7 @@ impl Room {
             return;
         }
         let publisher = publication.publisher;
-        let Some(link) = self
-            .members
-            .get_mut(publisher)
-            .and_then(|member| member.link.as_mut())
-        else {
+        let Some(link) = link_in(&mut self.members, publisher) else {
             return;
         };
         let mut asked = false;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use conclave_sfu_wire::control::{Event, MidName, Rid, TransportFailure};
 
-use super::Room;
+use super::{Room, link_in};
 use crate::audio::Claim;
 use crate::packet::{MediaPacket, clock_rate};
 use crate::sender::SenderEvent;
@@ -27,11 +27,7 @@ impl Room {
         services: &mut Services,
     ) {
         let Some(member) = self.at(place) else { return };
-        let Some(link) = self
-            .members
-            .get_mut(member)
-            .and_then(|member| member.link.as_mut())
-        else {
+        let Some(link) = link_in(&mut self.members, member) else {
             return;
         };
         link.transport
@@ -48,11 +44,7 @@ impl Room {
         services: &mut Services,
     ) {
         let Some(member) = self.at(place) else { return };
-        let Some(link) = self
-            .members
-            .get_mut(member)
-            .and_then(|member| member.link.as_mut())
-        else {
+        let Some(link) = link_in(&mut self.members, member) else {
             return;
         };
         if link.scheduled != Some(at) {
@@ -69,11 +61,7 @@ impl Room {
     pub(crate) fn flush(&mut self, now: Instant, services: &mut Services) {
         // Serving one member can make another dirty: a keyframe request.
         while let Some(member) = self.dirty.pop() {
-            let Some(link) = self
-                .members
-                .get_mut(member)
-                .and_then(|member| member.link.as_mut())
-            else {
+            let Some(link) = link_in(&mut self.members, member) else {
                 continue;
             };
             link.dirty = false;
@@ -85,10 +73,7 @@ impl Room {
 
     /// Flushes a member at the end of the turn.
     pub(super) fn mark_dirty(&mut self, member: usize) {
-        if let Some(link) = self
-            .members
-            .get_mut(member)
-            .and_then(|member| member.link.as_mut())
+        if let Some(link) = link_in(&mut self.members, member)
             && !link.dirty
         {
             link.dirty = true;
@@ -99,11 +84,7 @@ impl Room {
     /// Wakes a member's transport when it is next due.
     pub(super) fn schedule_transport(&mut self, member: usize, services: &mut Services) {
         let place = self.place(member);
-        let Some(link) = self
-            .members
-            .get_mut(member)
-            .and_then(|member| member.link.as_mut())
-        else {
+        let Some(link) = link_in(&mut self.members, member) else {
             return;
         };
         if let Some(due) = link.transport.poll_timeout()
@@ -117,11 +98,7 @@ impl Room {
     /// Handles everything that a member's transport and sender report.
     fn take_events(&mut self, now: Instant, member: usize, services: &mut Services) {
         loop {
-            let Some(link) = self
-                .members
-                .get_mut(member)
-                .and_then(|member| member.link.as_mut())
-            else {
+            let Some(link) = link_in(&mut self.members, member) else {
                 return;
             };
             if let Some(event) = link.transport.poll_event() {

@@ -14,7 +14,7 @@ use conclave_sfu_wire::control::{
 };
 use slab::Slab;
 
-use crate::member::Member;
+use crate::member::{Link, Member};
 use crate::publication::Publication;
 use crate::services::{Due, Place, Services};
 
@@ -367,4 +367,10 @@ impl Room {
             key,
         }
     }
+}
+
+/// Returns the transport of a member. Takes the members alone, so that a
+/// publication can be borrowed beside them.
+fn link_in(members: &mut Slab<Member>, place: usize) -> Option<&mut Link> {
+    members.get_mut(place)?.link.as_mut()
 }

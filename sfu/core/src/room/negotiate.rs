@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use conclave_sfu_wire::control::{Codec, Event, MemberKey, MidName, OfferError};
 
-use super::Room;
+use super::{Room, link_in};
 use crate::audio::AudioSlots;
 use crate::member::{AudioLine, Link};
 use crate::packet::clock_rate;
@@ -77,11 +77,7 @@ impl Room {
         sdp: &str,
         services: &mut Services,
     ) -> Result<Negotiated, OfferError> {
-        let Some(link) = self
-            .members
-            .get_mut(place)
-            .and_then(|member| member.link.as_mut())
-        else {
+        let Some(link) = link_in(&mut self.members, place) else {
             return Err(OfferError::UnknownMember);
         };
         let entry = link.entry;
