@@ -36,10 +36,12 @@ impl Room {
     /// slots is left to be sent: what leaves the pacer after the answer would
     /// be shown under the new name.
     pub(super) fn serve_acks(&mut self, now: Instant, place: usize, services: &mut Services) {
-        let member = &mut self.members[place];
-        let Some(newest) = member.acks.iter().copied().max() else {
+        let Some(newest) = self.members[place].acks.iter().copied().max() else {
             return;
         };
+        // What this flush reports, and its next deadline, are seen to at the end of the turn.
+        self.mark_dirty(place);
+        let member = &mut self.members[place];
         if let Some(link) = member.link.as_mut() {
             link.sender
                 .flush(&mut link.transport, now, &mut services.arena);

@@ -175,7 +175,7 @@ impl Transport {
     ) {
         let passes = match demux::Class::of(payload) {
             Some(demux::Class::Dtls) => self.passes_filter(payload),
-            Some(demux::Class::Rtp) => self.policer.admit(now, payload.len()),
+            Some(demux::Class::Rtp | demux::Class::Rtcp) => self.policer.admit(now, payload.len()),
             _ => true,
         };
         if !passes {
@@ -247,9 +247,9 @@ impl Transport {
         std::mem::take(&mut self.filtered)
     }
 
-    /// Plaintext alerts and records of a wrong version never reach the handshake, and a
-    /// finished handshake is not begun anew: one spoofed datagram must not end
-    /// a call.
+    /// Plaintext alerts and records of a wrong version never reach the
+    /// handshake, and a finished handshake is not begun anew: one spoofed
+    /// datagram must not end a call.
     fn passes_filter(&self, payload: &[u8]) -> bool {
         let restarts = self.is_connected() && dtls::is_client_hello(payload);
         !restarts && matches!(dtls::before_handshake(payload), dtls::Verdict::Pass)
