@@ -204,6 +204,9 @@ pub enum Command {
     Publish {
         /// The participant.
         member: MemberKey,
+        /// Told back with the answer: a source may be published, ended and
+        /// published again before the first answer is there.
+        attempt: u32,
         /// The sending m-line.
         mid: MidName,
         /// What it carries.
@@ -249,6 +252,15 @@ pub enum Command {
         member: MemberKey,
         /// Up or down.
         up: bool,
+    },
+    /// Asks to be told when everything before it has taken effect: what was
+    /// muted, ended or dropped is not forwarded any more, not even from a
+    /// queue. Answered by [`Event::Passed`], even for an unknown room.
+    Barrier {
+        /// The room.
+        room: RoomKey,
+        /// Told back.
+        number: u64,
     },
 }
 
@@ -342,6 +354,8 @@ pub enum Event {
     Published {
         /// The participant.
         member: MemberKey,
+        /// As in the command.
+        attempt: u32,
         /// Which publication.
         source: Source,
         /// The encodings negotiated for its m-line; empty without simulcast.
@@ -351,6 +365,8 @@ pub enum Event {
     PublishRefused {
         /// The participant.
         member: MemberKey,
+        /// As in the command.
+        attempt: u32,
         /// Which publication.
         source: Source,
         /// Why.
@@ -416,6 +432,13 @@ pub enum Event {
         room: RoomKey,
         /// All participants of the room whose level is known.
         levels: Vec<(MemberKey, u8)>,
+    },
+    /// The answer to [`Command::Barrier`].
+    Passed {
+        /// As in the command.
+        room: RoomKey,
+        /// As in the command.
+        number: u64,
     },
     /// A room ended because our own code panicked while serving it.
     RoomFailed {

@@ -14,12 +14,15 @@
 
 pub mod clock;
 pub mod credential;
+pub mod digest;
 pub mod gate;
 pub mod origin;
 pub mod output;
 pub mod permission;
 pub mod rate;
+pub mod record;
 pub mod room;
+pub mod settings;
 
 mod log;
 mod media;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use crate::ids::ParticipantId;
+use crate::time::Timestamp;
 
 /// Why a request was refused. The set is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
@@ -162,6 +163,22 @@ pub struct ErrorBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub rejoin: Option<bool>,
+    /// Until when a ban holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub until: Option<Timestamp>,
+    /// When the room opens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub opens_at: Option<Timestamp>,
+    /// What to agree to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub text: Option<String>,
+    /// The `consent_hash` of who agrees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub hash: Option<String>,
 }
 
 impl From<ErrorCode> for ErrorBody {
@@ -173,6 +190,10 @@ impl From<ErrorCode> for ErrorBody {
             retry_after_s: None,
             by: None,
             rejoin: None,
+            until: None,
+            opens_at: None,
+            text: None,
+            hash: None,
         }
     }
 }
@@ -198,6 +219,25 @@ impl ErrorBody {
     /// Says who was first.
     pub fn by(mut self, who: ParticipantId) -> Self {
         self.by = Some(who);
+        self
+    }
+
+    /// Says until when a ban holds.
+    pub fn until(mut self, until: Timestamp) -> Self {
+        self.until = Some(until);
+        self
+    }
+
+    /// Says when the room opens.
+    pub fn opens_at(mut self, opens_at: Timestamp) -> Self {
+        self.opens_at = Some(opens_at);
+        self
+    }
+
+    /// Says what to agree to, and what a join then carries.
+    pub fn consent(mut self, text: impl Into<String>, hash: impl Into<String>) -> Self {
+        self.text = Some(text.into());
+        self.hash = Some(hash.into());
         self
     }
 

@@ -112,6 +112,14 @@ ids! {
     TrackId = "trk";
     /// A chat message: `msg_…`.
     MessageId = "msg";
+    /// A knock at a lobby: `knk_…`.
+    KnockId = "knk";
+    /// An invite: `inv_…`.
+    InviteId = "inv";
+    /// A ban: `ban_…`.
+    BanId = "ban";
+    /// A request to unmute or to start: `req_…`.
+    RequestId = "req";
 }
 
 #[cfg(test)]

@@ -13,11 +13,16 @@
 pub mod error;
 pub mod frame;
 pub mod ids;
+pub mod invite;
 pub mod limits;
+pub mod lobby;
+pub mod moderation;
 pub mod objects;
+pub mod permission;
 pub mod push;
 pub mod reply;
 pub mod request;
+pub mod room;
 mod scan;
 pub mod secret;
 pub mod text;

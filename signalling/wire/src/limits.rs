@@ -41,6 +41,51 @@ pub const RESETS_PER_MINUTE: u32 = 3;
 
 /// Code points of a display name.
 pub const NAME_CHARS: usize = 64;
+/// Code points of a reason, a message or a note.
+pub const PROSE_CHARS: usize = 500;
+/// Code points of a room's title.
+pub const TITLE_CHARS: usize = 120;
+/// Code points of the name of a custom role.
+pub const ROLE_NAME_CHARS: usize = 32;
+/// Code points of a room's password, at least.
+pub const PASSWORD_CHARS_MIN: usize = 8;
+/// Code points of a room's password, at most: hashing cost does not grow with it.
+pub const PASSWORD_CHARS_MAX: usize = 128;
+/// Custom roles of a room.
+pub const CUSTOM_ROLES: usize = 16;
+/// Networks of a room's allow-list.
+pub const NETWORKS: usize = 64;
+/// Invites of a room that are not revoked. Each costs some 300 bytes while somebody is in the room.
+pub const INVITES: usize = 1000;
+/// Bans of a room. Each costs some 300 bytes while somebody is in the room.
+pub const BANS: usize = 1000;
+/// People in a lobby.
+pub const LOBBY_PLACES: usize = 200;
+/// People in a lobby from one source: more would let one network fill it.
+pub const LOBBY_PLACES_PER_SOURCE: usize = 20;
+/// Entries of one `lobby.update`: two screens of a list; `more` counts the rest.
+pub const LOBBY_ENTRIES: usize = 50;
+/// Knocks in a minute beyond which `lobby.update` comes at most every [`LOBBY_FLOOD_EVERY`].
+pub const LOBBY_FLOOD_PER_MINUTE: u32 = 10;
+/// See [`LOBBY_FLOOD_PER_MINUTE`].
+pub const LOBBY_FLOOD_EVERY: Duration = Duration::from_secs(5);
+/// Seconds between two `lobby.ping`s.
+pub const LOBBY_PING_EVERY: Duration = Duration::from_secs(10);
+/// Silence after which somebody in the lobby loses the place; a reload is back by then.
+pub const LOBBY_GONE_AFTER: Duration = Duration::from_secs(25);
+/// Messages a second of somebody in the lobby.
+pub const LOBBY_MESSAGES_PER_S: u32 = 1;
+/// Messages at once of somebody in the lobby.
+pub const LOBBY_MESSAGES_BURST: u32 = 5;
+/// How long a `media.request` can be answered.
+pub const REQUEST_WITHIN: Duration = Duration::from_secs(60);
+/// Requests of one participant to another in a minute.
+pub const REQUESTS_PER_MINUTE: u32 = 3;
+/// How long somebody who left, or whose server crashed, comes back to the same role and overrides without waiting.
+pub const STANDING_KEPT: Duration = Duration::from_secs(300);
+/// Rooms that one source may make in an hour, where anybody may.
+pub const ROOMS_PER_SOURCE_PER_HOUR: u32 = 20;
+
 /// Code points of a chat message.
 pub const CHAT_CHARS: usize = 4000;
 

@@ -3,9 +3,12 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use crate::ids::{MessageId, ParticipantId, RoomId};
-use crate::text::{DisplayName, Slug};
+use crate::ids::{MessageId, ParticipantId};
+use crate::text::{DisplayName, RoleName};
 use crate::time::Timestamp;
+
+pub use crate::permission::{Effect, Override, Permission};
+pub use crate::room::*;
 
 /// What a track shows or carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS)]
@@ -44,6 +47,27 @@ pub enum PictureSource {
     Camera,
     /// A shared screen, window or tab.
     Screen,
+}
+
+impl Role {
+    /// All roles, the highest first.
+    pub const ALL: [Role; 5] = [
+        Role::Host,
+        Role::CoHost,
+        Role::Presenter,
+        Role::Attendee,
+        Role::Viewer,
+    ];
+
+    /// Returns whether it stands above another; the order is that of [`Role::ALL`].
+    pub fn outranks(self, other: Role) -> bool {
+        self < other
+    }
+
+    /// Returns whether it is the host or a co-host, whom messages call the hosts.
+    pub const fn is_host(self) -> bool {
+        matches!(self, Role::Host | Role::CoHost)
+    }
 }
 
 impl From<PictureSource> for Source {
@@ -111,7 +135,7 @@ pub struct SourceState {
     pub muted: bool,
     /// Who muted it, if it was not its owner.
     pub muted_by: Option<ParticipantId>,
-    /// Whether the owner may not unmute it.
+    /// Whether the owner may not publish or unmute it at present.
     pub locked: bool,
 }
 
@@ -143,6 +167,10 @@ pub struct Participant {
     pub name: DisplayName,
     /// Its role.
     pub role: Role,
+    /// Its custom role, if it has one; `role` is then what that one is based on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub custom_role: Option<RoleName>,
     /// How well it is known.
     pub identity: Identity,
     /// Whether its link is up.
@@ -153,198 +181,6 @@ pub struct Participant {
     pub hand: Option<Hand>,
     /// What it publishes.
     pub sources: Sources,
-}
-
-/// Whether a lobby stands before a room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
-#[serde(rename_all = "snake_case")]
-pub enum LobbyMode {
-    /// Everybody waits until admitted.
-    On,
-    /// Nobody waits.
-    Off,
-}
-
-/// Who may share a screen at one time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
-#[serde(rename_all = "snake_case")]
-pub enum ScreenPolicy {
-    /// One participant; others are `busy`.
-    One,
-    /// One participant, which others may replace.
-    OneTakeover,
-    /// Several.
-    Many,
-    /// Nobody.
-    Off,
-}
-
-/// Which set of defaults a room began with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
-#[serde(rename_all = "snake_case")]
-pub enum Preset {
-    /// Everybody may speak.
-    Meeting,
-    /// Few speak to many.
-    Webinar,
-    /// A teacher and pupils.
-    Class,
-    /// One is asked by some.
-    Interview,
-    /// Invites only, end-to-end encrypted.
-    HighSecurity,
-}
-
-/// Whether one kind of source is locked for all.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
-pub struct SourceLock {
-    /// Whether it is.
-    pub on: bool,
-    /// For whom it is not.
-    pub allow: Vec<ParticipantId>,
-}
-
-/// The locks of a room on sources.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
-pub struct AvLock {
-    /// Voices.
-    pub microphone: SourceLock,
-    /// Pictures.
-    pub camera: SourceLock,
-    /// Screens and their sound.
-    pub screen: SourceLock,
-}
-
-/// Who may write to all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
-#[serde(rename_all = "snake_case")]
-pub enum PublicChat {
-    /// Everybody.
-    All,
-    /// Hosts and co-hosts.
-    Hosts,
-    /// Nobody.
-    Off,
-}
-
-/// To whom one may write privately.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
-#[serde(rename_all = "snake_case")]
-pub enum PrivateChat {
-    /// To anybody.
-    All,
-    /// To hosts and co-hosts.
-    Hosts,
-    /// To nobody.
-    Off,
-}
-
-/// Which earlier messages somebody who joins is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
-#[serde(rename_all = "snake_case")]
-pub enum ChatHistory {
-    /// None.
-    None,
-    /// Those of this session.
-    Session,
-}
-
-/// The chat policies of a room.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
-pub struct ChatPolicy {
-    /// Who may write to all.
-    pub public: PublicChat,
-    /// To whom one may write privately.
-    pub private: PrivateChat,
-    /// Seconds between two messages of one participant; 0 is no limit.
-    pub slow_s: u32,
-    /// Whether links may be followed.
-    pub links: bool,
-    /// What somebody who joins is shown.
-    pub history: ChatHistory,
-}
-
-/// A room and its policies.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
-pub struct Room {
-    /// Its identifier.
-    pub id: RoomId,
-    /// Its name in links.
-    pub slug: Slug,
-    /// Its name for people.
-    pub title: String,
-    /// Rises by one with each change.
-    pub rev: u32,
-    /// Which defaults it began with.
-    pub preset: Preset,
-    /// Whether it lets nobody in.
-    pub locked: bool,
-    /// Whether a lobby stands before it.
-    pub lobby: LobbyMode,
-    /// Whether it asks for a password.
-    pub password_set: bool,
-    /// Its locks on sources.
-    pub av_lock: AvLock,
-    /// Its chat policies.
-    pub chat: ChatPolicy,
-    /// Who may share a screen.
-    pub screen: ScreenPolicy,
-    /// Whether everything was stopped at once.
-    pub suspended: bool,
-    /// When it ends by itself.
-    pub ends_at: Option<Timestamp>,
-    /// Who is shown large to everybody.
-    pub spotlight: Vec<ParticipantId>,
-}
-
-/// What a participant may do. Everything that is not listed is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS)]
-pub enum Permission {
-    /// Be in the room.
-    #[serde(rename = "room.join")]
-    RoomJoin,
-    /// Publish the microphone.
-    #[serde(rename = "publish.audio")]
-    PublishAudio,
-    /// Publish the camera.
-    #[serde(rename = "publish.video")]
-    PublishVideo,
-    /// Share a screen.
-    #[serde(rename = "publish.screen")]
-    PublishScreen,
-    /// Share the sound of a screen.
-    #[serde(rename = "publish.screen_audio")]
-    PublishScreenAudio,
-    /// See and hear others.
-    #[serde(rename = "receive.media")]
-    ReceiveMedia,
-    /// See shared screens.
-    #[serde(rename = "receive.screen")]
-    ReceiveScreen,
-    /// See who is there.
-    #[serde(rename = "roster.see")]
-    RosterSee,
-    /// See the roles of others.
-    #[serde(rename = "roster.see_roles")]
-    RosterSeeRoles,
-    /// Change the own name.
-    #[serde(rename = "self.rename")]
-    SelfRename,
-    /// Change the names of others.
-    #[serde(rename = "participant.rename")]
-    ParticipantRename,
-}
-
-impl Permission {
-    /// Returns what publishing a source asks for.
-    pub const fn to_publish(source: Source) -> Permission {
-        match source {
-            Source::Microphone => Permission::PublishAudio,
-            Source::Camera => Permission::PublishVideo,
-            Source::Screen => Permission::PublishScreen,
-            Source::ScreenAudio => Permission::PublishScreenAudio,
-        }
-    }
 }
 
 /// A video codec.

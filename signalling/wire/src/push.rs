@@ -8,6 +8,12 @@ use ts_rs::TS;
 use crate::ids::ParticipantId;
 use crate::objects::{Codec, Participant, PictureSource, Rid};
 use crate::request::Verb;
+
+pub use crate::lobby::{LobbyStatus, LobbyUpdate};
+pub use crate::moderation::{
+    MediaRequestAnswered, MediaRequested, MediaRevoked, PermissionsChanged, Removed, RoomUpdated,
+    RosterCount,
+};
 use crate::text::Mid;
 
 /// From the table of pushes: the enum, the names, the parser.
@@ -74,6 +80,24 @@ pushes! {
     "participant.updated" => ParticipantUpdated, sequenced: true;
     #[doc = "Somebody is gone."]
     "participant.left" => ParticipantLeft, sequenced: true;
+    #[doc = "How many are in the room, for those who do not see all of them."]
+    "roster.count" => RosterCount, sequenced: false;
+    #[doc = "What the receiver may do changed: the whole list, before or with the reply to who changed it."]
+    "permissions" => PermissionsChanged, sequenced: true;
+    #[doc = "Policies of the room changed: the whole room."]
+    "room.updated" => RoomUpdated, sequenced: true;
+    #[doc = "How the receiver's own knock stands. In the room it means: sent back to the lobby; media is gone."]
+    "lobby.status" => LobbyStatus, sequenced: false;
+    #[doc = "Who waits in the lobby, for those who may admit."]
+    "lobby.update" => LobbyUpdate, sequenced: false;
+    #[doc = "A publication of the receiver was muted or ended by somebody else."]
+    "media.revoked" => MediaRevoked, sequenced: true;
+    #[doc = "Somebody asks the receiver to unmute or to start. Only it can do so."]
+    "media.requested" => MediaRequested, sequenced: true;
+    #[doc = "What came of a `media.request`."]
+    "media.request.answered" => MediaRequestAnswered, sequenced: true;
+    #[doc = "The receiver was removed. Followed by close 4403."]
+    "removed" => Removed, sequenced: true;
     #[doc = "What feeds the video slots: those that changed, all of them after a join or a resume. The client detaches the slots, acknowledges, and shows each again at its first new frame."]
     "media.slots" => MediaSlots, sequenced: false;
     #[doc = "Which encodings of an own publication anybody wants."]
@@ -171,6 +195,8 @@ pub enum LeftReason {
     ToLobby,
     /// The meeting ended.
     Ended,
+    /// It is still there, but the receiver may not see it any more.
+    Hidden,
 }
 
 /// Data of `media.slots`.

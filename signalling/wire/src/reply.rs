@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use crate::ids::{ParticipantId, SessionId, TrackId};
-use crate::objects::{ChatMessage, Codec, IceServer, Participant, Permission, Rid, Room};
+use crate::lobby::InLobby;
+use crate::objects::{ChatMessage, Codec, IceServer, Override, Participant, Permission, Rid, Room};
 use crate::push::SequencedPush;
 use crate::secret::ResumeToken;
 use crate::text::Mid;
@@ -57,6 +58,10 @@ pub struct Limits {
 pub enum Feature {
     /// `screen.start`.
     Screen,
+    /// A lobby stands before rooms.
+    Lobby,
+    /// Anybody may make a room: `room.create`.
+    RoomCreate,
 }
 
 /// What to offer.
@@ -141,6 +146,8 @@ pub enum Needs {
 pub enum JoinOutcome {
     /// In the room.
     Joined(Box<Joined>),
+    /// In the lobby.
+    Lobby(InLobby),
     /// The same device is already in the room.
     Duplicate(Duplicate),
 }
@@ -157,6 +164,8 @@ pub struct Joined {
     pub own: Participant,
     /// What it may do: the whole list.
     pub permissions: Vec<Permission>,
+    /// Its exceptions.
+    pub overrides: Vec<Override>,
     /// The others, in the order in which they came.
     pub roster: Vec<Participant>,
     /// Earlier messages.

@@ -11,6 +11,11 @@ use crate::reply::{
     AckedSlots, Done, HelloOutcome, JoinOutcome, MediaAnswer, Published, Renamed, RoomSummary,
     ScreenStarted, Wished,
 };
+
+pub use crate::invite::*;
+pub use crate::lobby::*;
+pub use crate::moderation::*;
+pub use crate::room::RoomUpdate;
 use crate::secret::{DeviceKey, InviteSecret, ResumeToken, SecretText};
 use crate::text::{ClientLabel, DisplayName, Mid, Slug};
 
@@ -86,10 +91,52 @@ requests! {
     "hello" => Hello -> HelloOutcome;
     #[doc = "Asks what a join will need. Unknown rooms answer like rooms with a password."]
     "room.info" => RoomInfo -> RoomSummary;
-    #[doc = "Enters a room."]
+    #[doc = "Enters a room, or its lobby."]
     "join" => Join -> JoinOutcome;
+    #[doc = "Makes a room, where the server lets anybody do so: see `welcome.features`."]
+    "room.create" => RoomCreate -> RoomCreated;
+    #[doc = "Opens the policies of a room without entering it. The link then takes `room.update`, `invite.*`, `ban.*` and `leave`, and hears `room.updated`."]
+    "room.manage" => RoomManage -> Managed;
+    #[doc = "Says that somebody in the lobby is still there: every 10 s; after 25 s without it the place is given up."]
+    "lobby.ping" => LobbyPing -> Done;
     #[doc = "Leaves the room for good. The server closes the link after the reply."]
     "leave" => Leave -> Done;
+    #[doc = "Changes policies of the room. Needs `room.settings`, for `locked` `room.lock`, for `password` `room.password`."]
+    "room.update" => RoomUpdate -> RoomRevised;
+    #[doc = "Lets people in the lobby in. Needs `lobby.manage`."]
+    "lobby.admit" => LobbyAdmit -> LobbyResults;
+    #[doc = "Sends people in the lobby away. Needs `lobby.manage`."]
+    "lobby.deny" => LobbyDeny -> LobbyResults;
+    #[doc = "Says something to one person in the lobby. Needs `lobby.manage`."]
+    "lobby.note" => LobbyNote -> Done;
+    #[doc = "Sends somebody back to the lobby; its media ends. Needs `participant.to_lobby`."]
+    "participant.to_lobby" => ParticipantToLobby -> Done;
+    #[doc = "Removes somebody; its link, media and resume token end before the reply. Needs `participant.remove`, with `ban` also `participant.ban`."]
+    "participant.remove" => ParticipantRemove -> RemovedOk;
+    #[doc = "Lists bans. Needs `ban.manage`."]
+    "ban.list" => BanList -> Bans;
+    #[doc = "Lifts a ban. Needs `ban.manage`."]
+    "ban.lift" => BanLift -> Done;
+    #[doc = "Makes an invite. Needs `invite.create`."]
+    "invite.create" => InviteCreate -> InviteCreated;
+    #[doc = "Lists invites: all with `invite.manage`, else the sender's own."]
+    "invite.list" => InviteList -> Invites;
+    #[doc = "Takes an invite back. Needs `invite.manage`, or it is the sender's own."]
+    "invite.revoke" => InviteRevoke -> Done;
+    #[doc = "Gives somebody another role. Needs `role.assign`."]
+    "role.set" => RoleSet -> Revised;
+    #[doc = "Makes an exception for somebody. Needs `role.assign` and the permission itself; for `publish.*` `media.grant` is enough."]
+    "perm.override" => PermOverride -> Revised;
+    #[doc = "Mutes microphones and cameras, ends shares. Forwarding stops before the reply. Needs `media.mute`."]
+    "media.mute" => MediaMute -> Muted;
+    #[doc = "Asks somebody to unmute or to start; it is prompted. At most 3 a minute from one to another. Needs `media.request`."]
+    "media.request" => MediaRequest -> MediaRequestSent;
+    #[doc = "Answers a request."]
+    "media.request.reply" => MediaRequestReply -> Done;
+    #[doc = "Gives or takes the right to publish one source. What is taken stops before the reply. Needs `media.grant`."]
+    "media.grant" => MediaGrant -> Revised;
+    #[doc = "Locks or unlocks sources of everybody below the hosts. Needs `media.lock_all`."]
+    "media.lock" => MediaLock -> RoomRevised;
     #[doc = "Changes a name."]
     "participant.rename" => ParticipantRename -> Renamed;
     #[doc = "Mutes or unmutes a publication of the sender."]

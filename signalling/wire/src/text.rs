@@ -8,7 +8,7 @@ use thiserror::Error;
 use ts_rs::TS;
 use unicode_normalization::UnicodeNormalization;
 
-use crate::limits::NAME_CHARS;
+use crate::limits::{NAME_CHARS, PROSE_CHARS, ROLE_NAME_CHARS, TITLE_CHARS};
 
 /// Text that does not have the form that its place asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -46,37 +46,88 @@ where
     deserializer.deserialize_str(Text(parse))
 }
 
-/// The name under which others see a participant: 1 to 64 code points.
-///
-/// Control and bidirectional formatting characters are removed, what remains is
-/// in NFC and without white space around it.
-#[derive(Clone, PartialEq, Eq, Serialize, TS)]
-#[serde(transparent)]
-#[ts(type = "string")]
-pub struct DisplayName(String);
+/// Cleans one line: control and bidirectional formatting characters are
+/// removed, what remains is in NFC and without white space around it.
+fn clean_line(typed: &str, chars_max: usize) -> Result<String, InvalidText> {
+    // Removed before normalising: two letters may become neighbours by it.
+    let composed: String = typed.chars().filter(|c| !is_hidden(*c)).nfc().collect();
+    let line = composed.trim();
+    if !line.chars().any(is_visible) {
+        return Err(InvalidText::Empty);
+    }
+    if line.chars().count() > chars_max {
+        return Err(InvalidText::TooLong);
+    }
+    Ok(line.to_owned())
+}
 
-impl DisplayName {
-    /// Cleans a name as somebody typed it.
+/// Cleans text of several lines like [`clean_line`], but for the line breaks.
+fn clean_text(typed: &str, chars_max: usize) -> Result<String, InvalidText> {
+    let composed: String = typed
+        .chars()
+        .filter(|c| *c == '\n' || !is_hidden(*c))
+        .nfc()
+        .collect();
+    let text = composed.trim();
+    if !text.chars().any(is_visible) {
+        return Err(InvalidText::Empty);
+    }
+    if text.chars().count() > chars_max {
+        return Err(InvalidText::TooLong);
+    }
+    Ok(text.to_owned())
+}
+
+macro_rules! cleaned {
+    ($($(#[$doc:meta])* $name:ident($clean:ident, $max:expr);)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, TS)]
+        #[serde(transparent)]
+        #[ts(type = "string")]
+        pub struct $name(String);
+
+        impl $name {
+            /// Cleans what somebody typed.
+            ///
+            /// # Errors
+            /// [`InvalidText::Empty`] or [`InvalidText::TooLong`] for what is left.
+            pub fn new(typed: &str) -> Result<Self, InvalidText> {
+                $clean(typed, $max).map($name)
+            }
+
+            /// Returns the text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(redacted)"))
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                parsed(deserializer, $name::new).map_err(D::Error::custom)
+            }
+        }
+    )*};
+}
+
+cleaned! {
+    /// The name under which others see a participant: 1 to 64 code points.
     ///
-    /// # Errors
-    /// [`InvalidText::Empty`] or [`InvalidText::TooLong`] for what is left.
-    pub fn new(typed: &str) -> Result<Self, InvalidText> {
-        // Removed before normalising: two letters may become neighbours by it.
-        let composed: String = typed.chars().filter(|c| !is_hidden(*c)).nfc().collect();
-        let name = composed.trim();
-        if !name.chars().any(is_visible) {
-            return Err(InvalidText::Empty);
-        }
-        if name.chars().count() > NAME_CHARS {
-            return Err(InvalidText::TooLong);
-        }
-        Ok(DisplayName(name.to_owned()))
-    }
-
-    /// Returns the name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+    /// Control and bidirectional formatting characters are removed, what remains is
+    /// in NFC and without white space around it.
+    DisplayName(clean_line, NAME_CHARS);
+    /// The name of a room for people: 1 to 120 code points, cleaned like a [`DisplayName`].
+    Title(clean_line, TITLE_CHARS);
+    /// The name of a custom role: 1 to 32 code points, cleaned like a [`DisplayName`].
+    RoleName(clean_line, ROLE_NAME_CHARS);
+    /// A reason, a message or a note: 1 to 500 code points, cleaned like a
+    /// [`DisplayName`] but for its line breaks.
+    Prose(clean_text, PROSE_CHARS);
 }
 
 /// Control characters, line and paragraph separators, and what changes the
@@ -92,18 +143,6 @@ fn is_visible(c: char) -> bool {
         || matches!(c, '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{180b}'..='\u{180f}'
             | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
             | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}'))
-}
-
-impl fmt::Debug for DisplayName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("DisplayName(redacted)")
-    }
-}
-
-impl<'de> Deserialize<'de> for DisplayName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        parsed(deserializer, DisplayName::new).map_err(D::Error::custom)
-    }
 }
 
 /// The name of a room in links: `[a-z0-9][a-z0-9-]{2,62}`.

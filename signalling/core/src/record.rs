@@ -1,0 +1,202 @@
+//! What a room keeps: the values that survive a crash, and the changes to them.
+
+use conclave_signalling_wire::ids::{BanId, InviteId, ParticipantId, RoomId, SessionId};
+use conclave_signalling_wire::objects::{Override, Role};
+use conclave_signalling_wire::text::{DisplayName, RoleName, Slug};
+use conclave_signalling_wire::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::digest::{DeviceHash, InviteHash, NetworkTag};
+use crate::settings::Settings;
+
+/// A room as the store gives it to its actor.
+#[derive(Debug, Clone)]
+pub struct RoomRecord {
+    /// Its identifier.
+    pub id: RoomId,
+    /// Its name in links.
+    pub slug: Slug,
+    /// Its policies.
+    pub settings: Settings,
+    /// Its invites, revoked and expired ones included.
+    pub invites: Vec<Invite>,
+    /// Its bans, expired ones perhaps included.
+    pub bans: Vec<Ban>,
+    /// What devices were given in a session that may go on.
+    pub standings: Vec<Standing>,
+}
+
+/// Who did something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "id", rename_all = "snake_case")]
+pub enum Actor {
+    /// Somebody in the room.
+    Participant(ParticipantId),
+    /// Somebody in the lobby or before the door, by the session it would have had.
+    Link(SessionId),
+    /// Who manages the room by an invite without being in it.
+    Invite(InviteId),
+    /// Whoever has the command line of the server.
+    Operator,
+    /// The configuration file.
+    Configuration,
+    /// The room by its own rules.
+    Room,
+}
+
+impl Actor {
+    /// Returns the participant, for messages that name one.
+    pub fn participant(self) -> Option<ParticipantId> {
+        match self {
+            Actor::Participant(id) => Some(id),
+            _ => None,
+        }
+    }
+}
+
+/// An invite.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invite {
+    /// Its identifier.
+    pub id: InviteId,
+    /// The hash of its secret.
+    pub hash: InviteHash,
+    /// As what its holder comes in.
+    pub role: Role,
+    /// The custom role of its holder.
+    pub custom_role: Option<RoleName>,
+    /// The name of its holder. Sealed at rest.
+    pub name: Option<DisplayName>,
+    /// Whether its holder keeps this name.
+    pub name_locked: bool,
+    /// How many may use it.
+    pub max_uses: Option<u32>,
+    /// Devices that have used it: they may come again. At most 1,000 are remembered.
+    pub devices: Vec<DeviceHash>,
+    /// How many admissions it was used for, each device once.
+    pub uses: u32,
+    /// From when.
+    pub not_before: Option<Timestamp>,
+    /// Until when.
+    pub expires_at: Option<Timestamp>,
+    /// Whether its holder need not wait in the lobby.
+    pub bypass_lobby: bool,
+    /// Whether it holds only for the device that uses it first.
+    pub bind_device: bool,
+    /// For those who see the list. Sealed at rest.
+    pub note: Option<String>,
+    /// Who made it.
+    pub created_by: Actor,
+    /// When.
+    pub created_at: Timestamp,
+    /// When it let somebody in last.
+    pub last_used_at: Option<Timestamp>,
+    /// When it was taken back.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl std::fmt::Debug for Invite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Invite")
+            .field("id", &self.id)
+            .field("role", &self.role)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A ban: whoever matches one of its keys.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ban {
+    /// Its identifier.
+    pub id: BanId,
+    /// The invite that was used, unless it lets hosts in or more than one person.
+    pub invite: Option<InviteId>,
+    /// The device.
+    pub device: Option<DeviceHash>,
+    /// The network, until [`Ban::network_until`].
+    pub network: Option<NetworkTag>,
+    /// When the network stops to match.
+    pub network_until: Timestamp,
+    /// Whether who matches by the network alone is refused too.
+    pub strict: bool,
+    /// The name of who was banned. Sealed at rest.
+    pub name: Option<String>,
+    /// Why. Sealed at rest.
+    pub reason: Option<String>,
+    /// Who made it.
+    pub by: Actor,
+    /// When.
+    pub created_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+impl std::fmt::Debug for Ban {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ban")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a device was given in a session: applied again when it comes back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Which device.
+    pub device: DeviceHash,
+    /// The role that it was given, if it was given one.
+    pub role: Option<Role>,
+    /// The custom role that goes with it.
+    pub custom_role: Option<RoleName>,
+    /// Its exceptions.
+    pub overrides: Vec<Override>,
+    /// Whether it was admitted and need not wait again.
+    pub admitted: bool,
+    /// How often it was removed in this session: then it waits, whatever its credential.
+    pub removals: u32,
+    /// Since when it is away; `None` while it is in, and after a crash.
+    pub left_at: Option<Timestamp>,
+}
+
+/// One entry of the audit log. Holds no content and no name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: Actor,
+    /// What, `resource.action`; a name of a message or of a command.
+    pub action: String,
+    /// To whom or what, as an identifier.
+    pub target: Option<String>,
+    /// In which room.
+    pub room: Option<RoomId>,
+    /// In which session of the room.
+    pub session: Option<SessionId>,
+    /// From where, as a /24 or a /48.
+    pub prefix: Option<String>,
+    /// `ok`, or the code of the refusal.
+    pub outcome: String,
+    /// A few words of detail: a role, a source, a number. Never content.
+    pub detail: Option<String>,
+}
+
+/// A change to be kept. All changes of one act are committed together, before
+/// anybody is told that it was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// New policies of the room.
+    Settings(Box<Settings>),
+    /// A new or changed invite.
+    Invite(Box<Invite>),
+    /// A new ban.
+    Ban(Box<Ban>),
+    /// A ban is over.
+    BanLifted(BanId),
+    /// A new or changed standing.
+    Standing(Box<Standing>),
+    /// A standing that is worth nothing any more.
+    StandingGone(DeviceHash),
+    /// Something that was done or refused.
+    Audit(Box<AuditEntry>),
+}

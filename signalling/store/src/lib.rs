@@ -1,0 +1,2 @@
+//! What must survive a crash: rooms, invites, bans, standings, audit.
+#![forbid(unsafe_code)]

@@ -1,0 +1,389 @@
+//! A room and its policies: what participants see of it, and how to change it.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use ts_rs::TS;
+
+use crate::ids::{ParticipantId, RoomId};
+use crate::objects::Role;
+use crate::permission::Permission;
+use crate::secret::SecretText;
+use crate::text::{Prose, RoleName, Slug, Title};
+use crate::time::Timestamp;
+
+/// Whether a lobby stands before a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum LobbyMode {
+    /// Everybody waits until admitted.
+    On,
+    /// Nobody waits.
+    Off,
+}
+
+/// Who may share a screen at one time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum ScreenPolicy {
+    /// One participant; others are `busy`.
+    One,
+    /// One participant, which others may replace.
+    OneTakeover,
+    /// Several.
+    Many,
+    /// Nobody.
+    Off,
+}
+
+/// Which set of defaults a room began with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum Preset {
+    /// Everybody may speak.
+    Meeting,
+    /// Few speak to many.
+    Webinar,
+    /// A teacher and pupils.
+    Class,
+    /// One is asked by some.
+    Interview,
+    /// Invites only, end-to-end encrypted: not available before encryption is.
+    HighSecurity,
+}
+
+/// Whether one kind of source is locked for all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct SourceLock {
+    /// Whether it is.
+    pub on: bool,
+    /// For whom it is not.
+    pub allow: Vec<ParticipantId>,
+}
+
+/// The locks of a room on sources.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct AvLock {
+    /// Voices.
+    pub microphone: SourceLock,
+    /// Pictures.
+    pub camera: SourceLock,
+    /// Screens and their sound.
+    pub screen: SourceLock,
+}
+
+/// Who may write to all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum PublicChat {
+    /// Everybody.
+    All,
+    /// Hosts and co-hosts.
+    Hosts,
+    /// Nobody.
+    Off,
+}
+
+/// To whom one may write privately.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum PrivateChat {
+    /// To anybody.
+    All,
+    /// To hosts and co-hosts.
+    Hosts,
+    /// To nobody.
+    Off,
+}
+
+/// Which earlier messages somebody who joins is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum ChatHistory {
+    /// None.
+    None,
+    /// Those of this session.
+    Session,
+}
+
+/// The chat policies of a room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct ChatPolicy {
+    /// Who may write to all.
+    pub public: PublicChat,
+    /// To whom one may write privately.
+    pub private: PrivateChat,
+    /// Seconds between two messages of one participant; 0 is no limit.
+    pub slow_s: u32,
+    /// Whether links may be followed.
+    pub links: bool,
+    /// What somebody who joins is shown.
+    pub history: ChatHistory,
+}
+
+/// Whom a participant without special rights sees in the roster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum RosterMode {
+    /// Everybody.
+    All,
+    /// Presenters and above, and whoever publishes.
+    Hosts,
+}
+
+/// What happens when the last host and co-host are gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum NoHost {
+    /// Those who are in go on, newcomers wait for a host.
+    Wait,
+    /// It goes on as before.
+    Continue,
+    /// It ends after `no_host_grace_s`.
+    End,
+}
+
+/// What happens when a device, or the holder of a personal invite, comes a second time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum DuplicatePolicy {
+    /// It is asked.
+    Ask,
+    /// It is refused: nobody lends an invite to somebody else.
+    RejectNew,
+    /// It takes the place of the first.
+    Replace,
+    /// It is a second participant.
+    Allow,
+}
+
+/// What attendees may do; the roles above them may anyway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct Allowances {
+    /// Publish the microphone.
+    pub microphone: bool,
+    /// Publish the camera.
+    pub camera: bool,
+    /// Share a screen.
+    pub screen: bool,
+    /// Change their own names.
+    pub rename: bool,
+    /// Make invites for attendees and viewers.
+    pub invite: bool,
+}
+
+/// How many at once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct Caps {
+    /// Participants; null for as many as the server allows. One more place is kept for a host.
+    pub participants: Option<u32>,
+    /// Microphones that are published.
+    pub microphone: Option<u32>,
+    /// Cameras that are published.
+    pub camera: Option<u32>,
+}
+
+/// A role of this room's own: one of the five with exceptions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct CustomRole {
+    /// What it is called, 1 to 32 code points.
+    pub name: RoleName,
+    /// What it is based on, which is also its rank; not the host.
+    pub base: Role,
+    /// What it may do beyond that.
+    #[serde(default)]
+    #[ts(as = "Option<Vec<Permission>>", optional)]
+    pub allow: Vec<Permission>,
+    /// What it may not do of that.
+    #[serde(default)]
+    #[ts(as = "Option<Vec<Permission>>", optional)]
+    pub deny: Vec<Permission>,
+}
+
+/// A room and its policies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Room {
+    /// Its identifier.
+    pub id: RoomId,
+    /// Its name in links.
+    pub slug: Slug,
+    /// Its name for people.
+    pub title: String,
+    /// Rises by one with each change.
+    pub rev: u32,
+    /// Which defaults it began with.
+    pub preset: Preset,
+    /// Whether it lets nobody in but hosts.
+    pub locked: bool,
+    /// Whether a lobby stands before it.
+    pub lobby: LobbyMode,
+    /// What those in the lobby read.
+    pub lobby_message: Option<String>,
+    /// Whether it asks for a password.
+    pub password_set: bool,
+    /// Whether who knows the password need not wait in the lobby.
+    pub password_bypasses_lobby: bool,
+    /// Whether it begins before a host is there.
+    pub start_without_host: bool,
+    /// What happens when the last host is gone.
+    pub no_host: NoHost,
+    /// Seconds after which it happens.
+    pub no_host_grace_s: u32,
+    /// Whether newcomers wait because no host is there.
+    pub waiting_for_host: bool,
+    /// What happens when somebody comes a second time.
+    pub duplicate: DuplicatePolicy,
+    /// The role of who comes without an invite: attendee or viewer.
+    pub default_role: Role,
+    /// Whether a guest may be a co-host.
+    pub guests_may_cohost: bool,
+    /// What attendees may do.
+    pub attendees: Allowances,
+    /// Whom those without special rights see.
+    pub roster: RosterMode,
+    /// How many at once.
+    pub caps: Caps,
+    /// When it opens.
+    pub opens_at: Option<Timestamp>,
+    /// When it closes for newcomers.
+    pub closes_at: Option<Timestamp>,
+    /// What everybody has to agree to before coming in.
+    pub consent_text: Option<String>,
+    /// Its own roles.
+    pub custom_roles: Vec<CustomRole>,
+    /// Its locks on sources.
+    pub av_lock: AvLock,
+    /// Its chat policies.
+    pub chat: ChatPolicy,
+    /// Who may share a screen.
+    pub screen: ScreenPolicy,
+    /// Whether everything was stopped at once.
+    pub suspended: bool,
+    /// When it ends by itself.
+    pub ends_at: Option<Timestamp>,
+    /// Who is shown large to everybody.
+    pub spotlight: Vec<ParticipantId>,
+}
+
+/// What to do with a member that may be null: absent keeps, null clears, a value sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Patch<T> {
+    /// Leave it.
+    #[default]
+    Keep,
+    /// Make it null.
+    Clear,
+    /// Make it this.
+    Set(T),
+}
+
+impl<T> Patch<T> {
+    /// Returns whether nothing changes.
+    pub const fn is_keep(&self) -> bool {
+        matches!(self, Patch::Keep)
+    }
+
+    /// Changes a value.
+    pub fn apply(self, value: &mut Option<T>) {
+        match self {
+            Patch::Keep => {}
+            Patch::Clear => *value = None,
+            Patch::Set(new) => *value = Some(new),
+        }
+    }
+}
+
+impl<T: Serialize> Serialize for Patch<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Patch::Keep | Patch::Clear => serializer.serialize_none(),
+            Patch::Set(value) => serializer.serialize_some(value),
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patch<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::deserialize(deserializer)?.map_or(Patch::Clear, Patch::Set))
+    }
+}
+
+/// Changes to a room: absent members stay as they are. Data of `room.update`,
+/// and what the command line and the configuration say about a room.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields, default)]
+#[ts(optional_fields = nullable)]
+pub struct RoomUpdate {
+    /// The `rev` that the sender has seen; absent to change whatever it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rev: Option<u32>,
+    /// Its name for people, 1 to 120 code points.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<Title>,
+    /// Whether it lets nobody in but hosts. Needs `room.lock`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locked: Option<bool>,
+    /// Whether a lobby stands before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lobby: Option<LobbyMode>,
+    /// What those in the lobby read, at most 500 code points.
+    #[serde(skip_serializing_if = "Patch::is_keep")]
+    #[ts(as = "Option<Prose>")]
+    pub lobby_message: Patch<Prose>,
+    /// The password, 8 to 128 code points; null to ask for none. Needs `room.password`.
+    #[serde(skip_serializing_if = "Patch::is_keep")]
+    #[ts(as = "Option<SecretText>")]
+    pub password: Patch<SecretText>,
+    /// Whether who knows the password need not wait in the lobby.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_bypasses_lobby: Option<bool>,
+    /// Whether it begins before a host is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_without_host: Option<bool>,
+    /// What happens when the last host is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_host: Option<NoHost>,
+    /// Seconds after which it happens, at most 3,600.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_host_grace_s: Option<u32>,
+    /// What happens when somebody comes a second time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duplicate: Option<DuplicatePolicy>,
+    /// The role of who comes without an invite: attendee or viewer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_role: Option<Role>,
+    /// Whether a guest may be a co-host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guests_may_cohost: Option<bool>,
+    /// What attendees may do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attendees: Option<Allowances>,
+    /// Whom those without special rights see.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub roster: Option<RosterMode>,
+    /// How many at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub caps: Option<Caps>,
+    /// When it opens.
+    #[serde(skip_serializing_if = "Patch::is_keep")]
+    #[ts(as = "Option<Timestamp>")]
+    pub opens_at: Patch<Timestamp>,
+    /// When it closes for newcomers.
+    #[serde(skip_serializing_if = "Patch::is_keep")]
+    #[ts(as = "Option<Timestamp>")]
+    pub closes_at: Patch<Timestamp>,
+    /// Networks from which it may be entered, such as `192.0.2.0/24`; an empty list for all. At most 64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowed_networks: Option<Vec<String>>,
+    /// What everybody has to agree to, at most 500 code points.
+    #[serde(skip_serializing_if = "Patch::is_keep")]
+    #[ts(as = "Option<Prose>")]
+    pub consent_text: Patch<Prose>,
+    /// Its own roles, at most 16.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub custom_roles: Option<Vec<CustomRole>>,
+    /// Who may share a screen: `one` or `off`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub screen: Option<ScreenPolicy>,
+}
