@@ -36,6 +36,7 @@ pub fn describe(title: Option<&str>) -> RoomSummary {
         } else {
             Needs::Password
         },
+        lobby: false,
         recording: false,
         name_chars: NAME_CHARS as u32,
     }

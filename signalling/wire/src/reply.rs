@@ -124,6 +124,10 @@ pub struct RoomSummary {
     pub consent_text: Option<String>,
     /// What a join needs.
     pub needs: Needs,
+    /// Whether who comes without an invite waits in a lobby first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[ts(as = "Option<bool>", optional)]
+    pub lobby: bool,
     /// Whether the meeting is being recorded.
     pub recording: bool,
     /// Code points of a name.
