@@ -5,7 +5,28 @@ export type Request =
   | { type: "hello"; data: Hello }
   | { type: "room.info"; data: RoomInfo }
   | { type: "join"; data: Join }
+  | { type: "room.create"; data: RoomCreate }
+  | { type: "room.manage"; data: RoomManage }
+  | { type: "lobby.ping"; data: LobbyPing }
   | { type: "leave"; data: Leave }
+  | { type: "room.update"; data: RoomUpdate }
+  | { type: "lobby.admit"; data: LobbyAdmit }
+  | { type: "lobby.deny"; data: LobbyDeny }
+  | { type: "lobby.note"; data: LobbyNote }
+  | { type: "participant.to_lobby"; data: ParticipantToLobby }
+  | { type: "participant.remove"; data: ParticipantRemove }
+  | { type: "ban.list"; data: BanList }
+  | { type: "ban.lift"; data: BanLift }
+  | { type: "invite.create"; data: InviteCreate }
+  | { type: "invite.list"; data: InviteList }
+  | { type: "invite.revoke"; data: InviteRevoke }
+  | { type: "role.set"; data: RoleSet }
+  | { type: "perm.override"; data: PermOverride }
+  | { type: "media.mute"; data: MediaMute }
+  | { type: "media.request"; data: MediaRequest }
+  | { type: "media.request.reply"; data: MediaRequestReply }
+  | { type: "media.grant"; data: MediaGrant }
+  | { type: "media.lock"; data: MediaLock }
   | { type: "participant.rename"; data: ParticipantRename }
   | { type: "track.state"; data: TrackState }
   | { type: "media.offer"; data: MediaOffer }
@@ -20,6 +41,15 @@ export type Push =
   | { type: "participant.joined"; data: ParticipantJoined }
   | { type: "participant.updated"; data: ParticipantUpdated }
   | { type: "participant.left"; data: ParticipantLeft }
+  | { type: "roster.count"; data: RosterCount }
+  | { type: "permissions"; data: PermissionsChanged }
+  | { type: "room.updated"; data: RoomUpdated }
+  | { type: "lobby.status"; data: LobbyStatus }
+  | { type: "lobby.update"; data: LobbyUpdate }
+  | { type: "media.revoked"; data: MediaRevoked }
+  | { type: "media.requested"; data: MediaRequested }
+  | { type: "media.request.answered"; data: MediaRequestAnswered }
+  | { type: "removed"; data: Removed }
   | { type: "media.slots"; data: MediaSlots }
   | { type: "media.layers"; data: MediaLayers }
   | { type: "speakers"; data: Speakers }
@@ -34,7 +64,28 @@ export interface Replies {
   "hello": HelloOutcome;
   "room.info": RoomSummary;
   "join": JoinOutcome;
+  "room.create": RoomCreated;
+  "room.manage": Managed;
+  "lobby.ping": Done;
   "leave": Done;
+  "room.update": RoomRevised;
+  "lobby.admit": LobbyResults;
+  "lobby.deny": LobbyResults;
+  "lobby.note": Done;
+  "participant.to_lobby": Done;
+  "participant.remove": RemovedOk;
+  "ban.list": Bans;
+  "ban.lift": Done;
+  "invite.create": InviteCreated;
+  "invite.list": Invites;
+  "invite.revoke": Done;
+  "role.set": Revised;
+  "perm.override": Revised;
+  "media.mute": Muted;
+  "media.request": MediaRequestSent;
+  "media.request.reply": Done;
+  "media.grant": Revised;
+  "media.lock": RoomRevised;
   "participant.rename": Renamed;
   "track.state": Done;
   "media.offer": MediaAnswer;
@@ -46,7 +97,7 @@ export interface Replies {
 }
 
 /** Pushes without a number: only the newest counts. */
-export type StatePushType = "media.slots" | "media.layers" | "speakers" | "media.quality" | "media.reset" | "media.restart";
+export type StatePushType = "roster.count" | "lobby.status" | "lobby.update" | "media.slots" | "media.layers" | "speakers" | "media.quality" | "media.reset" | "media.restart";
 
 /** A request as it is sent; `id` is unique while the reply is pending. */
 export type RequestFrame = { id: number } & Request;
@@ -93,6 +144,20 @@ export type AckedSlots = {
   first_rtp_timestamp: { [key in Mid]: number };
 };
 
+/** What attendees may do; the roles above them may anyway. */
+export type Allowances = {
+  /** Publish the microphone. */
+  microphone: boolean;
+  /** Publish the camera. */
+  camera: boolean;
+  /** Share a screen. */
+  screen: boolean;
+  /** Change their own names. */
+  rename: boolean;
+  /** Make invites for attendees and viewers. */
+  invite: boolean;
+};
+
 /** The locks of a room on sources. */
 export type AvLock = {
   /** Voices. */
@@ -101,6 +166,70 @@ export type AvLock = {
   camera: SourceLock;
   /** Screens and their sound. */
   screen: SourceLock;
+};
+
+/** A ban: `ban_…`. */
+export type BanId = string;
+
+/** A ban. */
+export type BanInfo = {
+  /** Its identifier. */
+  id: BanId;
+  /** By what it knows somebody. */
+  keys: Array<BanKey>;
+  /** The name of who was banned, as it was then. */
+  name: string | null;
+  /** Why. */
+  reason: string | null;
+  /** Whether who shares only the network is refused too. */
+  strict: boolean;
+  /** When it was made. */
+  created_at: Timestamp;
+  /** When it ends. */
+  expires_at: Timestamp;
+  /** Who made it. */
+  by: ParticipantId | null;
+};
+
+/** By what a ban knows somebody; never the value. */
+export type BanKey = "invite" | "device" | "network";
+
+/** Data of `ban.lift`. */
+export type BanLift = {
+  /** Which. */
+  ban: BanId;
+};
+
+/** Data of `ban.list`. */
+export type BanList = Record<symbol, never>;
+
+/** How to ban. */
+export type BanOrder = {
+  /** From where. */
+  scope: BanScope;
+  /** Seconds until it ends, 60 to 31,536,000; absent for 24 h. That on the network ends after 24 h at the latest. */
+  ttl_s?: number | null;
+  /** Whether who shares only the network is refused too; else it waits in the lobby. */
+  strict?: boolean;
+};
+
+/** What is banned. */
+export type BanScope = "room";
+
+/** `ok` of `ban.list`. */
+export type Bans = {
+  /** The newest first. */
+  bans: Array<BanInfo>;
+};
+
+/** How many at once. */
+export type Caps = {
+  /** Participants; null for as many as the server allows. One more place is kept for a host. */
+  participants: number | null;
+  /** Microphones that are published. */
+  microphone: number | null;
+  /** Cameras that are published. */
+  camera: number | null;
 };
 
 /** Who wrote a chat message, as it was then. */
@@ -160,6 +289,18 @@ export type Codec = "vp8" | "h264";
 /** What entitles to enter. */
 export type Credential = { kind: "none" } | { kind: "password", password: SecretText } | { kind: "invite", secret: InviteSecret } | { kind: "token", jwt: SecretText } | { kind: "account" };
 
+/** A role of this room's own: one of the five with exceptions. */
+export type CustomRole = {
+  /** What it is called, 1 to 32 code points. */
+  name: RoleName;
+  /** What it is based on, which is also its rank; not the host. */
+  base: Role;
+  /** What it may do beyond that. */
+  allow?: Array<Permission>;
+  /** What it may not do of that. */
+  deny?: Array<Permission>;
+};
+
 /**
  * 128 random bits that a client keeps per server: 22 characters of base64url.
  * The same key in the same room is the same device.
@@ -190,6 +331,12 @@ export type DuplicateChoice = "take_over" | "join_as_second";
 
 /** What can be done about a duplicate. */
 export type DuplicateOption = "take_over" | "join_as_second" | "cancel";
+
+/** What happens when a device, or the holder of a personal invite, comes a second time. */
+export type DuplicatePolicy = "ask" | "reject_new" | "replace" | "allow";
+
+/** What an override does to a permission. */
+export type Effect = "allow" | "deny";
 
 /** One encoding of a camera. */
 export type Encoding = {
@@ -225,13 +372,21 @@ export type ErrorBody = {
   by?: ParticipantId;
   /** Whether a new `join` on the same link makes sense. */
   rejoin?: boolean;
+  /** Until when a ban holds. */
+  until?: Timestamp;
+  /** When the room opens. */
+  opens_at?: Timestamp;
+  /** What to agree to. */
+  text?: string;
+  /** The `consent_hash` of who agrees. */
+  hash?: string;
 };
 
 /** Why a request was refused. The set is closed. */
 export type ErrorCode = "bad_request" | "unknown_type" | "too_large" | "rate_limited" | "forbidden" | "not_found" | "conflict" | "already_handled" | "password_required" | "bad_credentials" | "banned" | "locked" | "full" | "not_open_yet" | "consent_required" | "version_unsupported" | "resume_failed" | "not_available" | "busy" | "chat_disabled" | "private_disabled" | "slow_mode" | "too_long" | "codec_unsupported" | "sdp_invalid" | "invite_expired" | "invite_revoked" | "invite_used_up" | "invite_not_yet";
 
 /** What this server can do. */
-export type Feature = "screen";
+export type Feature = "screen" | "lobby" | "room_create";
 
 /** A raised hand. */
 export type Hand = {
@@ -269,8 +424,111 @@ export type IceServer = {
 /** How well the server knows who somebody is. */
 export type Identity = "guest" | "invited" | "verified";
 
+/** The outcome `lobby` of `join`. */
+export type InLobby = {
+  /** This knock. */
+  knock: KnockId;
+  /** What it waits for. */
+  state: WaitingState;
+  /** What the hosts say to all who wait. */
+  message: string | null;
+  /** Seconds between two `lobby.ping`s. */
+  heartbeat_s: number;
+};
+
+/** Data of `invite.create`. */
+export type InviteCreate = {
+  /** As what its holder comes in: below the maker's own role; a host may invite hosts. */
+  role: Role;
+  /** A custom role of the room, based on `role`. */
+  custom_role?: RoleName | null;
+  /** The name of its holder. */
+  name?: DisplayName | null;
+  /** Whether its holder keeps this name. */
+  name_locked?: boolean;
+  /** How many may use it; null for any number. */
+  max_uses?: number | null;
+  /** From when. */
+  not_before?: Timestamp | null;
+  /** Until when. */
+  expires_at?: Timestamp | null;
+  /** Whether its holder need not wait in the lobby. */
+  bypass_lobby?: boolean;
+  /** Whether it holds only for the device that uses it first. */
+  bind_device?: boolean;
+  /** For those who see the list. */
+  note?: Prose | null;
+};
+
+/** `ok` of `invite.create`. */
+export type InviteCreated = {
+  /** The invite. */
+  invite: InviteInfo;
+  /** The secret of its link, `<public url>/r/<slug>#i=<secret>`. It is not kept and never shown again. */
+  secret: InviteSecret;
+};
+
+/** An invite: `inv_…`. */
+export type InviteId = string;
+
+/** An invite without its secret. */
+export type InviteInfo = {
+  /** Its identifier. */
+  id: InviteId;
+  /** As what its holder comes in. */
+  role: Role;
+  /** The custom role of its holder. */
+  custom_role: RoleName | null;
+  /** The name of its holder. */
+  name: DisplayName | null;
+  /** Whether its holder keeps this name. */
+  name_locked: boolean;
+  /** How many may use it. */
+  max_uses: number | null;
+  /** How many have. */
+  uses: number;
+  /** From when. */
+  not_before: Timestamp | null;
+  /** Until when. */
+  expires_at: Timestamp | null;
+  /** Whether its holder need not wait in the lobby. */
+  bypass_lobby: boolean;
+  /** Whether it holds only for the device that uses it first. */
+  bind_device: boolean;
+  /** For those who see the list. */
+  note: string | null;
+  /** How it stands. */
+  state: InviteState;
+  /** When it was made. */
+  created_at: Timestamp;
+  /** Who made it; null for the operator of the server. */
+  created_by: ParticipantId | null;
+  /** When it let somebody in last. */
+  last_used_at: Timestamp | null;
+};
+
+/** Data of `invite.list`. */
+export type InviteList = Record<symbol, never>;
+
+/** Data of `invite.revoke`. */
+export type InviteRevoke = {
+  /** Which. */
+  invite: InviteId;
+  /** Whether who came in by it is removed. */
+  remove_holders?: boolean;
+};
+
 /** 128 random bits from the fragment of an invite link: 22 characters of base64url. */
 export type InviteSecret = string;
+
+/** How an invite stands. */
+export type InviteState = "active" | "not_yet" | "expired" | "used_up" | "revoked";
+
+/** `ok` of `invite.list`. */
+export type Invites = {
+  /** The newest first; the sender's own unless it may see all. */
+  invites: Array<InviteInfo>;
+};
 
 /** Data of `join`. */
 export type Join = {
@@ -289,7 +547,7 @@ export type Join = {
 };
 
 /** `ok` of `join`. */
-export type JoinOutcome = { outcome: "joined" } & Joined | { outcome: "duplicate" } & Duplicate;
+export type JoinOutcome = { outcome: "joined" } & Joined | { outcome: "lobby" } & InLobby | { outcome: "duplicate" } & Duplicate;
 
 /** The outcome `joined`: everything about the room. */
 export type Joined = {
@@ -301,6 +559,8 @@ export type Joined = {
   self: Participant;
   /** What it may do: the whole list. */
   permissions: Array<Permission>;
+  /** Its exceptions. */
+  overrides: Array<Override>;
   /** The others, in the order in which they came. */
   roster: Array<Participant>;
   /** Earlier messages. */
@@ -313,11 +573,14 @@ export type Joined = {
   resume_token: ResumeToken;
 };
 
+/** A knock at a lobby: `knk_…`. */
+export type KnockId = string;
+
 /** Data of `leave`. */
 export type Leave = Record<symbol, never>;
 
 /** Why somebody is gone. */
-export type LeftReason = "left" | "connection_lost" | "removed" | "to_lobby" | "ended";
+export type LeftReason = "left" | "connection_lost" | "removed" | "to_lobby" | "ended" | "hidden";
 
 /** What may be sent. */
 export type Limits = {
@@ -333,8 +596,107 @@ export type Limits = {
   wish_per_s: number;
 };
 
+/** Data of `lobby.admit`. Either `knocks` or `all_up_to_rev`. */
+export type LobbyAdmit = {
+  /** Whom, at most 200. */
+  knocks?: Array<KnockId> | null;
+  /** Everybody who was listed up to this `lobby_rev`. */
+  all_up_to_rev?: number | null;
+  /** As what; absent for the role of their credential. */
+  as_role?: Role | null;
+};
+
+/** Data of `lobby.deny`. Either `knocks` or `all_up_to_rev`. */
+export type LobbyDeny = {
+  /** Whom, at most 200. */
+  knocks?: Array<KnockId> | null;
+  /** Everybody who was listed up to this `lobby_rev`. */
+  all_up_to_rev?: number | null;
+  /** Why, as the denied read it. */
+  reason?: Prose | null;
+  /** Seconds for which their devices are refused, at most 86,400. */
+  block_s?: number;
+};
+
+/** Somebody who waits. */
+export type LobbyEntry = {
+  /** The knock. */
+  knock: KnockId;
+  /** The name that was typed. */
+  name: DisplayName;
+  /** How well it is known. */
+  identity: Identity;
+  /** Since when. */
+  since: Timestamp;
+  /** What it waits for. */
+  state: WaitingState;
+  /** The note on its invite. */
+  invite_note: string | null;
+  /** Whether this device was removed in this meeting before. */
+  previous_kick: boolean;
+  /** Whether a ban on its network matched, and nothing else of it. */
+  network_banned: boolean;
+  /** What was said to it. */
+  note: string | null;
+};
+
 /** Whether a lobby stands before a room. */
 export type LobbyMode = "on" | "off";
+
+/** Data of `lobby.note`. */
+export type LobbyNote = {
+  /** To whom. */
+  knock: KnockId;
+  /** What; null takes it back. */
+  text: Prose | null;
+};
+
+/** What came of a knock. */
+export type LobbyOutcome = "admitted" | "denied" | "already_handled" | "gone" | "full";
+
+/** Data of `lobby.ping`. */
+export type LobbyPing = Record<symbol, never>;
+
+/** What came of one knock. */
+export type LobbyResult = {
+  /** Which. */
+  knock: KnockId;
+  /** What. */
+  result: LobbyOutcome;
+  /** Who was first. */
+  by?: ParticipantId;
+};
+
+/** `ok` of `lobby.admit` and `lobby.deny`. */
+export type LobbyResults = {
+  /** One per knock. */
+  results: Array<LobbyResult>;
+};
+
+/** Data of `lobby.status`: how the receiver's knock stands. */
+export type LobbyStatus = { state: "waiting" } & Waiting | { state: "waiting_for_host" } & Waiting | { state: "admitted", knock: KnockId, joined: Joined } | { state: "denied", knock: KnockId, reason: string | null, block_s: number };
+
+/** Data of `lobby.update`: who waits, for those who may admit. */
+export type LobbyUpdate = {
+  /** Rises with each change; what `all_up_to_rev` names. */
+  lobby_rev: number;
+  /** Who waits, the longest first: at most 50. */
+  entries: Array<LobbyEntry>;
+  /** How many wait beyond those. */
+  more: number;
+  /** Whether so many knock that updates come seldom: one sound is enough. */
+  flood: boolean;
+};
+
+/** `ok` of `room.manage`. The link then takes `room.update`, `invite.*`, `ban.*` and `leave`. */
+export type Managed = {
+  /** The room. */
+  room: Room;
+  /** The role of the credential. */
+  role: Role;
+  /** What the link may do. */
+  permissions: Array<Permission>;
+};
 
 /** `ok` of `media.offer`. */
 export type MediaAnswer = {
@@ -346,6 +708,18 @@ export type MediaAnswer = {
   slots: SlotMids;
 };
 
+/** Data of `media.grant`: an exception for publishing one source. */
+export type MediaGrant = {
+  /** To whom. */
+  participant: ParticipantId;
+  /** What; `screen` includes its sound. */
+  source: Source;
+  /** Given or taken. */
+  on: boolean;
+  /** Seconds until it ends, 1 to 86,400; absent for as long as the meeting goes on. */
+  ttl_s?: number | null;
+};
+
 /** Data of `media.layers`. */
 export type MediaLayers = {
   /** Which own publication. */
@@ -354,6 +728,24 @@ export type MediaLayers = {
   active: Array<Rid>;
   /** The codec to send. */
   codec: Codec;
+};
+
+/** Data of `media.lock`: for everybody below the hosts, those in `allow` excepted. */
+export type MediaLock = {
+  /** What, 1 to 3: `microphone`, `camera`, `screen` with its sound. */
+  sources: Array<Source>;
+  /** Locked or not. Unlocking unmutes nobody. */
+  on: boolean;
+  /** Who may nevertheless, at most 500. */
+  allow?: Array<ParticipantId>;
+};
+
+/** Data of `media.mute`. Microphones and cameras are muted, shares are ended. */
+export type MediaMute = {
+  /** Whom. */
+  target: Target;
+  /** What, 1 to 4. */
+  sources: Array<Source>;
 };
 
 /** Data of `media.offer`. */
@@ -392,6 +784,52 @@ export type MediaQuality = {
   participants: Array<Quality>;
 };
 
+/** Data of `media.request`: asks somebody to unmute or to start. Nobody can be unmuted by another. */
+export type MediaRequest = {
+  /** Whom. */
+  participant: ParticipantId;
+  /** What. */
+  source: Source;
+};
+
+/** Data of `media.request.answered`, to who asked. */
+export type MediaRequestAnswered = {
+  /** The request. */
+  request: RequestId;
+  /** Who was asked. */
+  participant: ParticipantId;
+  /** For what. */
+  source: Source;
+  /** The answer; null if there was none in time. */
+  answer: RequestAnswer | null;
+};
+
+/** Data of `media.request.reply`. */
+export type MediaRequestReply = {
+  /** Which request. */
+  request: RequestId;
+  /** The answer. After `accept` the client itself unmutes or publishes. */
+  answer: RequestAnswer;
+};
+
+/** `ok` of `media.request`. */
+export type MediaRequestSent = {
+  /** The request. */
+  request: RequestId;
+};
+
+/** Data of `media.requested`. */
+export type MediaRequested = {
+  /** The request. */
+  request: RequestId;
+  /** What to unmute or to start. */
+  source: Source;
+  /** Who asks. */
+  by: ParticipantId;
+  /** Seconds for which it can be answered. */
+  expires_s: number;
+};
+
 /** Data of `media.reset`. */
 export type MediaReset = {
   /** Why. */
@@ -402,6 +840,16 @@ export type MediaReset = {
 export type MediaRestart = {
   /** Why. */
   reason: RestartReason;
+};
+
+/** Data of `media.revoked`: a publication of the receiver is over, or was muted. */
+export type MediaRevoked = {
+  /** Which. */
+  source: Source;
+  /** Why. */
+  reason: RevokedReason;
+  /** By whom; null for the room itself. */
+  by: ParticipantId | null;
 };
 
 /** Data of `media.slots`. */
@@ -441,8 +889,30 @@ export type MessageId = string;
 /** The identity of an m-line (RFC 9143): 1 to 16 letters, digits, `-` or `_`. */
 export type Mid = string;
 
+/** `ok` of `media.mute`. */
+export type Muted = {
+  /** Those of whom something was muted or ended. */
+  participants: Array<ParticipantId>;
+};
+
 /** What a join needs. */
 export type Needs = "password" | "none";
+
+/** What happens when the last host and co-host are gone. */
+export type NoHost = "wait" | "continue" | "end";
+
+/** An exception for one participant. */
+export type Override = {
+  /** For what. */
+  key: Permission;
+  /** Which way. */
+  effect: Effect;
+  /** Until when; null for as long as the meeting goes on. */
+  expires_at: Timestamp | null;
+};
+
+/** What `perm.override` does. */
+export type OverrideEffect = "allow" | "deny" | "clear";
 
 /** A participant as the others see it, always whole. */
 export type Participant = {
@@ -454,6 +924,8 @@ export type Participant = {
   name: DisplayName;
   /** Its role. */
   role: Role;
+  /** Its custom role, if it has one; `role` is then what that one is based on. */
+  custom_role?: RoleName;
   /** How well it is known. */
   identity: Identity;
   /** Whether its link is up. */
@@ -483,12 +955,30 @@ export type ParticipantLeft = {
   reason: LeftReason;
 };
 
+/** Data of `participant.remove`. */
+export type ParticipantRemove = {
+  /** Whom. */
+  participant: ParticipantId;
+  /** Why, as the removed reads it. */
+  reason?: Prose | null;
+  /** More to read. */
+  message?: Prose | null;
+  /** To keep it out as well. */
+  ban?: BanOrder | null;
+};
+
 /** Data of `participant.rename`. */
 export type ParticipantRename = {
   /** Whose name. */
   participant: ParticipantId;
   /** The new one, 1 to 64 code points. */
   name: DisplayName;
+};
+
+/** Data of `participant.to_lobby`. */
+export type ParticipantToLobby = {
+  /** Whom. */
+  participant: ParticipantId;
 };
 
 /** Data of `participant.updated`. */
@@ -500,8 +990,41 @@ export type ParticipantUpdated = {
 /** Why nothing is sent in a slot. */
 export type PauseReason = "bandwidth" | "muted" | "source_ended" | "codec_unsupported" | "policy";
 
+/** Data of `perm.override`. */
+export type PermOverride = {
+  /** For whom. */
+  participant: ParticipantId;
+  /** For what: one that the sender has. `room.join` and `receive.*` cannot be overridden. */
+  key: Permission;
+  /** Which way. */
+  effect: OverrideEffect;
+  /** Seconds until it ends, 1 to 86,400; absent for as long as the meeting goes on. */
+  ttl_s?: number | null;
+  /** The participant's `rev` that the sender has seen. */
+  rev: number;
+};
+
 /** What a participant may do. Everything that is not listed is refused. */
-export type Permission = "room.join" | "publish.audio" | "publish.video" | "publish.screen" | "publish.screen_audio" | "receive.media" | "receive.screen" | "roster.see" | "roster.see_roles" | "self.rename" | "participant.rename";
+export type Permission = "room.join" | "lobby.bypass" | "lobby.manage" | "room.lock" | "session.start" | "room.settings" | "room.password" | "invite.create" | "invite.manage" | "publish.audio" | "publish.video" | "publish.screen" | "publish.screen_audio" | "receive.media" | "receive.screen" | "media.mute" | "media.request" | "media.grant" | "media.lock_all" | "roster.see" | "roster.see_roles" | "participant.remove" | "participant.ban" | "ban.manage" | "participant.to_lobby" | "participant.rename" | "self.rename" | "role.assign";
+
+/** Data of `permissions`: what the receiver may do, the whole list. */
+export type PermissionsChanged = {
+  /** Its role. */
+  role: Role;
+  /** Its custom role. */
+  custom_role: RoleName | null;
+  /** What it may do. */
+  permissions: Array<Permission>;
+  /** Its exceptions. */
+  overrides: Array<Override>;
+  /** Who changed it; null for the room itself. */
+  by: ParticipantId | null;
+  /** Why. */
+  reason: PermissionsReason;
+};
+
+/** Why permissions changed. */
+export type PermissionsReason = "role_changed" | "override_changed" | "room_changed";
 
 /** A source that is a picture. */
 export type PictureSource = "camera" | "screen";
@@ -517,6 +1040,12 @@ export type Priority = "pinned" | "speaker" | "gallery";
 
 /** To whom one may write privately. */
 export type PrivateChat = "all" | "hosts" | "off";
+
+/**
+ * A reason, a message or a note: 1 to 500 code points, cleaned like a
+ * [`DisplayName`] but for its line breaks.
+ */
+export type Prose = string;
 
 /** Who may write to all. */
 export type PublicChat = "all" | "hosts" | "off";
@@ -537,11 +1066,35 @@ export type Quality = {
   level: number;
 };
 
+/** Data of `removed`. Followed by close 4403. */
+export type Removed = {
+  /** Why. */
+  reason: string | null;
+  /** More to read. */
+  message: string | null;
+  /** Until when coming back is refused. */
+  banned_until: Timestamp | null;
+};
+
+/** `ok` of `participant.remove`. */
+export type RemovedOk = {
+  /** The ban, if one was made. */
+  ban: BanId | null;
+  /** How often this device was removed in this meeting, this time included: from two on a ban is advisable. */
+  removals: number;
+};
+
 /** `ok` of `participant.rename`. */
 export type Renamed = {
   /** The participant's new `rev`. */
   rev: number;
 };
+
+/** An answer to a request. */
+export type RequestAnswer = "accept" | "decline" | "later";
+
+/** A request to unmute or to start: `req_…`. */
+export type RequestId = string;
 
 /** Why a peer connection has to be made anew. */
 export type ResetReason = "dtls_failed" | "ice_failed" | "internal" | "given_up";
@@ -572,11 +1125,35 @@ export type Resumed = {
   media: MediaState;
 };
 
+/** `ok` of what changes a participant. */
+export type Revised = {
+  /** The participant's new `rev`. */
+  rev: number;
+};
+
+/** Why a publication was revoked. */
+export type RevokedReason = "muted" | "locked" | "permission_revoked" | "stopped";
+
 /** The name of a simulcast encoding (RFC 8851). */
 export type Rid = "q" | "h" | "f";
 
 /** What somebody is in a meeting. */
 export type Role = "host" | "co_host" | "presenter" | "attendee" | "viewer";
+
+/** The name of a custom role: 1 to 32 code points, cleaned like a [`DisplayName`]. */
+export type RoleName = string;
+
+/** Data of `role.set`. */
+export type RoleSet = {
+  /** Whose. */
+  participant: ParticipantId;
+  /** The role. */
+  role: Role;
+  /** A custom role of the room that is based on `role`. */
+  custom_role?: RoleName | null;
+  /** The participant's `rev` that the sender has seen. */
+  rev: number;
+};
 
 /** A room and its policies. */
 export type Room = {
@@ -590,12 +1167,44 @@ export type Room = {
   rev: number;
   /** Which defaults it began with. */
   preset: Preset;
-  /** Whether it lets nobody in. */
+  /** Whether it lets nobody in but hosts. */
   locked: boolean;
   /** Whether a lobby stands before it. */
   lobby: LobbyMode;
+  /** What those in the lobby read. */
+  lobby_message: string | null;
   /** Whether it asks for a password. */
   password_set: boolean;
+  /** Whether who knows the password need not wait in the lobby. */
+  password_bypasses_lobby: boolean;
+  /** Whether it begins before a host is there. */
+  start_without_host: boolean;
+  /** What happens when the last host is gone. */
+  no_host: NoHost;
+  /** Seconds after which it happens. */
+  no_host_grace_s: number;
+  /** Whether newcomers wait because no host is there. */
+  waiting_for_host: boolean;
+  /** What happens when somebody comes a second time. */
+  duplicate: DuplicatePolicy;
+  /** The role of who comes without an invite: attendee or viewer. */
+  default_role: Role;
+  /** Whether a guest may be a co-host. */
+  guests_may_cohost: boolean;
+  /** What attendees may do. */
+  attendees: Allowances;
+  /** Whom those without special rights see. */
+  roster: RosterMode;
+  /** How many at once. */
+  caps: Caps;
+  /** When it opens. */
+  opens_at: Timestamp | null;
+  /** When it closes for newcomers. */
+  closes_at: Timestamp | null;
+  /** What everybody has to agree to before coming in. */
+  consent_text: string | null;
+  /** Its own roles. */
+  custom_roles: Array<CustomRole>;
   /** Its locks on sources. */
   av_lock: AvLock;
   /** Its chat policies. */
@@ -610,6 +1219,22 @@ export type Room = {
   spotlight: Array<ParticipantId>;
 };
 
+/** Data of `room.create`, where the server allows it. */
+export type RoomCreate = {
+  /** Its name for people. */
+  title: Title;
+  /** Its password; with one the lobby begins off. */
+  password?: SecretText | null;
+};
+
+/** `ok` of `room.create`. */
+export type RoomCreated = {
+  /** The room's name in links. */
+  slug: Slug;
+  /** The secret of the host link, shown this once. */
+  secret: InviteSecret;
+};
+
 /** A room: `room_…`. */
 export type RoomId = string;
 
@@ -617,6 +1242,22 @@ export type RoomId = string;
 export type RoomInfo = {
   /** The room's name in links. */
   room: Slug;
+};
+
+/** Data of `room.manage`: the policies of a room without being in it. */
+export type RoomManage = {
+  /** The room's name in links. */
+  room: Slug;
+  /** An invite of a host or a co-host. */
+  credential: Credential;
+  /** As in `join`. */
+  device_key: DeviceKey;
+};
+
+/** `ok` of what changes a room. */
+export type RoomRevised = {
+  /** The room's new `rev`. */
+  rev: number;
 };
 
 /** `ok` of `room.info`. */
@@ -627,11 +1268,81 @@ export type RoomSummary = {
   consent_text?: string;
   /** What a join needs. */
   needs: Needs;
+  /** Whether who comes without an invite waits in a lobby first. */
+  lobby?: boolean;
   /** Whether the meeting is being recorded. */
   recording: boolean;
   /** Code points of a name. */
   name_chars: number;
 };
+
+/**
+ * Changes to a room: absent members stay as they are. Data of `room.update`,
+ * and what the command line and the configuration say about a room.
+ */
+export type RoomUpdate = {
+  /** The `rev` that the sender has seen; absent to change whatever it is. */
+  rev?: number | null;
+  /** Its name for people, 1 to 120 code points. */
+  title?: Title | null;
+  /** Whether it lets nobody in but hosts. Needs `room.lock`. */
+  locked?: boolean | null;
+  /** Whether a lobby stands before it. */
+  lobby?: LobbyMode | null;
+  /** What those in the lobby read, at most 500 code points. */
+  lobby_message?: Prose | null;
+  /** The password, 8 to 128 code points; null to ask for none. Needs `room.password`. */
+  password?: SecretText | null;
+  /** Whether who knows the password need not wait in the lobby. */
+  password_bypasses_lobby?: boolean | null;
+  /** Whether it begins before a host is there. */
+  start_without_host?: boolean | null;
+  /** What happens when the last host is gone. */
+  no_host?: NoHost | null;
+  /** Seconds after which it happens, at most 3,600. */
+  no_host_grace_s?: number | null;
+  /** What happens when somebody comes a second time. */
+  duplicate?: DuplicatePolicy | null;
+  /** The role of who comes without an invite: attendee or viewer. */
+  default_role?: Role | null;
+  /** Whether a guest may be a co-host. */
+  guests_may_cohost?: boolean | null;
+  /** What attendees may do. */
+  attendees?: Allowances | null;
+  /** Whom those without special rights see. */
+  roster?: RosterMode | null;
+  /** How many at once. */
+  caps?: Caps | null;
+  /** When it opens. */
+  opens_at?: Timestamp | null;
+  /** When it closes for newcomers. */
+  closes_at?: Timestamp | null;
+  /** Networks from which it may be entered, such as `192.0.2.0/24`; an empty list for all. At most 64. */
+  allowed_networks?: Array<string> | null;
+  /** What everybody has to agree to, at most 500 code points. */
+  consent_text?: Prose | null;
+  /** Its own roles, at most 16. */
+  custom_roles?: Array<CustomRole> | null;
+  /** Who may share a screen: `one` or `off`. */
+  screen?: ScreenPolicy | null;
+};
+
+/** Data of `room.updated`: the room, whole. */
+export type RoomUpdated = {
+  /** The room. */
+  room: Room;
+  /** Who changed it; null for the operator or the room itself. */
+  by: ParticipantId | null;
+};
+
+/** Data of `roster.count`: how many are in the room, for those who do not see all of them. */
+export type RosterCount = {
+  /** With the receiver. */
+  participants: number;
+};
+
+/** Whom a participant without special rights sees in the roster. */
+export type RosterMode = "all" | "hosts";
 
 /** Who may share a screen at one time. */
 export type ScreenPolicy = "one" | "one_takeover" | "many" | "off";
@@ -711,7 +1422,7 @@ export type SourceState = {
   muted: boolean;
   /** Who muted it, if it was not its owner. */
   muted_by: ParticipantId | null;
-  /** Whether the owner may not unmute it. */
+  /** Whether the owner may not publish or unmute it at present. */
   locked: boolean;
 };
 
@@ -744,6 +1455,9 @@ export type Speakers = {
 /** What is captured (Screen Capture, DisplayCaptureSurfaceType). */
 export type Surface = "monitor" | "window" | "browser";
 
+/** Whom a verb concerns. */
+export type Target = { kind: "participant", participant: ParticipantId } | { kind: "all_except", participants: Array<ParticipantId> };
+
 /**
  * Milliseconds since 1970, from there to the year 9999.
  *
@@ -751,6 +1465,9 @@ export type Surface = "monitor" | "window" | "browser";
  * are any, `2026-11-22T10:00:00.120Z`.
  */
 export type Timestamp = string;
+
+/** The name of a room for people: 1 to 120 code points, cleaned like a [`DisplayName`]. */
+export type Title = string;
 
 /** A publication, or a screen share before it is one: `trk_…`. */
 export type TrackId = string;
@@ -776,6 +1493,21 @@ export type View = {
   /** How much it matters. */
   priority: Priority;
 };
+
+/** Somebody waits. */
+export type Waiting = {
+  /** Which knock. */
+  knock: KnockId;
+  /** What the hosts say to all who wait. */
+  message: string | null;
+  /** What a host says to this one. */
+  note: string | null;
+  /** Since when. */
+  since: Timestamp;
+};
+
+/** How somebody in the lobby stands. */
+export type WaitingState = "waiting" | "waiting_for_host";
 
 /** The outcome `welcome`. */
 export type Welcome = {

@@ -317,7 +317,7 @@ pub enum PermissionsReason {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct RoomUpdated {
     /// The room.
-    pub room: Room,
+    pub room: Box<Room>,
     /// Who changed it; null for the operator or the room itself.
     pub by: Option<ParticipantId>,
 }

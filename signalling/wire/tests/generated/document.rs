@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use conclave_signalling_wire::error::{CloseCode, ErrorCode};
 use conclave_signalling_wire::limits;
+use conclave_signalling_wire::objects::Permission;
 use conclave_signalling_wire::push::Push;
 use conclave_signalling_wire::request::Request;
 use ts_rs::Config;
@@ -29,9 +30,13 @@ The server refuses unknown and repeated members; clients ignore unknown members 
 RFC 3339 in UTC, durations end in `_s` or `_ms`, heights in `_px`. Identifiers are TypeIDs and no secrets. A message that
 is no JSON object, has no `id`, is a binary frame or nests deeper than the limit closes the link with 4400.
 
-A link begins with `hello`, then `join`; everything else needs an outcome `joined`. When it breaks, the participant stays
-for 30 s as `reconnecting`, media flows on, and a new link takes the place with `hello{resume}`. The server keeps the last
-pushes; who missed more gets a `snapshot`. A `resume_token` works once.
+A link begins with `hello`, then `join`; everything else needs an outcome `joined`, save `room.info`, `room.create`, and
+what the outcome `lobby` or `room.manage` allow. When it breaks, the participant stays for 30 s as `reconnecting`, media
+flows on, and a new link takes the place with `hello{resume}`. The server keeps the last pushes; who missed more gets a
+`snapshot`. A `resume_token` works once.
+
+Roles are, the highest first, `host`, `co_host`, `presenter`, `attendee`, `viewer`. Who may do something to others may do
+it to lower roles only.
 ";
 
 /// Returns the whole document.
@@ -63,6 +68,12 @@ pub(crate) fn text() -> String {
         )
         .unwrap();
         write!(text, "\n```text\n{examples}\n```\n").unwrap();
+    }
+    text.push_str(
+        "\n## Permissions\n\nWhat is not listed is refused.\n\n| permission | allows to |\n|---|---|\n",
+    );
+    for permission in Permission::ALL {
+        writeln!(text, "| `{}` | {} |", permission.name(), permission.about()).unwrap();
     }
     text.push_str("\n## Limits\n\n| what | limit | beyond it |\n|---|---|---|\n");
     for (what, limit, beyond) in limit_rows() {
@@ -147,6 +158,84 @@ fn limit_rows() -> Vec<(&'static str, String, &'static str)> {
             "a name",
             format!("1 to {} code points", limits::NAME_CHARS),
             "`bad_request`",
+        ),
+        (
+            "a title",
+            format!("1 to {} code points", limits::TITLE_CHARS),
+            "`bad_request`",
+        ),
+        (
+            "a reason, a message, a note, a text to agree to",
+            format!("1 to {} code points", limits::PROSE_CHARS),
+            "`bad_request`",
+        ),
+        (
+            "a password that is set",
+            format!(
+                "{} to {} code points",
+                limits::PASSWORD_CHARS_MIN,
+                limits::PASSWORD_CHARS_MAX
+            ),
+            "`bad_request`",
+        ),
+        (
+            "custom roles of a room",
+            limits::CUSTOM_ROLES.to_string(),
+            "`bad_request`",
+        ),
+        (
+            "the name of a custom role",
+            format!("1 to {} code points", limits::ROLE_NAME_CHARS),
+            "`bad_request`",
+        ),
+        (
+            "networks of an allow-list",
+            limits::NETWORKS.to_string(),
+            "`bad_request`",
+        ),
+        (
+            "invites of a room that are not revoked",
+            limits::INVITES.to_string(),
+            "refused",
+        ),
+        ("bans of a room", limits::BANS.to_string(), "refused"),
+        (
+            "people in a lobby",
+            format!(
+                "{}, {} from one source",
+                limits::LOBBY_PLACES,
+                limits::LOBBY_PLACES_PER_SOURCE
+            ),
+            "refused",
+        ),
+        (
+            "messages from a lobby",
+            format!(
+                "{}/s, {} at once",
+                limits::LOBBY_MESSAGES_PER_S,
+                limits::LOBBY_MESSAGES_BURST
+            ),
+            "close 4429",
+        ),
+        (
+            "silence in a lobby",
+            s(limits::LOBBY_GONE_AFTER),
+            "the place is given up",
+        ),
+        (
+            "requests to one participant",
+            format!("{} in a minute", limits::REQUESTS_PER_MINUTE),
+            "`rate_limited`",
+        ),
+        (
+            "an answer to a `media.request`",
+            s(limits::REQUEST_WITHIN),
+            "unanswered",
+        ),
+        (
+            "rooms made from one source, where anybody may",
+            format!("{} in an hour", limits::ROOMS_PER_SOURCE_PER_HOUR),
+            "`rate_limited`",
         ),
         (
             "pushes kept for a resume",

@@ -4,7 +4,7 @@ use conclave_signalling_wire::error::{ErrorBody, ErrorCode};
 use conclave_signalling_wire::frame::{
     encode_error, encode_push, encode_reply, encode_request, parse_request, parse_server_frame,
 };
-use conclave_signalling_wire::ids::{ParticipantId, RoomId, SessionId, TrackId};
+use conclave_signalling_wire::ids::{KnockId, ParticipantId, RoomId, SessionId, TrackId};
 use conclave_signalling_wire::limits;
 use conclave_signalling_wire::objects::*;
 use conclave_signalling_wire::push::*;
@@ -15,14 +15,16 @@ use conclave_signalling_wire::text::{ClientLabel, DisplayName, Mid, Slug};
 use conclave_signalling_wire::time::Timestamp;
 use serde::Serialize;
 
-/// 2026-11-22T10:00:00Z.
-const START_MS: u64 = 1_795_341_600_000;
+use crate::moderation;
 
-fn ada() -> ParticipantId {
+/// 2026-11-22T10:00:00Z.
+pub(crate) const START_MS: u64 = 1_795_341_600_000;
+
+pub(crate) fn ada() -> ParticipantId {
     ParticipantId::new(START_MS + 5000, [1; 10])
 }
 
-fn bob() -> ParticipantId {
+pub(crate) fn bob() -> ParticipantId {
     ParticipantId::new(START_MS + 9000, [2; 10])
 }
 
@@ -30,7 +32,7 @@ fn mid(text: &str) -> Mid {
     Mid::new(text).unwrap()
 }
 
-fn participant(id: ParticipantId, name: &str, rev: u32) -> Participant {
+pub(crate) fn participant(id: ParticipantId, name: &str, rev: u32) -> Participant {
     let off = SourceState {
         published: false,
         muted: true,
@@ -42,6 +44,7 @@ fn participant(id: ParticipantId, name: &str, rev: u32) -> Participant {
         rev,
         name: DisplayName::new(name).unwrap(),
         role: Role::Attendee,
+        custom_role: None,
         identity: Identity::Guest,
         presence: Presence::Connected,
         joined_at: Timestamp::from_unix_ms(START_MS + 5000),
@@ -59,7 +62,7 @@ fn participant(id: ParticipantId, name: &str, rev: u32) -> Participant {
     }
 }
 
-fn room() -> Room {
+pub(crate) fn room() -> Room {
     let unlocked = SourceLock {
         on: false,
         allow: Vec::new(),
@@ -72,7 +75,29 @@ fn room() -> Room {
         preset: Preset::Meeting,
         locked: false,
         lobby: LobbyMode::Off,
+        lobby_message: None,
         password_set: false,
+        password_bypasses_lobby: false,
+        start_without_host: true,
+        no_host: NoHost::Continue,
+        no_host_grace_s: 300,
+        waiting_for_host: false,
+        duplicate: DuplicatePolicy::Ask,
+        default_role: Role::Attendee,
+        guests_may_cohost: false,
+        attendees: Allowances {
+            microphone: true,
+            camera: true,
+            screen: true,
+            rename: true,
+            invite: false,
+        },
+        roster: RosterMode::All,
+        caps: Caps::default(),
+        opens_at: None,
+        closes_at: None,
+        consent_text: None,
+        custom_roles: Vec::new(),
         av_lock: AvLock {
             microphone: unlocked.clone(),
             camera: unlocked.clone(),
@@ -92,7 +117,7 @@ fn room() -> Room {
     }
 }
 
-fn joined() -> Joined {
+pub(crate) fn joined() -> Joined {
     Joined {
         session: SessionId::new(START_MS + 5000, [4; 10]),
         room: room(),
@@ -102,6 +127,7 @@ fn joined() -> Joined {
             Permission::PublishAudio,
             Permission::PublishVideo,
         ],
+        overrides: Vec::new(),
         roster: vec![participant(bob(), "Bob", 3)],
         chat: Vec::new(),
         ice_servers: Vec::new(),
@@ -125,7 +151,7 @@ fn welcome() -> Welcome {
             offer_bytes: limits::OFFER_BYTES as u32,
             wish_per_s: limits::WISHES_PER_S,
         },
-        features: vec![Feature::Screen],
+        features: vec![Feature::Screen, Feature::Lobby],
         media: MediaParameters {
             codecs: vec![Codec::Vp8, Codec::H264],
             video_slots: limits::VIDEO_SLOTS,
@@ -160,17 +186,17 @@ fn hello(resume: Option<Resume>) -> Request {
     })
 }
 
-fn ask(id: u32, request: impl Into<Request>) -> String {
+pub(crate) fn ask(id: u32, request: impl Into<Request>) -> String {
     let text = encode_request(id, &request.into());
     assert!(parse_request(&text).is_ok(), "{text}");
     format!("> {text}")
 }
 
-fn answer(id: u32, ok: &impl Serialize) -> String {
+pub(crate) fn answer(id: u32, ok: &impl Serialize) -> String {
     told(encode_reply(id, ok))
 }
 
-fn refuse(id: u32, error: ErrorBody) -> String {
+pub(crate) fn refuse(id: u32, error: ErrorBody) -> String {
     told(encode_error(id, &error))
 }
 
@@ -245,6 +271,15 @@ pub(crate) fn of_request(name: &str) -> Vec<String> {
             answer(3, &JoinOutcome::Joined(Box::new(joined()))),
             answer(
                 3,
+                &JoinOutcome::Lobby(InLobby {
+                    knock: KnockId::new(START_MS + 5000, [11; 10]),
+                    state: WaitingState::Waiting,
+                    message: Some("Back in five minutes".to_owned()),
+                    heartbeat_s: 10,
+                }),
+            ),
+            answer(
+                3,
                 &JoinOutcome::Duplicate(Duplicate {
                     participant: ada(),
                     options: vec![
@@ -257,7 +292,17 @@ pub(crate) fn of_request(name: &str) -> Vec<String> {
             refuse(3, ErrorCode::PasswordRequired.into()),
             refuse(
                 3,
-                ErrorBody::from(ErrorCode::BadCredentials).field("credential"),
+                ErrorBody::from(ErrorCode::BadCredentials).field("credential.secret"),
+            ),
+            refuse(
+                3,
+                ErrorBody::from(ErrorCode::NotOpenYet)
+                    .opens_at(Timestamp::from_unix_ms(START_MS + 3_600_000)),
+            ),
+            refuse(
+                3,
+                ErrorBody::from(ErrorCode::ConsentRequired)
+                    .consent("This meeting is for members.", "kYb2tVnQw0s"),
             ),
             ask(4, joining(Some(DuplicateChoice::TakeOver))),
         ],
@@ -379,7 +424,7 @@ pub(crate) fn of_request(name: &str) -> Vec<String> {
             ),
             refuse(13, ErrorBody::from(ErrorCode::Busy).by(bob())),
         ],
-        other => panic!("no example for {other}"),
+        other => moderation::of_request(other),
     }
 }
 
@@ -486,7 +531,7 @@ pub(crate) fn of_push(name: &str) -> Vec<String> {
             }
             .into(),
         ],
-        other => panic!("no example for {other}"),
+        other => moderation::of_push(other),
     };
     pushes
         .into_iter()

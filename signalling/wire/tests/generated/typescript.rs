@@ -90,6 +90,7 @@ fn tidy(declaration: &str) -> String {
     text.replace(", }", " }")
         .replace("{ \"kind\":", "{ kind:")
         .replace("{ \"outcome\":", "{ outcome:")
+        .replace("{ \"state\":", "{ state:")
 }
 
 fn union(name: &str, doc: &str, verbs: &[Verb]) -> String {
