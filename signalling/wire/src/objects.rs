@@ -278,3 +278,23 @@ impl std::fmt::Debug for IceServer {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_outranks_those_after_it_and_not_itself() {
+        for (place, role) in Role::ALL.into_iter().enumerate() {
+            for (other_place, other) in Role::ALL.into_iter().enumerate() {
+                assert_eq!(
+                    role.outranks(other),
+                    place < other_place,
+                    "{role:?} {other:?}"
+                );
+            }
+        }
+        assert!(Role::Host.outranks(Role::CoHost) && Role::Attendee.outranks(Role::Viewer));
+        assert!(Role::CoHost.is_host() && !Role::Presenter.is_host());
+    }
+}

@@ -134,3 +134,23 @@ pub struct Override {
     /// Until when; null for as long as the meeting goes on.
     pub expires_at: Option<Timestamp>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_permission_is_written_by_its_name() {
+        for permission in Permission::ALL {
+            assert_eq!(serde_json::json!(permission), permission.name());
+        }
+    }
+
+    #[test]
+    fn each_source_has_its_permission() {
+        for source in Source::ALL {
+            assert_eq!(Permission::to_publish(source).publishes(), Some(source));
+        }
+        assert_eq!(Permission::RoomJoin.publishes(), None);
+    }
+}

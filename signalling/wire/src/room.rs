@@ -387,3 +387,123 @@ pub struct RoomUpdate {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub screen: Option<ScreenPolicy>,
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(json: &str) -> Result<RoomUpdate, String> {
+        serde_json::from_str(json).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn absent_keeps_null_clears_and_a_value_sets() {
+        let kept = RoomUpdate::default();
+        let cleared = RoomUpdate {
+            lobby_message: Patch::Clear,
+            password: Patch::Clear,
+            opens_at: Patch::Clear,
+            ..RoomUpdate::default()
+        };
+        let set = RoomUpdate {
+            lobby_message: Patch::Set(Prose::new("Soon").unwrap()),
+            opens_at: Patch::Set(Timestamp::from_unix_ms(0)),
+            ..RoomUpdate::default()
+        };
+        for (update, json) in [
+            (kept, "{}"),
+            (
+                cleared,
+                r#"{"lobby_message":null,"password":null,"opens_at":null}"#,
+            ),
+            (
+                set,
+                r#"{"lobby_message":"Soon","opens_at":"1970-01-01T00:00:00Z"}"#,
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&update).unwrap(), json);
+            assert_eq!(read(json), Ok(update));
+        }
+    }
+
+    #[test]
+    fn null_keeps_what_cannot_be_null() {
+        assert_eq!(
+            read(r#"{"rev":null,"title":null,"locked":null,"caps":null}"#),
+            Ok(RoomUpdate::default())
+        );
+    }
+
+    #[test]
+    fn an_update_refuses_what_it_does_not_know() {
+        for json in [
+            r#"{"slug":"other"}"#,
+            r#"{"password_set":true}"#,
+            r#"{"locked":true,"locked":true}"#,
+            r#"{"lobby_message":"a","lobby_message":null}"#,
+            r#"{"caps":{"participant":1}}"#,
+            r#"{"attendees":{"microphone":true}}"#,
+            r#"{"custom_roles":[{"name":"A","base":"viewer","rank":1}]}"#,
+            r#"{"custom_roles":[{"name":"A","base":"viewer","allow":["chat.fly"]}]}"#,
+            r#"{"lobby_message":""}"#,
+        ] {
+            assert!(read(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_patch_changes_a_value() {
+        let mut value = Some(1);
+        Patch::Keep.apply(&mut value);
+        assert_eq!(value, Some(1));
+        Patch::Set(2).apply(&mut value);
+        assert_eq!(value, Some(2));
+        Patch::Clear.apply(&mut value);
+        assert_eq!(value, None);
+    }
+
+    fn patch<T: std::fmt::Debug + Clone>(
+        value: impl Strategy<Value = T>,
+    ) -> impl Strategy<Value = Patch<T>> {
+        prop_oneof![
+            Just(Patch::Keep),
+            Just(Patch::Clear),
+            value.prop_map(Patch::Set)
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_update_round_trips(
+            rev: Option<u32>,
+            locked: Option<bool>,
+            participants: Option<Option<u32>>,
+            password in patch(any::<String>().prop_map(SecretText::new)),
+            closes_at in patch(any::<u64>().prop_map(Timestamp::from_unix_ms)),
+            networks: Option<Vec<String>>,
+            (allow, deny) in {
+                let some = proptest::sample::subsequence(Permission::ALL, 0..5);
+                (some.clone(), some)
+            },
+        ) {
+            let update = RoomUpdate {
+                rev,
+                locked,
+                caps: participants.map(|participants| Caps { participants, ..Caps::default() }),
+                password,
+                closes_at,
+                allowed_networks: networks,
+                custom_roles: Some(vec![CustomRole {
+                    name: RoleName::new("Interpreter").unwrap(),
+                    base: Role::Viewer,
+                    allow,
+                    deny,
+                }]),
+                ..RoomUpdate::default()
+            };
+            prop_assert_eq!(read(&serde_json::to_string(&update).unwrap()), Ok(update));
+        }
+    }
+}

@@ -306,6 +306,37 @@ mod tests {
     }
 
     #[test]
+    fn what_is_one_line_stays_one_line() {
+        let title = |typed: &str| Title::new(typed).map(|title| title.0);
+        assert_eq!(title(" Week\r\n12\u{2028} "), Ok("Week12".to_owned()));
+        assert_eq!(title(&"\u{e9}".repeat(120)), Ok("\u{e9}".repeat(120)));
+        assert_eq!(title(&"a".repeat(121)), Err(InvalidText::TooLong));
+        assert_eq!(title("\n"), Err(InvalidText::Empty));
+        let role = |typed: &str| RoleName::new(typed).map(|role| role.0);
+        assert_eq!(role("Inter\u{202e}preter"), Ok("Interpreter".to_owned()));
+        assert_eq!(role(&"a".repeat(32)), Ok("a".repeat(32)));
+        assert_eq!(role(&"a".repeat(33)), Err(InvalidText::TooLong));
+        assert_eq!(role("\u{200b}"), Err(InvalidText::Empty));
+    }
+
+    #[test]
+    fn prose_keeps_its_line_breaks_and_nothing_else_that_is_hidden() {
+        let prose = |typed: &str| Prose::new(typed).map(|prose| prose.0);
+        assert_eq!(
+            prose("\n One\r\n\u{7}two\u{2066}\tthree\n\n"),
+            Ok("One\ntwothree".to_owned())
+        );
+        assert_eq!(prose("e\u{200f}\u{301}"), Ok("\u{e9}".to_owned()));
+        assert_eq!(prose(&"a".repeat(500)), Ok("a".repeat(500)));
+        assert_eq!(prose(&"a".repeat(501)), Err(InvalidText::TooLong));
+        assert_eq!(prose("\n\n\u{200b}"), Err(InvalidText::Empty));
+        assert_eq!(
+            format!("{:?}", Prose::new("secret").unwrap()),
+            "Prose(redacted)"
+        );
+    }
+
+    #[test]
     fn a_slug_has_the_form_of_the_protocol() {
         for good in ["abc", "welcome", "0-0", "a--", &"a".repeat(63)] {
             assert!(Slug::new(good).is_ok(), "{good}");
@@ -327,6 +358,18 @@ mod tests {
         fn cleaning_a_name_twice_changes_nothing(typed in any::<String>()) {
             if let Ok(name) = DisplayName::new(&typed) {
                 prop_assert_eq!(DisplayName::new(name.as_str()), Ok(name));
+            }
+        }
+
+        #[test]
+        fn cleaning_prose_twice_changes_nothing(typed in "(?s).{0,40}") {
+            if let Ok(prose) = Prose::new(&typed) {
+                prop_assert!(!prose.as_str().contains('\r'));
+                prop_assert_eq!(Prose::new(prose.as_str()), Ok(prose));
+            }
+            if let Ok(title) = Title::new(&typed) {
+                prop_assert!(!title.as_str().contains('\n'));
+                prop_assert_eq!(Title::new(title.as_str()), Ok(title));
             }
         }
 

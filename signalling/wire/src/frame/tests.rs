@@ -1,16 +1,19 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::ids::ParticipantId;
-use crate::objects::{PictureSource, Source};
-use crate::push::{SequencedPush, ServerDraining};
+use crate::ids::{KnockId, ParticipantId};
+use crate::objects::{Patch, Permission, PictureSource, Role, Source};
+use crate::push::{LobbyStatus, SequencedPush, ServerDraining};
 use crate::reply::HelloOutcome;
 use crate::request::{
-    Credential, DuplicateChoice, Hello, Join, MediaOffer, MediaPublish, MediaWish,
-    ParticipantRename, Priority, Resume, TrackState, View,
+    BanOrder, BanScope, Credential, DuplicateChoice, Hello, InviteCreate, Join, LobbyAdmit,
+    LobbyNote, MediaLock, MediaMute, MediaOffer, MediaPublish, MediaWish, OverrideEffect,
+    ParticipantRemove, ParticipantRename, PermOverride, Priority, Resume, RoomManage, RoomUpdate,
+    Target, TrackState, View, Waiting,
 };
 use crate::secret::{DeviceKey, InviteSecret, ResumeToken, SecretText};
-use crate::text::{ClientLabel, DisplayName, Mid, Slug};
+use crate::text::{ClientLabel, DisplayName, Mid, Prose, Slug};
+use crate::time::Timestamp;
 
 fn refusal(text: &str) -> (u32, ErrorCode, Option<String>) {
     match parse_request(text) {
@@ -136,6 +139,21 @@ fn a_refusal_carries_the_number_and_names_the_member() {
             Some("credential.password"),
         ),
         (
+            r#"{"id":7,"type":"room.update","data":{"rev":1,"slug":"abc"}}"#,
+            ErrorCode::BadRequest,
+            Some("slug"),
+        ),
+        (
+            r#"{"id":7,"type":"room.update","data":{"lobby_message":"\u200b"}}"#,
+            ErrorCode::BadRequest,
+            Some("lobby_message"),
+        ),
+        (
+            r#"{"id":7,"type":"media.mute","data":{"target":{"kind":"all_except"},"sources":["microphone"]}}"#,
+            ErrorCode::BadRequest,
+            Some("target.participants"),
+        ),
+        (
             r#"{"id":7,"type":"join","data":{"room":"abc","credential":{"kind":"none","kind":"none"},"name":"A","device_key":"AgICAgICAgICAgICAgICAg"}}"#,
             ErrorCode::BadRequest,
             Some("credential.kind"),
@@ -222,6 +240,28 @@ fn a_resumed_link_reads_what_it_missed() {
 }
 
 #[test]
+fn a_state_push_is_read_by_its_state() {
+    let push: Push = LobbyStatus::WaitingForHost(Waiting {
+        knock: KnockId::new(1, [1; 10]),
+        message: None,
+        note: None,
+        since: Timestamp::from_unix_ms(0),
+    })
+    .into();
+    let text = encode_push(None, &push);
+    match parse_server_frame(&text) {
+        Ok(ServerFrame::Push {
+            seq: None,
+            push: read,
+        }) => assert_eq!(*read, push),
+        other => panic!("{other:?}"),
+    }
+    let again = SequencedPush { seq: 3, push };
+    let text = serde_json::to_string(&again).unwrap();
+    assert_eq!(serde_json::from_str::<SequencedPush>(&text).unwrap(), again);
+}
+
+#[test]
 fn a_push_of_an_unknown_type_is_known_as_such() {
     let text = r#"{"seq":4,"type":"poll.opened","data":{"poll":1}}"#;
     assert!(matches!(
@@ -278,6 +318,117 @@ fn view() -> impl Strategy<Value = View> {
                 priority,
             },
         )
+}
+
+fn moderation() -> impl Strategy<Value = Request> {
+    let prose = any::<String>().prop_map(|text| Prose::new(&text).ok());
+    let name = any::<String>().prop_map(|text| DisplayName::new(&text).ok());
+    let role = proptest::sample::select(&Role::ALL[..]);
+    let sources = proptest::sample::subsequence(&Source::ALL[..], 0..=4);
+    let people = || proptest::collection::vec(participant(), 0..4);
+    let time = any::<Option<u64>>().prop_map(|at| at.map(Timestamp::from_unix_ms));
+    prop_oneof![
+        (any::<Option<u32>>(), prose.clone(), any::<Option<bool>>()).prop_map(
+            |(rev, message, locked)| RoomUpdate {
+                rev,
+                locked,
+                lobby_message: message.map_or(Patch::Clear, Patch::Set),
+                ..RoomUpdate::default()
+            }
+            .into()
+        ),
+        ("[a-z0-9][a-z0-9-]{2,62}", credential(), any::<[u8; 16]>()).prop_map(
+            |(room, credential, key)| RoomManage {
+                room: Slug::new(&room).unwrap(),
+                credential,
+                device_key: DeviceKey::new(key),
+            }
+            .into()
+        ),
+        (
+            any::<Option<Vec<[u8; 10]>>>(),
+            any::<Option<u32>>(),
+            proptest::option::of(role.clone())
+        )
+            .prop_map(|(knocks, all_up_to_rev, as_role)| LobbyAdmit {
+                knocks: knocks.map(|knocks| {
+                    let knock = |random: &[u8; 10]| KnockId::new(0, *random);
+                    knocks.iter().map(knock).collect()
+                }),
+                all_up_to_rev,
+                as_role,
+            }
+            .into()),
+        (any::<[u8; 10]>(), prose.clone()).prop_map(|(random, text)| LobbyNote {
+            knock: KnockId::new(0, random),
+            text
+        }
+        .into()),
+        (participant(), prose.clone(), any::<Option<(u32, bool)>>()).prop_map(
+            |(participant, reason, ban)| ParticipantRemove {
+                participant,
+                reason,
+                message: None,
+                ban: ban.map(|(ttl_s, strict)| BanOrder {
+                    scope: BanScope::Room,
+                    ttl_s: Some(ttl_s),
+                    strict,
+                }),
+            }
+            .into()
+        ),
+        (
+            role,
+            name,
+            prose,
+            time,
+            any::<[bool; 3]>(),
+            any::<Option<u32>>()
+        )
+            .prop_map(
+                |(role, name, note, expires_at, flags, max_uses)| InviteCreate {
+                    role,
+                    custom_role: None,
+                    name,
+                    name_locked: flags[0],
+                    max_uses,
+                    not_before: None,
+                    expires_at,
+                    bypass_lobby: flags[1],
+                    bind_device: flags[2],
+                    note,
+                }
+                .into()
+            ),
+        (
+            participant(),
+            proptest::sample::select(Permission::ALL),
+            any::<Option<u32>>(),
+            any::<u32>()
+        )
+            .prop_map(|(participant, key, ttl_s, rev)| PermOverride {
+                participant,
+                key,
+                effect: OverrideEffect::Clear,
+                ttl_s,
+                rev,
+            }
+            .into()),
+        (people(), sources.clone()).prop_map(|(participants, sources)| MediaMute {
+            target: match participants.as_slice() {
+                [one] => Target::Participant { participant: *one },
+                _ => Target::AllExcept { participants },
+            },
+            sources,
+        }
+        .into()),
+        (people(), sources, any::<bool>()).prop_map(|(allow, sources, on)| MediaLock {
+            sources,
+            on,
+            allow
+        }
+        .into()),
+    ]
 }
 
 fn request() -> impl Strategy<Value = Request> {
@@ -341,6 +492,7 @@ fn request() -> impl Strategy<Value = Request> {
         .into()),
         (any::<u32>(), proptest::collection::vec(view(), 0..12))
             .prop_map(|(rev, views)| MediaWish { rev, views }.into()),
+        moderation(),
     ]
 }
 

@@ -1,8 +1,11 @@
 //! One example of each message, written by the real serialiser.
 
+use std::fmt::Debug;
+
 use conclave_signalling_wire::error::{ErrorBody, ErrorCode};
 use conclave_signalling_wire::frame::{
-    encode_error, encode_push, encode_reply, encode_request, parse_request, parse_server_frame,
+    RequestFrame, ServerFrame, encode_error, encode_push, encode_reply, encode_request,
+    parse_request, parse_server_frame, read_ok,
 };
 use conclave_signalling_wire::ids::{KnockId, ParticipantId, RoomId, SessionId, TrackId};
 use conclave_signalling_wire::limits;
@@ -14,6 +17,7 @@ use conclave_signalling_wire::secret::{DeviceKey, InviteSecret, ResumeToken};
 use conclave_signalling_wire::text::{ClientLabel, DisplayName, Mid, Slug};
 use conclave_signalling_wire::time::Timestamp;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::moderation;
 
@@ -187,13 +191,22 @@ fn hello(resume: Option<Resume>) -> Request {
 }
 
 pub(crate) fn ask(id: u32, request: impl Into<Request>) -> String {
-    let text = encode_request(id, &request.into());
-    assert!(parse_request(&text).is_ok(), "{text}");
+    let request = request.into();
+    let text = encode_request(id, &request);
+    assert_eq!(parse_request(&text), Ok(RequestFrame { id, request }));
     format!("> {text}")
 }
 
-pub(crate) fn answer(id: u32, ok: &impl Serialize) -> String {
-    told(encode_reply(id, ok))
+pub(crate) fn answer<T>(id: u32, ok: &T) -> String
+where
+    T: Serialize + DeserializeOwned + PartialEq + Debug,
+{
+    let text = encode_reply(id, ok);
+    match parse_server_frame(&text) {
+        Ok(ServerFrame::Ok { body, .. }) => assert_eq!(read_ok::<T>(&body).as_ref(), Ok(ok)),
+        other => panic!("{other:?} of {text}"),
+    }
+    told(text)
 }
 
 pub(crate) fn refuse(id: u32, error: ErrorBody) -> String {
@@ -537,10 +550,18 @@ pub(crate) fn of_push(name: &str) -> Vec<String> {
         .into_iter()
         .enumerate()
         .map(|(place, push)| {
-            told(encode_push(
-                push.is_sequenced().then_some(14 + place as u32),
-                &push,
-            ))
+            let seq = push.is_sequenced().then_some(14 + place as u32);
+            let text = encode_push(seq, &push);
+            match parse_server_frame(&text) {
+                Ok(ServerFrame::Push {
+                    seq: read,
+                    push: same,
+                }) => {
+                    assert_eq!((read, *same), (seq, push), "{text}");
+                }
+                other => panic!("{other:?} of {text}"),
+            }
+            told(text)
         })
         .collect()
 }
