@@ -2,16 +2,17 @@
 
 use std::time::Instant;
 
+use conclave_signalling_wire::ids::InviteId;
 use conclave_signalling_wire::ids::SessionId;
 use conclave_signalling_wire::limits::{MESSAGES_BURST, MESSAGES_PER_S, WISHES_PER_S};
-use conclave_signalling_wire::objects::{Participant, Permission};
-use conclave_signalling_wire::secret::{DeviceKey, ResumeToken};
+use conclave_signalling_wire::objects::{Override, Participant, Permission};
 
+use crate::digest::{DeviceHash, NetworkTag, TokenHash};
 use crate::log::PushLog;
 use crate::negotiation::Negotiation;
 use crate::origin::Prefix;
 use crate::output::LinkId;
-use crate::permission::allows;
+use crate::permission::{PermissionSet, Subject};
 use crate::publications::Publications;
 use crate::rate::Rate;
 use crate::slots::Mirror;
@@ -35,9 +36,17 @@ pub(crate) struct Member {
     /// What others see.
     pub(crate) face: Participant,
     pub(crate) session: SessionId,
-    pub(crate) device_key: DeviceKey,
-    pub(crate) token: ResumeToken,
+    pub(crate) device: DeviceHash,
+    pub(crate) token: TokenHash,
     pub(crate) prefix: Prefix,
+    /// For a ban: the network under each live key, the newest first.
+    pub(crate) networks: Vec<NetworkTag>,
+    /// By which invite it came in.
+    pub(crate) invite: Option<InviteId>,
+    /// Its exceptions.
+    pub(crate) overrides: Vec<Override>,
+    /// What it may do: what the last `permissions` push or `joined` said.
+    pub(crate) permissions: PermissionSet,
     pub(crate) log: PushLog,
     pub(crate) messages: Rate,
     pub(crate) wishes: Rate,
@@ -51,9 +60,12 @@ pub(crate) struct Arrival {
     pub(crate) link: LinkId,
     pub(crate) face: Participant,
     pub(crate) session: SessionId,
-    pub(crate) device_key: DeviceKey,
-    pub(crate) token: ResumeToken,
+    pub(crate) device: DeviceHash,
+    pub(crate) token: TokenHash,
     pub(crate) prefix: Prefix,
+    pub(crate) networks: Vec<NetworkTag>,
+    pub(crate) invite: Option<InviteId>,
+    pub(crate) overrides: Vec<Override>,
 }
 
 impl Member {
@@ -62,9 +74,13 @@ impl Member {
             presence: Presence::Connected(arrival.link),
             face: arrival.face,
             session: arrival.session,
-            device_key: arrival.device_key,
+            device: arrival.device,
             token: arrival.token,
             prefix: arrival.prefix,
+            networks: arrival.networks,
+            invite: arrival.invite,
+            overrides: arrival.overrides,
+            permissions: PermissionSet::default(),
             log: PushLog::default(),
             messages: Rate::new(MESSAGES_PER_S, MESSAGES_BURST),
             wishes: Rate::new(WISHES_PER_S, WISHES_PER_S),
@@ -84,7 +100,17 @@ impl Member {
 
     /// Returns whether it may do something.
     pub(crate) fn may(&self, permission: Permission) -> bool {
-        allows(self.face.role, permission)
+        self.permissions.contains(permission)
+    }
+
+    /// Returns about whom the permission engine decides.
+    pub(crate) fn subject(&self) -> Subject<'_> {
+        Subject {
+            role: self.face.role,
+            custom_role: self.face.custom_role.as_ref(),
+            overrides: &self.overrides,
+            device: Some(&self.device),
+        }
     }
 
     /// Returns whether a request of this number still waits for its reply.

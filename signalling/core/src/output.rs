@@ -5,12 +5,21 @@ use std::sync::Arc;
 use conclave_sfu_wire::control::Command;
 use conclave_signalling_wire::error::{CloseCode, ErrorBody};
 use conclave_signalling_wire::frame::{encode_error, encode_push, encode_reply};
+use conclave_signalling_wire::invite::{InviteCreated, Invites, Managed};
+use conclave_signalling_wire::lobby::LobbyResults;
+use conclave_signalling_wire::moderation::{
+    Bans, MediaRequestSent, Muted, RemovedOk, Revised, RoomRevised,
+};
+use conclave_signalling_wire::objects::Room;
 use conclave_signalling_wire::push::Push;
 use conclave_signalling_wire::reply::{
     AckedSlots, Done, HelloOutcome, JoinOutcome, MediaAnswer, Published, Renamed, ScreenStarted,
     Wished,
 };
-use conclave_signalling_wire::secret::ResumeToken;
+use conclave_signalling_wire::secret::SecretText;
+
+use crate::digest::TokenHash;
+use crate::record::Change;
 
 /// One WebSocket, as the node calls it. Never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,9 +65,41 @@ pub enum Output {
     /// Tell the shard of the room.
     Media(Command),
     /// From here on this token leads to this room.
-    TokenIssued(ResumeToken),
+    TokenIssued(TokenHash),
     /// From here on this token leads nowhere.
-    TokenRevoked(ResumeToken),
+    TokenRevoked(TokenHash),
+    /// Keep this. What is said to links after it waits until it is kept,
+    /// together with all other changes of the same step.
+    Persist(Change),
+    /// Hash a password and tell [`crate::room::Room::handle_hashed`].
+    Hash {
+        /// Told back.
+        ticket: u64,
+        /// The password.
+        password: SecretText,
+    },
+    /// Answer the operator.
+    Operator {
+        /// The number of the order.
+        ticket: u64,
+        /// The answer.
+        answer: Box<Result<OperatorReply, ErrorBody>>,
+    },
+}
+
+/// An answer to the operator of the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OperatorReply {
+    /// It was done.
+    Done,
+    /// The room, as participants see it.
+    Room(Box<Room>),
+    /// An invite was made.
+    Invited(Box<InviteCreated>),
+    /// Its invites.
+    Invites(Invites),
+    /// Its bans.
+    Bans(Bans),
 }
 
 /// The body of a good reply.
@@ -82,6 +123,26 @@ pub enum Reply {
     Acked(AckedSlots),
     /// To `screen.start`.
     ScreenStarted(ScreenStarted),
+    /// To `room.manage`.
+    Managed(Managed),
+    /// To what changes the room.
+    RoomRevised(RoomRevised),
+    /// To what changes a participant.
+    Revised(Revised),
+    /// To `lobby.admit` and `lobby.deny`.
+    Lobby(LobbyResults),
+    /// To `media.mute`.
+    Muted(Muted),
+    /// To `media.request`.
+    Requested(MediaRequestSent),
+    /// To `participant.remove`.
+    Removed(RemovedOk),
+    /// To `ban.list`.
+    Bans(Bans),
+    /// To `invite.create`.
+    Invited(Box<InviteCreated>),
+    /// To `invite.list`.
+    Invites(Invites),
 }
 
 impl Reply {
@@ -97,6 +158,16 @@ impl Reply {
             Reply::Wished(ok) => encode_reply(id, ok),
             Reply::Acked(ok) => encode_reply(id, ok),
             Reply::ScreenStarted(ok) => encode_reply(id, ok),
+            Reply::Managed(ok) => encode_reply(id, ok),
+            Reply::RoomRevised(ok) => encode_reply(id, ok),
+            Reply::Revised(ok) => encode_reply(id, ok),
+            Reply::Lobby(ok) => encode_reply(id, ok),
+            Reply::Muted(ok) => encode_reply(id, ok),
+            Reply::Requested(ok) => encode_reply(id, ok),
+            Reply::Removed(ok) => encode_reply(id, ok),
+            Reply::Bans(ok) => encode_reply(id, ok),
+            Reply::Invited(ok) => encode_reply(id, ok),
+            Reply::Invites(ok) => encode_reply(id, ok),
         }
     }
 }

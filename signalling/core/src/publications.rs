@@ -20,6 +20,8 @@ pub(crate) struct Publication {
 pub(crate) struct PendingPublication {
     pub(crate) link: LinkId,
     pub(crate) id: u32,
+    /// Tells its answer from that of an earlier one.
+    pub(crate) attempt: u32,
     pub(crate) track: TrackId,
     pub(crate) muted: bool,
     pub(crate) deadline: Instant,
@@ -30,9 +32,26 @@ pub(crate) struct PendingPublication {
 pub(crate) struct Publications {
     pub(crate) live: BTreeMap<Source, Publication>,
     pub(crate) pending: BTreeMap<Source, PendingPublication>,
+    attempts: u32,
 }
 
 impl Publications {
+    /// Returns the number of the next attempt.
+    pub(crate) fn next_attempt(&mut self) -> u32 {
+        self.attempts = self.attempts.wrapping_add(1);
+        self.attempts
+    }
+
+    /// Takes the request that an answer of the shard is for.
+    pub(crate) fn answered(&mut self, source: Source, attempt: u32) -> Option<PendingPublication> {
+        let pending = self.pending.get(&source)?;
+        if pending.attempt == attempt {
+            self.pending.remove(&source)
+        } else {
+            None
+        }
+    }
+
     /// Writes what others see of it.
     pub(crate) fn sources(&self) -> Sources {
         let state = |source| {

@@ -4,9 +4,16 @@
 //! what [`Room::poll_output`] says until it says nothing more.
 
 mod arrive;
+mod audit;
 mod config;
+mod describe;
 mod events;
+mod inviting;
+mod moderate;
+mod policy;
 mod requests;
+mod rights;
+mod waiting;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -16,33 +23,47 @@ use std::time::{Duration, Instant};
 use conclave_sfu_wire::control::{Command, MemberKey, RoomKey};
 use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
 use conclave_signalling_wire::frame::{Malformed, RequestFrame};
-use conclave_signalling_wire::ids::ParticipantId;
+use conclave_signalling_wire::ids::{BanId, InviteId, ParticipantId, RoomId, SessionId};
 use conclave_signalling_wire::objects::{self, Participant, PictureSource, Source};
 use conclave_signalling_wire::push::{
     LeftReason, ParticipantLeft, ParticipantUpdated, Push, ServerDraining,
 };
 use conclave_signalling_wire::reply::Joined;
 use conclave_signalling_wire::secret::ResumeToken;
+use conclave_signalling_wire::text::Slug;
+use conclave_signalling_wire::time::Timestamp;
 use rand::Rng;
 use rand::rngs::StdRng;
 
 use crate::clock::ClockAnchor;
+use crate::digest::DeviceHash;
 use crate::media::to_source;
 use crate::member::{Member, Presence};
 use crate::output::{LinkId, Notice, Output, Reply};
-use crate::permission::permissions_of;
 use crate::rate::seconds;
+use crate::record::{Ban, Invite, RoomRecord, Standing};
 use crate::screen::Screen;
+use crate::settings::Settings;
 
-pub use arrive::{Entrant, Returning, resume_failed};
+pub use arrive::{Claim, Entrant, Returning, resume_failed};
 pub use config::RoomConfig;
 
 /// See the module.
 pub struct Room {
     config: RoomConfig,
+    id: RoomId,
+    slug: Slug,
+    settings: Settings,
+    invites: BTreeMap<InviteId, Invite>,
+    bans: BTreeMap<BanId, Ban>,
+    standings: BTreeMap<DeviceHash, Standing>,
     key: RoomKey,
     clock: ClockAnchor,
     rng: StdRng,
+    /// What the step that is being taken was told. Each `handle_*` sets it first.
+    now: Instant,
+    /// The meeting that goes on: from the first participant to the last.
+    session: Option<SessionId>,
     /// Keys rise with each join, so this is the order of the roster.
     members: BTreeMap<MemberKey, Member>,
     links: BTreeMap<LinkId, MemberKey>,
@@ -54,13 +75,42 @@ pub struct Room {
 }
 
 impl Room {
-    /// Makes a room without participants. `key` is drawn anew each time.
-    pub fn new(config: RoomConfig, key: RoomKey, clock: ClockAnchor, rng: StdRng) -> Self {
+    /// Makes a room without participants, as it was kept. `key` is drawn anew each time.
+    pub fn new(
+        config: RoomConfig,
+        record: RoomRecord,
+        key: RoomKey,
+        now: Instant,
+        clock: ClockAnchor,
+        rng: StdRng,
+    ) -> Self {
+        let RoomRecord {
+            id,
+            slug,
+            settings,
+            invites,
+            bans,
+            standings,
+        } = record;
         Room {
             config,
+            id,
+            slug,
+            settings,
+            invites: invites
+                .into_iter()
+                .map(|invite| (invite.id, invite))
+                .collect(),
+            bans: bans.into_iter().map(|ban| (ban.id, ban)).collect(),
+            standings: standings
+                .into_iter()
+                .map(|standing| (standing.device, standing))
+                .collect(),
             key,
             clock,
             rng,
+            now,
+            session: None,
             members: BTreeMap::new(),
             links: BTreeMap::new(),
             ids: BTreeMap::new(),
@@ -88,6 +138,7 @@ impl Room {
         link: LinkId,
         message: Result<RequestFrame, Malformed>,
     ) {
+        self.now = now;
         let Some(&key) = self.links.get(&link) else {
             return;
         };
@@ -116,12 +167,14 @@ impl Room {
 
     /// Records that a link broke. Its participant keeps its place until the resume window ends.
     pub fn handle_link_lost(&mut self, now: Instant, link: LinkId) {
+        self.now = now;
         self.drop_link(link, now + self.config.resume_window);
     }
 
     /// Records that the page behind a link went away: a reload, which is soon
     /// back, or a closed tab, which is not.
     pub fn handle_page_gone(&mut self, now: Instant, link: LinkId) {
+        self.now = now;
         self.drop_link(link, now + self.config.page_gone_window);
     }
 
@@ -142,6 +195,7 @@ impl Room {
 
     /// Does what has become due.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.now = now;
         let expired: Vec<MemberKey> = self
             .members
             .iter()
@@ -247,6 +301,11 @@ impl Room {
     /// Returns the key under which the media plane knows the room.
     pub fn key(&self) -> RoomKey {
         self.key
+    }
+
+    /// Returns what the wall clock shows in this step.
+    fn time(&self) -> Timestamp {
+        self.clock.at(self.now)
     }
 
     fn command(&mut self, command: Command) {
@@ -398,18 +457,19 @@ impl Room {
     }
 
     /// Writes everything that a participant may know, for `joined` and for a snapshot.
-    fn joined(&self, key: MemberKey, member: &Member) -> Joined {
+    fn joined(&self, key: MemberKey, member: &Member, resume_token: ResumeToken) -> Joined {
         let others = self.members.iter().filter(|(other, _)| **other != key);
         Joined {
             session: member.session,
-            room: self.config.describe(),
+            room: self.describe(),
             own: member.face.clone(),
-            permissions: permissions_of(member.face.role),
+            permissions: member.permissions.to_vec(),
+            overrides: self.live_overrides(member),
             roster: others.map(|(_, other)| other.face.clone()).collect(),
             chat: Vec::new(),
             ice_servers: Vec::new(),
             seq: member.log.seq(),
-            resume_token: member.token,
+            resume_token,
         }
     }
 

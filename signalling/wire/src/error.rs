@@ -104,6 +104,41 @@ impl ErrorCode {
         ErrorCode::InviteNotYet,
     ];
 
+    /// Returns the code as messages write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ErrorCode::BadRequest => "bad_request",
+            ErrorCode::UnknownType => "unknown_type",
+            ErrorCode::TooLarge => "too_large",
+            ErrorCode::RateLimited => "rate_limited",
+            ErrorCode::Forbidden => "forbidden",
+            ErrorCode::NotFound => "not_found",
+            ErrorCode::Conflict => "conflict",
+            ErrorCode::AlreadyHandled => "already_handled",
+            ErrorCode::PasswordRequired => "password_required",
+            ErrorCode::BadCredentials => "bad_credentials",
+            ErrorCode::Banned => "banned",
+            ErrorCode::Locked => "locked",
+            ErrorCode::Full => "full",
+            ErrorCode::NotOpenYet => "not_open_yet",
+            ErrorCode::ConsentRequired => "consent_required",
+            ErrorCode::VersionUnsupported => "version_unsupported",
+            ErrorCode::ResumeFailed => "resume_failed",
+            ErrorCode::NotAvailable => "not_available",
+            ErrorCode::Busy => "busy",
+            ErrorCode::ChatDisabled => "chat_disabled",
+            ErrorCode::PrivateDisabled => "private_disabled",
+            ErrorCode::SlowMode => "slow_mode",
+            ErrorCode::TooLong => "too_long",
+            ErrorCode::CodecUnsupported => "codec_unsupported",
+            ErrorCode::SdpInvalid => "sdp_invalid",
+            ErrorCode::InviteExpired => "invite_expired",
+            ErrorCode::InviteRevoked => "invite_revoked",
+            ErrorCode::InviteUsedUp => "invite_used_up",
+            ErrorCode::InviteNotYet => "invite_not_yet",
+        }
+    }
+
     /// Returns an English sentence for whoever reads messages; clients show texts of their own.
     pub const fn message(self) -> &'static str {
         match self {
@@ -330,5 +365,17 @@ impl CloseCode {
                 | CloseCode::TakenOver
                 | CloseCode::Ended
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_has_one_name() {
+        for code in ErrorCode::ALL {
+            assert_eq!(serde_json::json!(code), code.name());
+        }
     }
 }

@@ -1,26 +1,41 @@
 //! Coming in and coming back.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use conclave_sfu_wire::control::{Command, MemberKey};
 use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
 use conclave_signalling_wire::ids::{ParticipantId, SessionId};
-use conclave_signalling_wire::objects::{self, Identity, Participant, Role};
+use conclave_signalling_wire::objects::{self, Identity, Participant};
 use conclave_signalling_wire::push::{LeftReason, MediaRestart, ParticipantJoined, RestartReason};
 use conclave_signalling_wire::reply::{
     Duplicate, DuplicateOption, HelloOutcome, JoinOutcome, MediaState, Resumed,
 };
 use conclave_signalling_wire::request::DuplicateChoice;
-use conclave_signalling_wire::secret::{DeviceKey, ResumeToken};
 use conclave_signalling_wire::text::DisplayName;
 
+use crate::digest::{DeviceHash, InviteHash, NetworkTag, TokenHash};
 use crate::member::{Arrival, Member, Presence};
 use crate::origin::Prefix;
 use crate::output::{LinkId, Notice, Output, Reply};
 use crate::publications::Publications;
 use crate::room::Room;
 
-/// Somebody whose credential was accepted.
+/// What somebody shows at the door, as far as the shell has checked it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// Nothing.
+    Open,
+    /// The password, which was right when it had this number.
+    Password {
+        /// [`crate::settings::Settings::password_rev`] of the hash that was checked.
+        rev: u32,
+    },
+    /// The secret of an invite, to be judged here.
+    Invite(InviteHash),
+}
+
+/// Somebody at the door.
 #[derive(Debug, Clone)]
 pub struct Entrant {
     /// Over which link.
@@ -29,12 +44,22 @@ pub struct Entrant {
     pub member: MemberKey,
     /// From where.
     pub prefix: Prefix,
+    /// From where exactly: compared with the room's allow-list and not kept.
+    pub address: IpAddr,
+    /// From where, as bans remember it: one per live key, the newest first.
+    pub networks: Vec<NetworkTag>,
     /// The number of the `join`.
     pub id: u32,
     /// Its name.
     pub name: DisplayName,
     /// Its device.
-    pub device_key: DeviceKey,
+    pub device: DeviceHash,
+    /// What it shows.
+    pub claim: Claim,
+    /// Whether so many wrong passwords were tried here that right ones wait in the lobby too.
+    pub to_lobby: bool,
+    /// What it agreed to.
+    pub consent_hash: Option<String>,
     /// What it chose after the outcome `duplicate`.
     pub duplicate: Option<DuplicateChoice>,
 }
@@ -49,7 +74,7 @@ pub struct Returning {
     /// The number of the `hello`.
     pub id: u32,
     /// Which place.
-    pub token: ResumeToken,
+    pub token: TokenHash,
     /// The number of the last push that arrived.
     pub last_seq: u32,
 }
@@ -57,6 +82,7 @@ pub struct Returning {
 impl Room {
     /// Brings somebody in, or answers why not. Returns whether the link is in the room.
     pub fn handle_join(&mut self, now: Instant, entrant: Entrant) -> bool {
+        self.now = now;
         let (link, id) = (entrant.link, entrant.id);
         let replaced = match (self.same_device(&entrant), entrant.duplicate) {
             (None, _) | (Some(_), Some(DuplicateChoice::JoinAsSecond)) => None,
@@ -76,7 +102,7 @@ impl Room {
         if self.members.is_empty() {
             self.command(Command::OpenRoom {
                 room: self.key,
-                policy: self.config.policy(),
+                policy: self.policy(),
             });
         }
         if let Some((other, presence)) = replaced {
@@ -90,7 +116,7 @@ impl Room {
                 });
             }
         }
-        self.admit(now, entrant);
+        self.admit(entrant);
         true
     }
 
@@ -99,7 +125,7 @@ impl Room {
         let mut same = self
             .members
             .iter()
-            .filter(|(_, member)| member.device_key == entrant.device_key);
+            .filter(|(_, member)| member.device == entrant.device);
         same.next_back()
             .map(|(key, member)| (*key, member.presence))
     }
@@ -119,17 +145,18 @@ impl Room {
         self.reply(link, id, Reply::Join(JoinOutcome::Duplicate(duplicate)));
     }
 
-    fn admit(&mut self, now: Instant, entrant: Entrant) {
+    fn admit(&mut self, entrant: Entrant) {
         let Entrant {
             link,
             member: key,
             prefix,
             id,
             name,
-            device_key,
+            device,
+            networks,
             ..
         } = entrant;
-        let joined_at = self.clock.at(now);
+        let joined_at = self.time();
         let participant = ParticipantId::new(joined_at.unix_ms(), self.random());
         let session = SessionId::new(joined_at.unix_ms(), self.random());
         let token = self.draw_token();
@@ -137,7 +164,8 @@ impl Room {
             id: participant,
             rev: 1,
             name,
-            role: Role::Attendee,
+            role: self.settings.default_role,
+            custom_role: None,
             identity: Identity::Guest,
             presence: objects::Presence::Connected,
             joined_at: joined_at.whole_seconds(),
@@ -148,22 +176,27 @@ impl Room {
             room: self.key,
             member: key,
         });
-        self.outputs.push_back(Output::TokenIssued(token));
+        self.outputs
+            .push_back(Output::TokenIssued(TokenHash::from(&token)));
         self.broadcast(
             &Notice::new(ParticipantJoined {
                 participant: face.clone(),
             }),
             None,
         );
-        let member = Member::new(Arrival {
+        let mut member = Member::new(Arrival {
             link,
             face,
             session,
-            device_key,
-            token,
+            device,
+            token: TokenHash::from(&token),
             prefix,
+            networks,
+            invite: None,
+            overrides: Vec::new(),
         });
-        let joined = self.joined(key, &member);
+        member.permissions = self.evaluate(&member);
+        let joined = self.joined(key, &member, token);
         self.members.insert(key, member);
         self.links.insert(link, key);
         self.ids.insert(participant, key);
@@ -172,7 +205,8 @@ impl Room {
     }
 
     /// Gives a link its old place back, or answers that it is gone. Returns whether the link is in the room.
-    pub fn handle_resume(&mut self, returning: &Returning) -> bool {
+    pub fn handle_resume(&mut self, now: Instant, returning: &Returning) -> bool {
+        self.now = now;
         let Returning {
             link,
             prefix,
@@ -196,10 +230,12 @@ impl Room {
         let before = std::mem::replace(&mut member.presence, Presence::Connected(link));
         let moved = std::mem::replace(&mut member.prefix, prefix) != prefix;
         let media = member.negotiation.state();
-        member.token = fresh;
+        member.token = TokenHash::from(&fresh);
         let missed = member.log.since(last_seq);
-        self.outputs
-            .extend([Output::TokenRevoked(token), Output::TokenIssued(fresh)]);
+        self.outputs.extend([
+            Output::TokenRevoked(token),
+            Output::TokenIssued(TokenHash::from(&fresh)),
+        ]);
         if let Presence::Connected(old) = before {
             // The network broke before the server could know.
             self.links.remove(&old);
@@ -210,7 +246,7 @@ impl Room {
         }
         self.links.insert(link, key);
         let snapshot = match (&missed, self.members.get(&key)) {
-            (None, Some(member)) => Some(Box::new(self.joined(key, member))),
+            (None, Some(member)) => Some(Box::new(self.joined(key, member, fresh))),
             _ => None,
         };
         let resumed = Resumed {

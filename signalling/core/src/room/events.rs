@@ -23,6 +23,7 @@ use crate::room::Room;
 impl Room {
     /// Takes what the shard reports. What concerns nobody here is ignored: it crossed with a `Drop`.
     pub fn handle_media(&mut self, now: Instant, event: Event) {
+        self.now = now;
         match event {
             Event::Answer {
                 member,
@@ -55,15 +56,22 @@ impl Room {
             }
             Event::Published {
                 member,
+                attempt,
                 source,
                 rids,
-            } => self.publication_accepted(member, from_source(source), &rids),
+            } => self.publication_accepted(member, attempt, from_source(source), &rids),
             Event::PublishRefused {
                 member,
+                attempt,
                 source,
                 error,
             } => {
-                self.publication_refused(member, from_source(source), error);
+                self.publication_refused(member, attempt, from_source(source), error);
+            }
+            Event::Passed { room, number } => {
+                if room == self.key {
+                    self.barrier_passed(number);
+                }
             }
             // Nobody is told: the browser knows by itself.
             Event::Connected { .. } => {}
@@ -131,13 +139,16 @@ impl Room {
         }
     }
 
-    fn publication_accepted(&mut self, key: MemberKey, source: Source, rids: &[Rid]) {
+    fn publication_accepted(&mut self, key: MemberKey, attempt: u32, source: Source, rids: &[Rid]) {
         let Some(member) = self.members.get_mut(&key) else {
             return;
         };
-        let Some(pending) = member.publications.pending.remove(&source) else {
-            // It was given up or taken back meanwhile.
-            if !member.publications.live.contains_key(&source) {
+        let Some(pending) = member.publications.answered(source, attempt) else {
+            // It was given up or taken back meanwhile; a later attempt speaks for itself.
+            let publications = &member.publications;
+            if !publications.live.contains_key(&source)
+                && !publications.pending.contains_key(&source)
+            {
                 self.command(Command::Unpublish {
                     member: key,
                     source: to_source(source),
@@ -165,11 +176,17 @@ impl Room {
         self.update_sources(key);
     }
 
-    fn publication_refused(&mut self, key: MemberKey, source: Source, error: PublishError) {
+    fn publication_refused(
+        &mut self,
+        key: MemberKey,
+        attempt: u32,
+        source: Source,
+        error: PublishError,
+    ) {
         let Some(member) = self.members.get_mut(&key) else {
             return;
         };
-        let Some(pending) = member.publications.pending.remove(&source) else {
+        let Some(pending) = member.publications.answered(source, attempt) else {
             return;
         };
         // One that was published before is over on both sides.

@@ -22,14 +22,14 @@ use crate::room::Room;
 use crate::slots::PendingAck;
 
 /// A reply, or none yet because the shard is asked first.
-type Answer = Result<Option<Reply>, ErrorBody>;
+pub(super) type Answer = Result<Option<Reply>, ErrorBody>;
 
 /// Of which request something is.
 #[derive(Debug, Clone, Copy)]
-struct Asker {
-    link: LinkId,
-    key: MemberKey,
-    id: u32,
+pub(super) struct Asker {
+    pub(super) link: LinkId,
+    pub(super) key: MemberKey,
+    pub(super) id: u32,
 }
 
 impl Room {
@@ -44,9 +44,13 @@ impl Room {
         let asker = Asker { link, key, id };
         match request {
             // A link says these once, before it is in a room.
-            Request::Hello(_) | Request::RoomInfo(_) | Request::Join(_) => {
-                Err(ErrorCode::BadRequest.into())
-            }
+            Request::Hello(_)
+            | Request::RoomInfo(_)
+            | Request::Join(_)
+            | Request::RoomCreate(_)
+            | Request::RoomManage(_) => Err(ErrorCode::BadRequest.into()),
+            // Only who waits says this.
+            Request::LobbyPing(_) => Err(ErrorCode::BadRequest.into()),
             Request::Leave(_) => self.leave(asker),
             Request::ParticipantRename(rename) => self.rename(asker, rename),
             Request::TrackState(state) => self.set_muted(asker, state),
@@ -56,18 +60,24 @@ impl Room {
             Request::MediaWish(wish) => self.wish(now, asker, wish),
             Request::MediaSlotsAck(ack) => self.ack_slots(now, asker, ack),
             Request::ScreenStart(start) => self.start_screen(now, asker, start),
-        }
-    }
-
-    fn require(&self, key: MemberKey, permission: Permission) -> Result<(), ErrorBody> {
-        let allowed = self
-            .members
-            .get(&key)
-            .is_some_and(|member| member.may(permission));
-        if allowed {
-            Ok(())
-        } else {
-            Err(ErrorCode::Forbidden.into())
+            Request::LobbyAdmit(admit) => self.admit_waiting(asker, admit),
+            Request::LobbyDeny(deny) => self.deny_waiting(asker, deny),
+            Request::LobbyNote(note) => self.note_waiting(asker, note),
+            Request::ParticipantToLobby(order) => self.send_to_lobby(asker, order),
+            Request::InviteCreate(create) => self.create_invite(asker, create),
+            Request::InviteList(_) => self.list_invites(asker),
+            Request::InviteRevoke(revoke) => self.revoke_invite(asker, revoke),
+            Request::BanList(_) => self.list_bans(asker),
+            Request::BanLift(lift) => self.lift_ban(asker, lift),
+            Request::RoomUpdate(update) => self.update_room(asker, update),
+            Request::MediaLock(lock) => self.lock_sources(asker, lock),
+            Request::RoleSet(set) => self.set_role(asker, set),
+            Request::PermOverride(order) => self.override_permission(asker, order),
+            Request::MediaMute(mute) => self.mute_others(asker, mute),
+            Request::MediaRequest(request) => self.request_media(asker, request),
+            Request::MediaRequestReply(reply) => self.answer_request(asker, reply),
+            Request::MediaGrant(grant) => self.grant_source(asker, grant),
+            Request::ParticipantRemove(order) => self.remove_participant(asker, order),
         }
     }
 
@@ -181,9 +191,11 @@ impl Room {
             track = publication.track;
         }
         let deadline = now + MEDIA_ANSWER_WITHIN;
+        let attempt = member.publications.next_attempt();
         let pending = PendingPublication {
             link: asker.link,
             id: asker.id,
+            attempt,
             track,
             muted,
             deadline,
@@ -192,6 +204,7 @@ impl Room {
         let (member, source) = (asker.key, to_source(source));
         self.command(Command::Publish {
             member,
+            attempt,
             mid,
             source,
             muted,

@@ -4,14 +4,15 @@ mod media;
 mod model;
 mod presence;
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use conclave_sfu_wire::control::{Command, Event, MemberKey, MidName, Rid, RoomKey};
 use conclave_signalling_wire::error::{CloseCode, ErrorBody};
 use conclave_signalling_wire::frame::RequestFrame;
 use conclave_signalling_wire::ids::{ParticipantId, RoomId};
-use conclave_signalling_wire::objects::Source;
-use conclave_signalling_wire::push::Push;
+use conclave_signalling_wire::objects::{LobbyMode, Preset, Source};
+use conclave_signalling_wire::push::{LobbyStatus, Push};
 use conclave_signalling_wire::reply::{JoinOutcome, Joined};
 use conclave_signalling_wire::request::{DuplicateChoice, MediaOffer, MediaPublish, Request};
 use conclave_signalling_wire::secret::{DeviceKey, ResumeToken};
@@ -19,10 +20,13 @@ use conclave_signalling_wire::text::{DisplayName, Mid, Slug};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use super::{Entrant, Returning, Room, RoomConfig};
+use super::{Claim, Entrant, Returning, Room, RoomConfig};
 use crate::clock::{ClockAnchor, epoch};
+use crate::digest::{DeviceHash, TokenHash};
 use crate::origin::Prefix;
 use crate::output::{LinkId, Output, Reply};
+use crate::record::{Change, RoomRecord};
+use crate::settings::Settings;
 
 const HOME: Prefix = Prefix::V4([192, 0, 2]);
 const CAFE: Prefix = Prefix::V4([198, 51, 100]);
@@ -39,17 +43,30 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        Self::with(|_| {})
+        Self::with(|_, _| {})
     }
 
-    fn with(change: impl FnOnce(&mut RoomConfig)) -> Self {
+    /// A room that anybody enters at any time.
+    fn with(change: impl FnOnce(&mut RoomConfig, &mut RoomRecord)) -> Self {
         let now = epoch();
-        let id = RoomId::new(START_MS, [0; 10]);
-        let mut config = RoomConfig::new(id, Slug::new("welcome").unwrap(), "Welcome");
-        change(&mut config);
+        let mut config = RoomConfig::default();
+        let mut record = RoomRecord {
+            id: RoomId::new(START_MS, [0; 10]),
+            slug: Slug::new("welcome").unwrap(),
+            settings: Settings {
+                lobby: LobbyMode::Off,
+                start_without_host: true,
+                ..Settings::new(Preset::Meeting, "Welcome")
+            },
+            invites: Vec::new(),
+            bans: Vec::new(),
+            standings: Vec::new(),
+        };
+        change(&mut config, &mut record);
         let clock = ClockAnchor::new(now, START_MS);
+        let rng = StdRng::seed_from_u64(1);
         Stage {
-            room: Room::new(config, RoomKey(1), clock, StdRng::seed_from_u64(1)),
+            room: Room::new(config, record, RoomKey(1), now, clock, rng),
             now,
             keys: 0,
             request: 100,
@@ -84,7 +101,12 @@ impl Stage {
             prefix: HOME,
             id: 2,
             name: DisplayName::new(name).unwrap(),
-            device_key: DeviceKey::new([device; 16]),
+            device: DeviceHash::from(&DeviceKey::new([device; 16])),
+            address: IpAddr::from([192, 0, 2, 7]),
+            networks: Vec::new(),
+            claim: Claim::Open,
+            to_lobby: false,
+            consent_hash: None,
             duplicate,
         };
         (link, self.room.handle_join(self.now, entrant))
@@ -118,13 +140,14 @@ impl Stage {
     fn resume(&mut self, token: ResumeToken, last_seq: u32, prefix: Prefix) -> (LinkId, bool) {
         self.keys += 1;
         let link = LinkId(self.keys);
-        let is_in = self.room.handle_resume(&Returning {
+        let returning = Returning {
             link,
             prefix,
             id: 1,
-            token,
+            token: TokenHash::from(&token),
             last_seq,
-        });
+        };
+        let is_in = self.room.handle_resume(self.now, &returning);
         (link, is_in)
     }
 
@@ -164,15 +187,25 @@ impl Stage {
         )
     }
 
+    /// Returns the number of the attempt that waits for the shard, 0 if none does.
+    fn attempt(&self, member: MemberKey, source: conclave_sfu_wire::control::Source) -> u32 {
+        let pending = &self.room.members[&member].publications.pending;
+        pending
+            .get(&crate::media::from_source(source))
+            .map_or(0, |pending| pending.attempt)
+    }
+
     /// Publishes, with a shard that agrees; all outputs are dropped.
     fn published(&mut self, link: LinkId, source: Source, on: &str) {
         self.publish(link, source, on);
         let member = self.key(link);
         let source = crate::media::to_source(source);
+        let attempt = self.attempt(member, source);
         self.room.handle_media(
             self.now,
             Event::Published {
                 member,
+                attempt,
                 source,
                 rids: Rid::ALL.to_vec(),
             },
@@ -198,12 +231,31 @@ fn short(output: &Output) -> String {
         Output::Media(command) => format!("shard {}", order(command)),
         Output::TokenIssued(_) => "token issued".to_owned(),
         Output::TokenRevoked(_) => "token revoked".to_owned(),
+        Output::Persist(change) => format!("keep {}", kept(change)),
+        Output::Hash { ticket, .. } => format!("hash {ticket}"),
+        Output::Operator { ticket, answer } => match answer.as_ref() {
+            Ok(_) => format!("operator {ticket} ok"),
+            Err(error) => format!("operator {ticket} {}", refusal(error)),
+        },
+    }
+}
+
+fn kept(change: &Change) -> String {
+    match change {
+        Change::Settings(settings) => format!("settings {}", settings.rev),
+        Change::Invite(invite) => format!("invite used {}", invite.uses),
+        Change::Ban(ban) => format!("ban strict {}", ban.strict),
+        Change::BanLifted(_) => "ban lifted".to_owned(),
+        Change::Standing(standing) => format!("standing of {:?}", standing.role),
+        Change::StandingGone(_) => "standing gone".to_owned(),
+        Change::Audit(entry) => format!("act {} {}", entry.action, entry.outcome),
     }
 }
 
 fn reply(reply: &Reply) -> String {
     match reply {
         Reply::Join(JoinOutcome::Joined(joined)) => format!("joined {}", joined.roster.len()),
+        Reply::Join(JoinOutcome::Lobby(lobby)) => format!("lobby {:?}", lobby.state),
         Reply::Join(JoinOutcome::Duplicate(_)) => "duplicate".to_owned(),
         Reply::Hello(_) => "resumed".to_owned(),
         Reply::Done => "done".to_owned(),
@@ -213,11 +265,29 @@ fn reply(reply: &Reply) -> String {
         Reply::Wished(wished) => format!("wished {}", wished.rev),
         Reply::Acked(acked) => format!("acked {}", acked.first_rtp_timestamp.len()),
         Reply::ScreenStarted(_) => "screen started".to_owned(),
+        Reply::Managed(managed) => format!("managed as {:?}", managed.role),
+        Reply::RoomRevised(room) => format!("room {}", room.rev),
+        Reply::Revised(revised) => format!("revised {}", revised.rev),
+        Reply::Lobby(results) => {
+            let results = results
+                .results
+                .iter()
+                .map(|one| format!("{:?}", one.result));
+            results.collect::<Vec<_>>().join(" ")
+        }
+        Reply::Muted(muted) => format!("muted {}", muted.participants.len()),
+        Reply::Requested(_) => "requested".to_owned(),
+        Reply::Removed(removed) => {
+            format!("removed {} ban {}", removed.removals, removed.ban.is_some())
+        }
+        Reply::Bans(bans) => format!("bans {}", bans.bans.len()),
+        Reply::Invited(_) => "invited".to_owned(),
+        Reply::Invites(invites) => format!("invites {}", invites.invites.len()),
     }
 }
 
 fn refusal(error: &ErrorBody) -> String {
-    let mut text = serde_name(&error.code);
+    let mut text = error.code.name().to_owned();
     if let Some(field) = &error.field {
         text += &format!(" {field}");
     }
@@ -225,18 +295,6 @@ fn refusal(error: &ErrorBody) -> String {
         text += &format!(" {seconds}s");
     }
     text
-}
-
-fn serde_name(code: &conclave_signalling_wire::error::ErrorCode) -> String {
-    let debug = format!("{code:?}");
-    let mut name = String::new();
-    for letter in debug.chars() {
-        if letter.is_uppercase() && !name.is_empty() {
-            name.push('_');
-        }
-        name.extend(letter.to_lowercase());
-    }
-    name
 }
 
 fn push(push: &Push) -> String {
@@ -258,6 +316,28 @@ fn push(push: &Push) -> String {
         Push::MediaRestart(_) => "restart".to_owned(),
         Push::ServerDraining(draining) => format!("draining {}", draining.deadline_s),
         Push::Ended(_) => "ended".to_owned(),
+        Push::RosterCount(count) => format!("count {}", count.participants),
+        Push::PermissionsChanged(changed) => {
+            format!(
+                "permissions {:?} {}",
+                changed.role,
+                changed.permissions.len()
+            )
+        }
+        Push::RoomUpdated(updated) => format!("room {}", updated.room.rev),
+        Push::LobbyStatus(status) => match status {
+            LobbyStatus::Waiting(_) => "waiting".to_owned(),
+            LobbyStatus::WaitingForHost(_) => "waiting for host".to_owned(),
+            LobbyStatus::Admitted { .. } => "admitted".to_owned(),
+            LobbyStatus::Denied { block_s, .. } => format!("denied {block_s}"),
+        },
+        Push::LobbyUpdate(update) => {
+            format!("lobby {} of {}", update.lobby_rev, update.entries.len())
+        }
+        Push::MediaRevoked(revoked) => format!("revoked {:?} {:?}", revoked.source, revoked.reason),
+        Push::MediaRequested(requested) => format!("requested {:?}", requested.source),
+        Push::MediaRequestAnswered(answered) => format!("answered {:?}", answered.answer),
+        Push::Removed(_) => "removed".to_owned(),
     }
 }
 
@@ -266,6 +346,7 @@ fn order(command: &Command) -> String {
         Command::OpenRoom { room, .. } => format!("open {}", room.0),
         Command::CloseRoom { room } => format!("close {}", room.0),
         Command::Admit { member, .. } => format!("admit {}", member.0),
+        Command::Barrier { number, .. } => format!("barrier {number}"),
         Command::Drop { member } => format!("drop {}", member.0),
         Command::Offer {
             member, generation, ..
@@ -275,6 +356,7 @@ fn order(command: &Command) -> String {
             mid,
             source,
             muted,
+            ..
         } => format!("publish {} {mid} {source:?} {muted}", member.0),
         Command::SetMuted {
             member,

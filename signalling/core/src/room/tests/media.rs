@@ -151,6 +151,7 @@ fn a_shard_that_does_not_answer_is_given_up() {
         stage.now,
         Event::Published {
             member,
+            attempt: 1,
             source: ShardSource::Camera,
             rids: Vec::new(),
         },
@@ -196,10 +197,12 @@ fn a_publication_is_told_to_everybody_once_the_shard_accepts_it() {
     assert_eq!(stage.done(), ["shard publish 1 1 Camera false"]);
     let member = stage.key(ada);
     let source = ShardSource::Camera;
+    let attempt = stage.attempt(member, source);
     stage.room.handle_media(
         stage.now,
         Event::Published {
             member,
+            attempt,
             source,
             rids: Rid::ALL.to_vec(),
         },
@@ -218,10 +221,12 @@ fn a_publication_is_told_to_everybody_once_the_shard_accepts_it() {
     // Said again, as after a resume.
     let id = stage.publish(ada, Source::Camera, "1");
     assert_eq!(stage.done(), ["shard publish 1 1 Camera false"]);
+    let attempt = stage.attempt(member, source);
     stage.room.handle_media(
         stage.now,
         Event::Published {
             member,
+            attempt,
             source,
             rids: Rid::ALL.to_vec(),
         },
@@ -280,6 +285,7 @@ fn a_publication_that_the_shard_refuses_to_go_on_with_is_over() {
     let (source, error) = (ShardSource::Camera, PublishError::UnknownMid);
     let refused = Event::PublishRefused {
         member,
+        attempt: stage.attempt(member, source),
         source,
         error,
     };
@@ -317,10 +323,12 @@ fn what_is_muted_while_it_is_asked_for_again_stays_muted() {
         },
     );
     let (member, source) = (stage.key(ada), ShardSource::Microphone);
+    let attempt = stage.attempt(member, source);
     stage.room.handle_media(
         stage.now,
         Event::Published {
             member,
+            attempt,
             source,
             rids: Vec::new(),
         },

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::digest::TokenHash;
 use conclave_sfu_wire::control::Source as ShardSource;
 use conclave_signalling_wire::objects::Participant;
 use conclave_signalling_wire::reply::HelloOutcome;
@@ -138,7 +139,7 @@ struct World {
     resuming: BTreeMap<LinkId, LinkId>,
     admitted: BTreeMap<MemberKey, ()>,
     is_open: bool,
-    tokens: Vec<ResumeToken>,
+    tokens: Vec<TokenHash>,
 }
 
 impl World {
@@ -158,6 +159,8 @@ impl World {
                     assert_ne!(code, CloseCode::Ended);
                     self.clients.get_mut(&link).unwrap().open = false;
                 }
+                // What is kept, hashed or answered to the operator is not the model's.
+                Output::Persist(_) | Output::Hash { .. } | Output::Operator { .. } => {}
                 Output::Media(command) => self.obey(&command),
                 Output::TokenIssued(token) => self.tokens.push(token),
                 Output::TokenRevoked(token) => {
@@ -199,6 +202,7 @@ impl World {
     /// A shard that insists on the order of the contract.
     fn obey(&mut self, command: &Command) {
         match command {
+            Command::Barrier { .. } => {}
             Command::OpenRoom { .. } => assert!(!std::mem::replace(&mut self.is_open, true)),
             Command::CloseRoom { .. } => {
                 assert!(std::mem::replace(&mut self.is_open, false));
@@ -294,10 +298,12 @@ fn perform(stage: &mut Stage, world: &mut World, operation: Operation) {
                 stage.publish(link, source, "1");
                 if let (true, Some(member)) = (agreed, stage.room.key_of(link)) {
                     let source: ShardSource = crate::media::to_source(source);
+                    let attempt = stage.attempt(member, source);
                     stage.room.handle_media(
                         stage.now,
                         Event::Published {
                             member,
+                            attempt,
                             source,
                             rids: Vec::new(),
                         },
@@ -337,7 +343,7 @@ fn perform(stage: &mut Stage, world: &mut World, operation: Operation) {
 proptest! {
     #[test]
     fn every_client_believes_what_is_true(operations in proptest::collection::vec(operation(), 1..120)) {
-        let mut stage = Stage::with(|config| config.participants_max = 8);
+        let mut stage = Stage::with(|config, _| config.participants_max = 8);
         let mut world = World::default();
         for operation in operations {
             perform(&mut stage, &mut world, operation);

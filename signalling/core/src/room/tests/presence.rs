@@ -92,7 +92,7 @@ fn joined_tells_everything_about_the_room() {
 
 #[test]
 fn a_full_room_says_so() {
-    let mut stage = Stage::with(|config| config.participants_max = 1);
+    let mut stage = Stage::with(|config, _| config.participants_max = 1);
     stage.join("Ada");
     let (_, is_in) = stage.try_join("Bob", 2, None);
     assert!(!is_in);
@@ -161,7 +161,7 @@ fn a_device_whose_link_broke_is_not_asked() {
 #[test]
 fn a_room_stays_open_while_its_only_participant_is_replaced() {
     // The place is free even in a room that is full with it.
-    let mut stage = Stage::with(|config| config.participants_max = 1);
+    let mut stage = Stage::with(|config, _| config.participants_max = 1);
     stage.try_join("Ada", 1, None);
     stage.done();
     let (link, is_in) = stage.try_join("Ada", 1, Some(DuplicateChoice::TakeOver));

@@ -1,0 +1,75 @@
+//! What participants and the media plane know of the room.
+
+use conclave_sfu_wire::control::RoomPolicy;
+use conclave_signalling_wire::objects::{self, AvLock, LobbyMode, SourceLock};
+
+use crate::media::to_codec;
+use crate::room::Room;
+use crate::settings::Lock;
+
+impl Room {
+    /// Writes what participants know of the room.
+    pub(super) fn describe(&self) -> objects::Room {
+        let settings = &self.settings;
+        objects::Room {
+            id: self.id,
+            slug: self.slug.clone(),
+            title: settings.title.clone(),
+            rev: settings.rev,
+            preset: settings.preset,
+            locked: settings.locked,
+            lobby: settings.lobby,
+            lobby_message: settings.lobby_message.clone(),
+            password_set: settings.password.is_some(),
+            password_bypasses_lobby: settings.password_bypasses_lobby,
+            start_without_host: settings.start_without_host,
+            no_host: settings.no_host,
+            no_host_grace_s: settings.no_host_grace_s,
+            waiting_for_host: self.is_waiting_for_host(),
+            duplicate: settings.duplicate,
+            default_role: settings.default_role,
+            guests_may_cohost: settings.guests_may_cohost,
+            attendees: settings.attendees,
+            roster: settings.roster,
+            caps: settings.caps,
+            opens_at: settings.opens_at,
+            closes_at: settings.closes_at,
+            consent_text: settings.consent_text.clone(),
+            custom_roles: settings.custom_roles.clone(),
+            av_lock: AvLock {
+                microphone: self.describe_lock(&settings.locks.microphone),
+                camera: self.describe_lock(&settings.locks.camera),
+                screen: self.describe_lock(&settings.locks.screen),
+            },
+            chat: settings.chat.clone(),
+            screen: settings.screen,
+            suspended: false,
+            ends_at: None,
+            spotlight: Vec::new(),
+        }
+    }
+
+    /// Names those on an allow-list who are there: devices are nobody's business.
+    fn describe_lock(&self, lock: &Lock) -> SourceLock {
+        let allowed = self
+            .members
+            .values()
+            .filter(|member| lock.allow.contains(&member.device));
+        SourceLock {
+            on: lock.on,
+            allow: allowed.map(|member| member.face.id).collect(),
+        }
+    }
+
+    /// Writes what the media plane knows of the room.
+    pub(super) fn policy(&self) -> RoomPolicy {
+        RoomPolicy {
+            video_codecs: self.config.codecs.iter().copied().map(to_codec).collect(),
+        }
+    }
+
+    /// Returns whether a lobby stands before the room.
+    pub(super) fn has_lobby(&self) -> bool {
+        self.settings.lobby == LobbyMode::On
+    }
+}
