@@ -10,9 +10,13 @@ mod describe;
 mod events;
 mod inviting;
 mod moderate;
+mod operator;
 mod policy;
 mod requests;
 mod rights;
+mod seats;
+mod standing;
+mod steward;
 mod waiting;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -32,7 +32,26 @@ pub(super) struct Asker {
     pub(super) id: u32,
 }
 
+/// Where an answer goes that is not given at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReplyTo {
+    /// To a request of a link.
+    Link { link: LinkId, id: u32 },
+    /// To the operator.
+    Operator { ticket: u64 },
+}
+
 impl Room {
+    /// Gives an answer, if it is one yet.
+    pub(super) fn answer(&mut self, to: ReplyTo, answer: Answer) {
+        match (to, answer) {
+            (_, Ok(None)) => {}
+            (ReplyTo::Link { link, id }, Ok(Some(reply))) => self.reply(link, id, reply),
+            (ReplyTo::Link { link, id }, Err(error)) => self.refuse(link, id, error),
+            (ReplyTo::Operator { ticket }, answer) => self.answer_operator(ticket, answer),
+        }
+    }
+
     pub(super) fn handle_request(
         &mut self,
         now: Instant,

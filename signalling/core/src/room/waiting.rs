@@ -1,5 +1,6 @@
 //! What hosts do about the lobby.
 
+use conclave_sfu_wire::control::MemberKey;
 use conclave_signalling_wire::error::ErrorCode;
 use conclave_signalling_wire::request::{LobbyAdmit, LobbyDeny, LobbyNote, ParticipantToLobby};
 
@@ -22,6 +23,10 @@ impl Room {
     pub(super) fn send_to_lobby(&mut self, _: Asker, _: ParticipantToLobby) -> Answer {
         Err(ErrorCode::NotAvailable.into())
     }
+
+    /// Tells a participant who waits, if it may know: to be called when it gains
+    /// `lobby.manage`.
+    pub(super) fn tell_lobby(&mut self, _: MemberKey) {}
 
     /// Returns whether newcomers wait because no host is there.
     pub(super) fn is_waiting_for_host(&self) -> bool {

@@ -1,0 +1,1 @@
+//! Those who manage the room without being in it.
