@@ -125,13 +125,12 @@ impl AudioSlots {
         Claim::Taken(index)
     }
 
-    /// Takes a publication out of its slot; it ended or was muted.
-    pub(crate) fn release(&mut self, publication: usize) {
-        for holder in &mut self.holders {
-            if holder.is_some_and(|holder| holder.publication == publication) {
-                *holder = None;
-            }
-        }
+    /// Takes a publication out of its slot; it ended or was muted. Returns
+    /// which slot that was.
+    pub(crate) fn release(&mut self, publication: usize) -> Option<usize> {
+        let slot = self.slot_of(publication)?;
+        self.holders[slot] = None;
+        Some(slot)
     }
 
     /// Returns the slot of a publication.
@@ -219,7 +218,8 @@ mod tests {
             "no such slot"
         );
         assert_eq!(slots.in_use(), 3);
-        slots.release(1);
+        assert_eq!(slots.release(1), Some(2));
+        assert_eq!(slots.release(1), None);
         assert_eq!(slots.in_use(), 2);
     }
 

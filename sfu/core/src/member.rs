@@ -144,6 +144,16 @@ impl Member {
         sent
     }
 
+    /// Takes a voice out of its audio slot, with what of it waits to be sent.
+    pub(crate) fn release_voice(&mut self, publication: usize) {
+        let Some(slot) = self.audio.release(publication) else {
+            return;
+        };
+        if let (Some(link), Some(line)) = (self.link.as_mut(), self.audio_lines.get(slot)) {
+            link.sender.forget(&mut link.transport, line.params);
+        }
+    }
+
     /// Forwards a packet to an audio slot; `start` if its voice is new there.
     /// Returns how many packets went out.
     pub(crate) fn forward_audio(
@@ -159,6 +169,10 @@ impl Member {
         let Some(line) = self.audio_lines.get_mut(slot) else {
             return 0;
         };
+        if start {
+            // What is left of the voice before it could not be stopped with it later.
+            link.sender.forget(&mut link.transport, line.params);
+        }
         if start || !line.rewriter.is_running() {
             line.rewriter.start(packet);
         }

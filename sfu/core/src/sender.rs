@@ -47,7 +47,8 @@ pub(crate) trait Sender {
     /// Returns whether packets of an m-line have been pushed and not sent.
     fn is_pending(&self, transport: &mut Transport, params: StreamParams) -> bool;
 
-    /// Forgets what could be resent on an m-line: its next source is another's.
+    /// Drops what of an m-line waits to be sent, and forgets what could be
+    /// resent: its source was stopped, or its next one is another's.
     fn forget(&mut self, transport: &mut Transport, params: StreamParams);
 
     /// Sets what the pacing should sustain and what it may look for, in bit/s.

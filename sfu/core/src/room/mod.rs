@@ -257,8 +257,9 @@ impl Room {
         self.halt_publication(now, publication, services);
     }
 
-    /// Stops a publication at everybody who gets it. What comes next is taken
-    /// as a new source: its numbers need not continue the old ones.
+    /// Stops a publication at everybody who gets it, what waits to be sent
+    /// included. What comes next is taken as a new source: its numbers need not
+    /// continue the old ones.
     fn halt_publication(&mut self, now: Instant, publication: usize, services: &mut Services) {
         let Some(halted) = self.publications.get(publication) else {
             return;
@@ -276,9 +277,13 @@ impl Room {
                 self.share_bandwidth(now, subscriber.member, services);
             }
         } else {
-            for (_, member) in &mut self.members {
-                member.audio.release(publication);
-            }
+            self.release_voice(publication);
+        }
+    }
+
+    fn release_voice(&mut self, publication: usize) {
+        for (_, member) in &mut self.members {
+            member.release_voice(publication);
         }
     }
 
@@ -289,9 +294,7 @@ impl Room {
         if let Some(member) = self.members.get_mut(ended.publisher) {
             member.publications.retain(|other| *other != publication);
         }
-        for (_, member) in &mut self.members {
-            member.audio.release(publication);
-        }
+        self.release_voice(publication);
         self.vacate(publication, &ended, services);
     }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use conclave_sfu_wire::control::Codec;
 use str0m::bwe::Bitrate;
-use str0m::media::Pt;
+use str0m::media::{Direction, Media, Pt};
 use str0m::rtp::{ExtensionValues, RtpWrite, VideoOrientation, Vp8Descriptor, Vp8Patch};
 
 use super::{RTX_PACKETS, Transport, codec_of};
@@ -46,7 +46,15 @@ impl Str0mSender {
 impl Sender for Str0mSender {
     fn bind(&mut self, transport: &mut Transport, params: StreamParams) {
         self.payload_types.clear();
-        self.forget(transport, params);
+        if !params.video {
+            return;
+        }
+        transport.guarded(|transport| {
+            let mut direct = transport.rtc.direct_api();
+            if let Some(stream) = direct.stream_tx_by_mid(params.mid.as_str().into(), None) {
+                stream.set_rtx_cache(RTX_PACKETS, RTX_AGE, Some(RTX_RATIO_MAX));
+            }
+        });
     }
 
     fn push(
@@ -93,15 +101,18 @@ impl Sender for Str0mSender {
     }
 
     fn forget(&mut self, transport: &mut Transport, params: StreamParams) {
-        if !params.video {
-            return;
-        }
         transport.guarded(|transport| {
-            let mut direct = transport.rtc.direct_api();
-            if let Some(stream) = direct.stream_tx_by_mid(params.mid.as_str().into(), None) {
-                // Setting the size anew drops what is in the cache.
-                stream.set_rtx_cache(RTX_PACKETS, RTX_AGE, Some(RTX_RATIO_MAX));
-            }
+            let mid = params.mid.as_str().into();
+            let Some(direction) = transport.rtc.media(mid).map(Media::direction) else {
+                return;
+            };
+            // An m-line that stops sending loses its queue, its cache and its
+            // pending resends, and keeps its SSRCs and their counters. Nothing
+            // else of the library's empties the queue. No offer is made of the
+            // change, so the other side does not hear of it.
+            let mut changes = transport.rtc.sdp_api();
+            changes.set_direction(mid, Direction::Inactive);
+            changes.set_direction(mid, direction);
         });
     }
 
