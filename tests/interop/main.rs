@@ -41,6 +41,7 @@ async fn an_independent_client_publishes_and_another_one_watches() {
     ] {
         node.send(Command::Publish {
             member: PUBLISHER,
+            attempt: 1,
             mid,
             source,
             muted: false,

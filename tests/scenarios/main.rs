@@ -5,6 +5,7 @@
 
 mod audio;
 mod bandwidth;
+mod barrier;
 mod layers;
 mod loss;
 mod presence;

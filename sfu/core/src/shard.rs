@@ -16,7 +16,7 @@ use slab::Slab;
 
 use crate::arena::{DatagramSink, SendArena};
 use crate::demux::Demux;
-use crate::room::Room;
+use crate::room::{Publish, Room};
 use crate::services::{Counters, Due, Services};
 use crate::timers::Timers;
 
@@ -102,17 +102,26 @@ impl Shard {
             }
             Command::Publish {
                 member,
+                attempt,
                 mid,
                 source,
                 muted,
             } => {
+                let publish = Publish {
+                    member,
+                    attempt,
+                    mid,
+                    source,
+                    muted,
+                };
                 let known = self.in_room_of(member, |room, services| {
-                    room.publish(now, member, mid, source, muted, services);
+                    room.publish(now, publish, services);
                 });
                 if !known {
                     let error = PublishError::UnknownMember;
                     self.services.events.push_back(Event::PublishRefused {
                         member,
+                        attempt,
                         source,
                         error,
                     });
@@ -146,6 +155,13 @@ impl Shard {
                 self.in_room_of(member, |room, services| {
                     room.set_link(now, member, up, services)
                 });
+            }
+            // Whatever ends a publication empties the queues that hold it, so
+            // that nothing is left to wait for.
+            Command::Barrier { room, number } => {
+                self.services
+                    .events
+                    .push_back(Event::Passed { room, number });
             }
         }
     }
@@ -361,6 +377,7 @@ mod tests {
             now,
             Command::Publish {
                 member,
+                attempt: 4,
                 mid,
                 source,
                 muted: false,
@@ -369,6 +386,7 @@ mod tests {
         assert!(matches!(
             shard.poll_event(),
             Some(Event::PublishRefused {
+                attempt: 4,
                 error: PublishError::UnknownMember,
                 ..
             })
@@ -376,6 +394,15 @@ mod tests {
         shard.handle_command(now, Command::Drop { member });
         shard.handle_command(now, Command::CloseRoom { room: RoomKey(9) });
         assert!(shard.poll_event().is_none());
+        let room = RoomKey(9);
+        shard.handle_command(now, Command::Barrier { room, number: 7 });
+        assert!(matches!(
+            shard.poll_event(),
+            Some(Event::Passed {
+                room: RoomKey(9),
+                number: 7
+            })
+        ));
     }
 
     #[test]
@@ -385,21 +412,25 @@ mod tests {
         admitted(&mut shard, now, 1, 10);
         let mid = conclave_sfu_wire::control::MidName::new("1").unwrap();
         let (member, source) = (MemberKey(10), Source::Camera);
-        shard.handle_command(
-            now,
-            Command::Publish {
-                member,
-                mid,
-                source,
-                muted: false,
-            },
-        );
-        assert!(matches!(
-            shard.poll_event(),
-            Some(Event::PublishRefused {
-                error: PublishError::UnknownMid,
-                ..
-            })
-        ));
+        for tried in [1, 2] {
+            shard.handle_command(
+                now,
+                Command::Publish {
+                    member,
+                    attempt: tried,
+                    mid,
+                    source,
+                    muted: false,
+                },
+            );
+            assert!(matches!(
+                shard.poll_event(),
+                Some(Event::PublishRefused {
+                    attempt,
+                    error: PublishError::UnknownMid,
+                    ..
+                }) if attempt == tried
+            ));
+        }
     }
 }

@@ -202,6 +202,7 @@ fn commands(line: &str) -> Option<Vec<Command>> {
             };
             vec![Command::Publish {
                 member,
+                attempt: 1,
                 mid,
                 source,
                 muted: false,

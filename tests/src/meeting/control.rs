@@ -232,7 +232,10 @@ fn concerned(event: &Event) -> Option<MemberKey> {
         | Event::Slots { member, .. }
         | Event::SlotsAcked { member, .. }
         | Event::Layers { member, .. } => Some(*member),
-        Event::Speakers { .. } | Event::Quality { .. } | Event::RoomFailed { .. } => None,
+        Event::Speakers { .. }
+        | Event::Quality { .. }
+        | Event::Passed { .. }
+        | Event::RoomFailed { .. } => None,
     }
 }
 

@@ -38,11 +38,13 @@ pub struct JoinOptions {
 /// A participant and what the control plane knows about it.
 struct Member {
     participant: Participant,
+    room: RoomKey,
     shard: usize,
     generation: u32,
     signalling: Signalling,
     holds_acks: bool,
     unacked_rev: Option<u32>,
+    attempts: u32,
     assignments: Vec<Assignment>,
     connected_at: Option<Instant>,
     answers: usize,
@@ -59,6 +61,7 @@ pub struct Meeting {
     members: BTreeMap<u64, Member>,
     addresses: BTreeMap<SocketAddr, u64>,
     rooms: Vec<RoomKey>,
+    barriers: u64,
     control: control::Queue,
     events: Vec<(Instant, Event)>,
 }
@@ -95,6 +98,7 @@ impl Meeting {
             members: BTreeMap::new(),
             addresses: BTreeMap::new(),
             rooms: Vec::new(),
+            barriers: 0,
             control: control::Queue::default(),
             events: Vec::new(),
         }
@@ -122,11 +126,13 @@ impl Meeting {
         self.addresses.insert(address, member);
         let state = Member {
             participant,
+            room,
             shard: room.0 as usize % self.shards.len(),
             generation: 1,
             signalling: Signalling::new(SIGNALLING_DELAY),
             holds_acks: false,
             unacked_rev: None,
+            attempts: 0,
             assignments: Vec::new(),
             connected_at: None,
             answers: 0,
@@ -223,10 +229,14 @@ impl Meeting {
             .participant(member)
             .sending_mid(source)
             .expect("the first offer is made");
+        let state = self.member(member);
+        state.attempts += 1;
+        let attempt = state.attempts;
         self.command(
             member,
             Command::Publish {
                 member: MemberKey(member),
+                attempt,
                 mid,
                 source,
                 muted,
@@ -268,6 +278,26 @@ impl Meeting {
                 source,
             },
         );
+    }
+
+    /// Lets the control plane decide something about a participant by itself,
+    /// and ask to be told when it has taken effect. Returns the number of the barrier.
+    pub fn decide(&mut self, member: u64, command: Command) -> u64 {
+        self.barriers += 1;
+        let number = self.barriers;
+        let state = self.member(member);
+        let (shard, room) = (state.shard, state.room);
+        self.order(shard, command);
+        self.order(shard, Command::Barrier { room, number });
+        number
+    }
+
+    /// Returns when a barrier was passed.
+    pub fn passed_at(&self, number: u64) -> Option<Instant> {
+        let passed =
+            |event: &Event| matches!(event, Event::Passed { number: of, .. } if *of == number);
+        let found = self.events.iter().find(|(_, event)| passed(event));
+        found.map(|(at, _)| *at)
     }
 
     /// Sends the whole list of wanted pictures.

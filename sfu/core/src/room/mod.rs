@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use conclave_sfu_wire::control::{
-    Event, MemberKey, MidName, PublishError, RoomKey, RoomPolicy, Source, TransportFailure, View,
+    Event, MemberKey, MidName, PublishError, Rid, RoomKey, RoomPolicy, Source, TransportFailure,
+    View,
 };
 use slab::Slab;
 
@@ -20,6 +21,16 @@ use crate::services::{Due, Place, Services};
 
 /// How often a member's bandwidth, keyframes and demand are looked after.
 const TICK: Duration = Duration::from_millis(100);
+
+/// What is to be accepted as a source: [`conclave_sfu_wire::control::Command::Publish`].
+#[derive(Clone, Copy)]
+pub(crate) struct Publish {
+    pub(crate) member: MemberKey,
+    pub(crate) attempt: u32,
+    pub(crate) mid: MidName,
+    pub(crate) source: Source,
+    pub(crate) muted: bool,
+}
 
 /// A room.
 pub(crate) struct Room {
@@ -108,23 +119,23 @@ impl Room {
     }
 
     /// Accepts what comes on a sending m-line as `source`.
-    pub(crate) fn publish(
-        &mut self,
-        now: Instant,
-        key: MemberKey,
-        mid: MidName,
-        source: Source,
-        muted: bool,
-        services: &mut Services,
-    ) {
-        let event = match self.try_publish(now, key, mid, source, muted, services) {
+    pub(crate) fn publish(&mut self, now: Instant, publish: Publish, services: &mut Services) {
+        let Publish {
+            member,
+            attempt,
+            source,
+            ..
+        } = publish;
+        let event = match self.try_publish(now, publish, services) {
             Ok(rids) => Event::Published {
-                member: key,
+                member,
+                attempt,
                 source,
                 rids,
             },
             Err(error) => Event::PublishRefused {
-                member: key,
+                member,
+                attempt,
                 source,
                 error,
             },
@@ -136,12 +147,16 @@ impl Room {
     fn try_publish(
         &mut self,
         now: Instant,
-        key: MemberKey,
-        mid: MidName,
-        source: Source,
-        muted: bool,
+        publish: Publish,
         services: &mut Services,
-    ) -> Result<Vec<conclave_sfu_wire::control::Rid>, PublishError> {
+    ) -> Result<Vec<Rid>, PublishError> {
+        let Publish {
+            member: key,
+            mid,
+            source,
+            muted,
+            ..
+        } = publish;
         let place = *self.by_key.get(&key).ok_or(PublishError::UnknownMember)?;
         let member = &self.members[place];
         let lines = member

@@ -46,6 +46,7 @@ fn junk_is_not_answered_and_commands_are() {
             0,
             Command::Publish {
                 member: MemberKey(7),
+                attempt: 3,
                 mid: MidName::new("0").unwrap(),
                 source: Source::Camera,
                 muted: false,
@@ -54,6 +55,7 @@ fn junk_is_not_answered_and_commands_are() {
         .unwrap();
     let Event::PublishRefused {
         member: MemberKey(7),
+        attempt: 3,
         error: PublishError::UnknownMid,
         ..
     } = events.recv_timeout(PATIENCE).unwrap().1
