@@ -60,8 +60,6 @@ pub(crate) struct Member {
     pub(crate) audio_lines: Vec<AudioLine>,
     /// Places of its publications in the room.
     pub(crate) publications: Vec<usize>,
-    /// Acknowledgements that wait until the pacer has let go of old pictures.
-    pub(crate) acks: Vec<u32>,
     /// The bandwidth is to be shared anew at the next tick.
     pub(crate) share_due: bool,
     /// When it was last shared.
@@ -81,7 +79,6 @@ impl Member {
             audio: AudioSlots::default(),
             audio_lines: Vec::new(),
             publications: Vec::new(),
-            acks: Vec::new(),
             share_due: false,
             shared_at: None,
             short_since: None,

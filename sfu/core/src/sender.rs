@@ -44,9 +44,6 @@ pub(crate) trait Sender {
         arena: &mut SendArena,
     );
 
-    /// Returns whether packets of an m-line have been pushed and not sent.
-    fn is_pending(&self, transport: &mut Transport, params: StreamParams) -> bool;
-
     /// Drops what of an m-line waits to be sent, and forgets what could be
     /// resent: its source was stopped, or its next one is another's.
     fn forget(&mut self, transport: &mut Transport, params: StreamParams);

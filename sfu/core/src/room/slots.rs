@@ -9,11 +9,10 @@ use crate::publication::{Publication, Subscriber};
 use crate::services::Services;
 use crate::subscription::{Change, Wanted};
 
-/// Most acknowledgements that wait; a client has one or two under way.
-const ACKS_MAX: usize = 16;
-
 impl Room {
     /// Lets slots flow whose subscriber has detached what they showed before.
+    /// Nothing of that is left to be sent: the slots lost their queues when
+    /// they changed hands.
     pub(crate) fn ack_slots(
         &mut self,
         now: Instant,
@@ -24,50 +23,16 @@ impl Room {
         let Some(place) = self.by_key.get(&key).copied() else {
             return;
         };
-        let acks = &mut self.members[place].acks;
-        if acks.len() == ACKS_MAX {
-            acks.remove(0);
-        }
-        acks.push(rev);
-        self.serve_acks(now, place, services);
-    }
-
-    /// Answers acknowledgements as soon as nothing of the former source of their
-    /// slots is left to be sent: what leaves the pacer after the answer would
-    /// be shown under the new name.
-    pub(super) fn serve_acks(&mut self, now: Instant, place: usize, services: &mut Services) {
-        let Some(newest) = self.members[place].acks.iter().copied().max() else {
-            return;
-        };
-        // What this flush reports, and its next deadline, are seen to at the end of the turn.
-        self.mark_dirty(place);
         let member = &mut self.members[place];
-        if let Some(link) = member.link.as_mut() {
-            link.sender
-                .flush(&mut link.transport, now, &mut services.arena);
-            for slot in &member.table.slots {
-                if slot.awaits_ack(newest) {
-                    if link.sender.is_pending(&mut link.transport, slot.params) {
-                        return;
-                    }
-                    // What was sent since the slot changed hands could be resent.
-                    link.sender.forget(&mut link.transport, slot.params);
-                }
-            }
-        }
-        let mut acks = std::mem::take(&mut member.acks);
-        acks.sort_unstable();
-        for rev in acks {
-            let slots = member.table.slots.iter_mut();
-            let first_rtp_timestamps = slots
-                .filter_map(|slot| Some((slot.params.mid, slot.acknowledge(now, rev)?)))
-                .collect();
-            services.events.push_back(Event::SlotsAcked {
-                member: member.key,
-                rev,
-                first_rtp_timestamps,
-            });
-        }
+        let slots = member.table.slots.iter_mut();
+        let first_rtp_timestamps = slots
+            .filter_map(|slot| Some((slot.params.mid, slot.acknowledge(now, rev)?)))
+            .collect();
+        services.events.push_back(Event::SlotsAcked {
+            member: member.key,
+            rev,
+            first_rtp_timestamps,
+        });
         self.share_bandwidth(now, place, services);
     }
 

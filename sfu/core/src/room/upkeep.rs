@@ -47,7 +47,6 @@ impl Room {
             self.tell_demand(now, publication, services);
             self.request_keyframes(now, publication);
         }
-        self.serve_acks(now, member, services);
         let found = &mut self.members[member];
         let counted = found.table.unacknowledged();
         found.table.count_unacknowledged(now);

@@ -88,18 +88,6 @@ impl Sender for Str0mSender {
         });
     }
 
-    fn is_pending(&self, transport: &mut Transport, params: StreamParams) -> bool {
-        let mut pending = false;
-        transport.guarded(|transport| {
-            let mut direct = transport.rtc.direct_api();
-            pending = direct
-                .stream_tx_by_mid(params.mid.as_str().into(), None)
-                .and_then(|stream| Some(stream.queue_info()?.packet_count() > 0))
-                .unwrap_or(false);
-        });
-        pending
-    }
-
     fn forget(&mut self, transport: &mut Transport, params: StreamParams) {
         transport.guarded(|transport| {
             let mid = params.mid.as_str().into();
