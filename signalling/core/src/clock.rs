@@ -1,6 +1,6 @@
 //! What the wall clock shows at an instant.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use conclave_signalling_wire::time::Timestamp;
 
@@ -26,6 +26,19 @@ impl ClockAnchor {
                 .saturating_add(u64::try_from(since).unwrap_or(u64::MAX)),
         )
     }
+
+    /// Returns the first instant at which [`ClockAnchor::at`] is not before
+    /// `time`; a time before the anchor has that of the anchor.
+    pub fn when(&self, time: Timestamp) -> Instant {
+        let since = Duration::from_millis(time.unix_ms().saturating_sub(self.unix_ms));
+        self.instant + since
+    }
+}
+
+/// Returns the time of day that is a while after another.
+pub(crate) fn later(time: Timestamp, by: Duration) -> Timestamp {
+    let ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+    Timestamp::from_unix_ms(time.unix_ms().saturating_add(ms))
 }
 
 /// Returns an instant for a test to count from.

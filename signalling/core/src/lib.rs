@@ -28,6 +28,7 @@ mod log;
 mod media;
 mod member;
 mod negotiation;
+mod prompts;
 mod publications;
 mod screen;
 mod slots;

@@ -5,7 +5,7 @@ use std::time::Instant;
 use conclave_signalling_wire::ids::InviteId;
 use conclave_signalling_wire::ids::SessionId;
 use conclave_signalling_wire::limits::{MESSAGES_BURST, MESSAGES_PER_S, WISHES_PER_S};
-use conclave_signalling_wire::objects::{Override, Participant, Permission};
+use conclave_signalling_wire::objects::{Override, Participant};
 
 use crate::digest::{DeviceHash, NetworkTag, TokenHash};
 use crate::log::PushLog;
@@ -15,6 +15,7 @@ use crate::output::LinkId;
 use crate::permission::{PermissionSet, Subject};
 use crate::publications::Publications;
 use crate::rate::Rate;
+use crate::room::Refusals;
 use crate::slots::Mirror;
 
 /// Whether a participant can be told something.
@@ -50,6 +51,8 @@ pub(crate) struct Member {
     pub(crate) log: PushLog,
     pub(crate) messages: Rate,
     pub(crate) wishes: Rate,
+    /// What it was refused, for the audit log.
+    pub(crate) refusals: Refusals,
     pub(crate) negotiation: Negotiation,
     pub(crate) publications: Publications,
     pub(crate) mirror: Mirror,
@@ -84,6 +87,7 @@ impl Member {
             log: PushLog::default(),
             messages: Rate::new(MESSAGES_PER_S, MESSAGES_BURST),
             wishes: Rate::new(WISHES_PER_S, WISHES_PER_S),
+            refusals: Refusals::default(),
             negotiation: Negotiation::new(),
             publications: Publications::default(),
             mirror: Mirror::default(),
@@ -96,11 +100,6 @@ impl Member {
             Presence::Connected(link) => Some(link),
             Presence::Dropped { .. } => None,
         }
-    }
-
-    /// Returns whether it may do something.
-    pub(crate) fn may(&self, permission: Permission) -> bool {
-        self.permissions.contains(permission)
     }
 
     /// Returns about whom the permission engine decides.

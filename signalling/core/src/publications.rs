@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use conclave_signalling_wire::ids::TrackId;
-use conclave_signalling_wire::objects::{Source, SourceState, Sources};
+use conclave_signalling_wire::ids::{ParticipantId, TrackId};
+use conclave_signalling_wire::objects::{Permission, Source, SourceState, Sources};
 
 use crate::output::LinkId;
+use crate::permission::PermissionSet;
 
 /// A source that the shard accepts.
 #[derive(Debug, Clone)]
 pub(crate) struct Publication {
     pub(crate) track: TrackId,
     pub(crate) muted: bool,
+    /// Who muted it, if it was neither its owner nor the room itself.
+    pub(crate) muted_by: Option<ParticipantId>,
 }
 
 /// A source that the shard has not answered for.
@@ -24,6 +27,7 @@ pub(crate) struct PendingPublication {
     pub(crate) attempt: u32,
     pub(crate) track: TrackId,
     pub(crate) muted: bool,
+    pub(crate) muted_by: Option<ParticipantId>,
     pub(crate) deadline: Instant,
 }
 
@@ -52,15 +56,46 @@ impl Publications {
         }
     }
 
-    /// Writes what others see of it.
-    pub(crate) fn sources(&self) -> Sources {
+    /// Mutes or unmutes what is published and what is asked for. Returns
+    /// whether that changed anything, `None` if there is neither.
+    pub(crate) fn set_muted(
+        &mut self,
+        source: Source,
+        muted: bool,
+        by: Option<ParticipantId>,
+    ) -> Option<bool> {
+        let live = self.live.get_mut(&source);
+        let live = live.map(|live| (&mut live.muted, &mut live.muted_by));
+        let pending = self.pending.get_mut(&source);
+        let pending = pending.map(|pending| (&mut pending.muted, &mut pending.muted_by));
+        if live.is_none() && pending.is_none() {
+            return None;
+        }
+        let mut changed = false;
+        for (state, author) in [live, pending].into_iter().flatten() {
+            // Who muted it first did so.
+            if *state != muted {
+                (*state, *author) = (muted, by);
+                changed = true;
+            }
+        }
+        Some(changed)
+    }
+
+    /// Returns whether a source is published or asked for.
+    pub(crate) fn has(&self, source: Source) -> bool {
+        self.live.contains_key(&source) || self.pending.contains_key(&source)
+    }
+
+    /// Writes what others see of it, where its owner has these permissions.
+    pub(crate) fn sources(&self, permissions: PermissionSet) -> Sources {
         let state = |source| {
             let publication = self.live.get(&source);
             SourceState {
                 published: publication.is_some(),
                 muted: publication.is_none_or(|publication| publication.muted),
-                muted_by: None,
-                locked: false,
+                muted_by: publication.and_then(|publication| publication.muted_by),
+                locked: !permissions.contains(Permission::to_publish(source)),
             }
         };
         let shared = |source| self.live.contains_key(&source).then(|| state(source));

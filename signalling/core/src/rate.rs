@@ -71,6 +71,12 @@ impl PerMinute {
         }
     }
 
+    /// Returns whether nothing was counted in the last minute.
+    pub(crate) fn is_at_rest(&mut self, now: Instant) -> bool {
+        self.wait(now);
+        self.times.is_empty()
+    }
+
     /// Returns how long the next event has to wait, if at all.
     pub(crate) fn wait(&mut self, now: Instant) -> Option<Duration> {
         while self

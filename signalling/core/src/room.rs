@@ -5,8 +5,11 @@
 
 mod arrive;
 mod audit;
+mod barrier;
 mod config;
+mod deeds;
 mod describe;
+mod enforce;
 mod events;
 mod inviting;
 mod moderate;
@@ -14,6 +17,7 @@ mod operator;
 mod policy;
 mod requests;
 mod rights;
+mod roster;
 mod seats;
 mod standing;
 mod steward;
@@ -28,10 +32,8 @@ use conclave_sfu_wire::control::{Command, MemberKey, RoomKey};
 use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
 use conclave_signalling_wire::frame::{Malformed, RequestFrame};
 use conclave_signalling_wire::ids::{BanId, InviteId, ParticipantId, RoomId, SessionId};
-use conclave_signalling_wire::objects::{self, Participant, PictureSource, Source};
-use conclave_signalling_wire::push::{
-    LeftReason, ParticipantLeft, ParticipantUpdated, Push, ServerDraining,
-};
+use conclave_signalling_wire::objects::{self, Participant};
+use conclave_signalling_wire::push::{LeftReason, Push, ServerDraining};
 use conclave_signalling_wire::reply::Joined;
 use conclave_signalling_wire::secret::ResumeToken;
 use conclave_signalling_wire::text::Slug;
@@ -44,12 +46,18 @@ use crate::digest::DeviceHash;
 use crate::media::to_source;
 use crate::member::{Member, Presence};
 use crate::output::{LinkId, Notice, Output, Reply};
+use crate::prompts::Prompts;
 use crate::rate::seconds;
 use crate::record::{Ban, Invite, RoomRecord, Standing};
 use crate::screen::Screen;
 use crate::settings::Settings;
 
+use audit::Deeds;
+use barrier::Barriers;
+use policy::Hashings;
+
 pub use arrive::{Claim, Entrant, Returning, resume_failed};
+pub(crate) use audit::Refusals;
 pub use config::RoomConfig;
 
 /// See the module.
@@ -75,6 +83,10 @@ pub struct Room {
     screen: Screen,
     speakers: Option<Arc<Notice>>,
     quality: Option<Arc<Notice>>,
+    prompts: Prompts,
+    barriers: Barriers,
+    hashings: Hashings,
+    deeds: Deeds,
     outputs: VecDeque<Output>,
 }
 
@@ -121,6 +133,10 @@ impl Room {
             screen: Screen::default(),
             speakers: None,
             quality: None,
+            prompts: Prompts::default(),
+            barriers: Barriers::default(),
+            hashings: Hashings::default(),
+            deeds: Deeds::default(),
             outputs: VecDeque::new(),
         }
     }
@@ -156,7 +172,7 @@ impl Room {
             Err(Malformed::Unreadable) => self.cut(now, link, CloseCode::Protocol),
             Err(Malformed::Refused { id, error }) => self.refuse(link, id, *error),
             // Its reply could not be told from that of the other one.
-            Ok(RequestFrame { id, .. }) if member.awaits(link, id) => {
+            Ok(RequestFrame { id, .. }) if member.awaits(link, id) || self.owes(link, id) => {
                 self.cut(now, link, CloseCode::Protocol)
             }
             Ok(RequestFrame { id, request }) => {
@@ -210,8 +226,11 @@ impl Room {
             self.remove(key, LeftReason::ConnectionLost);
         }
         if let Some(holder) = self.screen.overdue(now) {
-            self.end_share(holder);
+            self.end_share(holder, ErrorCode::Conflict);
         }
+        self.expire_overrides();
+        self.expire_requests();
+        self.give_up_on_barriers();
         let late: Vec<MemberKey> = self
             .members
             .iter()
@@ -277,7 +296,13 @@ impl Room {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let members = self.members.values();
         let due = members.flat_map(|member| [dropped_until(member), member.media_deadline()]);
-        due.chain([self.screen.deadline()]).flatten().min()
+        let others = [
+            self.screen.deadline(),
+            self.next_expiry(),
+            self.prompts.deadline(),
+            self.barriers.deadline(),
+        ];
+        due.chain(others).flatten().min()
     }
 
     /// Returns the participants, in the order in which they came, dropped ones included.
@@ -313,6 +338,7 @@ impl Room {
     }
 
     fn command(&mut self, command: Command) {
+        self.barriers.note(&command);
         self.outputs.push_back(Output::Media(command));
     }
 
@@ -373,14 +399,12 @@ impl Room {
         let Some(member) = self.members.get_mut(&key) else {
             return 0;
         };
+        let before = member.face.clone();
         change(&mut member.face);
         member.face.rev += 1;
-        let rev = member.face.rev;
-        let notice = Notice::new(ParticipantUpdated {
-            participant: member.face.clone(),
-        });
-        self.broadcast(&notice, None);
-        rev
+        let after = member.face.clone();
+        self.show_change(&before, &after);
+        after.rev
     }
 
     /// Tells everybody what a participant publishes.
@@ -388,7 +412,7 @@ impl Room {
         let Some(member) = self.members.get(&key) else {
             return;
         };
-        let sources = member.publications.sources();
+        let sources = member.publications.sources(member.permissions);
         if member.face.sources != sources {
             self.update(key, |face| face.sources = sources);
         }
@@ -415,61 +439,23 @@ impl Room {
         self.screen.release(key);
         self.outputs.push_back(Output::TokenRevoked(member.token));
         self.command(Command::Drop { member: key });
-        let left = ParticipantLeft {
-            participant: member.face.id,
-            reason,
-        };
-        self.broadcast(&Notice::new(left), None);
+        self.forget_requests(key, member.face.id);
+        self.show_departure(&member.face, reason);
         if self.members.is_empty() {
             self.speakers = None;
             self.quality = None;
         }
     }
 
-    /// Takes the screen from a participant: the picture and its sound.
-    fn end_share(&mut self, key: MemberKey) -> bool {
-        let held = self.screen.release(key);
-        let Some(member) = self.members.get_mut(&key) else {
-            return held;
-        };
-        let mut cancelled = Vec::new();
-        let mut ended = Vec::new();
-        for source in [Source::Screen, Source::ScreenAudio] {
-            let was_live = member.publications.live.remove(&source).is_some();
-            let was_pending = member.publications.pending.remove(&source);
-            if was_live || was_pending.is_some() {
-                ended.push(source);
-            }
-            cancelled.extend(was_pending);
-        }
-        member.mirror.forget_layers(PictureSource::Screen);
-        let present = member.link();
-        for source in &ended {
-            self.command(Command::Unpublish {
-                member: key,
-                source: to_source(*source),
-            });
-        }
-        for pending in cancelled
-            .into_iter()
-            .filter(|pending| present == Some(pending.link))
-        {
-            self.refuse(pending.link, pending.id, ErrorCode::Conflict.into());
-        }
-        self.update_sources(key);
-        held || !ended.is_empty()
-    }
-
     /// Writes everything that a participant may know, for `joined` and for a snapshot.
     fn joined(&self, key: MemberKey, member: &Member, resume_token: ResumeToken) -> Joined {
-        let others = self.members.iter().filter(|(other, _)| **other != key);
         Joined {
             session: member.session,
-            room: self.describe(),
+            room: self.describe_for(member).unwrap_or_else(|| self.describe()),
             own: member.face.clone(),
             permissions: member.permissions.to_vec(),
             overrides: self.live_overrides(member),
-            roster: others.map(|(_, other)| other.face.clone()).collect(),
+            roster: self.roster_for(key, member),
             chat: Vec::new(),
             ice_servers: Vec::new(),
             seq: member.log.seq(),
@@ -493,13 +479,10 @@ impl Room {
             return;
         };
         let (slots, layers) = member.mirror.whole();
+        let slots = slots.map(|slots| self.unlabel(key, slots));
         let mut notices: Vec<Arc<Notice>> = slots.into_iter().map(Notice::new).collect();
         notices.extend(layers.map(|layers| Notice::new(Push::from(layers.clone()))));
-        notices.extend(
-            [self.speakers.clone(), self.quality.clone()]
-                .into_iter()
-                .flatten(),
-        );
+        notices.extend(self.states_of_others(key));
         for notice in notices {
             self.tell(key, &notice);
         }

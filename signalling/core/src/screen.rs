@@ -30,29 +30,23 @@ pub(crate) struct Screen {
 
 impl Screen {
     /// Gives the share to `who`, or names its holder. `track` is its name if
-    /// `who` does not hold it yet.
+    /// `who` does not hold it yet. Who asks again gets no more time.
     pub(crate) fn acquire(
         &mut self,
         now: Instant,
         who: MemberKey,
         track: TrackId,
     ) -> Result<TrackId, MemberKey> {
-        let granted = Stage::Granted {
-            until: now + PUBLISH_WITHIN,
-        };
-        match &mut self.share {
+        match &self.share {
             Some(share) if share.holder != who => Err(share.holder),
-            Some(share) => {
-                if share.stage != Stage::Live {
-                    share.stage = granted;
-                }
-                Ok(share.track)
-            }
+            Some(share) => Ok(share.track),
             None => {
                 self.share = Some(Share {
                     holder: who,
                     track,
-                    stage: granted,
+                    stage: Stage::Granted {
+                        until: now + PUBLISH_WITHIN,
+                    },
                 });
                 Ok(track)
             }

@@ -7,7 +7,7 @@ use conclave_sfu_wire::control::{Command, MemberKey};
 use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
 use conclave_signalling_wire::ids::{ParticipantId, SessionId};
 use conclave_signalling_wire::objects::{self, Identity, Participant};
-use conclave_signalling_wire::push::{LeftReason, MediaRestart, ParticipantJoined, RestartReason};
+use conclave_signalling_wire::push::{LeftReason, MediaRestart, RestartReason};
 use conclave_signalling_wire::reply::{
     Duplicate, DuplicateOption, HelloOutcome, JoinOutcome, MediaState, Resumed,
 };
@@ -18,6 +18,7 @@ use crate::digest::{DeviceHash, InviteHash, NetworkTag, TokenHash};
 use crate::member::{Arrival, Member, Presence};
 use crate::origin::Prefix;
 use crate::output::{LinkId, Notice, Output, Reply};
+use crate::permission::PermissionSet;
 use crate::publications::Publications;
 use crate::room::Room;
 
@@ -170,7 +171,7 @@ impl Room {
             presence: objects::Presence::Connected,
             joined_at: joined_at.whole_seconds(),
             hand: None,
-            sources: Publications::default().sources(),
+            sources: Publications::default().sources(PermissionSet::all()),
         };
         self.command(Command::Admit {
             room: self.key,
@@ -178,12 +179,6 @@ impl Room {
         });
         self.outputs
             .push_back(Output::TokenIssued(TokenHash::from(&token)));
-        self.broadcast(
-            &Notice::new(ParticipantJoined {
-                participant: face.clone(),
-            }),
-            None,
-        );
         let mut member = Member::new(Arrival {
             link,
             face,
@@ -195,11 +190,13 @@ impl Room {
             invite: None,
             overrides: Vec::new(),
         });
-        member.permissions = self.evaluate(&member);
+        self.endow(&mut member);
+        self.show_arrival(&member.face);
         let joined = self.joined(key, &member, token);
         self.members.insert(key, member);
         self.links.insert(link, key);
         self.ids.insert(participant, key);
+        self.count_changed(Some(key));
         self.reply(link, id, Reply::Join(JoinOutcome::Joined(Box::new(joined))));
         self.tell_states(key);
     }

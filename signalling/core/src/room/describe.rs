@@ -1,9 +1,10 @@
 //! What participants and the media plane know of the room.
 
-use conclave_sfu_wire::control::RoomPolicy;
-use conclave_signalling_wire::objects::{self, AvLock, LobbyMode, SourceLock};
+use conclave_sfu_wire::control::{MemberKey, RoomPolicy};
+use conclave_signalling_wire::objects::{self, AvLock, LobbyMode, Permission, SourceLock};
 
 use crate::media::to_codec;
+use crate::member::Member;
 use crate::room::Room;
 use crate::settings::Lock;
 
@@ -47,6 +48,34 @@ impl Room {
             ends_at: None,
             spotlight: Vec::new(),
         }
+    }
+
+    /// Writes what a participant who does not see everybody knows of the room:
+    /// allow-lists name those whom it sees. `None` if it sees everybody.
+    pub(super) fn describe_to(&self, key: MemberKey) -> Option<objects::Room> {
+        let viewer = self.members.get(&key)?;
+        self.describe_for(viewer)
+    }
+
+    /// Does the same for somebody who comes in.
+    pub(super) fn describe_for(&self, viewer: &Member) -> Option<objects::Room> {
+        if viewer.permissions.contains(Permission::RosterSee) {
+            return None;
+        }
+        let mut room = self.describe();
+        let AvLock {
+            microphone,
+            camera,
+            screen,
+        } = &mut room.av_lock;
+        for lock in [microphone, camera, screen] {
+            lock.allow.retain(|id| {
+                let key = self.ids.get(id);
+                let other = key.and_then(|key| self.members.get(key));
+                other.is_some_and(|other| self.is_shown(viewer, &other.face))
+            });
+        }
+        Some(room)
     }
 
     /// Names those on an allow-list who are there: devices are nobody's business.

@@ -160,6 +160,7 @@ impl Room {
         let publication = Publication {
             track: pending.track,
             muted: pending.muted,
+            muted_by: pending.muted_by,
         };
         member.publications.live.insert(source, publication);
         let present = member.link();
@@ -201,7 +202,7 @@ impl Room {
             });
         }
         if source == Source::Screen {
-            self.end_share(key);
+            self.end_share(key, ErrorCode::Conflict);
         }
         self.update_sources(key);
     }
@@ -227,7 +228,9 @@ impl Room {
 
     fn slots_changed(&mut self, key: MemberKey, rev: u32, slots: &[SlotState]) {
         let slots = slots.iter().map(|state| self.slot(state)).collect();
-        let changed = MediaSlots { rev, slots };
+        // Whoever appears by publishing was shown when the shard accepted it,
+        // before it could feed a slot.
+        let changed = self.unlabel(key, MediaSlots { rev, slots });
         let Some(member) = self.members.get_mut(&key) else {
             return;
         };
@@ -296,7 +299,7 @@ impl Room {
         let notice = Notice::new(Speakers {
             speakers: named.collect(),
         });
-        self.broadcast(&notice, None);
+        self.broadcast_filtered(&notice);
         self.speakers = Some(notice);
     }
 
@@ -313,7 +316,7 @@ impl Room {
         let notice = Notice::new(MediaQuality {
             participants: named.collect(),
         });
-        self.broadcast(&notice, None);
+        self.broadcast_filtered(&notice);
         self.quality = Some(notice);
     }
 
@@ -340,6 +343,9 @@ impl Room {
         }
         self.ids.clear();
         self.screen = Default::default();
+        self.prompts = Default::default();
+        self.hashings = Default::default();
+        self.barriers.clear();
         self.speakers = None;
         self.quality = None;
         self.command(Command::CloseRoom { room: self.key });

@@ -1,42 +1,334 @@
 //! What hosts do to participants.
 
-use conclave_signalling_wire::error::ErrorCode;
+use conclave_sfu_wire::control::MemberKey;
+use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
+use conclave_signalling_wire::ids::{ParticipantId, RequestId};
+use conclave_signalling_wire::limits::REQUEST_WITHIN;
+use conclave_signalling_wire::moderation::{
+    MediaRequestAnswered, MediaRequestSent, MediaRequested, Muted, OverrideEffect,
+    PermissionsReason, Removed, RemovedOk, RequestAnswer, Revised, RevokedReason, Target,
+};
+use conclave_signalling_wire::objects::{Effect, Override, Permission, Source};
+use conclave_signalling_wire::push::LeftReason;
 use conclave_signalling_wire::request::{
     MediaGrant, MediaMute, MediaRequest, MediaRequestReply, ParticipantRemove, PermOverride,
     RoleSet,
 };
+use conclave_signalling_wire::time::Timestamp;
 
+use crate::output::{Notice, Output, Reply};
+use crate::permission::{can_be_overridden, may_act_on, may_assign, may_hold};
+use crate::prompts::{Prompt, Unasked};
+use crate::rate::seconds;
+use crate::record::Actor;
 use crate::room::Room;
+use crate::room::enforce::SHARE;
+use crate::room::inviting::Facts;
 use crate::room::requests::{Answer, Asker};
 
+/// A day: an exception that is to last longer is one without an end.
+const TTL_S_MAX: u32 = 86_400;
+/// Participants that a list of exceptions may name.
+const EXCEPT_MAX: usize = 500;
+
 impl Room {
-    pub(super) fn set_role(&mut self, _: Asker, _: RoleSet) -> Answer {
-        Err(ErrorCode::NotAvailable.into())
+    pub(super) fn set_role(&mut self, asker: Asker, set: RoleSet) -> Answer {
+        let target = self.require_on(asker.key, Permission::RoleAssign, set.participant)?;
+        let authority = self.authority_of(asker.key)?;
+        let member = self.members.get(&target).ok_or(ErrorCode::NotFound)?;
+        let face = &member.face;
+        let forbidden = ErrorBody::from(ErrorCode::Forbidden);
+        if !may_assign(authority.role, face.role, set.role)
+            || !may_hold(&self.settings, face.identity, set.role)
+        {
+            return Err(forbidden.field("role"));
+        }
+        if let Some(name) = &set.custom_role {
+            let custom = self.settings.custom_role(name);
+            let custom = custom.filter(|custom| custom.base == set.role);
+            let custom = custom.ok_or_else(|| ErrorBody::bad("custom_role"))?;
+            let mut allowed = custom.allow.iter();
+            if allowed.any(|key| !authority.permissions.contains(*key)) {
+                return Err(forbidden.field("custom_role"));
+            }
+        }
+        if face.rev != set.rev {
+            return Err(ErrorBody::from(ErrorCode::Conflict).field("rev"));
+        }
+        if (face.role, &face.custom_role) == (set.role, &set.custom_role) {
+            let rev = face.rev;
+            return Ok(Some(Reply::Revised(Revised { rev })));
+        }
+        self.update(target, |face| {
+            face.role = set.role;
+            face.custom_role = set.custom_role;
+        });
+        self.note_standing(target);
+        let by = authority.actor.participant();
+        self.refresh(target, by, PermissionsReason::RoleChanged);
+        self.revised(asker, target)
     }
 
-    pub(super) fn override_permission(&mut self, _: Asker, _: PermOverride) -> Answer {
-        Err(ErrorCode::NotAvailable.into())
+    pub(super) fn override_permission(&mut self, asker: Asker, order: PermOverride) -> Answer {
+        let key = order.key;
+        let assigns = self.require(asker.key, Permission::RoleAssign);
+        if key.publishes().is_none() || self.require(asker.key, Permission::MediaGrant).is_err() {
+            assigns?;
+        }
+        let target = self.require_rank(asker.key, order.participant)?;
+        if !can_be_overridden(key) {
+            return Err(ErrorBody::bad("key"));
+        }
+        let by = self.authority_of(asker.key)?;
+        if !by.permissions.contains(key) {
+            return Err(ErrorBody::from(ErrorCode::Forbidden).field("key"));
+        }
+        check_ttl(order.ttl_s)?;
+        let member = self.members.get(&target).ok_or(ErrorCode::NotFound)?;
+        if member.face.rev != order.rev {
+            return Err(ErrorBody::from(ErrorCode::Conflict).field("rev"));
+        }
+        let effect = match order.effect {
+            OverrideEffect::Allow => Some(Effect::Allow),
+            OverrideEffect::Deny => Some(Effect::Deny),
+            OverrideEffect::Clear => None,
+        };
+        self.except(target, &[key], effect, order.ttl_s, by.actor.participant());
+        self.revised(asker, target)
     }
 
-    pub(super) fn mute_others(&mut self, _: Asker, _: MediaMute) -> Answer {
-        Err(ErrorCode::NotAvailable.into())
+    pub(super) fn grant_source(&mut self, asker: Asker, grant: MediaGrant) -> Answer {
+        let target = self.require_on(asker.key, Permission::MediaGrant, grant.participant)?;
+        let by = self.authority_of(asker.key)?;
+        let sources = match grant.source {
+            Source::Screen => &SHARE[..],
+            Source::Microphone => &[Source::Microphone],
+            Source::Camera => &[Source::Camera],
+            Source::ScreenAudio => &[Source::ScreenAudio],
+        };
+        let keys: Vec<Permission> = sources
+            .iter()
+            .copied()
+            .map(Permission::to_publish)
+            .collect();
+        // Nobody gives what it does not have; taking is another thing.
+        if grant.on && keys.iter().any(|key| !by.permissions.contains(*key)) {
+            return Err(ErrorBody::from(ErrorCode::Forbidden).field("source"));
+        }
+        check_ttl(grant.ttl_s)?;
+        let effect = if grant.on {
+            Effect::Allow
+        } else {
+            Effect::Deny
+        };
+        let by = by.actor.participant();
+        self.except(target, &keys, Some(effect), grant.ttl_s, by);
+        self.revised(asker, target)
     }
 
-    pub(super) fn request_media(&mut self, _: Asker, _: MediaRequest) -> Answer {
-        Err(ErrorCode::NotAvailable.into())
+    /// Makes exceptions for a participant, or takes them back.
+    fn except(
+        &mut self,
+        target: MemberKey,
+        keys: &[Permission],
+        effect: Option<Effect>,
+        ttl_s: Option<u32>,
+        by: Option<ParticipantId>,
+    ) {
+        let now = self.time();
+        let Some(member) = self.members.get_mut(&target) else {
+            return;
+        };
+        let overrides = &mut member.overrides;
+        overrides.retain(|known| !keys.contains(&known.key));
+        if let Some(effect) = effect {
+            let expires_at =
+                ttl_s.map(|ttl_s| Timestamp::from_unix_ms(now.unix_ms() + 1000 * u64::from(ttl_s)));
+            overrides.extend(keys.iter().map(|key| Override {
+                key: *key,
+                effect,
+                expires_at,
+            }));
+        }
+        self.note_standing(target);
+        // Raises the number that two hosts compare.
+        self.update(target, |_| {});
+        self.refresh(target, by, PermissionsReason::OverrideChanged);
     }
 
-    pub(super) fn answer_request(&mut self, _: Asker, _: MediaRequestReply) -> Answer {
-        Err(ErrorCode::NotAvailable.into())
+    /// Answers with the number that a participant has after everything.
+    fn revised(&mut self, asker: Asker, target: MemberKey) -> Answer {
+        let member = self.members.get(&target).ok_or(ErrorCode::NotFound)?;
+        let rev = member.face.rev;
+        self.once_stopped(asker.to(), Reply::Revised(Revised { rev }))
     }
 
-    pub(super) fn grant_source(&mut self, _: Asker, _: MediaGrant) -> Answer {
-        Err(ErrorCode::NotAvailable.into())
+    pub(super) fn mute_others(&mut self, asker: Asker, mute: MediaMute) -> Answer {
+        let MediaMute { target, sources } = mute;
+        self.require(asker.key, Permission::MediaMute)?;
+        if sources.is_empty() || sources.len() > Source::ALL.len() {
+            return Err(ErrorBody::bad("sources"));
+        }
+        let targets = match target {
+            Target::Participant { participant } => vec![self.require_rank(asker.key, participant)?],
+            Target::AllExcept { participants } => self.lower_than(asker.key, &participants)?,
+        };
+        let by = self.members.get(&asker.key).map(|member| member.face.id);
+        let mut muted = Vec::new();
+        for key in targets {
+            if self.mute_all(key, &sources, by)
+                && let Some(member) = self.members.get(&key)
+            {
+                muted.push(member.face.id);
+            }
+        }
+        self.deeds.outcome = Some(format!("{} muted", muted.len()));
+        let participants = muted;
+        self.once_stopped(asker.to(), Reply::Muted(Muted { participants }))
     }
 
-    pub(super) fn remove_participant(&mut self, _: Asker, _: ParticipantRemove) -> Answer {
-        Err(ErrorCode::NotAvailable.into())
+    /// Returns everybody below a participant, but for these.
+    fn lower_than(
+        &self,
+        key: MemberKey,
+        except: &[ParticipantId],
+    ) -> Result<Vec<MemberKey>, ErrorBody> {
+        if except.len() > EXCEPT_MAX {
+            return Err(ErrorBody::bad("target.participants"));
+        }
+        let actor = self.members.get(&key).ok_or(ErrorCode::NotFound)?;
+        let lower = self.members.iter().filter(|(_, member)| {
+            may_act_on(actor.face.role, member.face.role) && !except.contains(&member.face.id)
+        });
+        Ok(lower.map(|(key, _)| *key).collect())
     }
 
-    pub(super) fn barrier_passed(&mut self, _: u64) {}
+    /// Mutes or stops sources of somebody. Returns whether any of them was open.
+    fn mute_all(&mut self, key: MemberKey, sources: &[Source], by: Option<ParticipantId>) -> bool {
+        let mut any = false;
+        for source in sources.iter().copied() {
+            any |= match source {
+                Source::Microphone | Source::Camera => {
+                    self.mute(key, source, RevokedReason::Muted, by)
+                }
+                Source::Screen | Source::ScreenAudio => {
+                    self.revoke(key, source, RevokedReason::Stopped, by)
+                }
+            };
+        }
+        self.update_sources(key);
+        any
+    }
+
+    pub(super) fn request_media(&mut self, asker: Asker, ask: MediaRequest) -> Answer {
+        let target = self.require_on(asker.key, Permission::MediaRequest, ask.participant)?;
+        let by = self.members.get(&asker.key).ok_or(ErrorCode::NotFound)?;
+        let by = by.face.id;
+        let request = RequestId::new(self.time().unix_ms(), self.random());
+        self.prompts
+            .ask(self.now, request, asker.key, target, ask.source)
+            .map_err(|unasked| match unasked {
+                Unasked::Pending => ErrorBody::from(ErrorCode::Conflict),
+                Unasked::TooOften(wait) => {
+                    ErrorBody::from(ErrorCode::RateLimited).retry_after_s(seconds(wait))
+                }
+            })?;
+        let requested = MediaRequested {
+            request,
+            source: ask.source,
+            by,
+            expires_s: seconds(REQUEST_WITHIN),
+        };
+        self.tell(target, &Notice::new(requested));
+        Ok(Some(Reply::Requested(MediaRequestSent { request })))
+    }
+
+    /// Passes an answer on. Nothing is unmuted by it: whoever accepts does so itself.
+    pub(super) fn answer_request(&mut self, asker: Asker, reply: MediaRequestReply) -> Answer {
+        let prompt = self.prompts.answer(reply.request, asker.key);
+        let prompt = prompt.ok_or_else(|| ErrorBody::from(ErrorCode::NotFound).field("request"))?;
+        let asked = self.members.get(&asker.key).ok_or(ErrorCode::NotFound)?;
+        let asked = asked.face.id;
+        self.tell_answer(reply.request, prompt, asked, Some(reply.answer));
+        Ok(Some(Reply::Done))
+    }
+
+    fn tell_answer(
+        &mut self,
+        request: RequestId,
+        prompt: Prompt,
+        participant: ParticipantId,
+        answer: Option<RequestAnswer>,
+    ) {
+        let answered = MediaRequestAnswered {
+            request,
+            participant,
+            source: prompt.source,
+            answer,
+        };
+        self.tell(prompt.asker, &Notice::new(answered));
+    }
+
+    /// Tells who asked that nobody answered in time.
+    pub(super) fn expire_requests(&mut self) {
+        for (request, prompt) in self.prompts.overdue(self.now) {
+            if let Some(asked) = self.members.get(&prompt.asked) {
+                let participant = asked.face.id;
+                self.tell_answer(request, prompt, participant, None);
+            }
+        }
+    }
+
+    /// Tells who asked somebody that it is gone.
+    pub(super) fn forget_requests(&mut self, key: MemberKey, participant: ParticipantId) {
+        for (request, prompt) in self.prompts.forget(key) {
+            self.tell_answer(request, prompt, participant, None);
+        }
+    }
+
+    pub(super) fn remove_participant(&mut self, asker: Asker, order: ParticipantRemove) -> Answer {
+        let ParticipantRemove {
+            participant,
+            reason,
+            message,
+            ban,
+        } = order;
+        let target = self.require_on(asker.key, Permission::ParticipantRemove, participant)?;
+        if ban.is_some() {
+            self.require(asker.key, Permission::ParticipantBan)?;
+        }
+        let by = self.members.get(&asker.key).ok_or(ErrorCode::NotFound)?;
+        let by = Actor::Participant(by.face.id);
+        let member = self.members.get(&target).ok_or(ErrorCode::NotFound)?;
+        let (device, facts) = (member.device, Facts::from(member));
+        let ban = match ban {
+            Some(ban) => Some(self.make_ban(by, &facts, &ban, reason.as_ref())?),
+            None => None,
+        };
+        let removals = self.note_removal(device);
+        let text = |prose: conclave_signalling_wire::text::Prose| prose.as_str().to_owned();
+        let removed = Removed {
+            reason: reason.map(text),
+            message: message.map(text),
+            banned_until: ban.as_ref().map(|ban| ban.expires_at),
+        };
+        self.tell(target, &Notice::new(removed));
+        if let Some(link) = self.members.get(&target).and_then(|member| member.link()) {
+            self.outputs.push_back(Output::Close {
+                link,
+                code: CloseCode::Removed,
+            });
+        }
+        self.remove(target, LeftReason::Removed);
+        let ban = ban.map(|ban| ban.id);
+        self.once_stopped(asker.to(), Reply::Removed(RemovedOk { ban, removals }))
+    }
+}
+
+fn check_ttl(ttl_s: Option<u32>) -> Result<(), ErrorBody> {
+    if ttl_s.is_none_or(|ttl_s| (1..=TTL_S_MAX).contains(&ttl_s)) {
+        Ok(())
+    } else {
+        Err(ErrorBody::bad("ttl_s"))
+    }
 }

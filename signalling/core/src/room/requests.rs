@@ -18,7 +18,10 @@ use crate::negotiation::MEDIA_ANSWER_WITHIN;
 use crate::output::{LinkId, Output, Reply};
 use crate::publications::PendingPublication;
 use crate::rate::seconds;
+use crate::record::Actor;
 use crate::room::Room;
+use crate::room::audit::Deeds;
+use crate::room::deeds::deed_of;
 use crate::slots::PendingAck;
 
 /// A reply, or none yet because the shard is asked first.
@@ -30,6 +33,16 @@ pub(super) struct Asker {
     pub(super) link: LinkId,
     pub(super) key: MemberKey,
     pub(super) id: u32,
+}
+
+impl Asker {
+    /// Returns where an answer goes that is not given at once.
+    pub(super) fn to(self) -> ReplyTo {
+        ReplyTo::Link {
+            link: self.link,
+            id: self.id,
+        }
+    }
 }
 
 /// Where an answer goes that is not given at once.
@@ -52,6 +65,12 @@ impl Room {
         }
     }
 
+    /// Begins a step: what is known of the last one is forgotten.
+    pub(super) fn begin_step(&mut self) {
+        self.barriers.begin();
+        self.deeds = Deeds::default();
+    }
+
     pub(super) fn handle_request(
         &mut self,
         now: Instant,
@@ -60,7 +79,25 @@ impl Room {
         id: u32,
         request: Request,
     ) -> Answer {
+        self.begin_step();
         let asker = Asker { link, key, id };
+        let sender = self.members.get(&key).ok_or(ErrorCode::NotFound)?;
+        let own = sender.face.id;
+        let who = (Actor::Participant(own), Some(sender.prefix));
+        let deed = deed_of(&request, Some(own));
+        let answer = self.perform(now, asker, request);
+        if let Some(deed) = deed {
+            let sender = self.members.get_mut(&key);
+            let mut refusals = sender.map(|sender| std::mem::take(&mut sender.refusals));
+            self.record(who, deed, &answer, refusals.as_mut());
+            if let (Some(refusals), Some(sender)) = (refusals, self.members.get_mut(&key)) {
+                sender.refusals = refusals;
+            }
+        }
+        answer
+    }
+
+    fn perform(&mut self, now: Instant, asker: Asker, request: Request) -> Answer {
         match request {
             // A link says these once, before it is in a room.
             Request::Hello(_)
@@ -111,18 +148,25 @@ impl Room {
     }
 
     fn rename(&mut self, asker: Asker, rename: ParticipantRename) -> Answer {
-        let target = *self
-            .ids
-            .get(&rename.participant)
-            .ok_or(ErrorCode::NotFound)?;
-        let permission = if target == asker.key {
-            Permission::SelfRename
+        let known = self.ids.get(&rename.participant);
+        let target = *known.ok_or(ErrorCode::NotFound)?;
+        if target == asker.key {
+            self.require(asker.key, Permission::SelfRename)?;
+            if self.is_name_locked(asker.key) {
+                return Err(ErrorCode::Forbidden.into());
+            }
         } else {
-            Permission::ParticipantRename
-        };
-        self.require(asker.key, permission)?;
+            self.require_on(asker.key, Permission::ParticipantRename, rename.participant)?;
+        }
         let rev = self.update(target, |face| face.name = rename.name);
         Ok(Some(Reply::Renamed(Renamed { rev })))
+    }
+
+    /// Returns whether the invite of a participant fixes its name.
+    fn is_name_locked(&self, key: MemberKey) -> bool {
+        let member = self.members.get(&key);
+        let invite = member.and_then(|member| self.invites.get(&member.invite?));
+        invite.is_some_and(|invite| invite.name_locked)
     }
 
     fn set_muted(&mut self, asker: Asker, state: TrackState) -> Answer {
@@ -130,27 +174,10 @@ impl Room {
         if !muted {
             self.require(asker.key, Permission::to_publish(source))?;
         }
-        let member = self
-            .members
-            .get_mut(&asker.key)
-            .ok_or(ErrorCode::NotFound)?;
-        let publications = &mut member.publications;
-        let live = publications
-            .live
-            .get_mut(&source)
-            .map(|publication| &mut publication.muted);
-        let pending = publications
-            .pending
-            .get_mut(&source)
-            .map(|pending| &mut pending.muted);
-        if live.is_none() && pending.is_none() {
-            return Err(not_published());
-        }
-        let mut changed = false;
-        for state in [live, pending].into_iter().flatten() {
-            changed |= std::mem::replace(state, muted) != muted;
-        }
-        if changed {
+        let member = self.members.get_mut(&asker.key);
+        let publications = &mut member.ok_or(ErrorCode::NotFound)?.publications;
+        let changed = publications.set_muted(source, muted, None);
+        if changed.ok_or_else(not_published)? {
             self.command(Command::SetMuted {
                 member: asker.key,
                 source: to_source(source),
@@ -184,7 +211,12 @@ impl Room {
     fn publish(&mut self, now: Instant, asker: Asker, publish: MediaPublish) -> Answer {
         let MediaPublish { mid, source, muted } = publish;
         let mid = to_mid(&mid).ok_or_else(|| ErrorBody::bad("mid"))?;
-        self.require(asker.key, Permission::to_publish(source))?;
+        if let Err(error) = self.require(asker.key, Permission::to_publish(source)) {
+            // Said again and refused, it is over.
+            self.end(asker.key, &[source], ErrorCode::Conflict);
+            return Err(error);
+        }
+        self.check_cap(asker.key, source)?;
         let mut track = TrackId::new(self.clock.at(now).unix_ms(), self.random());
         if matches!(source, Source::Screen | Source::ScreenAudio) {
             let share = self.acquire_screen(now, asker.key, track)?;
@@ -217,6 +249,7 @@ impl Room {
             attempt,
             track,
             muted,
+            muted_by: None,
             deadline,
         };
         member.publications.pending.insert(source, pending);
@@ -231,37 +264,34 @@ impl Room {
         Ok(None)
     }
 
+    /// Asks whether one more may publish a source.
+    fn check_cap(&self, key: MemberKey, source: Source) -> Result<(), ErrorBody> {
+        let cap = match source {
+            Source::Microphone => self.settings.caps.microphone,
+            Source::Camera => self.settings.caps.camera,
+            Source::Screen | Source::ScreenAudio => None,
+        };
+        let Some(cap) = cap else {
+            return Ok(());
+        };
+        let others = self.members.iter().filter(|(other, _)| **other != key);
+        let publishing = others.filter(|(_, member)| member.publications.has(source));
+        if publishing.count() >= cap as usize {
+            return Err(ErrorBody::from(ErrorCode::Full).field("source"));
+        }
+        Ok(())
+    }
+
     fn unpublish(&mut self, asker: Asker, unpublish: MediaUnpublish) -> Answer {
-        let source = unpublish.source;
-        if source == Source::Screen {
-            let ended = self.end_share(asker.key);
-            return if ended {
-                Ok(Some(Reply::Done))
-            } else {
-                Err(not_published())
-            };
+        let ended = match unpublish.source {
+            Source::Screen => self.end_share(asker.key, ErrorCode::Conflict),
+            source => self.end(asker.key, &[source], ErrorCode::Conflict),
+        };
+        if ended.any {
+            Ok(Some(Reply::Done))
+        } else {
+            Err(not_published())
         }
-        let member = self
-            .members
-            .get_mut(&asker.key)
-            .ok_or(ErrorCode::NotFound)?;
-        let cancelled = member.publications.pending.remove(&source);
-        let was_live = member.publications.live.remove(&source).is_some();
-        if !was_live && cancelled.is_none() {
-            return Err(not_published());
-        }
-        if source == Source::Camera {
-            member.mirror.forget_layers(PictureSource::Camera);
-        }
-        self.command(Command::Unpublish {
-            member: asker.key,
-            source: to_source(source),
-        });
-        if let Some(pending) = cancelled.filter(|pending| pending.link == asker.link) {
-            self.refuse(pending.link, pending.id, ErrorCode::Conflict.into());
-        }
-        self.update_sources(asker.key);
-        Ok(Some(Reply::Done))
     }
 
     fn wish(&mut self, now: Instant, asker: Asker, wish: MediaWish) -> Answer {
@@ -280,6 +310,7 @@ impl Room {
         if let Some(place) = wish.views.iter().position(|view| view.max_height_px == 0) {
             return Err(ErrorBody::bad(format!("views[{place}].max_height_px")));
         }
+        let sees_screens = self.require(asker.key, Permission::ReceiveScreen).is_ok();
         let mut views: Vec<control::View> = Vec::with_capacity(wish.views.len());
         for view in &wish.views {
             // Who has just left is no error of who has not heard of it.
@@ -290,7 +321,8 @@ impl Room {
             let known = views
                 .iter()
                 .any(|other| other.member == member && other.source == source);
-            if member != asker.key && !known {
+            let may_see = view.source != PictureSource::Screen || sees_screens;
+            if member != asker.key && !known && may_see {
                 let priority = to_priority(view.priority);
                 views.push(control::View {
                     member,
@@ -355,8 +387,8 @@ impl Room {
         self.screen.acquire(now, key, track).map_err(|holder| {
             let busy = ErrorBody::from(ErrorCode::Busy);
             match self.members.get(&holder) {
-                Some(member) => busy.by(member.face.id),
-                None => busy,
+                Some(member) if self.is_known_to(key, member.face.id) => busy.by(member.face.id),
+                _ => busy,
             }
         })
     }

@@ -1,14 +1,18 @@
 //! What participants may do, and who may act on whom.
 
+use std::time::Instant;
+
 use conclave_sfu_wire::control::MemberKey;
 use conclave_signalling_wire::error::{ErrorBody, ErrorCode};
 use conclave_signalling_wire::ids::ParticipantId;
+use conclave_signalling_wire::moderation::{PermissionsChanged, PermissionsReason};
 use conclave_signalling_wire::objects::{Override, Permission, Role};
 use conclave_signalling_wire::text::RoleName;
 
 use crate::member::Member;
 use crate::origin::Prefix;
-use crate::permission::{PermissionSet, is_live, may_act_on, permissions_of};
+use crate::output::Notice;
+use crate::permission::{PermissionSet, decide, is_live, may_act_on, permissions_of};
 use crate::record::Actor;
 use crate::room::Room;
 
@@ -35,7 +39,7 @@ impl Authority {
 }
 
 impl Room {
-    /// Returns the authority of a participant.
+    /// Returns the authority of a participant, as it is in this step.
     pub(super) fn authority_of(&self, key: MemberKey) -> Result<Authority, ErrorBody> {
         let member = self.members.get(&key).ok_or(ErrorCode::NotFound)?;
         Ok(Authority {
@@ -43,13 +47,19 @@ impl Room {
             prefix: Some(member.prefix),
             role: member.face.role,
             custom_role: member.face.custom_role.clone(),
-            permissions: member.permissions,
+            permissions: self.evaluate(member),
         })
     }
 
     /// Returns everything that a participant may do at present.
     pub(super) fn evaluate(&self, member: &Member) -> PermissionSet {
         permissions_of(&self.settings, &member.subject(), self.time())
+    }
+
+    /// Gives somebody who comes in what it may do, and shows what it may not publish.
+    pub(super) fn endow(&self, member: &mut Member) {
+        member.permissions = self.evaluate(member);
+        member.face.sources = member.publications.sources(member.permissions);
     }
 
     /// Returns the exceptions of a participant that have not ended.
@@ -59,10 +69,12 @@ impl Room {
         live.cloned().collect()
     }
 
-    /// Asks for a permission of a participant.
+    /// Asks for a permission of a participant. What it was told last does not
+    /// count: an exception may have ended since.
     pub(super) fn require(&self, key: MemberKey, permission: Permission) -> Result<(), ErrorBody> {
         let member = self.members.get(&key).ok_or(ErrorCode::NotFound)?;
-        if member.may(permission) {
+        let decision = decide(&self.settings, &member.subject(), self.time(), permission);
+        if decision.allowed {
             Ok(())
         } else {
             Err(ErrorCode::Forbidden.into())
@@ -77,11 +89,88 @@ impl Room {
         target: ParticipantId,
     ) -> Result<MemberKey, ErrorBody> {
         self.require(key, permission)?;
+        self.require_rank(key, target)
+    }
+
+    /// Asks that a participant outranks another.
+    pub(super) fn require_rank(
+        &self,
+        key: MemberKey,
+        target: ParticipantId,
+    ) -> Result<MemberKey, ErrorBody> {
         let found = *self.ids.get(&target).ok_or(ErrorCode::NotFound)?;
         let (actor, other) = (self.members.get(&key), self.members.get(&found));
         match (actor, other) {
             (Some(actor), Some(other)) if may_act_on(actor.face.role, other.face.role) => Ok(found),
             _ => Err(ErrorCode::Forbidden.into()),
         }
+    }
+
+    /// Makes what a participant may do true everywhere after something that it
+    /// depends on has changed: in the media plane, in what others see, and in
+    /// what it was told. A change of the room that does not concern it is not told.
+    pub(super) fn refresh(
+        &mut self,
+        key: MemberKey,
+        by: Option<ParticipantId>,
+        reason: PermissionsReason,
+    ) {
+        let Some(member) = self.members.get(&key) else {
+            return;
+        };
+        let permissions = self.evaluate(member);
+        let overrides = self.live_overrides(member);
+        let Some(member) = self.members.get_mut(&key) else {
+            return;
+        };
+        let before = std::mem::replace(&mut member.permissions, permissions);
+        let changed = PermissionsChanged {
+            role: member.face.role,
+            custom_role: member.face.custom_role.clone(),
+            permissions: permissions.to_vec(),
+            overrides,
+            by,
+            reason,
+        };
+        self.enforce(key, by);
+        self.update_sources(key);
+        if permissions != before || reason != PermissionsReason::RoomChanged {
+            self.tell(key, &Notice::new(changed));
+        }
+        self.show_anew(key, before);
+    }
+
+    /// Refreshes everybody.
+    pub(super) fn refresh_all(&mut self, by: Option<ParticipantId>, reason: PermissionsReason) {
+        let keys: Vec<MemberKey> = self.members.keys().copied().collect();
+        for key in keys {
+            self.refresh(key, by, reason);
+        }
+    }
+
+    /// Takes exceptions away whose time is over.
+    pub(super) fn expire_overrides(&mut self) {
+        let now = self.time();
+        let is_over = |known: &Override| !is_live(known, now);
+        let keys: Vec<MemberKey> = self
+            .members
+            .iter()
+            .filter(|(_, member)| member.overrides.iter().any(is_over))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in keys {
+            if let Some(member) = self.members.get_mut(&key) {
+                member.overrides.retain(|known| !is_over(known));
+            }
+            self.refresh(key, None, PermissionsReason::OverrideChanged);
+        }
+    }
+
+    /// Returns when [`Room::expire_overrides`] next has something to do.
+    pub(super) fn next_expiry(&self) -> Option<Instant> {
+        let members = self.members.values();
+        let ends = members.flat_map(|member| &member.overrides);
+        let first = ends.filter_map(|known| known.expires_at).min()?;
+        Some(self.clock.when(first))
     }
 }

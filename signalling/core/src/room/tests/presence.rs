@@ -206,9 +206,21 @@ fn one_may_rename_oneself_only() {
         ]
     );
     let id = stage.ask(bob, rename(joined.own.id, "Bob's"));
-    assert_eq!(stage.done(), [format!("2 error {id} forbidden")]);
+    assert_eq!(
+        stage.done(),
+        [
+            "keep act participant.rename forbidden",
+            &format!("2 error {id} forbidden")
+        ]
+    );
     let id = stage.ask(bob, rename(ParticipantId::new(1, [1; 10]), "Nobody"));
-    assert_eq!(stage.done(), [format!("2 error {id} not_found")]);
+    assert_eq!(
+        stage.done(),
+        [
+            "keep act participant.rename not_found",
+            &format!("2 error {id} not_found")
+        ]
+    );
 }
 
 #[test]

@@ -1,0 +1,127 @@
+//! Replies that wait until the media plane has stopped what they speak of.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use conclave_sfu_wire::control::Command;
+use conclave_signalling_wire::error::ErrorCode;
+
+use crate::negotiation::MEDIA_ANSWER_WITHIN;
+use crate::output::{LinkId, Reply};
+use crate::room::Room;
+use crate::room::requests::{Answer, ReplyTo};
+
+/// A reply that is held back.
+#[derive(Debug)]
+struct Held {
+    to: ReplyTo,
+    reply: Reply,
+    deadline: Instant,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Barriers {
+    number: u64,
+    /// Whether the step that is being taken has stopped anything.
+    stopped: bool,
+    held: BTreeMap<u64, Held>,
+}
+
+impl Barriers {
+    /// Begins a step.
+    pub(super) fn begin(&mut self) {
+        self.stopped = false;
+    }
+
+    /// Looks at what the media plane is told.
+    pub(super) fn note(&mut self, command: &Command) {
+        self.stopped |= matches!(
+            command,
+            Command::SetMuted { muted: true, .. }
+                | Command::Unpublish { .. }
+                | Command::Drop { .. }
+        );
+    }
+
+    /// Returns when the first reply is overdue.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        // The numbers rise with time.
+        self.held.values().next().map(|held| held.deadline)
+    }
+
+    /// Returns whether a request waits here.
+    pub(super) fn awaits(&self, link: LinkId, id: u32) -> bool {
+        let waiting = ReplyTo::Link { link, id };
+        self.held.values().any(|held| held.to == waiting)
+    }
+
+    /// Forgets everything: there is no media any more.
+    pub(super) fn clear(&mut self) {
+        self.held.clear();
+    }
+}
+
+impl Room {
+    /// Gives a reply as soon as nothing that this step stopped is forwarded any
+    /// more: at once if it stopped nothing.
+    pub(super) fn once_stopped(&mut self, to: ReplyTo, reply: Reply) -> Answer {
+        if !self.barriers.stopped {
+            return Ok(Some(reply));
+        }
+        self.barriers.number += 1;
+        let number = self.barriers.number;
+        let deadline = self.now + MEDIA_ANSWER_WITHIN;
+        let held = Held {
+            to,
+            reply,
+            deadline,
+        };
+        self.barriers.held.insert(number, held);
+        self.command(Command::Barrier {
+            room: self.key,
+            number,
+        });
+        Ok(None)
+    }
+
+    /// Gives the reply that waited for this.
+    pub(super) fn barrier_passed(&mut self, number: u64) {
+        if let Some(Held { to, reply, .. }) = self.barriers.held.remove(&number) {
+            self.answer_late(to, Ok(Some(reply)));
+        }
+    }
+
+    /// Says that it is not known whether media has stopped. What was done stays.
+    pub(super) fn give_up_on_barriers(&mut self) {
+        let now = self.now;
+        let held = &mut self.barriers.held;
+        let late: Vec<Held> = held
+            .extract_if(.., |_, held| held.deadline <= now)
+            .map(|(_, held)| held)
+            .collect();
+        for Held { to, .. } in late {
+            self.answer_late(to, Err(ErrorCode::NotAvailable.into()));
+        }
+    }
+
+    /// Answers somebody who may be gone.
+    pub(super) fn answer_late(&mut self, to: ReplyTo, answer: Answer) {
+        if self.is_there(to) {
+            self.answer(to, answer);
+        }
+    }
+
+    /// Returns whether somebody can be answered.
+    pub(super) fn is_there(&self, to: ReplyTo) -> bool {
+        match to {
+            ReplyTo::Link { link, .. } => self.links.contains_key(&link),
+            ReplyTo::Operator { .. } => true,
+        }
+    }
+
+    /// Returns whether a request of a link is answered later.
+    pub(super) fn owes(&self, link: LinkId, id: u32) -> bool {
+        self.barriers.awaits(link, id) || self.hashings.awaits(link, id)
+    }
+}
