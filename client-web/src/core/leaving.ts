@@ -1,6 +1,6 @@
 /** The ways out: back to the page before the room, or to the page after it. */
 import * as own from "./publishing";
-import type { Effect, LeftReason, MeetingState, Notice, Step } from "./state";
+import type { Effect, Farewell, LeftReason, MeetingState, Notice, Step } from "./state";
 import { initialState, only } from "./state";
 
 /** Goes back to the page before the room, with the reason. */
@@ -12,10 +12,10 @@ export function outside(state: MeetingState, notice: Notice | null): Step {
 }
 
 /** Ends the stay: every device stops, nothing is kept that could bring the participant back by itself. */
-export function gone(state: MeetingState, reason: LeftReason, message: string | null): Step {
-  if (state.phase.kind === "outside" || state.phase.kind === "left") return only(state);
-  const { entry } = state.phase;
-  if (state.phase.kind !== "inside") return outside(state, null);
+export function gone(state: MeetingState, reason: LeftReason, said: Partial<Farewell> = {}): Step {
+  const { phase } = state;
+  if (phase.kind === "outside" || phase.kind === "left" || phase.kind === "denied") return only(state);
+  if (phase.kind !== "inside" && phase.kind !== "waiting") return outside(state, null);
   const wants = state.publishing.sources;
   const release = own.SOURCES.map((source): Effect => ({ kind: "release", source }));
   const cleared = initialState({ microphone: wants.microphone.wanted, camera: wants.camera.wanted });
@@ -24,7 +24,8 @@ export function gone(state: MeetingState, reason: LeftReason, message: string | 
       ...cleared,
       room: state.room,
       generation: state.generation,
-      phase: { kind: "left", reason, message, entry },
+      asksPassword: state.asksPassword,
+      phase: { kind: "left", reason, message: null, cause: null, until: null, ...said, entry: phase.entry },
     },
     effects: [{ kind: "forget" }, { kind: "closeTransport" }, ...release, { kind: "closeLink" }],
   };

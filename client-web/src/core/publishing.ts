@@ -4,7 +4,7 @@
  * Two rules. What the user switches off is off on this device at once, whatever the network does. What leaves the
  * device was asked for first: a track is attached to its m-line only after the server said ok.
  */
-import type { Request, Source, Sources } from "../wire/messages";
+import type { Permission, Request, Source, Sources } from "../wire/messages";
 import type { Effect } from "./state";
 
 export type Capture = "none" | "starting" | "running";
@@ -29,7 +29,7 @@ export const SENDING_MIDS: Readonly<Record<Source, number>> = { microphone: 0, c
 export const SOURCES: readonly Source[] = ["microphone", "camera", "screen", "screen_audio"];
 const DEVICES = ["microphone", "camera"] as const;
 
-export const PERMISSION: Readonly<Record<Source, string>> = {
+export const PERMISSION: Readonly<Record<Source, Permission>> = {
   microphone: "publish.audio",
   camera: "publish.video",
   screen: "publish.screen",
@@ -56,7 +56,7 @@ export interface Ground {
   entered: boolean;
   /** The server listens, and the peer connection is negotiated. */
   reachable: boolean;
-  permissions: ReadonlySet<string>;
+  permissions: ReadonlySet<Permission>;
 }
 
 export interface PublishingStep {
@@ -84,7 +84,7 @@ export function reconcile(before: Publishing, ground: Ground): PublishingStep {
       publishing = update(publishing, source, { capture: "starting" });
     }
     // A muted microphone stays open, so that it answers at once; an unwanted camera turns its light off.
-    const keep = source === "microphone" && ground.entered;
+    const keep = source === "microphone" && ground.entered && allowed;
     if (!wanted && own.capture === "running" && !keep) {
       effects.push({ kind: "detach", source }, { kind: "release", source });
       publishing = update(publishing, source, { capture: "none" });
@@ -180,6 +180,20 @@ export function stop(publishing: Publishing, source: Source): PublishingStep {
         ]
       : [];
   return { publishing: update(publishing, source, { wanted: false, capture: "none" }), effects: release };
+}
+
+/** Switches off what may not be sent. A right that comes back later switches nothing on by itself. */
+export function obey(publishing: Publishing, permissions: ReadonlySet<Permission>): PublishingStep {
+  let result = publishing;
+  const effects: Effect[] = [];
+  for (const source of SOURCES) {
+    const own = result.sources[source];
+    if (permissions.has(PERMISSION[source]) || (!own.wanted && own.capture === "none")) continue;
+    const stopped = stop(result, source);
+    result = stopped.publishing;
+    effects.push(...stopped.effects);
+  }
+  return { publishing: result, effects };
 }
 
 /** Forgets requests whose answers went down with the link; they are made again when it is back. */

@@ -1,8 +1,13 @@
 /** What the server tells unasked. */
-import type { Participant, PushFrame } from "../wire/messages";
+import type { LeftReason, Participant, PushFrame } from "../wire/messages";
+import { status } from "./lobby";
+import { asked } from "./prompts";
+import { lobbyUpdated, mediaRevoked, permissionsChanged, roomUpdated } from "./rights";
 import { assign } from "./slots";
 import { forget, hear } from "./speaker";
 import type { MeetingState, Step } from "./state";
+import { nameOf } from "./state";
+import { toasted } from "./toasts";
 import { openTransport, mediaLost } from "./transport";
 import { gone } from "./leaving";
 
@@ -10,6 +15,8 @@ const only = (state: MeetingState): Step => ({ state, effects: [] });
 
 /** Takes one push; a numbered one that was seen before is ignored. */
 export function handlePush(state: MeetingState, message: PushFrame, nowMs: number): Step {
+  if (state.phase.kind === "waiting")
+    return message.type === "lobby.status" ? status(state, message.data, nowMs) : only(state);
   if (state.phase.kind !== "inside" || state.resume === null) return only(state);
   if (message.seq === undefined) return apply(state, message, nowMs);
   if (message.seq <= state.resume.lastSeq) return only(state);
@@ -23,7 +30,34 @@ function apply(state: MeetingState, message: PushFrame, nowMs: number): Step {
     case "participant.updated":
       return updated(state, message.data.participant);
     case "participant.left":
-      return left(state, message.data.participant, nowMs);
+      return left(state, message.data.participant, message.data.reason, nowMs);
+    case "roster.count":
+      return only({ ...state, count: message.data.participants });
+    case "permissions":
+      return permissionsChanged(state, message.data, nowMs);
+    case "room.updated":
+      return roomUpdated(state, message.data, nowMs);
+    case "lobby.status":
+      return status(state, message.data, nowMs);
+    case "lobby.update":
+      return lobbyUpdated(state, message.data, nowMs);
+    case "media.revoked":
+      return mediaRevoked(state, message.data, nowMs);
+    case "media.requested":
+      return only({
+        ...state,
+        prompts: asked(state.prompts, message.data, nameOf(state, message.data.by), nowMs),
+      });
+    case "media.request.answered": {
+      const { participant, source, answer } = message.data;
+      const who = nameOf(state, participant);
+      if (who === null) return only(state);
+      return only({ ...state, toasts: toasted(state.toasts, { kind: "answered", who, source, answer }, nowMs) });
+    }
+    case "removed": {
+      const { reason, message: said, banned_until } = message.data;
+      return gone(state, "removed", { cause: reason, message: said, until: banned_until });
+    }
     case "media.slots": {
       const { rev, slots } = message.data;
       return {
@@ -52,7 +86,7 @@ function apply(state: MeetingState, message: PushFrame, nowMs: number): Step {
     case "server.draining":
       return only({ ...state, retryAfterMs: message.data.retry_after_s * 1_000 });
     case "ended":
-      return gone(state, "ended", message.data.message);
+      return gone(state, "ended", { message: message.data.message });
     default:
       // A type of a later version.
       return only(state);
@@ -70,13 +104,13 @@ function joined(state: MeetingState, one: Participant, nowMs: number): Step {
 }
 
 function updated(state: MeetingState, one: Participant): Step {
-  if (one.id === state.self?.id) return only({ ...state, self: one });
+  if (one.id === state.self?.id) return only(state.self.rev > one.rev ? state : { ...state, self: one });
   const known = state.roster.get(one.id);
   if (known === undefined || known.rev > one.rev) return only(state);
   return only({ ...state, roster: new Map(state.roster).set(one.id, one) });
 }
 
-function left(state: MeetingState, id: string, nowMs: number): Step {
+function left(state: MeetingState, id: string, reason: LeftReason, nowMs: number): Step {
   const who = state.roster.get(id);
   if (who === undefined) return only(state);
   const roster = new Map(state.roster);
@@ -87,6 +121,10 @@ function left(state: MeetingState, id: string, nowMs: number): Step {
     ...state,
     roster,
     speakers: forget(state.speakers, id),
-    arrivals: { ...arrivals, left: [...arrivals.left, who.name], sinceMs: first ? nowMs : arrivals.sinceMs },
+    // Who is hidden is still there: nothing happened that were to be announced.
+    arrivals:
+      reason === "hidden"
+        ? arrivals
+        : { ...arrivals, left: [...arrivals.left, who.name], sinceMs: first ? nowMs : arrivals.sinceMs },
   });
 }

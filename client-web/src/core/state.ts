@@ -7,19 +7,29 @@ import type {
   DuplicateChoice,
   IceServer,
   MediaParameters,
+  Override,
   Participant,
+  Permission,
   PushFrame,
   Replies,
   Request,
+  RequestAnswer,
   Rid,
   Room,
   Source,
   ErrorBody,
 } from "../wire/messages";
+import type { Desk, DeskRequest, RoomChange } from "./desk";
+import { emptyDesk } from "./desk";
+import type { Waiting } from "./lobby";
+import type { Prompt } from "./prompts";
 import type { SlotTable } from "./slots";
 import { noSlots } from "./slots";
 import type { Speakers } from "./speaker";
 import { silence } from "./speaker";
+import type { Toast } from "./toasts";
+import type { Watch } from "./watch";
+import { nobodyWaits } from "./watch";
 import type { ShownTile, Wish } from "./wish";
 import { noWish } from "./wish";
 
@@ -29,6 +39,8 @@ export interface Entry {
   name: string;
   credential: Credential;
   deviceKey: string;
+  /** Of the text that was agreed to. */
+  consentHash: string | null;
 }
 
 /** Why the client is not, or no longer, in the room. */
@@ -36,7 +48,7 @@ export type LeftReason = "left" | "removed" | "takenOver" | "ended" | "protocolE
 
 /** Something to tell the user once; the texts are in the locale files. */
 export type Notice =
-  | { kind: "refused"; code: ErrorCode; retryAfterS: number | null }
+  | Refusal
   | { kind: "unreachable" }
   | { kind: "device"; source: Source; reason: CaptureFailure }
   | { kind: "bothDenied" }
@@ -44,6 +56,17 @@ export type Notice =
   | { kind: "notPublished"; source: Source; code: ErrorCode }
   | { kind: "screenBusy" }
   | { kind: "mediaLost" };
+
+/** Why a join was refused, and when another one makes sense. */
+export interface Refusal {
+  kind: "refused";
+  code: ErrorCode;
+  /** Whether an invite was shown, not a password. */
+  invited: boolean;
+  retryAtMs: number | null;
+  until: string | null;
+  opensAt: string | null;
+}
 
 export type CaptureFailure = "denied" | "missing" | "busy" | "unsupported" | "cancelled" | "ended";
 
@@ -58,8 +81,20 @@ export type Phase =
   | { kind: "outside" }
   | { kind: "entering"; entry: Entry }
   | { kind: "duplicate"; entry: Entry }
+  | { kind: "consent"; entry: Entry; text: string; hash: string }
+  | { kind: "waiting"; entry: Entry; lobby: Waiting }
+  | { kind: "denied"; entry: Entry; reason: string | null; againAtMs: number }
   | { kind: "inside"; entry: Entry }
-  | { kind: "left"; reason: LeftReason; message: string | null; entry: Entry };
+  | ({ kind: "left"; reason: LeftReason; entry: Entry } & Farewell);
+
+/** What is said to somebody who has to go. */
+export interface Farewell {
+  message: string | null;
+  /** Why, in the words of a host. */
+  cause: string | null;
+  /** Until when coming back is refused. */
+  until: string | null;
+}
 
 /** The peer connection; its objects live in `media`. */
 export type Transport =
@@ -93,7 +128,21 @@ export interface MeetingState {
   self: Participant | null;
   /** The others, in join order. */
   roster: ReadonlyMap<string, Participant>;
-  permissions: ReadonlySet<string>;
+  /** How many there are, told to those who do not see all of them. */
+  count: number | null;
+  permissions: ReadonlySet<Permission>;
+  overrides: readonly Override[];
+  /** The server's clock: `unixMs` there was `atMs` here. */
+  clock: { unixMs: number; atMs: number } | null;
+  /** Who waits in the lobby, for those who may admit. */
+  watch: Watch;
+  prompts: readonly Prompt[];
+  toasts: readonly Toast[];
+  desk: Desk;
+  /** When somebody let this one in, for as long as the page says so. */
+  admittedAtMs: number | null;
+  /** Whether a join without an invite needs a password, as far as is known. */
+  asksPassword: boolean;
   generation: number;
   transport: Transport;
   audioMids: readonly string[];
@@ -111,6 +160,15 @@ export type MeetingEvent = { nowMs: number } & (
   | { kind: "join"; entry: Entry }
   | { kind: "reload"; entry: Entry; saved: SavedMeeting }
   | { kind: "duplicateChoice"; choice: DuplicateChoice | "cancel" }
+  | { kind: "consent"; agreed: boolean }
+  | { kind: "needs"; password: boolean }
+  | { kind: "act"; request: Act }
+  | { kind: "updateRoom"; change: RoomChange }
+  | { kind: "answerPrompt"; request: string; answer: RequestAnswer }
+  | { kind: "explain"; source: "microphone" | "camera" | "screen" }
+  | { kind: "dismissAlert" }
+  | { kind: "dismissMade" }
+  | { kind: "dismissToast"; id: number }
   | { kind: "retryNow" }
   | { kind: "leave" }
   | { kind: "dismissNotice" }
@@ -132,6 +190,22 @@ export type MeetingEvent = { nowMs: number } & (
   | { kind: "transportFailed"; generation: number }
   | { kind: "tick" }
 );
+
+/** What a moderator asks of the server; the answers change the state by themselves. */
+export type Act = Exclude<DeskRequest, { type: "room.update" }> | Extract<Request, { type: ModerationVerb }>;
+export type ModerationVerb =
+  | "lobby.admit"
+  | "lobby.deny"
+  | "lobby.note"
+  | "participant.to_lobby"
+  | "participant.remove"
+  | "participant.rename"
+  | "role.set"
+  | "perm.override"
+  | "media.mute"
+  | "media.request"
+  | "media.grant"
+  | "media.lock";
 
 /** An answer to `request`; the type of `ok` goes with the type of the request. */
 export type Reply =
@@ -157,12 +231,15 @@ export type Effect =
   | { kind: "detach"; source: Source }
   | { kind: "enable"; source: Source; on: boolean }
   | { kind: "layers"; source: Source; active: readonly Rid[] }
+  | { kind: "sound"; sound: "knock" | "admitted" }
   | { kind: "announce"; announcement: Announcement };
 
 export type Announcement =
   | { kind: "joined"; names: readonly string[] }
   | { kind: "left"; names: readonly string[] }
-  | { kind: "link"; state: "lost" | "back" };
+  | { kind: "link"; state: "lost" | "back" }
+  | { kind: "lobby"; state: "waiting" | "admitted" | "denied" | "sentBack" }
+  | { kind: "knocks"; names: readonly string[]; count: number };
 
 export interface Step {
   state: MeetingState;
@@ -185,7 +262,17 @@ export interface SavedMeeting {
   roomInfo: Room;
   self: Participant;
   roster: readonly Participant[];
-  permissions: readonly string[];
+  permissions: readonly Permission[];
+  overrides: readonly Override[];
+}
+
+/** What is kept over a reload of the page of somebody who waits: the same device gets the same place. */
+export interface SavedWait {
+  room: string;
+  name: string;
+  waiting: true;
+  microphone: boolean;
+  camera: boolean;
 }
 
 /** Until the server's `welcome` says otherwise. */
@@ -213,7 +300,16 @@ export function initialState(wants: { microphone: boolean; camera: boolean }): M
     room: null,
     self: null,
     roster: new Map(),
+    count: null,
     permissions: new Set(),
+    overrides: [],
+    clock: null,
+    watch: nobodyWaits,
+    prompts: [],
+    toasts: [],
+    desk: emptyDesk,
+    admittedAtMs: null,
+    asksPassword: false,
     generation: 0,
     transport: { kind: "closed" },
     audioMids: [],
@@ -236,4 +332,14 @@ export const ask = (request: Request): Effect => ({ kind: "request", request });
 
 /** Whether the user is in the room or on the way in: devices may run. */
 export const entered = (state: MeetingState): boolean =>
-  state.phase.kind === "inside" || state.phase.kind === "entering" || state.phase.kind === "duplicate";
+  state.phase.kind === "inside" ||
+  state.phase.kind === "entering" ||
+  state.phase.kind === "duplicate" ||
+  state.phase.kind === "consent" ||
+  state.phase.kind === "waiting";
+
+/** The name of somebody who is there, or null. */
+export function nameOf(state: MeetingState, id: string | null): string | null {
+  if (id === null) return null;
+  return state.self?.id === id ? state.self.name : (state.roster.get(id)?.name ?? null);
+}

@@ -1,13 +1,24 @@
 import { describe, expect, test } from "vitest";
-import type { ErrorBody, PushFrame, Request } from "../wire/messages";
-import type { Effect, Entry, MeetingEvent, MeetingState, SavedMeeting } from "./state";
-import { initialState } from "./state";
-import { step } from "./step";
-import { joined, participant, room } from "./testing";
-
-const entry: Entry = { room: "welcome", name: "Me", credential: { kind: "none" }, deviceKey: "k".repeat(22) };
-const media = initialState({ microphone: true, camera: true }).media;
-const answer = { generation: 1, sdp: "answer", slots: { video: ["4", "5"], audio: ["6"] } };
+import type { PushFrame, Request } from "../wire/messages";
+import {
+  answer,
+  entering,
+  entry,
+  inside,
+  joinData,
+  kinds,
+  media,
+  negotiated,
+  ok,
+  published,
+  publishing,
+  push,
+  refusal,
+  requestsOf,
+  savedMeeting,
+  Script,
+} from "./script";
+import { joined, participant } from "./testing";
 
 describe("coming in", () => {
   test("opens a link, greets, joins, and offers", () => {
@@ -29,7 +40,7 @@ describe("coming in", () => {
     const client = entering();
     const effects = client.tell(refusal({ type: "join", data: joinData() }, { code: "full", message: "" }));
     expect(client.state.phase).toEqual({ kind: "outside" });
-    expect(client.state.notice).toEqual({ kind: "refused", code: "full", retryAfterS: null });
+    expect(client.state.notice).toMatchObject({ kind: "refused", code: "full", retryAtMs: null });
     expect(effects).toEqual(expect.arrayContaining([{ kind: "forget" }, { kind: "closeLink" }]));
   });
 
@@ -443,106 +454,4 @@ test("leaving says so, stops every device and keeps nothing", () => {
   // Coming back is a join like the first one, with devices as they were wanted.
   expect(client.tell({ kind: "join", entry })).toContainEqual({ kind: "openLink" });
   expect(client.state.publishing.sources.camera.wanted).toBe(true);
-});
-
-// The client under test, its clock, and what it is told.
-
-type Told = MeetingEvent extends infer E ? (E extends unknown ? Omit<E, "nowMs"> : never) : never;
-
-class Script {
-  state: MeetingState;
-  #nowMs = 0;
-
-  constructor(wants = { microphone: true, camera: true }) {
-    this.state = initialState(wants);
-  }
-
-  tell(event: Told, nowMs?: number): readonly Effect[] {
-    this.#nowMs = nowMs ?? this.#nowMs;
-    const { state, effects } = step(this.state, { ...event, nowMs: this.#nowMs } as MeetingEvent);
-    this.state = state;
-    return effects;
-  }
-
-  requests(event: Told): string[] {
-    return requestsOf(this.tell(event)).map((request) => request.type);
-  }
-
-  /** Loses the link and opens the next one. */
-  lose(nowMs = 0): void {
-    this.tell({ kind: "linkClosed", code: 1006, random: 0 }, nowMs);
-    this.tell({ kind: "retryNow" });
-    this.tell({ kind: "linkOpen" });
-  }
-}
-
-function entering(): Script {
-  const client = new Script();
-  client.tell({ kind: "join", entry });
-  client.tell({ kind: "linkOpen" });
-  client.tell(ok("hello", { outcome: "welcome", media }));
-  return client;
-}
-
-function inside(...others: ReturnType<typeof participant>[]): Script {
-  const client = entering();
-  client.tell(ok("join", joined(...others)));
-  return client;
-}
-
-function negotiated(...others: ReturnType<typeof participant>[]): Script {
-  const client = inside(...others);
-  client.tell({ kind: "offer", generation: 1, sdp: "offer" });
-  client.tell(ok("media.offer", answer));
-  return client;
-}
-
-function publishing(source: "microphone" | "camera"): Script {
-  const client = negotiated();
-  client.tell({ kind: "captured", sources: [source] });
-  client.tell(published(source));
-  return client;
-}
-
-const kinds = (effects: readonly Effect[]): string[] => effects.map((effect) => effect.kind);
-const requestsOf = (effects: readonly Effect[]): Request[] =>
-  effects.flatMap((effect) => (effect.kind === "request" ? [effect.request] : []));
-
-function savedMeeting(self = participant("me")): SavedMeeting {
-  return {
-    room: "welcome",
-    name: "Me",
-    resume: { token: "rt_5", lastSeq: 9, generation: 3 },
-    microphone: true,
-    camera: false,
-    media,
-    iceServers: [],
-    roomInfo: room,
-    self,
-    roster: [participant("ada")],
-    permissions: joined().permissions,
-  };
-}
-
-function joinData(): Extract<Request, { type: "join" }>["data"] {
-  return { room: "welcome", credential: { kind: "none" }, name: "Me", device_key: "k", consent_hash: null };
-}
-
-/** An answer; its body is only as complete as the test needs. */
-function ok(type: Request["type"], body: object, request?: Request): Told {
-  return { kind: "ok", type, request: request ?? { type, data: {} }, ok: body } as Told;
-}
-
-const published = (source: "microphone" | "camera" | "screen" | "screen_audio"): Told =>
-  ok(
-    "media.publish",
-    { track: "trk_1", rids: [] },
-    { type: "media.publish", data: { mid: "0", source, muted: false } },
-  );
-
-const refusal = (request: Request, error: ErrorBody): Told => ({ kind: "failed", request, error });
-
-const push = (message: PushFrame, seq?: number): Told => ({
-  kind: "push",
-  push: seq === undefined ? message : { ...message, seq },
 });

@@ -1,19 +1,25 @@
 /** The one place where the state of a meeting changes. No I/O, no clock: time is in the event, deeds are effects. */
-import type { DuplicateChoice, ErrorBody, Joined, Request, Source } from "../wire/messages";
-import { closeCodes, protocolVersion } from "../wire/messages";
+import type { ErrorBody, Request } from "../wire/messages";
+import { closeCodes } from "../wire/messages";
+import * as acts from "./acts";
 import { backoffMs } from "./backoff";
+import { interrupted } from "./desk";
+import * as entering from "./entering";
 import { gone, outside } from "./leaving";
+import * as lobby from "./lobby";
+import { expired as expiredPrompts } from "./prompts";
 import * as own from "./publishing";
 import { handlePush } from "./push";
-import { arm, frame, noSlots } from "./slots";
-import { settle, silence } from "./speaker";
-import type { Effect, Entry, LeftReason, MeetingEvent, MeetingState, Notice, Reply, SavedMeeting, Step } from "./state";
-import { ask, entered, initialState, only, quiet } from "./state";
-import { captured, captureFailed, recapture, stopScreen, want } from "./tracks";
+import { arm, frame } from "./slots";
+import { settle } from "./speaker";
+import type { Effect, LeftReason, MeetingEvent, MeetingState, Notice, Reply, Step } from "./state";
+import { ask, entered, only, quiet } from "./state";
+import { expired as expiredToasts } from "./toasts";
+import { captured, captureFailed, explain, recapture, shareScreen, stopScreen, want } from "./tracks";
 import { ice, iceRestartDue, offerAnswered, offerFailed, openTransport } from "./transport";
+import { dismissed } from "./watch";
 import { due, show } from "./wish";
 
-const CLIENT = "conclave-web/0.1.0";
 /** After this long without the server the client stops trying and offers to rejoin. */
 const GIVE_UP_MS = 120_000;
 /** Attempts to reach the server when entering. */
@@ -29,24 +35,46 @@ const FINAL: Readonly<Record<number, LeftReason>> = {
   [closeCodes.ended]: "ended",
 };
 const DRAINING_WAIT_MS = 10_000;
+/** How long the title says that one was let in: time to look at the tab. */
+const ADMITTED_SHOWN_MS = 20_000;
 
 /** Returns the next state and what is to be done. Returns `state` itself when nothing changes. */
 export function step(state: MeetingState, event: MeetingEvent): Step {
   const handled = handle(state, event);
   const next = follow(handled.state, handled.effects, event.nowMs);
-  const keep = next.state.phase.kind === "inside" && next.state.resume !== null;
-  const changed = next.state.resume !== state.resume || wantsOf(next.state) !== wantsOf(state);
+  const { phase, resume } = next.state;
+  const keep = phase.kind === "waiting" || (phase.kind === "inside" && resume !== null);
+  const arrived = phase.kind === "waiting" && state.phase.kind !== "waiting";
+  const changed = resume !== state.resume || arrived || wantsOf(next.state) !== wantsOf(state);
   return keep && changed ? { state: next.state, effects: [...next.effects, { kind: "save" }] } : next;
 }
 
 function handle(state: MeetingState, event: MeetingEvent): Step {
   switch (event.kind) {
     case "join":
-      return enter(state, event.entry);
+      return entering.enter(state, event.entry);
     case "reload":
-      return reload(state, event.entry, event.saved, event.nowMs);
+      return entering.reload(state, event.entry, event.saved, event.nowMs);
     case "duplicateChoice":
-      return chooseDuplicate(state, event.choice);
+      return entering.chooseDuplicate(state, event.choice);
+    case "consent":
+      return entering.consent(state, event.agreed);
+    case "needs":
+      return only(state.asksPassword === event.password ? state : { ...state, asksPassword: event.password });
+    case "act":
+      return acts.act(state, event.request);
+    case "updateRoom":
+      return acts.updateRoom(state, event.change);
+    case "answerPrompt":
+      return acts.answerPrompt(state, event.request, event.answer, (next, source) => start(next, source, event.nowMs));
+    case "explain":
+      return explain(state, event.source, event.nowMs);
+    case "dismissAlert":
+      return only({ ...state, watch: dismissed(state.watch) });
+    case "dismissMade":
+      return only({ ...state, desk: { ...state.desk, made: null } });
+    case "dismissToast":
+      return only({ ...state, toasts: state.toasts.filter((one) => one.id !== event.id) });
     case "retryNow":
       return retry(state);
     case "leave":
@@ -54,13 +82,13 @@ function handle(state: MeetingState, event: MeetingEvent): Step {
     case "dismissNotice":
       return only({ ...state, notice: null });
     case "want":
-      return want(state, event.source, event.on);
+      return want(state, event.source, event.on, event.nowMs);
     case "preview":
       return only({ ...state, publishing: { ...state.publishing, preview: event.on } });
     case "recapture":
       return recapture(state, event.source);
     case "shareScreen":
-      return { state, effects: [ask({ type: "screen.start", data: { audio: event.audio } })] };
+      return shareScreen(state, event.audio);
     case "stopScreen":
       return stopScreen(state);
     case "captured":
@@ -74,7 +102,7 @@ function handle(state: MeetingState, event: MeetingEvent): Step {
     case "frame":
       return only({ ...state, slots: frame(state.slots, event.mid, event.rev, event.rtp) });
     case "linkOpen":
-      return hello(state);
+      return entering.hello(state);
     case "linkClosed":
       return linkClosed(state, event.code, event.random, event.nowMs);
     case "ok":
@@ -116,85 +144,15 @@ function follow(state: MeetingState, effects: readonly Effect[], nowMs: number):
 const wantsOf = (state: MeetingState): string =>
   `${state.publishing.sources.microphone.wanted} ${state.publishing.sources.camera.wanted}`;
 
-// Entering and leaving.
+/** Switches on what a host asked for and the user agreed to. */
+const start = (state: MeetingState, source: "microphone" | "camera" | "screen", nowMs: number): Step =>
+  source === "screen" ? shareScreen(state, false) : want(state, source, true, nowMs);
 
-function enter(state: MeetingState, entry: Entry): Step {
-  const { microphone, camera } = state.publishing.sources;
-  const fresh = initialState({ microphone: microphone.wanted, camera: camera.wanted });
-  const next: MeetingState = {
-    ...fresh,
-    // Numbers of peer connections never repeat in one tab, whatever the server still remembers.
-    generation: state.generation,
-    publishing: own.unpublished(state.publishing),
-    phase: { kind: "entering", entry },
-    link: { kind: "trying", lostAtMs: null, attempt: 1 },
-  };
-  return { state: next, effects: [{ kind: "forget" }, { kind: "closeTransport" }, { kind: "openLink" }] };
-}
-
-function reload(state: MeetingState, entry: Entry, saved: SavedMeeting, nowMs: number): Step {
-  const next: MeetingState = {
-    ...state,
-    phase: { kind: "inside", entry },
-    link: { kind: "trying", lostAtMs: nowMs, attempt: 1 },
-    resume: saved.resume,
-    generation: saved.resume.generation,
-    media: saved.media,
-    iceServers: saved.iceServers,
-    room: saved.roomInfo,
-    self: saved.self,
-    roster: new Map(saved.roster.map((one) => [one.id, one])),
-    permissions: new Set(saved.permissions),
-  };
-  return { state: next, effects: [{ kind: "openLink" }] };
-}
-
-function hello(state: MeetingState): Step {
-  const resume = state.resume;
-  const data = { protocol: protocolVersion, client: CLIENT };
-  if (state.phase.kind !== "inside" || resume === null) return { state, effects: [ask({ type: "hello", data })] };
-  const { token, lastSeq } = resume;
-  return { state, effects: [ask({ type: "hello", data: { ...data, resume: { token, last_seq: lastSeq } } })] };
-}
-
-function join(entry: Entry, duplicate?: DuplicateChoice): Effect {
-  const { room, name, credential, deviceKey } = entry;
-  const data = { room, credential, name, device_key: deviceKey, consent_hash: null };
-  return ask({ type: "join", data: duplicate === undefined ? data : { ...data, duplicate } });
-}
-
-function inside(state: MeetingState, entry: Entry, joined: Joined, nowMs: number): Step {
-  const roster = joined.roster.filter((one) => one.id !== joined.self.id);
-  const next: MeetingState = {
-    ...state,
-    phase: { kind: "inside", entry },
-    link: { kind: "up" },
-    retryAfterMs: null,
-    resume: { token: joined.resume_token, lastSeq: joined.seq, generation: state.generation },
-    iceServers: joined.ice_servers,
-    room: joined.room,
-    self: joined.self,
-    roster: new Map(roster.map((one) => [one.id, one])),
-    permissions: new Set(joined.permissions),
-    publishing: own.unpublished(state.publishing),
-    slots: noSlots,
-    speakers: silence,
-    quality: new Map(),
-    notice: null,
-  };
-  return openTransport(next, nowMs);
-}
-
-function chooseDuplicate(state: MeetingState, choice: DuplicateChoice | "cancel"): Step {
-  if (state.phase.kind !== "duplicate") return only(state);
-  const { entry } = state.phase;
-  if (choice === "cancel") return outside(state, null);
-  return { state: { ...state, phase: { kind: "entering", entry } }, effects: [join(entry, choice)] };
-}
+// Leaving.
 
 function leave(state: MeetingState): Step {
   const goodbye: Effect[] = state.link.kind === "up" ? [ask({ type: "leave", data: {} })] : [];
-  const left = gone(state, "left", null);
+  const left = state.phase.kind === "inside" ? gone(state, "left") : outside(state, null);
   return { state: left.state, effects: [...goodbye, ...left.effects] };
 }
 
@@ -209,10 +167,9 @@ function retry(state: MeetingState): Step {
 function linkClosed(state: MeetingState, code: number, random: number, nowMs: number): Step {
   if (state.link.kind === "off") return only(state);
   const final = FINAL[code];
-  if (final !== undefined)
-    return state.phase.kind === "inside" ? gone(state, final, null) : outside(state, { kind: "unreachable" });
+  if (final !== undefined) return stays(state) ? gone(state, final) : outside(state, { kind: "unreachable" });
   const attempt = state.link.kind === "up" ? 1 : state.link.attempt + 1;
-  if (state.phase.kind !== "inside" && attempt > ENTER_ATTEMPTS) return outside(state, { kind: "unreachable" });
+  if (!stays(state) && attempt > ENTER_ATTEMPTS) return outside(state, { kind: "unreachable" });
   const lostAtMs = state.link.kind === "up" ? nowMs : (state.link.lostAtMs ?? nowMs);
   const draining = code === closeCodes.draining ? (state.retryAfterMs ?? DRAINING_WAIT_MS) : 0;
   const retryAtMs = nowMs + Math.max(draining, backoffMs(attempt, random));
@@ -220,6 +177,7 @@ function linkClosed(state: MeetingState, code: number, random: number, nowMs: nu
     ...state,
     link: { kind: "waiting", lostAtMs, attempt, retryAtMs },
     publishing: own.linkLost(state.publishing),
+    desk: interrupted(state.desk),
   };
   const inRoom = state.phase.kind === "inside" && state.link.kind === "up";
   return { state: next, effects: inRoom ? [{ kind: "announce", announcement: { kind: "link", state: "lost" } }] : [] };
@@ -229,13 +187,17 @@ function tick(state: MeetingState, nowMs: number): Step {
   const effects: Effect[] = [];
   let next = state;
   if (next.link.kind === "waiting") {
-    if (nowMs >= next.link.lostAtMs + GIVE_UP_MS) return gone(next, "connectionLost", null);
+    if (nowMs >= next.link.lostAtMs + GIVE_UP_MS) return gone(next, "connectionLost");
     if (nowMs >= next.link.retryAtMs) return retry(next);
   }
   if (iceRestartDue(next, nowMs) && next.transport.kind === "answered") {
     next = { ...next, transport: { ...next.transport, restartedAtMs: nowMs } };
     effects.push({ kind: "restartIce" });
   }
+  const pinged = lobby.heartbeat(next, nowMs);
+  next = pinged.state;
+  effects.push(...pinged.effects);
+  next = forgetOld(next, nowMs);
   const speakers = settle(next.speakers, nowMs);
   if (speakers !== next.speakers) next = { ...next, speakers };
   const { joined, left, sinceMs } = next.arrivals;
@@ -247,14 +209,26 @@ function tick(state: MeetingState, nowMs: number): Step {
   return { state: next, effects };
 }
 
+/** Takes away what was shown long enough. */
+function forgetOld(state: MeetingState, nowMs: number): MeetingState {
+  const prompts = expiredPrompts(state.prompts, nowMs);
+  const toasts = expiredToasts(state.toasts, nowMs);
+  const told = state.admittedAtMs !== null && nowMs >= state.admittedAtMs + ADMITTED_SHOWN_MS;
+  if (prompts === state.prompts && toasts === state.toasts && !told) return state;
+  return { ...state, prompts, toasts, admittedAtMs: told ? null : state.admittedAtMs };
+}
+
+/** Whether the client keeps coming back by itself: it has a place, in the room or before it. */
+const stays = (state: MeetingState): boolean => state.phase.kind === "inside" || state.phase.kind === "waiting";
+
 // Answers.
 
 function answered(state: MeetingState, event: Reply & { kind: "ok" }, nowMs: number): Step {
   switch (event.type) {
     case "hello":
-      return greeted(state, event.ok, nowMs);
+      return entering.greeted(state, event.ok, nowMs);
     case "join":
-      return joinAnswered(state, event.ok, nowMs);
+      return entering.joinAnswered(state, event.ok, nowMs);
     case "media.offer":
       return offerAnswered(state, event.ok, nowMs);
     case "media.slots.ack":
@@ -268,83 +242,25 @@ function answered(state: MeetingState, event: Reply & { kind: "ok" }, nowMs: num
       return { state: { ...state, publishing }, effects };
     }
     default:
-      return only(state);
-  }
-}
-
-function greeted(state: MeetingState, ok: Extract<Reply, { type: "hello" }>["ok"], nowMs: number): Step {
-  const { phase } = state;
-  if (ok.outcome === "welcome") {
-    if (phase.kind !== "entering" && phase.kind !== "inside") return only(state);
-    return { state: { ...state, media: ok.media }, effects: [join(phase.entry)] };
-  }
-  if (phase.kind !== "inside" || state.resume === null) return only(state);
-  let next: MeetingState = {
-    ...state,
-    link: { kind: "up" },
-    retryAfterMs: null,
-    resume: { ...state.resume, token: ok.resume_token },
-    // Pictures are asked for anew: the last wish may not have arrived.
-    wish: { ...state.wish, sent: null },
-  };
-  const effects: Effect[] = [{ kind: "announce", announcement: { kind: "link", state: "back" } }];
-  if (ok.snapshot !== null) {
-    const { room, self, permissions, roster, seq, ice_servers } = ok.snapshot;
-    next = {
-      ...next,
-      room,
-      self,
-      permissions: new Set(permissions),
-      roster: new Map(roster.filter((one) => one.id !== self.id).map((one) => [one.id, one])),
-      iceServers: ice_servers,
-      resume: { token: ok.resume_token, lastSeq: seq, generation: next.generation },
-    };
-  }
-  for (const missed of ok.missed) {
-    const after = handlePush(next, missed, nowMs);
-    next = after.state;
-    effects.push(...after.effects);
-  }
-  if (next.phase.kind !== "inside") return { state: next, effects };
-  const alive = next.transport.kind !== "closed";
-  // An offer that was under way went down with the link.
-  if (ok.media === "lost" || !alive || next.transport.kind === "offering") {
-    if (!alive && next.self !== null) {
-      next = { ...next, publishing: own.adopted(next.publishing, next.self.sources) };
-    }
-    const opened = openTransport(next, nowMs);
-    return { state: opened.state, effects: [...effects, ...opened.effects] };
-  }
-  return { state: next, effects };
-}
-
-function joinAnswered(state: MeetingState, ok: Extract<Reply, { type: "join" }>["ok"], nowMs: number): Step {
-  const { phase } = state;
-  if (phase.kind !== "entering" && phase.kind !== "inside") return only(state);
-  switch (ok.outcome) {
-    case "joined":
-      return inside(state, phase.entry, ok, nowMs);
-    case "duplicate":
-      return only({ ...state, phase: { kind: "duplicate", entry: phase.entry }, link: { kind: "up" } });
+      return acts.done(state, event, nowMs);
   }
 }
 
 function failed(state: MeetingState, request: Request, error: ErrorBody, nowMs: number): Step {
   switch (request.type) {
     case "hello":
-      // The place was given up: come in anew on the same link, as the same device.
-      if (error.rejoin !== true || state.phase.kind !== "inside") return refusedEntry(state, error);
-      return {
-        state: { ...state, resume: null, publishing: own.unpublished(state.publishing) },
-        effects: [{ kind: "forget" }, join(state.phase.entry)],
-      };
+      return entering.helloRefused(state, error, nowMs);
     case "join":
-      return refusedEntry(state, error);
+      return entering.joinRefused(state, error, nowMs);
+    case "lobby.ping":
+      // The place is gone: knock again on the same link.
+      if (error.code === "rate_limited" || state.phase.kind !== "waiting") return only(state);
+      return entering.knockAgain(state, state.phase.entry);
     case "media.offer":
       return offerFailed(state, error, nowMs);
     case "media.publish":
     case "track.state":
-      return refusedSource(state, request.data.source, error);
+      return refusedSource(state, request, error);
     case "media.unpublish":
       return only({ ...state, publishing: own.confirmed(state.publishing, request).publishing });
     case "screen.start":
@@ -353,15 +269,20 @@ function failed(state: MeetingState, request: Request, error: ErrorBody, nowMs: 
         notice: error.code === "busy" ? { kind: "screenBusy" } : { kind: "forbidden", source: "screen" },
       });
     default:
-      return only(state);
+      return acts.refused(state, request, error, nowMs);
   }
 }
 
-function refusedEntry(state: MeetingState, error: ErrorBody): Step {
-  return outside(state, { kind: "refused", code: error.code, retryAfterS: error.retry_after_s ?? null });
-}
-
-function refusedSource(state: MeetingState, source: Source, error: ErrorBody): Step {
+function refusedSource(
+  state: MeetingState,
+  request: Extract<Request, { type: "media.publish" | "track.state" }>,
+  error: ErrorBody,
+): Step {
+  const { source } = request.data;
+  if (request.type === "track.state" && (request.data.muted || error.code === "not_found")) {
+    // There is nothing to mute any more, or nothing to unmute: what is wanted is published anew.
+    return only({ ...state, publishing: own.update(state.publishing, source, { publication: { kind: "off" } }) });
+  }
   const { publishing, effects } = own.refused(state.publishing, source);
   const notice: Notice =
     error.code === "forbidden" ? { kind: "forbidden", source } : { kind: "notPublished", source, code: error.code };

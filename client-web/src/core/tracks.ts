@@ -1,15 +1,31 @@
 /** What the user and the devices do to the own tracks. */
 import type { Source } from "../wire/messages";
+import { publishControl } from "./controls";
 import * as own from "./publishing";
 import type { CaptureFailure, Effect, MeetingState, Notice, Step } from "./state";
 import { ask, entered } from "./state";
+import { toasted } from "./toasts";
 
-export function want(state: MeetingState, source: "microphone" | "camera", on: boolean): Step {
+export function want(state: MeetingState, source: "microphone" | "camera", on: boolean, nowMs: number): Step {
+  if (on && state.phase.kind === "inside" && !state.permissions.has(own.PERMISSION[source])) {
+    return explain(state, source, nowMs);
+  }
   const publishing = own.update(state.publishing, source, { wanted: on });
   // Switching on outside a meeting is the gesture that starts the preview.
   const preview = publishing.preview || (on && !entered(state));
   const effects: Effect[] = source === "microphone" ? [{ kind: "enable", source, on }] : [];
   return { state: { ...state, publishing: { ...publishing, preview } }, effects };
+}
+
+/** Says why a source cannot be switched on. */
+export function explain(state: MeetingState, source: Source, nowMs: number): Step {
+  const control = publishControl(source, state);
+  const why = control.kind === "greyed" ? control.why : null;
+  return { state: { ...state, toasts: toasted(state.toasts, { kind: "forbidden", source, why }, nowMs) }, effects: [] };
+}
+
+export function shareScreen(state: MeetingState, audio: boolean): Step {
+  return { state, effects: [ask({ type: "screen.start", data: { audio } })] };
 }
 
 export function recapture(state: MeetingState, source: "microphone" | "camera"): Step {

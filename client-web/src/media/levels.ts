@@ -1,7 +1,8 @@
 /** How loud a track is, and the test tone. One AudioContext for all, opened by a gesture. */
 let context: AudioContext | null = null;
 
-function audioContext(): AudioContext {
+/** Returns the page's one audio context; it is silent until the user has touched the page. */
+export function audioContext(): AudioContext {
   context ??= new AudioContext();
   if (context.state === "suspended") void context.resume();
   return context;

@@ -4,12 +4,13 @@
  */
 import type { Source } from "../wire/messages";
 import { SOURCES } from "../core/publishing";
-import type { Announcement, Effect, MeetingEvent, MeetingState, Reply, SavedMeeting } from "../core/state";
+import type { Announcement, Effect, MeetingEvent, MeetingState, Reply, SavedMeeting, SavedWait } from "../core/state";
 import { initialState } from "../core/state";
 import { step } from "../core/step";
 import type { Captured, DeviceChoice } from "./devices";
 import { capture, captureScreen } from "./devices";
 import { Link } from "./link";
+import { chime } from "./sounds";
 import { readJson, write } from "./storage";
 import { Transport } from "./transport";
 
@@ -138,6 +139,8 @@ export class Meeting {
       case "layers":
         void this.#transport?.setLayers(effect.source, effect.active);
         return;
+      case "sound":
+        return chime(effect.sound);
       case "announce":
         return this.#listener.announce(effect.announcement);
     }
@@ -198,26 +201,37 @@ export class Meeting {
 
 function save(state: MeetingState): void {
   const { phase, resume, room, self } = state;
+  const microphone = state.publishing.sources.microphone.wanted;
+  const camera = state.publishing.sources.camera.wanted;
+  if (phase.kind === "waiting") {
+    const wait: SavedWait = { room: phase.entry.room, name: phase.entry.name, waiting: true, microphone, camera };
+    return write("session", "meeting", JSON.stringify(wait));
+  }
   if (phase.kind !== "inside" || resume === null || room === null || self === null) return;
   const saved: SavedMeeting = {
     room: phase.entry.room,
     name: phase.entry.name,
     resume,
-    microphone: state.publishing.sources.microphone.wanted,
-    camera: state.publishing.sources.camera.wanted,
+    microphone,
+    camera,
     media: state.media,
     iceServers: state.iceServers,
     roomInfo: room,
     self,
     roster: [...state.roster.values()],
     permissions: [...state.permissions],
+    overrides: state.overrides,
   };
   write("session", "meeting", JSON.stringify(saved));
 }
 
-/** Returns the stay in `room` that this tab had before the page was loaded anew. */
-export function savedMeeting(room: string): SavedMeeting | null {
-  const isSaved = (value: unknown): value is SavedMeeting =>
-    typeof value === "object" && value !== null && "resume" in value && "room" in value && value.room === room;
+/** Returns the stay in `room`, or before it, that this tab had before the page was loaded anew. */
+export function savedMeeting(room: string): SavedMeeting | SavedWait | null {
+  const isSaved = (value: unknown): value is SavedMeeting | SavedWait =>
+    typeof value === "object" &&
+    value !== null &&
+    ("resume" in value || "waiting" in value) &&
+    "room" in value &&
+    value.room === room;
   return readJson("session", "meeting", isSaved);
 }

@@ -1,14 +1,16 @@
 /** The meeting as the components see it: one reactive state, and the few things a user can do. */
 import { flushSync } from "svelte";
-import type { DuplicateChoice } from "../wire/messages";
-import type { Announcement, Entry, MeetingState } from "../core/state";
+import type { Credential, DuplicateChoice, RequestAnswer, RoomSummary } from "../wire/messages";
+import type { RoomChange } from "../core/desk";
+import type { Act, Announcement, Entry, MeetingState } from "../core/state";
 import { initialState } from "../core/state";
-import { inviteSecret } from "../core/text";
 import type { ShownTile } from "../core/wish";
 import type { Device } from "../media/devices";
 import { listDevices, watchDevices } from "../media/devices";
+import { errand } from "../media/errand";
 import { Meeting, savedMeeting } from "../media/meeting";
 import { deviceKey, read, write } from "../media/storage";
+import { takeInvite } from "./invite";
 import { announcementText } from "./texts";
 
 export type DeviceRole = "microphone" | "camera" | "speaker";
@@ -31,6 +33,16 @@ export class Client {
   /** The newest texts for the two live regions. */
   polite = $state("");
   assertive = $state("");
+  /** What the server says about the room before anybody joins; null until it answers. */
+  summary = $state.raw<RoomSummary | null>(null);
+  /** The secret of the invite link that opened the page. */
+  secret = $state<string | null>(null);
+  /** The password as it was typed; in memory only. */
+  password = $state("");
+  /** Whether the last way in led to the lobby. */
+  waited = $state(false);
+  /** Whose menu is open, and the button that opened it. */
+  menu = $state.raw<{ participant: string; anchor: HTMLElement } | null>(null);
   readonly room: string;
   readonly #meeting: Meeting;
   readonly #closing = new AbortController();
@@ -51,7 +63,19 @@ export class Client {
     this.state = this.#meeting.state;
     watchDevices(() => void this.#list(), this.#closing.signal);
     void this.#list();
-    if (saved !== null) this.#meeting.tell({ kind: "reload", entry: this.#entry(saved.name), saved });
+    this.secret = takeInvite();
+    addEventListener("hashchange", () => (this.secret = takeInvite()), { signal: this.#closing.signal });
+    if (saved === null) void this.#look();
+    else if ("waiting" in saved) this.#meeting.tell({ kind: "join", entry: this.#entry(saved.name) });
+    else this.#meeting.tell({ kind: "reload", entry: this.#entry(saved.name), saved });
+  }
+
+  /** Asks the server what a join needs. Without an answer the page offers the usual. */
+  async #look(): Promise<void> {
+    const asked = await errand({ type: "room.info", data: { room: this.room } }, this.#closing.signal);
+    if (asked.kind !== "ok") return;
+    this.summary = asked.ok;
+    if (asked.ok.needs === "password") this.#meeting.tell({ kind: "needs", password: true });
   }
 
   close(): void {
@@ -70,6 +94,14 @@ export class Client {
   retryNow = (): void => this.#meeting.tell({ kind: "retryNow" });
   chooseDuplicate = (choice: DuplicateChoice | "cancel"): void =>
     this.#meeting.tell({ kind: "duplicateChoice", choice });
+  agree = (agreed: boolean): void => this.#meeting.tell({ kind: "consent", agreed });
+  act = (request: Act): void => this.#meeting.tell({ kind: "act", request });
+  updateRoom = (change: RoomChange): void => this.#meeting.tell({ kind: "updateRoom", change });
+  answer = (request: string, answer: RequestAnswer): void =>
+    this.#meeting.tell({ kind: "answerPrompt", request, answer });
+  dismissAlert = (): void => this.#meeting.tell({ kind: "dismissAlert" });
+  dismissMade = (): void => this.#meeting.tell({ kind: "dismissMade" });
+  dismissToast = (id: number): void => this.#meeting.tell({ kind: "dismissToast", id });
   dismissNotice = (): void => this.#meeting.tell({ kind: "dismissNotice" });
   preview = (on: boolean): void => this.#meeting.tell({ kind: "preview", on });
   shareScreen = (audio: boolean): void => this.#meeting.tell({ kind: "shareScreen", audio });
@@ -79,6 +111,9 @@ export class Client {
     write("local", `join.${source}`, on ? "on" : "off");
     this.#meeting.tell({ kind: "want", source, on });
   }
+
+  /** Says why something cannot be switched on. */
+  explain = (source: "microphone" | "camera" | "screen"): void => this.#meeting.tell({ kind: "explain", source });
 
   choose(role: DeviceRole, id: string | null): void {
     write("local", `device.${role}`, id);
@@ -90,6 +125,13 @@ export class Client {
   unblockAudio = (): void => {
     this.audioBlocked = false;
     this.unblocks += 1;
+  };
+
+  openMenu(participant: string, anchor: HTMLElement): void {
+    this.menu = this.menu?.participant === participant ? null : { participant, anchor };
+  }
+  closeMenu = (): void => {
+    this.menu = null;
   };
 
   // What the components report.
@@ -117,15 +159,21 @@ export class Client {
     }, SPOKEN_MS);
   }
 
+  /** What entitles to enter: what was typed, else the link, else nothing. */
+  get credential(): Credential {
+    if (this.password !== "") return { kind: "password", password: this.password };
+    return this.secret === null ? { kind: "none" } : { kind: "invite", secret: this.secret };
+  }
+
   #entry(name: string): Entry {
-    const secret = inviteSecret(location.hash);
-    const credential = secret === null ? ({ kind: "none" } as const) : ({ kind: "invite", secret } as const);
-    return { room: this.room, name, credential, deviceKey: deviceKey() };
+    return { room: this.room, name, credential: this.credential, deviceKey: deviceKey(), consentHash: null };
   }
 
   #changed(state: MeetingState): void {
     const slots = state.slots !== this.state.slots;
     const captures = state.publishing !== this.state.publishing;
+    if (state.phase.kind === "waiting") this.waited = true;
+    else if (state.phase.kind === "inside" && this.state.phase.kind === "entering") this.waited = false;
     this.state = state;
     // Elements of changed slots are off the screen before the core's acknowledgement goes out.
     if (slots) flushSync();
@@ -133,7 +181,8 @@ export class Client {
   }
 
   #announce(one: Announcement): void {
-    this.say(announcementText(one), one.kind === "link" && one.state === "lost");
+    const urgent = (one.kind === "link" && one.state === "lost") || (one.kind === "lobby" && one.state !== "waiting");
+    this.say(announcementText(one), urgent);
   }
 
   async #list(): Promise<void> {

@@ -1,5 +1,6 @@
 /** Keys in the meeting. All but `?` need a modifier, and all can be switched off (WCAG 2.1.4). */
-export type Action = "microphone" | "camera" | "people" | "share" | "layout" | "help" | "devices" | "leave";
+export type Action =
+  "microphone" | "camera" | "people" | "share" | "layout" | "help" | "devices" | "security" | "leave";
 
 interface Keys {
   key: string;

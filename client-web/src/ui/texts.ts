@@ -1,7 +1,8 @@
 /** Words for what the core says in codes. */
-import type { ErrorCode, Source } from "../wire/messages";
-import type { Announcement, Notice } from "../core/state";
+import type { Source } from "../wire/messages";
+import type { Announcement, Notice, Refusal } from "../core/state";
 import { m } from "../paraglide/messages.js";
+import { timeText } from "./toast-texts";
 
 type Device = "microphone" | "camera" | "screen";
 const deviceOf = (source: Source): Device => (source === "screen_audio" ? "screen" : source);
@@ -10,6 +11,15 @@ export function announcementText(one: Announcement): string {
   switch (one.kind) {
     case "link":
       return one.state === "lost" ? m.announce_link_lost() : m.announce_link_back();
+    case "lobby": {
+      if (one.state === "waiting") return m.announce_waiting();
+      if (one.state === "admitted") return m.announce_admitted();
+      return one.state === "denied" ? m.announce_denied() : m.announce_sent_back();
+    }
+    case "knocks": {
+      const [name] = one.names;
+      return one.count === 1 && name !== undefined ? m.knock_one({ name }) : m.knock_many({ count: one.count });
+    }
     case "joined": {
       const [name] = one.names;
       return one.names.length === 1 && name !== undefined
@@ -34,7 +44,7 @@ export function noticeText(notice: Notice, userAgent: string): NoticeText {
   const plain = (text: string): NoticeText => ({ text, help: null });
   switch (notice.kind) {
     case "refused":
-      return plain(refusedText(notice.code, notice.retryAfterS));
+      return plain(refusedText(notice));
     case "unreachable":
       return plain(m.error_unreachable());
     case "mediaLost":
@@ -67,30 +77,37 @@ function permissionHelp(userAgent: string): string {
   return m.help_safari();
 }
 
-function refusedText(code: ErrorCode, retryAfterS: number | null): string {
-  switch (code) {
+function refusedText(notice: Refusal): string {
+  switch (notice.code) {
     case "password_required":
+      return m.error_password();
     case "bad_credentials":
     case "not_found":
-      return m.error_password();
+      return notice.invited ? m.error_invite() : m.error_wrong_password();
     case "full":
       return m.error_full();
     case "locked":
       return m.error_locked();
     case "banned":
-      return m.error_banned();
+      return notice.until === null ? m.error_banned() : m.error_banned_until({ time: timeText(notice.until) });
     case "not_open_yet":
-      return m.error_not_open();
+      return notice.opensAt === null ? m.error_not_open() : m.error_opens_at({ time: timeText(notice.opensAt) });
     case "rate_limited":
-      return m.error_rate({ seconds: retryAfterS ?? 10 });
+      return m.error_rate_now();
     case "invite_expired":
+      return m.error_invite_expired();
     case "invite_revoked":
+      return m.error_invite_revoked();
     case "invite_used_up":
+      return m.error_invite_used_up();
     case "invite_not_yet":
-      return m.error_invite();
+      return notice.opensAt === null ? m.error_invite_not_yet() : m.error_opens_at({ time: timeText(notice.opensAt) });
+    case "busy":
+    case "conflict":
+      return m.error_duplicate();
     case "version_unsupported":
       return m.error_version();
     default:
-      return m.error_other({ code });
+      return m.error_other({ code: notice.code });
   }
 }

@@ -1,0 +1,43 @@
+/** Short messages about what others did and what came of the own deeds. They go by themselves. */
+import type { ErrorCode, LobbyOutcome, RequestAnswer, RevokedReason, Role, Source } from "../wire/messages";
+import type { Why } from "./controls";
+import type { Act } from "./state";
+
+export type ToastText =
+  | { kind: "revoked"; source: Source; reason: RevokedReason; by: string | null }
+  | { kind: "asked"; who: string; source: Source }
+  | { kind: "answered"; who: string; source: Source; answer: RequestAnswer | null }
+  | { kind: "muted"; count: number }
+  | { kind: "removed"; who: string; removals: number; banned: boolean }
+  | { kind: "toLobby"; who: string }
+  | { kind: "lobbyResult"; who: string; result: LobbyOutcome; by: string | null }
+  | { kind: "admitted"; count: number }
+  | { kind: "denied"; count: number }
+  | { kind: "role"; role: Role; customRole: string | null; by: string | null }
+  | { kind: "right"; source: Source; on: boolean; by: string | null }
+  | { kind: "locked"; on: boolean; by: string | null }
+  | { kind: "sourceLocked"; source: Source; on: boolean; by: string | null }
+  | { kind: "forbidden"; source: Source; why: Why | null }
+  | { kind: "refused"; verb: Act["type"]; code: ErrorCode; retryAfterS: number | null };
+
+export interface Toast {
+  id: number;
+  text: ToastText;
+  untilMs: number;
+}
+
+/** Long enough to be read twice. */
+const SHOWN_MS = 8_000;
+/** More would hide the meeting. */
+const MOST = 4;
+
+/** Adds a message; the oldest one gives way. */
+export function toasted(toasts: readonly Toast[], text: ToastText, nowMs: number): readonly Toast[] {
+  const id = 1 + toasts.reduce((most, one) => Math.max(most, one.id), 0);
+  return [...toasts, { id, text, untilMs: nowMs + SHOWN_MS }].slice(-MOST);
+}
+
+/** Drops what was shown long enough. Returns `toasts` itself when nothing is dropped. */
+export function expired(toasts: readonly Toast[], nowMs: number): readonly Toast[] {
+  return toasts.some((one) => nowMs >= one.untilMs) ? toasts.filter((one) => nowMs < one.untilMs) : toasts;
+}
