@@ -1,2 +1,36 @@
 //! What must survive a crash: rooms, invites, bans, standings, audit.
+//!
+//! A [`Store`] is a handle to one SQLite database in the data folder. Changes
+//! go through one writer that commits all that wait at once and answers when
+//! they are on the disk; reads go beside it. Whatever people wrote is sealed
+//! under a [`MasterKey`] that is not in the database. Everything that was done
+//! is in an audit log whose records are chained by hashes and signed now and then.
+//!
+//! Where to start: [`Store`]; then `writer` (group commit), `sql` (the only
+//! place with SQL), `audit` (the chain), `seal` (fields at rest).
+
 #![forbid(unsafe_code)]
+
+mod audit;
+mod error;
+mod key;
+mod network;
+mod open;
+mod seal;
+mod sql;
+mod store;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use audit::{
+    Anchor, AuditQuery, AuditRecord, Broken, Checkpoint, ExportError, InvalidAnchor, Verified,
+    VerifyError,
+};
+pub use error::StoreError;
+pub use key::{KeyFileError, MasterKey};
+pub use network::NetworkKey;
+pub use sql::{DirectoryEntry, NewRoom, Purged};
+pub use store::Store;
+pub use writer::Statistics;

@@ -1,0 +1,549 @@
+//! Rooms with what belongs to them.
+
+use conclave_signalling_core::digest::{DeviceHash, InviteHash, NetworkTag};
+use conclave_signalling_core::record::{Ban, Change, Invite, RoomRecord, Standing};
+use conclave_signalling_core::settings::{PasswordHash, Settings};
+use conclave_signalling_wire::ids::{BanId, RoomId};
+use conclave_signalling_wire::text::{DisplayName, RoleName, Slug};
+use sqlx::{FromRow, SqliteConnection};
+
+use super::values::{
+    bytes, damaged, devices, from_devices, from_json, from_settings, from_word, json, ms, number,
+    parse, settings as settings_json, time, word,
+};
+use super::{DirectoryEntry, NewRoom};
+use crate::error::StoreError;
+use crate::seal::{Place, Sealer};
+
+/// # Errors
+/// [`StoreError::SlugTaken`], [`StoreError::AlreadyThere`].
+pub(crate) async fn create(
+    db: &mut SqliteConnection,
+    sealer: &Sealer,
+    room: &NewRoom,
+) -> Result<(), StoreError> {
+    let taken: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM room WHERE slug = ?1)")
+        .bind(room.slug.as_str())
+        .fetch_one(&mut *db)
+        .await?;
+    if taken {
+        return Err(StoreError::SlugTaken);
+    }
+    let id = room.id.to_string();
+    sqlx::query(
+        "INSERT INTO room (id, slug, settings, password, config_digest, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )
+    .bind(&id)
+    .bind(room.slug.as_str())
+    .bind(settings_json(&room.settings)?)
+    .bind(sealed_password(sealer, &id, &room.settings)?)
+    .bind(&room.config_digest)
+    .bind(ms(room.created_at))
+    .execute(&mut *db)
+    .await?;
+    for invite in &room.invites {
+        save_invite(db, sealer, &id, invite).await?;
+    }
+    Ok(())
+}
+
+/// Deletes a room with all that belongs to it.
+///
+/// # Errors
+/// [`StoreError::UnknownRoom`].
+pub(crate) async fn delete(db: &mut SqliteConnection, room: RoomId) -> Result<(), StoreError> {
+    let deleted = sqlx::query("DELETE FROM room WHERE id = ?1")
+        .bind(room.to_string())
+        .execute(db)
+        .await?;
+    found(deleted.rows_affected())
+}
+
+pub(crate) async fn set_config_digest(
+    db: &mut SqliteConnection,
+    room: RoomId,
+    digest: &str,
+) -> Result<(), StoreError> {
+    let updated = sqlx::query("UPDATE room SET config_digest = ?2 WHERE id = ?1")
+        .bind(room.to_string())
+        .bind(digest)
+        .execute(db)
+        .await?;
+    found(updated.rows_affected())
+}
+
+/// Returns [`StoreError::UnknownRoom`] unless it is there: what deletes would not notice.
+pub(crate) async fn require(db: &mut SqliteConnection, room: RoomId) -> Result<(), StoreError> {
+    let there: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM room WHERE id = ?1)")
+        .bind(room.to_string())
+        .fetch_one(db)
+        .await?;
+    found(u64::from(there))
+}
+
+fn found(rows: u64) -> Result<(), StoreError> {
+    if rows == 0 {
+        Err(StoreError::UnknownRoom)
+    } else {
+        Ok(())
+    }
+}
+
+/// Makes one change; those of the audit log are not for here.
+pub(crate) async fn apply(
+    db: &mut SqliteConnection,
+    sealer: &Sealer,
+    room: RoomId,
+    change: &Change,
+) -> Result<(), StoreError> {
+    let room = room.to_string();
+    match change {
+        Change::Settings(settings) => save_settings(db, sealer, &room, settings).await,
+        Change::Invite(invite) => save_invite(db, sealer, &room, invite).await,
+        Change::Ban(ban) => save_ban(db, sealer, &room, ban).await,
+        Change::BanLifted(ban) => lift_ban(db, &room, *ban).await,
+        Change::Standing(standing) => save_standing(db, &room, standing).await,
+        Change::StandingGone(device) => drop_standing(db, &room, *device).await,
+        Change::Audit(_) => Ok(()),
+    }
+}
+
+async fn save_settings(
+    db: &mut SqliteConnection,
+    sealer: &Sealer,
+    room: &str,
+    settings: &Settings,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE room SET settings = ?2, password = ?3 WHERE id = ?1")
+        .bind(room)
+        .bind(settings_json(settings)?)
+        .bind(sealed_password(sealer, room, settings)?)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+fn sealed_password(
+    sealer: &Sealer,
+    room: &str,
+    settings: &Settings,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    let password = settings.password.as_ref().map(|hash| hash.0.as_str());
+    seal(sealer, ("room", room, "password"), password)
+}
+
+async fn save_invite(
+    db: &mut SqliteConnection,
+    sealer: &Sealer,
+    room: &str,
+    invite: &Invite,
+) -> Result<(), StoreError> {
+    let id = invite.id.to_string();
+    let name = invite.name.as_ref().map(DisplayName::as_str);
+    sqlx::query(
+        "INSERT INTO invite (id, room, hash, role, custom_role, name, name_locked, max_uses,
+             devices, uses, not_before, expires_at, bypass_lobby, bind_device, note, created_by,
+             created_at, last_used_at, revoked_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
+         ON CONFLICT (id) DO UPDATE SET hash = excluded.hash, role = excluded.role,
+             custom_role = excluded.custom_role, name = excluded.name,
+             name_locked = excluded.name_locked, max_uses = excluded.max_uses,
+             devices = excluded.devices, uses = excluded.uses, not_before = excluded.not_before,
+             expires_at = excluded.expires_at, bypass_lobby = excluded.bypass_lobby,
+             bind_device = excluded.bind_device, note = excluded.note,
+             created_by = excluded.created_by, created_at = excluded.created_at,
+             last_used_at = excluded.last_used_at, revoked_at = excluded.revoked_at
+         WHERE room = excluded.room",
+    )
+    .bind(&id)
+    .bind(room)
+    .bind(invite.hash.0.as_slice())
+    .bind(word(&invite.role))
+    .bind(invite.custom_role.as_ref().map(RoleName::as_str))
+    .bind(seal(sealer, ("invite", &id, "name"), name)?)
+    .bind(invite.name_locked)
+    .bind(invite.max_uses)
+    .bind(devices(&invite.devices))
+    .bind(invite.uses)
+    .bind(invite.not_before.map(ms))
+    .bind(invite.expires_at.map(ms))
+    .bind(invite.bypass_lobby)
+    .bind(invite.bind_device)
+    .bind(seal(sealer, ("invite", &id, "note"), invite.note.as_deref())?)
+    .bind(json(&invite.created_by)?)
+    .bind(ms(invite.created_at))
+    .bind(invite.last_used_at.map(ms))
+    .bind(invite.revoked_at.map(ms))
+    .execute(db)
+    .await
+    .map_err(StoreError::from)
+    .and_then(|saved| mine(saved.rows_affected()))
+}
+
+async fn save_ban(
+    db: &mut SqliteConnection,
+    sealer: &Sealer,
+    room: &str,
+    ban: &Ban,
+) -> Result<(), StoreError> {
+    let id = ban.id.to_string();
+    sqlx::query(
+        "INSERT INTO ban (id, room, invite, device, network_key, network_tag, network_until,
+             strict, name, reason, created_by, created_at, expires_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+         ON CONFLICT (id) DO UPDATE SET invite = excluded.invite, device = excluded.device,
+             network_key = excluded.network_key, network_tag = excluded.network_tag,
+             network_until = excluded.network_until, strict = excluded.strict,
+             name = excluded.name, reason = excluded.reason, created_by = excluded.created_by,
+             created_at = excluded.created_at, expires_at = excluded.expires_at
+         WHERE room = excluded.room",
+    )
+    .bind(&id)
+    .bind(room)
+    .bind(ban.invite.map(|invite| invite.to_string()))
+    .bind(ban.device.as_ref().map(|device| device.0.as_slice()))
+    .bind(ban.network.map(|network| network.key))
+    .bind(ban.network.as_ref().map(|network| network.tag.as_slice()))
+    .bind(ms(ban.network_until))
+    .bind(ban.strict)
+    .bind(seal(sealer, ("ban", &id, "name"), ban.name.as_deref())?)
+    .bind(seal(sealer, ("ban", &id, "reason"), ban.reason.as_deref())?)
+    .bind(json(&ban.by)?)
+    .bind(ms(ban.created_at))
+    .bind(ms(ban.expires_at))
+    .execute(db)
+    .await
+    .map_err(StoreError::from)
+    .and_then(|saved| mine(saved.rows_affected()))
+}
+
+/// An identifier that another room has already changes nothing there.
+fn mine(rows: u64) -> Result<(), StoreError> {
+    if rows == 0 {
+        Err(StoreError::AlreadyThere)
+    } else {
+        Ok(())
+    }
+}
+
+async fn lift_ban(db: &mut SqliteConnection, room: &str, ban: BanId) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM ban WHERE id = ?1 AND room = ?2")
+        .bind(ban.to_string())
+        .bind(room)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+async fn save_standing(
+    db: &mut SqliteConnection,
+    room: &str,
+    standing: &Standing,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT OR REPLACE INTO standing
+             (room, device, role, custom_role, overrides, admitted, removals, left_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )
+    .bind(room)
+    .bind(standing.device.0.as_slice())
+    .bind(standing.role.as_ref().map(word))
+    .bind(standing.custom_role.as_ref().map(RoleName::as_str))
+    .bind(json(&standing.overrides)?)
+    .bind(standing.admitted)
+    .bind(standing.removals)
+    .bind(standing.left_at.map(ms))
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+async fn drop_standing(
+    db: &mut SqliteConnection,
+    room: &str,
+    device: DeviceHash,
+) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM standing WHERE room = ?1 AND device = ?2")
+        .bind(room)
+        .bind(device.0.as_slice())
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+#[derive(FromRow)]
+struct RoomRow {
+    id: String,
+    slug: String,
+    settings: String,
+    password: Option<Vec<u8>>,
+}
+
+impl RoomRow {
+    fn read(self, sealer: &Sealer) -> Result<DirectoryEntry, StoreError> {
+        let password = open(sealer, ("room", &self.id, "password"), self.password)?;
+        Ok(DirectoryEntry {
+            id: parse(&self.id, "room.id")?,
+            slug: Slug::new(&self.slug).map_err(|_| damaged("room.slug"))?,
+            settings: from_settings(&self.settings, password.map(PasswordHash))?,
+        })
+    }
+}
+
+/// Returns all rooms by their slugs.
+pub(crate) async fn directory(
+    db: &mut SqliteConnection,
+    sealer: &Sealer,
+) -> Result<Vec<DirectoryEntry>, StoreError> {
+    let rows: Vec<RoomRow> =
+        sqlx::query_as("SELECT id, slug, settings, password FROM room ORDER BY slug")
+            .fetch_all(db)
+            .await?;
+    rows.into_iter().map(|row| row.read(sealer)).collect()
+}
+
+/// Returns a room whole, by its identifier or by its slug, whichever is given.
+/// Needs a transaction, or it may be torn.
+pub(crate) async fn room(
+    db: &mut SqliteConnection,
+    sealer: &Sealer,
+    id: Option<RoomId>,
+    slug: Option<&Slug>,
+) -> Result<Option<RoomRecord>, StoreError> {
+    let row: Option<RoomRow> =
+        sqlx::query_as("SELECT id, slug, settings, password FROM room WHERE id = ?1 OR slug = ?2")
+            .bind(id.map(|id| id.to_string()))
+            .bind(slug.map(Slug::as_str))
+            .fetch_optional(&mut *db)
+            .await?;
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    let key = row.id.clone();
+    let DirectoryEntry { id, slug, settings } = row.read(sealer)?;
+    Ok(Some(RoomRecord {
+        id,
+        slug,
+        settings,
+        invites: invites(db, sealer, &key).await?,
+        bans: bans(db, sealer, &key).await?,
+        standings: standings(db, &key).await?,
+    }))
+}
+
+#[derive(FromRow)]
+struct InviteRow {
+    id: String,
+    hash: Vec<u8>,
+    role: String,
+    custom_role: Option<String>,
+    name: Option<Vec<u8>>,
+    name_locked: bool,
+    max_uses: Option<i64>,
+    devices: Vec<u8>,
+    uses: i64,
+    not_before: Option<i64>,
+    expires_at: Option<i64>,
+    bypass_lobby: bool,
+    bind_device: bool,
+    note: Option<Vec<u8>>,
+    created_by: String,
+    created_at: i64,
+    last_used_at: Option<i64>,
+    revoked_at: Option<i64>,
+}
+
+impl InviteRow {
+    fn read(self, sealer: &Sealer) -> Result<Invite, StoreError> {
+        let name = open(sealer, ("invite", &self.id, "name"), self.name)?;
+        Ok(Invite {
+            id: parse(&self.id, "invite.id")?,
+            hash: InviteHash(bytes(&self.hash, "invite.hash")?),
+            role: from_word(self.role, "invite.role")?,
+            custom_role: role_name(self.custom_role)?,
+            name: name
+                .map(|name| DisplayName::new(&name).map_err(|_| damaged("invite.name")))
+                .transpose()?,
+            name_locked: self.name_locked,
+            max_uses: self
+                .max_uses
+                .map(|uses| number(uses, "invite.max_uses"))
+                .transpose()?,
+            devices: from_devices(&self.devices)?,
+            uses: number(self.uses, "invite.uses")?,
+            not_before: self.not_before.map(time),
+            expires_at: self.expires_at.map(time),
+            bypass_lobby: self.bypass_lobby,
+            bind_device: self.bind_device,
+            note: open(sealer, ("invite", &self.id, "note"), self.note)?,
+            created_by: from_json(&self.created_by, "invite.created_by")?,
+            created_at: time(self.created_at),
+            last_used_at: self.last_used_at.map(time),
+            revoked_at: self.revoked_at.map(time),
+        })
+    }
+}
+
+async fn invites(
+    db: &mut SqliteConnection,
+    sealer: &Sealer,
+    room: &str,
+) -> Result<Vec<Invite>, StoreError> {
+    let rows: Vec<InviteRow> = sqlx::query_as("SELECT * FROM invite WHERE room = ?1 ORDER BY id")
+        .bind(room)
+        .fetch_all(db)
+        .await?;
+    rows.into_iter().map(|row| row.read(sealer)).collect()
+}
+
+/// Returns whether a room has an invite with this secret, over or not. Costs the
+/// same whether there is a room or not: one look into one index.
+pub(crate) async fn has_invite(
+    db: &mut SqliteConnection,
+    room: Option<RoomId>,
+    hash: &InviteHash,
+) -> Result<bool, StoreError> {
+    let room = room.map(|room| room.to_string()).unwrap_or_default();
+    let there =
+        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM invite WHERE room = ?1 AND hash = ?2)")
+            .bind(room)
+            .bind(hash.0.as_slice())
+            .fetch_one(db)
+            .await?;
+    Ok(there)
+}
+
+#[derive(FromRow)]
+struct BanRow {
+    id: String,
+    invite: Option<String>,
+    device: Option<Vec<u8>>,
+    network_key: Option<i64>,
+    network_tag: Option<Vec<u8>>,
+    network_until: i64,
+    strict: bool,
+    name: Option<Vec<u8>>,
+    reason: Option<Vec<u8>>,
+    created_by: String,
+    created_at: i64,
+    expires_at: i64,
+}
+
+impl BanRow {
+    fn read(self, sealer: &Sealer) -> Result<Ban, StoreError> {
+        let network = match (self.network_key, self.network_tag) {
+            (Some(key), Some(tag)) => Some(NetworkTag {
+                key: number(key, "ban.network_key")?,
+                tag: bytes(&tag, "ban.network_tag")?,
+            }),
+            _ => None,
+        };
+        Ok(Ban {
+            id: parse(&self.id, "ban.id")?,
+            invite: self
+                .invite
+                .map(|invite| parse(&invite, "ban.invite"))
+                .transpose()?,
+            device: self
+                .device
+                .map(|device| bytes(&device, "ban.device").map(DeviceHash))
+                .transpose()?,
+            network,
+            network_until: time(self.network_until),
+            strict: self.strict,
+            name: open(sealer, ("ban", &self.id, "name"), self.name)?,
+            reason: open(sealer, ("ban", &self.id, "reason"), self.reason)?,
+            by: from_json(&self.created_by, "ban.created_by")?,
+            created_at: time(self.created_at),
+            expires_at: time(self.expires_at),
+        })
+    }
+}
+
+async fn bans(
+    db: &mut SqliteConnection,
+    sealer: &Sealer,
+    room: &str,
+) -> Result<Vec<Ban>, StoreError> {
+    let rows: Vec<BanRow> = sqlx::query_as("SELECT * FROM ban WHERE room = ?1 ORDER BY id")
+        .bind(room)
+        .fetch_all(db)
+        .await?;
+    rows.into_iter().map(|row| row.read(sealer)).collect()
+}
+
+#[derive(FromRow)]
+struct StandingRow {
+    device: Vec<u8>,
+    role: Option<String>,
+    custom_role: Option<String>,
+    overrides: String,
+    admitted: bool,
+    removals: i64,
+    left_at: Option<i64>,
+}
+
+impl StandingRow {
+    fn read(self) -> Result<Standing, StoreError> {
+        Ok(Standing {
+            device: DeviceHash(bytes(&self.device, "standing.device")?),
+            role: self
+                .role
+                .map(|role| from_word(role, "standing.role"))
+                .transpose()?,
+            custom_role: role_name(self.custom_role)?,
+            overrides: from_json(&self.overrides, "standing.overrides")?,
+            admitted: self.admitted,
+            removals: number(self.removals, "standing.removals")?,
+            left_at: self.left_at.map(time),
+        })
+    }
+}
+
+async fn standings(db: &mut SqliteConnection, room: &str) -> Result<Vec<Standing>, StoreError> {
+    let rows: Vec<StandingRow> =
+        sqlx::query_as("SELECT * FROM standing WHERE room = ?1 ORDER BY device")
+            .bind(room)
+            .fetch_all(db)
+            .await?;
+    rows.into_iter().map(StandingRow::read).collect()
+}
+
+pub(crate) async fn config_digest(
+    db: &mut SqliteConnection,
+    slug: &Slug,
+) -> Result<Option<String>, StoreError> {
+    let digest: Option<Option<String>> =
+        sqlx::query_scalar("SELECT config_digest FROM room WHERE slug = ?1")
+            .bind(slug.as_str())
+            .fetch_optional(db)
+            .await?;
+    Ok(digest.flatten())
+}
+
+fn role_name(name: Option<String>) -> Result<Option<RoleName>, StoreError> {
+    name.map(|name| RoleName::new(&name).map_err(|_| damaged("custom_role")))
+        .transpose()
+}
+
+type At<'a> = (&'static str, &'a str, &'static str);
+
+fn place((table, row, column): At<'_>) -> Place<'_> {
+    Place { table, row, column }
+}
+
+fn seal(sealer: &Sealer, at: At<'_>, text: Option<&str>) -> Result<Option<Vec<u8>>, StoreError> {
+    text.map(|text| sealer.seal(place(at), text.as_bytes()))
+        .transpose()
+}
+
+fn open(
+    sealer: &Sealer,
+    at: At<'_>,
+    sealed: Option<Vec<u8>>,
+) -> Result<Option<String>, StoreError> {
+    sealed
+        .map(|sealed| sealer.open_text(place(at), &sealed))
+        .transpose()
+}
