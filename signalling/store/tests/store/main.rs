@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something is missing")]
 
 mod audit;
+mod crash;
 mod life;
 mod networks;
 mod rooms;
