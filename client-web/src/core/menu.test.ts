@@ -1,0 +1,132 @@
+import { describe, expect, test } from "vitest";
+import type { Participant, Permission, Role, Room } from "../wire/messages";
+import { menuOf, outranks, rolesFor, rolesToInvite, type Actor } from "./menu";
+import { participant, room as open } from "./testing";
+
+const ROLES: Role[] = ["host", "co_host", "presenter", "attendee", "viewer"];
+const EVERYTHING: Permission[] = [
+  "publish.audio",
+  "publish.video",
+  "publish.screen",
+  "media.mute",
+  "media.request",
+  "media.grant",
+  "media.lock_all",
+  "participant.remove",
+  "participant.ban",
+  "participant.to_lobby",
+  "participant.rename",
+  "role.assign",
+  "self.rename",
+];
+
+const actor = (role: Role, permissions: Permission[] = EVERYTHING, room: Partial<Room> = {}): Actor => ({
+  self: { ...participant("me"), role },
+  permissions: new Set(permissions),
+  room: { ...open, ...room },
+});
+const target = (role: Role, more: Partial<Participant> = {}): Participant => ({ ...participant("ada"), role, ...more });
+const kindsOf = (from: Actor, to: Participant): string[] =>
+  menuOf(from, to).map((item) => ("source" in item ? `${item.kind} ${item.source}` : item.kind));
+
+describe("the menu of a person", () => {
+  test.each(ROLES.flatMap((mine) => ROLES.map((other) => [mine, other] as const)))(
+    "%s on %s: only strictly lower ranks",
+    (mine, other) => {
+      expect(menuOf(actor(mine), target(other)).length > 0).toBe(outranks(mine, other));
+    },
+  );
+
+  test("without a permission there is no item for it", () => {
+    for (const missing of EVERYTHING) {
+      const rest = EVERYTHING.filter((one) => one !== missing);
+      const items = kindsOf(actor("host", rest), target("attendee"));
+      const gone: Partial<Record<Permission, string[]>> = {
+        "media.request": ["ask microphone", "ask camera", "ask screen"],
+        "media.grant": ["forbid microphone", "forbid camera", "forbid screen", "rights"],
+        "publish.video": ["forbid camera"],
+        "participant.remove": ["remove", "ban"],
+        "participant.ban": ["ban"],
+        "participant.to_lobby": ["toLobby"],
+        "participant.rename": ["rename"],
+        "role.assign": ["role"],
+      };
+      for (const item of gone[missing] ?? []) expect(items, missing).not.toContain(item);
+    }
+    expect(kindsOf(actor("host", []), target("viewer"))).toEqual([]);
+  });
+
+  test("mutes what is on, asks for what is off and free", () => {
+    const items = kindsOf(actor("host"), target("attendee", participantWith({ microphone: true })));
+    expect(items).toContain("mute microphone");
+    expect(items).not.toContain("ask microphone");
+    expect(items).toContain("ask camera");
+    expect(items).not.toContain("mute camera");
+  });
+
+  test("who may not speak can be allowed to, but not asked to", () => {
+    const { sources } = target("viewer");
+    const silent = target("viewer", { sources: { ...sources, microphone: { ...sources.microphone, locked: true } } });
+    const items = kindsOf(actor("host"), silent);
+    expect(items).toContain("allow microphone");
+    expect(items).not.toContain("ask microphone");
+    expect(items).toContain("forbid camera");
+  });
+
+  test("under a lock only its own list helps", () => {
+    const av_lock = { ...open.av_lock, microphone: { on: true, allow: ["ada"] } };
+    const items = menuOf(actor("host", EVERYTHING, { av_lock }), target("attendee"));
+    expect(items).toContainEqual({ kind: "exempt", source: "microphone", on: false });
+    expect(items).not.toContainEqual({ kind: "forbid", source: "microphone" });
+    const others = { ...open.av_lock, microphone: { on: true, allow: [] } };
+    expect(menuOf(actor("host", EVERYTHING, { av_lock: others }), target("attendee"))).toContainEqual({
+      kind: "exempt",
+      source: "microphone",
+      on: true,
+    });
+  });
+
+  test("on oneself it only renames", () => {
+    const me = actor("attendee", ["self.rename"]);
+    expect(menuOf(me, { ...participant("me"), role: "attendee" })).toEqual([{ kind: "rename" }]);
+    expect(menuOf(actor("attendee", []), { ...participant("me"), role: "attendee" })).toEqual([]);
+  });
+});
+
+describe("roles to give", () => {
+  const names = (from: Actor, to: Participant): string[] => rolesFor(from, to).map((one) => one.customRole ?? one.role);
+
+  test("are below the own one and not the present one; guests are no co-hosts unless the room says so", () => {
+    expect(names(actor("host"), target("attendee"))).toEqual(["presenter", "viewer"]);
+    expect(names(actor("host"), target("attendee", { identity: "invited" }))).toEqual([
+      "co_host",
+      "presenter",
+      "viewer",
+    ]);
+    expect(names(actor("host", EVERYTHING, { guests_may_cohost: true }), target("attendee"))).toContain("co_host");
+    expect(names(actor("co_host"), target("attendee", { identity: "invited" }))).toEqual(["presenter", "viewer"]);
+    expect(names(actor("presenter"), target("viewer"))).toEqual(["attendee"]);
+  });
+
+  test("custom roles count by what they are based on", () => {
+    const custom_roles = [
+      { name: "Usher", base: "co_host" as const },
+      { name: "Speaker", base: "presenter" as const },
+    ];
+    expect(names(actor("co_host", EVERYTHING, { custom_roles }), target("attendee"))).toContain("Speaker");
+    expect(names(actor("co_host", EVERYTHING, { custom_roles }), target("attendee"))).not.toContain("Usher");
+    const speaker = target("presenter", { custom_role: "Speaker" });
+    expect(names(actor("host", EVERYTHING, { custom_roles }), speaker)).toContain("presenter");
+    expect(names(actor("host", EVERYTHING, { custom_roles }), speaker)).not.toContain("Speaker");
+  });
+
+  test("for invites are below the own one, and for a host all", () => {
+    expect(rolesToInvite("host")).toEqual(ROLES);
+    expect(rolesToInvite("co_host")).toEqual(["presenter", "attendee", "viewer"]);
+    expect(rolesToInvite("attendee")).toEqual(["viewer"]);
+  });
+});
+
+function participantWith(has: { microphone?: boolean; camera?: boolean }): Pick<Participant, "sources"> {
+  return { sources: participant("x", has).sources };
+}
