@@ -7,6 +7,7 @@ mod crash;
 mod life;
 mod networks;
 mod rooms;
+mod speed;
 mod values;
 
 use std::path::{Path, PathBuf};
