@@ -184,6 +184,23 @@ mod tests {
     }
 
     #[test]
+    fn all_who_make_a_key_at_once_have_the_same_one() {
+        let folder = Folder::new();
+        let path = folder.path().join("master.key");
+        let keys: Vec<MasterKey> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| MasterKey::load_or_create(&path).unwrap()))
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
+        });
+        assert!(keys.iter().all(|key| key.bytes() == keys[0].bytes()));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
     fn a_key_that_others_can_read_is_refused() {
         let folder = Folder::new();
         let path = folder.path().join("master.key");

@@ -69,16 +69,16 @@ impl Sealer {
     /// [`StoreError::Damaged`] unless it was sealed with this key for this place.
     pub(crate) fn open(&self, place: Place<'_>, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
         self.opened(place, sealed).ok_or_else(|| {
-            let Place { table, column, .. } = place;
-            StoreError::Damaged(format!("the sealed column {table}.{column}"))
+            let Place { table, row, column } = place;
+            StoreError::Damaged(format!("the sealed {table}.{column} of {row}"))
         })
     }
 
     /// As [`Sealer::open`], for text.
     pub(crate) fn open_text(&self, place: Place<'_>, sealed: &[u8]) -> Result<String, StoreError> {
         String::from_utf8(self.open(place, sealed)?).map_err(|_| {
-            let Place { table, column, .. } = place;
-            StoreError::Damaged(format!("the text in {table}.{column}"))
+            let Place { table, row, column } = place;
+            StoreError::Damaged(format!("the text in {table}.{column} of {row}"))
         })
     }
 
@@ -136,7 +136,9 @@ mod tests {
         assert_eq!(sealer(1).open(NOTE, &sealed).unwrap(), b"Ada");
         assert_eq!(
             sealer(2).open(NOTE, &sealed),
-            Err(StoreError::Damaged("the sealed column invite.note".into()))
+            Err(StoreError::Damaged(
+                "the sealed invite.note of inv_1".into()
+            ))
         );
         let mut renamed = sealed;
         renamed[1..5].copy_from_slice(&sealer(2).key_id());

@@ -116,6 +116,31 @@ async fn at_once(store: &Store, batches: Vec<Vec<Change>>) -> Vec<Result<(), Sto
 }
 
 #[tokio::test]
+async fn a_commit_waits_for_the_disk_and_what_is_deleted_is_overwritten() {
+    let folder = Folder::new();
+    let _store = folder.open(Tuning::default()).await;
+    let path = folder.path().join(crate::open::DATABASE);
+    let mut db = crate::sql::connect::writer(&path, &Tuning::default())
+        .await
+        .unwrap();
+    // 2 is FULL.
+    for (pragma, expected) in [
+        ("PRAGMA synchronous", 2i64),
+        ("PRAGMA foreign_keys", 1),
+        ("PRAGMA secure_delete", 1),
+        ("PRAGMA busy_timeout", 5000),
+    ] {
+        let value: i64 = sqlx::query_scalar(pragma).fetch_one(&mut db).await.unwrap();
+        assert_eq!(value, expected, "{pragma}");
+    }
+    let mode: String = sqlx::query_scalar("PRAGMA journal_mode")
+        .fetch_one(&mut db)
+        .await
+        .unwrap();
+    assert_eq!(mode, "wal");
+}
+
+#[tokio::test]
 async fn commits_at_once_share_transactions_and_are_all_there_after_a_restart() {
     let folder = Folder::new();
     let store = folder.with_room(Tuning::default()).await;

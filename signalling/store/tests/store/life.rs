@@ -229,7 +229,7 @@ async fn somebody_who_reads_the_file_meanwhile_stops_nothing() {
 }
 
 #[tokio::test]
-async fn a_temporary_store_goes_with_its_last_handle() {
+async fn a_temporary_store_is_gone_when_it_is_closed() {
     let store = Store::open_temporary().await.unwrap();
     store
         .create_room(new_room(1, "welcome"), entry("room.create"))
