@@ -7,7 +7,8 @@ use conclave_signalling_core::record::{AuditEntry, Change, RoomRecord};
 use conclave_signalling_wire::ids::RoomId;
 use conclave_signalling_wire::text::Slug;
 use conclave_signalling_wire::time::Timestamp;
-use sqlx::SqlitePool;
+use sqlx::pool::PoolConnection;
+use sqlx::{Sqlite, SqlitePool};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::audit::chain::Chain;
@@ -17,7 +18,7 @@ use crate::audit::{
 use crate::error::StoreError;
 use crate::network::NetworkKey;
 use crate::open::Held;
-use crate::sql::{DirectoryEntry, NewRoom, Purged, audit, network, rooms};
+use crate::sql::{DirectoryEntry, NewRoom, Purged, audit, network, records};
 use crate::writer::{self, Call, Job, Open, Statistics, Tools, Work};
 
 /// A handle to the database: cheap to clone, and all clones are the same store.
@@ -154,13 +155,17 @@ impl Store {
         }
     }
 
+    async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
+        Ok(self.readers.acquire().await?)
+    }
+
     /// Returns all rooms, by their slugs.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn directory(&self) -> Result<Vec<DirectoryEntry>, StoreError> {
-        let mut db = self.readers.acquire().await?;
-        rooms::directory(&mut db, &self.tools.sealer).await
+        let mut db = self.reader().await?;
+        records::directory(&mut db, &self.tools.sealer).await
     }
 
     /// Returns a room with all that belongs to it, as it was at one moment.
@@ -185,7 +190,7 @@ impl Store {
         slug: Option<&Slug>,
     ) -> Result<Option<RoomRecord>, StoreError> {
         let mut snapshot = self.readers.begin().await?;
-        rooms::room(&mut snapshot, &self.tools.sealer, id, slug).await
+        records::room(&mut snapshot, &self.tools.sealer, id, slug).await
     }
 
     /// Returns whether a room has an invite with this secret, usable or not. Takes as long
@@ -198,8 +203,8 @@ impl Store {
         room: Option<RoomId>,
         hash: &InviteHash,
     ) -> Result<bool, StoreError> {
-        let mut db = self.readers.acquire().await?;
-        rooms::has_invite(&mut db, room, hash).await
+        let mut db = self.reader().await?;
+        records::has_invite(&mut db, room, hash).await
     }
 
     /// Returns what the configuration file said about a room when it was
@@ -208,8 +213,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn config_digest(&self, slug: &Slug) -> Result<Option<String>, StoreError> {
-        let mut db = self.readers.acquire().await?;
-        rooms::config_digest(&mut db, slug).await
+        let mut db = self.reader().await?;
+        records::config_digest(&mut db, slug).await
     }
 
     /// Returns the keys of network tags at `now`, the newest first, and at
@@ -228,7 +233,7 @@ impl Store {
     }
 
     async fn read_network_keys(&self) -> Result<Vec<NetworkKey>, StoreError> {
-        let mut db = self.readers.acquire().await?;
+        let mut db = self.reader().await?;
         network::keys(&mut db, &self.tools.sealer).await
     }
 
@@ -238,14 +243,15 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn audit_tail(&self, query: &AuditQuery) -> Result<Vec<AuditRecord>, StoreError> {
-        let mut db = self.readers.acquire().await?;
+        let mut db = self.reader().await?;
         let records = audit::find(&mut db, query).await?;
         records.into_iter().map(AuditRecord::try_from).collect()
     }
 
     /// Gives each record after `after` (0 for all) to `line` as one line of
     /// JSON without its end, see [`AuditRecord::to_json_line`]; returns how many
-    /// there were. What is appended meanwhile is not in it.
+    /// there were. What is appended meanwhile is not in it. `line` is called on
+    /// the caller's task: it should not block for long.
     ///
     /// # Errors
     /// [`ExportError`], also that of `line`, which ends it.
@@ -253,12 +259,12 @@ impl Store {
     where
         F: FnMut(&str) -> std::io::Result<()>,
     {
-        let mut db = self.readers.acquire().await.map_err(StoreError::from)?;
-        let until = audit::head(&mut db).await?.seq;
+        let until = audit::head(&mut *self.reader().await?).await?.seq;
         let mut place = i64::try_from(after).unwrap_or(i64::MAX);
         let mut lines = 0;
         loop {
-            let page = audit::raw_page(&mut db, place, until).await?;
+            // A connection for each page: others read while `line` waits for its pipe.
+            let page = audit::raw_page(&mut *self.reader().await?, place, until).await?;
             let Some((last, _)) = page.last() else {
                 return Ok(lines);
             };
@@ -279,13 +285,13 @@ impl Store {
     /// # Errors
     /// [`VerifyError`].
     pub async fn audit_verify(&self, anchors: &[Anchor]) -> Result<Verified, VerifyError> {
-        let mut db = self.readers.acquire().await.map_err(StoreError::from)?;
         // In this order: a checkpoint never comes before what it signs.
-        let signed_until = audit::signed_until(&mut db).await?;
-        let until = audit::head(&mut db).await?.seq;
+        let signed_until = audit::signed_until(&mut *self.reader().await?).await?;
+        let until = audit::head(&mut *self.reader().await?).await?.seq;
         let mut chain = Chain::new(&self.tools.signer, anchors);
         let mut place = i64::MIN;
         loop {
+            let mut db = self.reader().await?;
             let page = audit::raw_page(&mut db, place, until).await?;
             let Some((last, _)) = page.last() else {
                 return Ok(chain.finish(signed_until)?);

@@ -168,7 +168,7 @@ pub(crate) fn actor_parts(actor: Actor) -> (&'static str, Option<String>) {
 pub struct AuditQuery {
     /// The first ones after this number; `None` for the newest ones.
     pub after: Option<u64>,
-    /// How many at most.
+    /// How many at most; never more than 1,000.
     pub limit: u32,
     /// Only this action.
     pub action: Option<String>,

@@ -122,7 +122,7 @@ pub(crate) async fn find(
         .bind(&query.action)
         .bind(&query.actor)
         .bind(query.room.map(|room| room.to_string()))
-        .bind(query.limit)
+        .bind(i64::from(query.limit).min(PAGE))
         .fetch_all(db)
         .await?;
     records.sort_unstable_by_key(|record| record.seq);

@@ -4,6 +4,7 @@
 pub(crate) mod audit;
 pub(crate) mod connect;
 pub(crate) mod network;
+pub(crate) mod records;
 pub(crate) mod rooms;
 mod values;
 

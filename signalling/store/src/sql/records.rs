@@ -1,0 +1,281 @@
+//! Rooms and what belongs to them: how they are read.
+
+use conclave_signalling_core::digest::{DeviceHash, InviteHash, NetworkTag};
+use conclave_signalling_core::record::{Ban, Invite, RoomRecord, Standing};
+use conclave_signalling_core::settings::PasswordHash;
+use conclave_signalling_wire::ids::RoomId;
+use conclave_signalling_wire::text::{DisplayName, RoleName, Slug};
+use sqlx::{FromRow, SqliteConnection};
+
+use super::DirectoryEntry;
+use super::rooms::{At, place};
+use super::values::{
+    bytes, damaged, from_devices, from_json, from_settings, from_word, number, parse, time,
+};
+use crate::error::StoreError;
+use crate::seal::Sealer;
+
+#[derive(FromRow)]
+struct RoomRow {
+    id: String,
+    slug: String,
+    settings: String,
+    password: Option<Vec<u8>>,
+}
+
+impl RoomRow {
+    fn read(self, sealer: &Sealer) -> Result<DirectoryEntry, StoreError> {
+        let password = open(sealer, ("room", &self.id, "password"), self.password)?;
+        Ok(DirectoryEntry {
+            id: parse(&self.id, "room.id")?,
+            slug: Slug::new(&self.slug).map_err(|_| damaged("room.slug"))?,
+            settings: from_settings(&self.settings, password.map(PasswordHash))?,
+        })
+    }
+}
+
+/// Returns all rooms by their slugs.
+pub(crate) async fn directory(
+    db: &mut SqliteConnection,
+    sealer: &Sealer,
+) -> Result<Vec<DirectoryEntry>, StoreError> {
+    let rows: Vec<RoomRow> =
+        sqlx::query_as("SELECT id, slug, settings, password FROM room ORDER BY slug")
+            .fetch_all(db)
+            .await?;
+    rows.into_iter().map(|row| row.read(sealer)).collect()
+}
+
+/// Returns a room whole, by its identifier or by its slug, whichever is given.
+/// Needs a transaction, or it may be torn.
+pub(crate) async fn room(
+    db: &mut SqliteConnection,
+    sealer: &Sealer,
+    id: Option<RoomId>,
+    slug: Option<&Slug>,
+) -> Result<Option<RoomRecord>, StoreError> {
+    let row: Option<RoomRow> =
+        sqlx::query_as("SELECT id, slug, settings, password FROM room WHERE id = ?1 OR slug = ?2")
+            .bind(id.map(|id| id.to_string()))
+            .bind(slug.map(Slug::as_str))
+            .fetch_optional(&mut *db)
+            .await?;
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    let key = row.id.clone();
+    let DirectoryEntry { id, slug, settings } = row.read(sealer)?;
+    Ok(Some(RoomRecord {
+        id,
+        slug,
+        settings,
+        invites: invites(db, sealer, &key).await?,
+        bans: bans(db, sealer, &key).await?,
+        standings: standings(db, &key).await?,
+    }))
+}
+
+#[derive(FromRow)]
+struct InviteRow {
+    id: String,
+    hash: Vec<u8>,
+    role: String,
+    custom_role: Option<String>,
+    name: Option<Vec<u8>>,
+    name_locked: bool,
+    max_uses: Option<i64>,
+    devices: Vec<u8>,
+    uses: i64,
+    not_before: Option<i64>,
+    expires_at: Option<i64>,
+    bypass_lobby: bool,
+    bind_device: bool,
+    note: Option<Vec<u8>>,
+    created_by: String,
+    created_at: i64,
+    last_used_at: Option<i64>,
+    revoked_at: Option<i64>,
+}
+
+impl InviteRow {
+    fn read(self, sealer: &Sealer) -> Result<Invite, StoreError> {
+        let name = open(sealer, ("invite", &self.id, "name"), self.name)?;
+        Ok(Invite {
+            id: parse(&self.id, "invite.id")?,
+            hash: InviteHash(bytes(&self.hash, "invite.hash")?),
+            role: from_word(self.role, "invite.role")?,
+            custom_role: role_name(self.custom_role)?,
+            name: name
+                .map(|name| DisplayName::new(&name).map_err(|_| damaged("invite.name")))
+                .transpose()?,
+            name_locked: self.name_locked,
+            max_uses: self
+                .max_uses
+                .map(|uses| number(uses, "invite.max_uses"))
+                .transpose()?,
+            devices: from_devices(&self.devices)?,
+            uses: number(self.uses, "invite.uses")?,
+            not_before: self.not_before.map(time),
+            expires_at: self.expires_at.map(time),
+            bypass_lobby: self.bypass_lobby,
+            bind_device: self.bind_device,
+            note: open(sealer, ("invite", &self.id, "note"), self.note)?,
+            created_by: from_json(&self.created_by, "invite.created_by")?,
+            created_at: time(self.created_at),
+            last_used_at: self.last_used_at.map(time),
+            revoked_at: self.revoked_at.map(time),
+        })
+    }
+}
+
+async fn invites(
+    db: &mut SqliteConnection,
+    sealer: &Sealer,
+    room: &str,
+) -> Result<Vec<Invite>, StoreError> {
+    let rows: Vec<InviteRow> = sqlx::query_as("SELECT * FROM invite WHERE room = ?1 ORDER BY id")
+        .bind(room)
+        .fetch_all(db)
+        .await?;
+    rows.into_iter().map(|row| row.read(sealer)).collect()
+}
+
+/// Returns whether a room has an invite with this secret, over or not. Costs the
+/// same whether there is a room or not: one look into one index.
+pub(crate) async fn has_invite(
+    db: &mut SqliteConnection,
+    room: Option<RoomId>,
+    hash: &InviteHash,
+) -> Result<bool, StoreError> {
+    let room = room.map(|room| room.to_string()).unwrap_or_default();
+    let there =
+        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM invite WHERE room = ?1 AND hash = ?2)")
+            .bind(room)
+            .bind(hash.0.as_slice())
+            .fetch_one(db)
+            .await?;
+    Ok(there)
+}
+
+#[derive(FromRow)]
+struct BanRow {
+    id: String,
+    invite: Option<String>,
+    device: Option<Vec<u8>>,
+    network_key: Option<i64>,
+    network_tag: Option<Vec<u8>>,
+    network_until: i64,
+    strict: bool,
+    name: Option<Vec<u8>>,
+    reason: Option<Vec<u8>>,
+    created_by: String,
+    created_at: i64,
+    expires_at: i64,
+}
+
+impl BanRow {
+    fn read(self, sealer: &Sealer) -> Result<Ban, StoreError> {
+        let network = match (self.network_key, self.network_tag) {
+            (Some(key), Some(tag)) => Some(NetworkTag {
+                key: number(key, "ban.network_key")?,
+                tag: bytes(&tag, "ban.network_tag")?,
+            }),
+            _ => None,
+        };
+        Ok(Ban {
+            id: parse(&self.id, "ban.id")?,
+            invite: self
+                .invite
+                .map(|invite| parse(&invite, "ban.invite"))
+                .transpose()?,
+            device: self
+                .device
+                .map(|device| bytes(&device, "ban.device").map(DeviceHash))
+                .transpose()?,
+            network,
+            network_until: time(self.network_until),
+            strict: self.strict,
+            name: open(sealer, ("ban", &self.id, "name"), self.name)?,
+            reason: open(sealer, ("ban", &self.id, "reason"), self.reason)?,
+            by: from_json(&self.created_by, "ban.created_by")?,
+            created_at: time(self.created_at),
+            expires_at: time(self.expires_at),
+        })
+    }
+}
+
+async fn bans(
+    db: &mut SqliteConnection,
+    sealer: &Sealer,
+    room: &str,
+) -> Result<Vec<Ban>, StoreError> {
+    let rows: Vec<BanRow> = sqlx::query_as("SELECT * FROM ban WHERE room = ?1 ORDER BY id")
+        .bind(room)
+        .fetch_all(db)
+        .await?;
+    rows.into_iter().map(|row| row.read(sealer)).collect()
+}
+
+#[derive(FromRow)]
+struct StandingRow {
+    device: Vec<u8>,
+    role: Option<String>,
+    custom_role: Option<String>,
+    overrides: String,
+    admitted: bool,
+    removals: i64,
+    left_at: Option<i64>,
+}
+
+impl StandingRow {
+    fn read(self) -> Result<Standing, StoreError> {
+        Ok(Standing {
+            device: DeviceHash(bytes(&self.device, "standing.device")?),
+            role: self
+                .role
+                .map(|role| from_word(role, "standing.role"))
+                .transpose()?,
+            custom_role: role_name(self.custom_role)?,
+            overrides: from_json(&self.overrides, "standing.overrides")?,
+            admitted: self.admitted,
+            removals: number(self.removals, "standing.removals")?,
+            left_at: self.left_at.map(time),
+        })
+    }
+}
+
+async fn standings(db: &mut SqliteConnection, room: &str) -> Result<Vec<Standing>, StoreError> {
+    let rows: Vec<StandingRow> =
+        sqlx::query_as("SELECT * FROM standing WHERE room = ?1 ORDER BY device")
+            .bind(room)
+            .fetch_all(db)
+            .await?;
+    rows.into_iter().map(StandingRow::read).collect()
+}
+
+pub(crate) async fn config_digest(
+    db: &mut SqliteConnection,
+    slug: &Slug,
+) -> Result<Option<String>, StoreError> {
+    let digest: Option<Option<String>> =
+        sqlx::query_scalar("SELECT config_digest FROM room WHERE slug = ?1")
+            .bind(slug.as_str())
+            .fetch_optional(db)
+            .await?;
+    Ok(digest.flatten())
+}
+
+fn role_name(name: Option<String>) -> Result<Option<RoleName>, StoreError> {
+    name.map(|name| RoleName::new(&name).map_err(|_| damaged("custom_role")))
+        .transpose()
+}
+
+fn open(
+    sealer: &Sealer,
+    at: At<'_>,
+    sealed: Option<Vec<u8>>,
+) -> Result<Option<String>, StoreError> {
+    sealed
+        .map(|sealed| sealer.open_text(place(at), &sealed))
+        .transpose()
+}
