@@ -282,6 +282,7 @@ impl Settings {
             return Err(UpdateError::Conflict);
         }
         check(update)?;
+        self.check_window(update)?;
         let networks = match &update.allowed_networks {
             None => None,
             Some(texts) => Some(parse_networks(texts)?),
@@ -343,6 +344,22 @@ impl Settings {
         Ok(())
     }
 
+    /// Returns whether the room would be open at any time at all.
+    fn check_window(&self, update: &RoomUpdate) -> Result<(), UpdateError> {
+        let (mut opens_at, mut closes_at) = (self.opens_at, self.closes_at);
+        update.opens_at.apply(&mut opens_at);
+        update.closes_at.apply(&mut closes_at);
+        let is_never =
+            matches!((opens_at, closes_at), (Some(opens), Some(closes)) if opens >= closes);
+        if is_never && !update.closes_at.is_keep() {
+            return Err(UpdateError::Bad("closes_at"));
+        }
+        if is_never && !update.opens_at.is_keep() {
+            return Err(UpdateError::Bad("opens_at"));
+        }
+        Ok(())
+    }
+
     /// Sets the hash of a new password, or asks for none.
     pub fn set_password(&mut self, password: Option<PasswordHash>) {
         self.password = password;
@@ -380,11 +397,6 @@ fn check(update: &RoomUpdate) -> Result<(), UpdateError> {
         .is_some_and(|screen| !matches!(screen, ScreenPolicy::One | ScreenPolicy::Off))
     {
         return Err(UpdateError::NotAvailable("screen"));
-    }
-    if let (Patch::Set(opens), Patch::Set(closes)) = (&update.opens_at, &update.closes_at)
-        && opens >= closes
-    {
-        return Err(UpdateError::Bad("closes_at"));
     }
     match &update.custom_roles {
         Some(roles) if !are_roles(roles) => Err(UpdateError::Bad("custom_roles")),
@@ -426,3 +438,6 @@ fn text_of(patch: Patch<conclave_signalling_wire::text::Prose>) -> Patch<String>
         Patch::Set(text) => Patch::Set(text.as_str().to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests;

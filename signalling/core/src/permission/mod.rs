@@ -147,3 +147,6 @@ pub fn may_assign(actor: Role, target: Role, role: Role) -> bool {
 pub fn may_hold(settings: &Settings, identity: Identity, role: Role) -> bool {
     role != Role::CoHost || identity != Identity::Guest || settings.guests_may_cohost
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! What hosts do to participants.
 
+use std::sync::Arc;
+
 use conclave_sfu_wire::control::MemberKey;
 use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
 use conclave_signalling_wire::ids::{ParticipantId, RequestId};
@@ -14,6 +16,7 @@ use conclave_signalling_wire::request::{
     MediaGrant, MediaMute, MediaRequest, MediaRequestReply, ParticipantRemove, PermOverride,
     RoleSet,
 };
+use conclave_signalling_wire::text::Prose;
 use conclave_signalling_wire::time::Timestamp;
 
 use crate::output::{Notice, Output, Reply};
@@ -59,11 +62,17 @@ impl Room {
             let rev = face.rev;
             return Ok(Some(Reply::Revised(Revised { rev })));
         }
-        self.update(target, |face| {
-            face.role = set.role;
-            face.custom_role = set.custom_role;
-        });
+        let before = face.clone();
+        let mut after = face.clone();
+        after.rev += 1;
+        after.role = set.role;
+        after.custom_role = set.custom_role;
+        if let Some(member) = self.members.get_mut(&target) {
+            member.face = after.clone();
+        }
+        // Kept before anybody is told.
         self.note_standing(target);
+        self.show_change(&before, &after);
         let by = authority.actor.participant();
         self.refresh(target, by, PermissionsReason::RoleChanged);
         self.revised(asker, target)
@@ -150,10 +159,14 @@ impl Room {
                 expires_at,
             }));
         }
+        let rev = member.face.rev;
         self.note_standing(target);
-        // Raises the number that two hosts compare.
-        self.update(target, |_| {});
         self.refresh(target, by, PermissionsReason::OverrideChanged);
+        // Raises the number that two hosts compare, if nothing else has.
+        let member = self.members.get(&target);
+        if member.is_some_and(|member| member.face.rev == rev) {
+            self.update(target, |_| {});
+        }
     }
 
     /// Answers with the number that a participant has after everything.
@@ -301,27 +314,43 @@ impl Room {
         let by = Actor::Participant(by.face.id);
         let member = self.members.get(&target).ok_or(ErrorCode::NotFound)?;
         let (device, facts) = (member.device, Facts::from(member));
+        let is_banned = ban.is_some();
         let ban = match ban {
             Some(ban) => Some(self.make_ban(by, &facts, &ban, reason.as_ref())?),
             None => None,
         };
         let removals = self.note_removal(device);
-        let text = |prose: conclave_signalling_wire::text::Prose| prose.as_str().to_owned();
+        let text = |prose: Prose| prose.as_str().to_owned();
         let removed = Removed {
             reason: reason.map(text),
             message: message.map(text),
             banned_until: ban.as_ref().map(|ban| ban.expires_at),
         };
-        self.tell(target, &Notice::new(removed));
-        if let Some(link) = self.members.get(&target).and_then(|member| member.link()) {
+        let removed = Notice::new(removed);
+        // A ban is on the device: its other participants go as well.
+        let lower = self.lower_than(asker.key, &[])?;
+        let is_meant = |key: &MemberKey| {
+            let member = self.members.get(key);
+            *key == target || is_banned && member.is_some_and(|member| member.device == device)
+        };
+        let targets: Vec<MemberKey> = lower.into_iter().filter(is_meant).collect();
+        for key in targets {
+            self.send_away(key, &removed);
+        }
+        let ban = ban.map(|ban| ban.id);
+        self.once_stopped(asker.to(), Reply::Removed(RemovedOk { ban, removals }))
+    }
+
+    /// Removes somebody, and says so before its link is closed.
+    fn send_away(&mut self, key: MemberKey, removed: &Arc<Notice>) {
+        self.tell(key, removed);
+        if let Some(link) = self.members.get(&key).and_then(|member| member.link()) {
             self.outputs.push_back(Output::Close {
                 link,
                 code: CloseCode::Removed,
             });
         }
-        self.remove(target, LeftReason::Removed);
-        let ban = ban.map(|ban| ban.id);
-        self.once_stopped(asker.to(), Reply::Removed(RemovedOk { ban, removals }))
+        self.remove(key, LeftReason::Removed);
     }
 }
 

@@ -1,8 +1,13 @@
 //! Behaviour of a room through its public face.
 
+mod barrier;
 mod media;
 mod model;
+mod moderate;
+mod policy;
 mod presence;
+mod rights;
+mod roster;
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -11,7 +16,7 @@ use conclave_sfu_wire::control::{Command, Event, MemberKey, MidName, Rid, RoomKe
 use conclave_signalling_wire::error::{CloseCode, ErrorBody};
 use conclave_signalling_wire::frame::RequestFrame;
 use conclave_signalling_wire::ids::{ParticipantId, RoomId};
-use conclave_signalling_wire::objects::{LobbyMode, Preset, Source};
+use conclave_signalling_wire::objects::{LobbyMode, Participant, Preset, Role, Source};
 use conclave_signalling_wire::push::{LobbyStatus, Push};
 use conclave_signalling_wire::reply::{JoinOutcome, Joined};
 use conclave_signalling_wire::request::{DuplicateChoice, MediaOffer, MediaPublish, Request};
@@ -127,6 +132,25 @@ impl Stage {
         (link, joined.unwrap())
     }
 
+    /// Joins with a role, as by an invite; all outputs are dropped.
+    fn join_as(&mut self, name: &str, role: Role) -> (LinkId, ParticipantId) {
+        let usual = std::mem::replace(&mut self.room.settings.default_role, role);
+        let (link, joined) = self.join(name);
+        self.room.settings.default_role = usual;
+        (link, joined.own.id)
+    }
+
+    fn face(&self, who: ParticipantId) -> &Participant {
+        self.room.roster().find(|face| face.id == who).unwrap()
+    }
+
+    /// The shard says that everything before a barrier has taken effect.
+    fn passed(&mut self, number: u64) {
+        let room = RoomKey(1);
+        self.room
+            .handle_media(self.now, Event::Passed { room, number });
+    }
+
     fn ask(&mut self, link: LinkId, request: impl Into<Request>) -> u32 {
         self.request += 1;
         let frame = RequestFrame {
@@ -228,6 +252,8 @@ fn short(output: &Output) -> String {
             format!("{} push {seq} {}", link.0, push(notice.push()))
         }
         Output::Close { link, code } => format!("{} close {}", link.0, code.number()),
+        Output::Release { link } => format!("{} released", link.0),
+        Output::DrawKey { .. } => "draw key".to_owned(),
         Output::Media(command) => format!("shard {}", order(command)),
         Output::TokenIssued(_) => "token issued".to_owned(),
         Output::TokenRevoked(_) => "token revoked".to_owned(),
