@@ -1,15 +1,4 @@
-//! The bytes of a record that are hashed.
-//!
-//! `hash = SHA-256(prev || canonical)`. The canonical bytes are, without anything between them:
-//!
-//! 1. the 26 bytes `conclave: audit record, 1\n`,
-//! 2. the sequence number and the time in milliseconds since 1970, each as 8
-//!    bytes, the most significant first,
-//! 3. the texts actor kind, actor identifier, action, target, room, session,
-//!    prefix, outcome and detail, in this order: each one either the byte 0, if there is none,
-//!    or the byte 1, its length in bytes as 4 bytes, the most significant first, and its UTF-8.
-//!
-//! The record before the first one has the hash of 32 zero bytes.
+//! The bytes of a record that are hashed, as [`super::AuditRecord`] says.
 
 use conclave_signalling_core::record::AuditEntry;
 use sha2::{Digest, Sha256};

@@ -1,7 +1,7 @@
 //! The audit log: records chained by hashes, signed now and then.
 //!
 //! Each record carries the hash of the one before it; its own hash is SHA-256 of
-//! that and of its canonical bytes (see [`canonical`]). A [`Checkpoint`] signs a
+//! that and of its canonical bytes (see [`AuditRecord`]). A [`Checkpoint`] signs a
 //! sequence number with its hash under a key outside the database, and so
 //! everything up to there. Whoever can write to the database can change records
 //! after the last checkpoint unseen, and with all later checkpoints also cut the
@@ -80,6 +80,17 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 /// One record of the log.
+///
+/// Its hash is SHA-256 of the hash of the record before it (32 bytes; zeros
+/// before the first one) and its canonical bytes. These are, without anything between them:
+///
+/// 1. the 26 bytes `conclave: audit record, 1\n`,
+/// 2. the number and the time in milliseconds since 1970, each as 8 bytes, the
+///    most significant first,
+/// 3. the texts kind of the actor, identifier of the actor, action, target,
+///    room, session, prefix, outcome and detail, in this order: each one either the byte
+///    0, if there is none, or the byte 1, its length in bytes as 4 bytes, the
+///    most significant first, and its UTF-8.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRecord {
     /// Its number, from 1 on, without gaps.

@@ -150,7 +150,11 @@ impl Open {
         if !fits {
             tracing::error!("the audit log is not what was signed");
         }
-        tools.newest.send_replace(last);
+        tools.newest.send_if_modified(|newest| {
+            let is_new = *newest != last;
+            *newest = last;
+            is_new
+        });
         let signed = last.map_or(0, |last| last.seq).min(head.seq);
         let due = (head.seq > signed).then(|| Instant::now() + tools.tuning.sign_after);
         Ok(Open {
