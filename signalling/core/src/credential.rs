@@ -1,44 +1,47 @@
-//! Whether a credential opens a room.
+//! What a credential opens, as far as it is known before a room is asked.
 
 use conclave_signalling_wire::error::{ErrorBody, ErrorCode};
-use conclave_signalling_wire::limits::NAME_CHARS;
-use conclave_signalling_wire::reply::{Needs, RoomSummary};
 use conclave_signalling_wire::request::Credential;
 
-/// Judges a credential for a room that asks for none, or for no room at all.
+/// What has to be found out about a credential before the room is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// Nothing: the claim is [`crate::room::Claim::Open`].
+    Nothing,
+    /// Whether the password fits the hash of the room. For a room that does not
+    /// exist a hash that nothing fits takes as long.
+    Password,
+    /// Whether the secret is that of an invite of this room, even of a revoked one.
+    Invite,
+}
+
+/// Says how a credential is judged. `is_open` says whether there is such a room
+/// and it asks for no password.
 ///
 /// # Errors
-/// What an existing room with a password that nobody knows answers, so that
-/// nobody learns which rooms exist.
-pub fn judge(exists: bool, credential: &Credential) -> Result<(), ErrorBody> {
+/// The refusal, which is that of an existing room with a password that nobody
+/// knows, so that nobody learns which rooms exist.
+pub fn judge(is_open: bool, credential: &Credential) -> Result<Check, ErrorBody> {
     match credential {
-        // There are no accounts to sign in to.
-        Credential::Account {} => Err(ErrorBody::bad("credential.kind")),
-        _ if exists => Ok(()),
-        Credential::None {} => Err(ErrorCode::PasswordRequired.into()),
-        Credential::Password { .. } => Err(wrong("credential.password")),
-        Credential::Invite { .. } => Err(wrong("credential.secret")),
-        Credential::Token { .. } => Err(wrong("credential.jwt")),
+        Credential::Invite { .. } => Ok(Check::Invite),
+        Credential::None {} | Credential::Password { .. } if is_open => Ok(Check::Nothing),
+        Credential::Password { .. } => Ok(Check::Password),
+        // There are no accounts to sign in to, and no site that signs tokens.
+        Credential::None {} | Credential::Token { .. } | Credential::Account {} => {
+            Err(refusal(credential))
+        }
     }
 }
 
-fn wrong(field: &str) -> ErrorBody {
-    ErrorBody::from(ErrorCode::BadCredentials).field(field)
-}
-
-/// Describes a room before a join; `title` is `None` for a room that does not exist.
-pub fn describe(title: Option<&str>) -> RoomSummary {
-    RoomSummary {
-        title: title.map(str::to_owned),
-        consent_text: None,
-        needs: if title.is_some() {
-            Needs::None
-        } else {
-            Needs::Password
-        },
-        lobby: false,
-        recording: false,
-        name_chars: NAME_CHARS as u32,
+/// Returns the refusal of a credential that opens nothing.
+pub fn refusal(credential: &Credential) -> ErrorBody {
+    let wrong = |field: &str| ErrorBody::from(ErrorCode::BadCredentials).field(field);
+    match credential {
+        Credential::None {} => ErrorCode::PasswordRequired.into(),
+        Credential::Password { .. } => wrong("credential.password"),
+        Credential::Invite { .. } => wrong("credential.secret"),
+        Credential::Token { .. } => wrong("credential.jwt"),
+        Credential::Account {} => ErrorBody::bad("credential.kind"),
     }
 }
 
@@ -47,51 +50,47 @@ mod tests {
     use super::*;
     use conclave_signalling_wire::secret::{InviteSecret, SecretText};
 
-    #[test]
-    fn a_room_without_password_lets_everybody_in() {
-        for credential in [
+    fn all() -> [Credential; 5] {
+        [
             Credential::None {},
-            Credential::Invite {
-                secret: InviteSecret::new([1; 16]),
-            },
             Credential::Password {
                 password: SecretText::new("left over"),
             },
-        ] {
-            assert_eq!(judge(true, &credential), Ok(()));
-        }
+            Credential::Invite {
+                secret: InviteSecret::new([1; 16]),
+            },
+            Credential::Token {
+                jwt: SecretText::new("x.y.z"),
+            },
+            Credential::Account {},
+        ]
     }
 
     #[test]
-    fn a_room_that_does_not_exist_answers_like_one_with_a_password() {
-        let code = |credential| judge(false, &credential).unwrap_err().code;
-        assert_eq!(code(Credential::None {}), ErrorCode::PasswordRequired);
-        assert_eq!(
-            code(Credential::Password {
-                password: SecretText::new("guess")
-            }),
-            ErrorCode::BadCredentials
-        );
-        assert_eq!(
-            code(Credential::Invite {
-                secret: InviteSecret::new([1; 16])
-            }),
-            ErrorCode::BadCredentials
-        );
-        assert_eq!(
-            code(Credential::Token {
-                jwt: SecretText::new("x.y.z")
-            }),
-            ErrorCode::BadCredentials
-        );
-        assert_eq!(describe(None).needs, Needs::Password);
+    fn a_room_without_password_asks_for_none() {
+        let [none, password, invite, ..] = all();
+        assert_eq!(judge(true, &none), Ok(Check::Nothing));
+        assert_eq!(judge(true, &password), Ok(Check::Nothing));
+        assert_eq!(judge(true, &invite), Ok(Check::Invite));
     }
 
     #[test]
-    fn accounts_are_unknown_everywhere() {
-        for exists in [false, true] {
+    fn a_room_that_does_not_exist_is_like_one_with_a_password() {
+        let [none, password, invite, ..] = all();
+        assert_eq!(judge(false, &none), Err(refusal(&none)));
+        assert_eq!(judge(false, &password), Ok(Check::Password));
+        assert_eq!(judge(false, &invite), Ok(Check::Invite));
+        assert_eq!(refusal(&none).code, ErrorCode::PasswordRequired);
+        assert_eq!(refusal(&password).code, ErrorCode::BadCredentials);
+    }
+
+    #[test]
+    fn accounts_and_tokens_are_unknown_everywhere() {
+        let [.., token, account] = all();
+        for is_open in [false, true] {
+            assert_eq!(judge(is_open, &token), Err(refusal(&token)));
             assert_eq!(
-                judge(exists, &Credential::Account {}),
+                judge(is_open, &account),
                 Err(ErrorBody::bad("credential.kind"))
             );
         }

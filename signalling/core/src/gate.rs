@@ -10,7 +10,9 @@ use conclave_signalling_wire::limits::{
 };
 use conclave_signalling_wire::objects::{Codec, Rid};
 use conclave_signalling_wire::reply::{Encoding, Feature, Limits, MediaParameters, Welcome};
-use conclave_signalling_wire::request::{Hello, Join, Request, Resume, RoomInfo};
+use conclave_signalling_wire::request::{
+    Hello, Join, Request, Resume, RoomCreate, RoomInfo, RoomManage,
+};
 use conclave_signalling_wire::time::Timestamp;
 
 /// Where a link stands. Both deadlines are of the same kind: 4401.
@@ -49,6 +51,20 @@ pub enum Step {
         /// Which.
         info: RoomInfo,
     },
+    /// Let the link manage a room, or refuse it.
+    Manage {
+        /// The number of the request.
+        id: u32,
+        /// How.
+        manage: Box<RoomManage>,
+    },
+    /// Make a room, or refuse to.
+    Create {
+        /// The number of the request.
+        id: u32,
+        /// Which.
+        create: Box<RoomCreate>,
+    },
     /// Try to bring the link into a room.
     Join {
         /// The number of the request.
@@ -85,6 +101,15 @@ impl Gate {
         }
     }
 
+    /// Begins with a link that a room gave back at `now`: it has greeted, and may
+    /// join again.
+    pub fn again(now: Instant) -> Self {
+        Gate {
+            stage: Stage::AwaitsJoin { messages: 0 },
+            deadline: now + JOIN_WITHIN,
+        }
+    }
+
     /// Judges a message of `bytes` bytes.
     pub fn handle_message(
         &mut self,
@@ -111,6 +136,14 @@ impl Gate {
             (Stage::AwaitsJoin { .. }, Request::Join(join)) => Step::Join {
                 id,
                 join: Box::new(join),
+            },
+            (Stage::AwaitsJoin { .. }, Request::RoomManage(manage)) => Step::Manage {
+                id,
+                manage: Box::new(manage),
+            },
+            (Stage::AwaitsJoin { .. }, Request::RoomCreate(create)) => Step::Create {
+                id,
+                create: Box::new(create),
             },
             _ => self.refuse(id, ErrorCode::BadRequest.into()),
         }
@@ -156,11 +189,14 @@ impl Gate {
 }
 
 /// Returns the outcome `welcome`.
+///
+/// `anybody_makes_rooms` says whether `room.create` is served.
 pub fn welcome(
     server_time: Timestamp,
     codecs: Vec<Codec>,
     video_slots: u16,
     audio_slots: u16,
+    anybody_makes_rooms: bool,
 ) -> Welcome {
     // Camera at 720p; lower sources scale down with them.
     let encoding = |rid, scale, max_bps| Encoding {
@@ -177,7 +213,10 @@ pub fn welcome(
             offer_bytes: OFFER_BYTES as u32,
             wish_per_s: WISHES_PER_S,
         },
-        features: vec![Feature::Screen],
+        features: [Feature::Screen, Feature::Lobby]
+            .into_iter()
+            .chain(anybody_makes_rooms.then_some(Feature::RoomCreate))
+            .collect(),
         media: MediaParameters {
             codecs,
             video_slots,
@@ -272,6 +311,18 @@ mod tests {
                 Step::Refuse { id: 7, .. }
             ));
         }
+    }
+
+    #[test]
+    fn a_link_that_was_given_back_may_join_but_not_greet_again() {
+        let now = epoch();
+        let mut gate = Gate::again(now);
+        assert_eq!(gate.poll_timeout(), now + Duration::from_secs(600));
+        assert!(matches!(say(&mut gate, now, info()), Step::Describe { .. }));
+        assert!(matches!(
+            say(&mut gate, now, hello(1)),
+            Step::Refuse { id: 7, .. }
+        ));
     }
 
     #[test]

@@ -2,13 +2,15 @@
 //!
 //! Everything here is told the time and answers with what should be done: no
 //! I/O, no clock, no task. A [`gate::Gate`] judges the messages of a link until
-//! it joins, a [`room::Room`] those of all links in it. The room speaks to the
+//! it joins, a [`room::Room`] those of all links in it, in its lobby, and of those
+//! that manage it. The room speaks to the
 //! media plane in the words of `conclave_sfu_wire::control`, which knows
 //! participants only as keys.
 //!
 //! Where to start: [`room::Room`], then its parts by state: `member`
 //! (presence), `log` (what a resume needs), `publications`, `negotiation`,
-//! `slots` (a mirror of what the shard decided) and `screen`.
+//! `slots` (a mirror of what the shard decided) and `screen`; before its door
+//! `invites`, `bans`, `standings` and `lobby`.
 
 #![forbid(unsafe_code)]
 
@@ -24,6 +26,9 @@ pub mod record;
 pub mod room;
 pub mod settings;
 
+mod bans;
+mod invites;
+mod lobby;
 mod log;
 mod media;
 mod member;
@@ -32,3 +37,4 @@ mod prompts;
 mod publications;
 mod screen;
 mod slots;
+mod standings;

@@ -5,7 +5,8 @@ use std::time::Instant;
 use conclave_signalling_wire::ids::InviteId;
 use conclave_signalling_wire::ids::SessionId;
 use conclave_signalling_wire::limits::{MESSAGES_BURST, MESSAGES_PER_S, WISHES_PER_S};
-use conclave_signalling_wire::objects::{Override, Participant};
+use conclave_signalling_wire::objects::{Override, Participant, Role};
+use conclave_signalling_wire::text::RoleName;
 
 use crate::digest::{DeviceHash, NetworkTag, TokenHash};
 use crate::log::PushLog;
@@ -15,7 +16,7 @@ use crate::output::LinkId;
 use crate::permission::{PermissionSet, Subject};
 use crate::publications::Publications;
 use crate::rate::Rate;
-use crate::room::Refusals;
+use crate::room::{Claim, Refusals};
 use crate::slots::Mirror;
 
 /// Whether a participant can be told something.
@@ -42,10 +43,16 @@ pub(crate) struct Member {
     pub(crate) prefix: Prefix,
     /// For a ban: the network under each live key, the newest first.
     pub(crate) networks: Vec<NetworkTag>,
+    /// What it showed at the door.
+    pub(crate) claim: Claim,
     /// By which invite it came in.
     pub(crate) invite: Option<InviteId>,
+    /// What it is by that alone, whatever it was given since.
+    pub(crate) by_claim: (Role, Option<RoleName>),
     /// Its exceptions.
     pub(crate) overrides: Vec<Override>,
+    /// Whether it knows who waits in the lobby.
+    pub(crate) knows_lobby: bool,
     /// What it may do: what the last `permissions` push or `joined` said.
     pub(crate) permissions: PermissionSet,
     pub(crate) log: PushLog,
@@ -67,7 +74,9 @@ pub(crate) struct Arrival {
     pub(crate) token: TokenHash,
     pub(crate) prefix: Prefix,
     pub(crate) networks: Vec<NetworkTag>,
+    pub(crate) claim: Claim,
     pub(crate) invite: Option<InviteId>,
+    pub(crate) by_claim: (Role, Option<RoleName>),
     pub(crate) overrides: Vec<Override>,
 }
 
@@ -81,7 +90,10 @@ impl Member {
             token: arrival.token,
             prefix: arrival.prefix,
             networks: arrival.networks,
+            claim: arrival.claim,
             invite: arrival.invite,
+            by_claim: arrival.by_claim,
+            knows_lobby: false,
             overrides: arrival.overrides,
             permissions: PermissionSet::default(),
             log: PushLog::default(),

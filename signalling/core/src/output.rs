@@ -1,10 +1,12 @@
 //! What a room wants done.
 
+use std::fmt;
 use std::sync::Arc;
 
 use conclave_sfu_wire::control::Command;
 use conclave_signalling_wire::error::{CloseCode, ErrorBody};
 use conclave_signalling_wire::frame::{encode_error, encode_push, encode_reply};
+use conclave_signalling_wire::ids::KnockId;
 use conclave_signalling_wire::invite::{InviteCreated, Invites, Managed};
 use conclave_signalling_wire::lobby::LobbyResults;
 use conclave_signalling_wire::moderation::{
@@ -61,6 +63,19 @@ pub enum Output {
         link: LinkId,
         /// Why.
         code: CloseCode,
+    },
+    /// Give a link back to its gate: the room has forgotten it, but it stays
+    /// open and may `join` again ([`crate::gate::Gate::again`]).
+    Release {
+        /// Which.
+        link: LinkId,
+    },
+    /// Draw a key for somebody who was sent back to the lobby, and tell
+    /// [`crate::room::Room::handle_key`] at once: it will not be in the room
+    /// under its old one again.
+    DrawKey {
+        /// For whom.
+        knock: KnockId,
     },
     /// Tell the shard of the room.
     Media(Command),
@@ -124,7 +139,7 @@ pub enum Reply {
     /// To `screen.start`.
     ScreenStarted(ScreenStarted),
     /// To `room.manage`.
-    Managed(Managed),
+    Managed(Box<Managed>),
     /// To what changes the room.
     RoomRevised(RoomRevised),
     /// To what changes a participant.
@@ -178,11 +193,18 @@ pub fn error_frame(id: u32, error: &ErrorBody) -> String {
 }
 
 /// A push that is written once for everybody who gets it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub struct Notice {
     push: Push,
     /// The message without a number.
     json: String,
+}
+
+/// The JSON may carry a resume token.
+impl fmt::Debug for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Notice").field(&self.push).finish()
+    }
 }
 
 impl Notice {

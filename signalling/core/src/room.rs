@@ -9,8 +9,10 @@ mod barrier;
 mod config;
 mod deeds;
 mod describe;
+mod door;
 mod enforce;
 mod events;
+mod hosts;
 mod inviting;
 mod moderate;
 mod operator;
@@ -29,10 +31,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use conclave_sfu_wire::control::{Command, MemberKey, RoomKey};
-use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
-use conclave_signalling_wire::frame::{Malformed, RequestFrame};
-use conclave_signalling_wire::ids::{BanId, InviteId, ParticipantId, RoomId, SessionId};
-use conclave_signalling_wire::objects::{self, Participant};
+use conclave_signalling_wire::error::{ErrorBody, ErrorCode};
+use conclave_signalling_wire::ids::{ParticipantId, RoomId, SessionId};
+use conclave_signalling_wire::objects::Participant;
 use conclave_signalling_wire::push::{LeftReason, Push, ServerDraining};
 use conclave_signalling_wire::reply::Joined;
 use conclave_signalling_wire::secret::ResumeToken;
@@ -41,24 +42,32 @@ use conclave_signalling_wire::time::Timestamp;
 use rand::Rng;
 use rand::rngs::StdRng;
 
+use crate::bans::BanList;
 use crate::clock::ClockAnchor;
-use crate::digest::DeviceHash;
+use crate::invites::InviteList;
+use crate::lobby::Lobby;
 use crate::media::to_source;
 use crate::member::{Member, Presence};
 use crate::output::{LinkId, Notice, Output, Reply};
 use crate::prompts::Prompts;
 use crate::rate::seconds;
-use crate::record::{Ban, Invite, RoomRecord, Standing};
+use crate::record::RoomRecord;
 use crate::screen::Screen;
 use crate::settings::Settings;
+use crate::standings::Standings;
 
 use audit::Deeds;
 use barrier::Barriers;
+use hosts::Hosts;
 use policy::Hashings;
+use seats::Seat;
+use steward::Steward;
 
 pub use arrive::{Claim, Entrant, Returning, resume_failed};
 pub(crate) use audit::Refusals;
 pub use config::RoomConfig;
+pub use operator::OperatorRequest;
+pub use steward::Managing;
 
 /// See the module.
 pub struct Room {
@@ -66,9 +75,15 @@ pub struct Room {
     id: RoomId,
     slug: Slug,
     settings: Settings,
-    invites: BTreeMap<InviteId, Invite>,
-    bans: BTreeMap<BanId, Ban>,
-    standings: BTreeMap<DeviceHash, Standing>,
+    invites: InviteList,
+    bans: BanList,
+    standings: Standings,
+    lobby: Lobby,
+    /// What those in the lobby were told that the hosts say.
+    told_message: Option<String>,
+    hosts: Hosts,
+    /// Whether those in the room were told that newcomers wait for a host.
+    told_waiting: bool,
     key: RoomKey,
     clock: ClockAnchor,
     rng: StdRng,
@@ -76,9 +91,17 @@ pub struct Room {
     now: Instant,
     /// The meeting that goes on: from the first participant to the last.
     session: Option<SessionId>,
+    /// Since when.
+    session_since: Option<Timestamp>,
+    /// Whether the media plane has the room.
+    is_open: bool,
+    /// Whether it was deleted: nobody comes in any more.
+    is_deleted: bool,
     /// Keys rise with each join, so this is the order of the roster.
     members: BTreeMap<MemberKey, Member>,
-    links: BTreeMap<LinkId, MemberKey>,
+    links: BTreeMap<LinkId, Seat>,
+    stewards: BTreeMap<LinkId, Steward>,
+    door_refusals: Refusals,
     ids: BTreeMap<ParticipantId, MemberKey>,
     screen: Screen,
     speakers: Option<Arc<Notice>>,
@@ -112,23 +135,26 @@ impl Room {
             config,
             id,
             slug,
+            told_message: settings.lobby_message.clone(),
+            told_waiting: !settings.start_without_host,
+            invites: InviteList::new(invites),
+            bans: BanList::new(bans),
+            standings: Standings::new(standings, clock.at(now)),
+            lobby: Lobby::new(),
+            hosts: Hosts::NotBegun,
             settings,
-            invites: invites
-                .into_iter()
-                .map(|invite| (invite.id, invite))
-                .collect(),
-            bans: bans.into_iter().map(|ban| (ban.id, ban)).collect(),
-            standings: standings
-                .into_iter()
-                .map(|standing| (standing.device, standing))
-                .collect(),
             key,
             clock,
             rng,
             now,
             session: None,
+            session_since: None,
+            is_open: false,
+            is_deleted: false,
             members: BTreeMap::new(),
             links: BTreeMap::new(),
+            stewards: BTreeMap::new(),
+            door_refusals: Refusals::default(),
             ids: BTreeMap::new(),
             screen: Screen::default(),
             speakers: None,
@@ -150,72 +176,10 @@ impl Room {
         self.broadcast(&Notice::new(draining), None);
     }
 
-    /// Takes a message of a link, read or refused by `parse_request`. A link
-    /// that is not in the room is ignored: it was closed already.
-    pub fn handle_message(
-        &mut self,
-        now: Instant,
-        link: LinkId,
-        message: Result<RequestFrame, Malformed>,
-    ) {
-        self.now = now;
-        let Some(&key) = self.links.get(&link) else {
-            return;
-        };
-        let Some(member) = self.members.get_mut(&key) else {
-            return;
-        };
-        if member.messages.take(now).is_err() {
-            return self.cut(now, link, CloseCode::Rate);
-        }
-        match message {
-            Err(Malformed::Unreadable) => self.cut(now, link, CloseCode::Protocol),
-            Err(Malformed::Refused { id, error }) => self.refuse(link, id, *error),
-            // Its reply could not be told from that of the other one.
-            Ok(RequestFrame { id, .. }) if member.awaits(link, id) || self.owes(link, id) => {
-                self.cut(now, link, CloseCode::Protocol)
-            }
-            Ok(RequestFrame { id, request }) => {
-                match self.handle_request(now, link, key, id, request) {
-                    Ok(Some(reply)) => self.reply(link, id, reply),
-                    Ok(None) => {}
-                    Err(error) => self.refuse(link, id, error),
-                }
-            }
-        }
-    }
-
-    /// Records that a link broke. Its participant keeps its place until the resume window ends.
-    pub fn handle_link_lost(&mut self, now: Instant, link: LinkId) {
-        self.now = now;
-        self.drop_link(link, now + self.config.resume_window);
-    }
-
-    /// Records that the page behind a link went away: a reload, which is soon
-    /// back, or a closed tab, which is not.
-    pub fn handle_page_gone(&mut self, now: Instant, link: LinkId) {
-        self.now = now;
-        self.drop_link(link, now + self.config.page_gone_window);
-    }
-
-    fn drop_link(&mut self, link: LinkId, until: Instant) {
-        let Some(key) = self.links.remove(&link) else {
-            return;
-        };
-        let Some(member) = self.members.get_mut(&key) else {
-            return;
-        };
-        member.presence = Presence::Dropped { until };
-        self.command(Command::SetLink {
-            member: key,
-            up: false,
-        });
-        self.update(key, |face| face.presence = objects::Presence::Reconnecting);
-    }
-
     /// Does what has become due.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.now = now;
+        self.begin_step();
         let expired: Vec<MemberKey> = self
             .members
             .iter()
@@ -244,6 +208,8 @@ impl Room {
         for key in late {
             self.give_up_on_shard(now, key);
         }
+        self.expire_knocks();
+        self.settle();
     }
 
     /// Answers what the shard did not answer in time.
@@ -301,6 +267,8 @@ impl Room {
             self.next_expiry(),
             self.prompts.deadline(),
             self.barriers.deadline(),
+            self.hosts.deadline(),
+            self.lobby_deadline(),
         ];
         due.chain(others).flatten().min()
     }
@@ -317,14 +285,25 @@ impl Room {
 
     /// Returns the participant of a link.
     pub fn participant_of(&self, link: LinkId) -> Option<&Participant> {
-        self.members
-            .get(self.links.get(&link)?)
-            .map(|member| &member.face)
+        let member = self.members.get(&self.key_of(link)?)?;
+        Some(&member.face)
     }
 
     /// Returns the key under which the media plane knows the participant of a link.
     pub fn key_of(&self, link: LinkId) -> Option<MemberKey> {
-        self.links.get(&link).copied()
+        match self.links.get(&link)? {
+            Seat::Member(key) => Some(*key),
+            Seat::Waiter(_) | Seat::Steward => None,
+        }
+    }
+
+    /// Returns whether nobody is in the room, in its lobby, managing it or owed
+    /// an answer: then it need not be kept. Its key is used up if it was open.
+    pub fn is_idle(&self) -> bool {
+        self.members.is_empty()
+            && self.lobby.is_empty()
+            && self.stewards.is_empty()
+            && self.hashings.is_empty()
     }
 
     /// Returns the key under which the media plane knows the room.
@@ -356,12 +335,6 @@ impl Room {
             id,
             error: Box::new(error),
         });
-    }
-
-    /// Closes a link whose participant may come back.
-    fn cut(&mut self, now: Instant, link: LinkId, code: CloseCode) {
-        self.outputs.push_back(Output::Close { link, code });
-        self.handle_link_lost(now, link);
     }
 
     /// Tells one participant something, if it can be told, and keeps what is numbered.
@@ -419,19 +392,9 @@ impl Room {
     }
 
     /// Ends the stay of a participant. Its link, if it has one, is closed by the caller.
-    fn remove(&mut self, key: MemberKey, reason: LeftReason) {
-        self.vacate(key, reason);
-        if self.members.is_empty() {
-            self.command(Command::CloseRoom { room: self.key });
-        }
-    }
-
-    /// Ends a stay like [`Room::remove`], for somebody who comes in its place:
-    /// the room stays open even if nobody else is in it.
-    fn vacate(&mut self, key: MemberKey, reason: LeftReason) {
-        let Some(member) = self.members.remove(&key) else {
-            return;
-        };
+    /// Returns who it was.
+    fn remove(&mut self, key: MemberKey, reason: LeftReason) -> Option<Member> {
+        let member = self.members.remove(&key)?;
         self.ids.remove(&member.face.id);
         if let Some(link) = member.link() {
             self.links.remove(&link);
@@ -445,6 +408,8 @@ impl Room {
             self.speakers = None;
             self.quality = None;
         }
+        self.note_left(&member.device);
+        Some(member)
     }
 
     /// Writes everything that a participant may know, for `joined` and for a snapshot.

@@ -5,12 +5,10 @@ use std::time::Instant;
 
 use conclave_sfu_wire::control::{Command, MemberKey};
 use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
-use conclave_signalling_wire::ids::{ParticipantId, SessionId};
-use conclave_signalling_wire::objects::{self, Identity, Participant};
-use conclave_signalling_wire::push::{LeftReason, MediaRestart, RestartReason};
-use conclave_signalling_wire::reply::{
-    Duplicate, DuplicateOption, HelloOutcome, JoinOutcome, MediaState, Resumed,
-};
+use conclave_signalling_wire::ids::{KnockId, ParticipantId, SessionId};
+use conclave_signalling_wire::objects::{self, Participant, Permission};
+use conclave_signalling_wire::push::{LobbyStatus, MediaRestart, RestartReason};
+use conclave_signalling_wire::reply::{HelloOutcome, JoinOutcome, MediaState, Resumed};
 use conclave_signalling_wire::request::DuplicateChoice;
 use conclave_signalling_wire::text::DisplayName;
 
@@ -20,7 +18,12 @@ use crate::origin::Prefix;
 use crate::output::{LinkId, Notice, Output, Reply};
 use crate::permission::PermissionSet;
 use crate::publications::Publications;
+use crate::record::{Actor, Change};
 use crate::room::Room;
+use crate::room::audit::Act;
+use crate::room::door::Candidate;
+use crate::room::hosts::Hosts;
+use crate::room::seats::Seat;
 
 /// What somebody shows at the door, as far as the shell has checked it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,83 +83,61 @@ pub struct Returning {
     pub last_seq: u32,
 }
 
+/// How somebody comes in.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Way {
+    /// By its `join` of this number.
+    Door { id: u32 },
+    /// From the lobby.
+    Lobby {
+        /// Of this knock.
+        knock: KnockId,
+        /// Whether somebody admitted it, and not the room by itself.
+        is_admitted: bool,
+    },
+}
+
 impl Room {
-    /// Brings somebody in, or answers why not. Returns whether the link is in the room.
-    pub fn handle_join(&mut self, now: Instant, entrant: Entrant) -> bool {
-        self.now = now;
-        let (link, id) = (entrant.link, entrant.id);
-        let replaced = match (self.same_device(&entrant), entrant.duplicate) {
-            (None, _) | (Some(_), Some(DuplicateChoice::JoinAsSecond)) => None,
-            // Nobody sits before a link that broke: its place is free for its own device.
-            (Some((other, presence @ Presence::Dropped { .. })), None)
-            | (Some((other, presence)), Some(DuplicateChoice::TakeOver)) => Some((other, presence)),
-            (Some((other, Presence::Connected(_))), None) => {
-                self.offer_choice(link, id, other);
-                return false;
-            }
-        };
-        let others = self.members.len() - usize::from(replaced.is_some());
-        if others >= self.config.participants_max {
-            self.refuse(link, id, ErrorCode::Full.into());
-            return false;
-        }
-        if self.members.is_empty() {
+    /// Opens the room in the media plane, if it is not.
+    fn open_media(&mut self) {
+        if !std::mem::replace(&mut self.is_open, true) {
             self.command(Command::OpenRoom {
                 room: self.key,
                 policy: self.policy(),
             });
         }
-        if let Some((other, presence)) = replaced {
-            // Its successor comes at once: the media plane keeps the room, whose
-            // key it must not meet again after an end.
-            self.vacate(other, LeftReason::Left);
-            if let Presence::Connected(old) = presence {
-                self.outputs.push_back(Output::Close {
-                    link: old,
-                    code: CloseCode::TakenOver,
-                });
-            }
+    }
+
+    /// Begins a meeting, if none goes on.
+    fn open_session(&mut self) {
+        if self.session.is_some() {
+            return;
         }
-        self.admit(entrant);
-        true
+        let now = self.time();
+        self.session = Some(SessionId::new(now.unix_ms(), self.random()));
+        self.session_since = Some(now);
+        self.expire_standings();
+        self.expire_bans();
     }
 
-    /// Finds the newest participant of the same device.
-    fn same_device(&self, entrant: &Entrant) -> Option<(MemberKey, Presence)> {
-        let mut same = self
-            .members
-            .iter()
-            .filter(|(_, member)| member.device == entrant.device);
-        same.next_back()
-            .map(|(key, member)| (*key, member.presence))
-    }
-
-    fn offer_choice(&mut self, link: LinkId, id: u32, other: MemberKey) {
-        let Some(member) = self.members.get(&other) else {
+    /// Brings somebody in who may come in.
+    pub(super) fn admit(&mut self, candidate: Candidate, link: LinkId, way: Way) {
+        let Candidate {
+            visitor,
+            invite,
+            by_claim,
+            role,
+            custom_role,
+            identity,
+            overrides,
+            ..
+        } = candidate;
+        let Some(key) = visitor.member else {
+            debug_assert!(false, "whoever comes in has a key");
             return;
         };
-        let duplicate = Duplicate {
-            participant: member.face.id,
-            options: vec![
-                DuplicateOption::TakeOver,
-                DuplicateOption::JoinAsSecond,
-                DuplicateOption::Cancel,
-            ],
-        };
-        self.reply(link, id, Reply::Join(JoinOutcome::Duplicate(duplicate)));
-    }
-
-    fn admit(&mut self, entrant: Entrant) {
-        let Entrant {
-            link,
-            member: key,
-            prefix,
-            id,
-            name,
-            device,
-            networks,
-            ..
-        } = entrant;
+        self.open_media();
+        self.open_session();
         let joined_at = self.time();
         let participant = ParticipantId::new(joined_at.unix_ms(), self.random());
         let session = SessionId::new(joined_at.unix_ms(), self.random());
@@ -164,10 +145,10 @@ impl Room {
         let face = Participant {
             id: participant,
             rev: 1,
-            name,
-            role: self.settings.default_role,
-            custom_role: None,
-            identity: Identity::Guest,
+            name: visitor.name,
+            role,
+            custom_role,
+            identity,
             presence: objects::Presence::Connected,
             joined_at: joined_at.whole_seconds(),
             hand: None,
@@ -183,27 +164,101 @@ impl Room {
             link,
             face,
             session,
-            device,
+            device: visitor.device,
             token: TokenHash::from(&token),
-            prefix,
-            networks,
-            invite: None,
-            overrides: Vec::new(),
+            prefix: visitor.prefix,
+            networks: visitor.networks,
+            claim: visitor.claim,
+            invite,
+            by_claim,
+            overrides,
         });
         self.endow(&mut member);
-        self.show_arrival(&member.face);
-        let joined = self.joined(key, &member, token);
+        member.knows_lobby = self.lobby.is_empty();
+        if member.permissions.contains(Permission::SessionStart) {
+            self.hosts = Hosts::Present;
+        }
+        let face = member.face.clone();
         self.members.insert(key, member);
-        self.links.insert(link, key);
+        self.links.insert(link, Seat::Member(key));
         self.ids.insert(participant, key);
+        self.lobby.forgive(&visitor.device);
+        self.note_arrival(key, way);
+        self.show_arrival(&face);
         self.count_changed(Some(key));
-        self.reply(link, id, Reply::Join(JoinOutcome::Joined(Box::new(joined))));
+        let Some(member) = self.members.get(&key) else {
+            return;
+        };
+        let joined = Box::new(self.joined(key, member, token));
+        match way {
+            Way::Door { id } => self.reply(link, id, Reply::Join(JoinOutcome::Joined(joined))),
+            Way::Lobby { knock, .. } => {
+                let admitted = LobbyStatus::Admitted { knock, joined };
+                self.outputs.push_back(Output::Push {
+                    link,
+                    seq: None,
+                    notice: Notice::new(admitted),
+                });
+            }
+        }
         self.tell_states(key);
+    }
+
+    /// Keeps what its coming in leaves behind: the use of an invite, and that a
+    /// device is back which was given something.
+    fn note_arrival(&mut self, key: MemberKey, way: Way) {
+        let now = self.time();
+        let Some(member) = self.members.get(&key) else {
+            return;
+        };
+        let (id, device, prefix) = (member.face.id, member.device, member.prefix);
+        let face = (member.face.role, member.face.custom_role.clone());
+        let given = (face != member.by_claim).then_some(face);
+        let mut is_limited = false;
+        if let Some(invite) = member.invite
+            && let Some(used) = self.invites.used(now, invite, device).cloned()
+        {
+            is_limited = used.max_uses.is_some();
+            self.persist(Change::Invite(Box::new(used)));
+            self.audit(Act {
+                actor: Actor::Participant(id),
+                prefix: Some(prefix),
+                action: "invite.use",
+                target: Some(invite.to_string()),
+                detail: None,
+            });
+        }
+        let is_admitted = matches!(
+            way,
+            Way::Lobby {
+                is_admitted: true,
+                ..
+            }
+        );
+        let is_known = self.standing_of(&device).is_some();
+        // After a crash nothing else tells that the device of a used up invite
+        // was in this meeting.
+        if is_known || is_limited || is_admitted || given.is_some() {
+            self.change_standing(device, |standing| {
+                standing.admitted |= is_admitted || is_limited && standing.removals == 0;
+                if let Some((role, custom_role)) = given {
+                    standing.role = Some(role);
+                    standing.custom_role = custom_role;
+                }
+            });
+        }
     }
 
     /// Gives a link its old place back, or answers that it is gone. Returns whether the link is in the room.
     pub fn handle_resume(&mut self, now: Instant, returning: &Returning) -> bool {
         self.now = now;
+        self.begin_step();
+        let is_in = self.resume(returning);
+        self.settle();
+        is_in
+    }
+
+    fn resume(&mut self, returning: &Returning) -> bool {
         let Returning {
             link,
             prefix,
@@ -214,7 +269,7 @@ impl Room {
         let Some(key) = self
             .members
             .iter()
-            .find(|(_, member)| member.token == token)
+            .find(|(_, member)| member.token == token && !self.is_revoked(member.invite))
             .map(|(key, _)| *key)
         else {
             self.refuse(link, id, resume_failed());
@@ -224,6 +279,7 @@ impl Room {
         let Some(member) = self.members.get_mut(&key) else {
             return false;
         };
+        member.knows_lobby = self.lobby.rev() == 0;
         let before = std::mem::replace(&mut member.presence, Presence::Connected(link));
         let moved = std::mem::replace(&mut member.prefix, prefix) != prefix;
         let media = member.negotiation.state();
@@ -235,13 +291,9 @@ impl Room {
         ]);
         if let Presence::Connected(old) = before {
             // The network broke before the server could know.
-            self.links.remove(&old);
-            self.outputs.push_back(Output::Close {
-                link: old,
-                code: CloseCode::TakenOver,
-            });
+            self.close(old, CloseCode::TakenOver);
         }
-        self.links.insert(link, key);
+        self.links.insert(link, Seat::Member(key));
         let snapshot = match (&missed, self.members.get(&key)) {
             (None, Some(member)) => Some(Box::new(self.joined(key, member, fresh))),
             _ => None,

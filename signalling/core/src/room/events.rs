@@ -9,14 +9,14 @@ use conclave_sfu_wire::control::{
 use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
 use conclave_signalling_wire::objects::Source;
 use conclave_signalling_wire::push::{
-    Ended, MediaLayers, MediaQuality, MediaReset, MediaSlots, Quality, Slot, Speaker, Speakers,
+    MediaLayers, MediaQuality, MediaReset, MediaSlots, Quality, Slot, Speaker, Speakers,
 };
 use conclave_signalling_wire::reply::{AckedSlots, MediaAnswer, Published, SlotMids};
 
 use crate::media::{
     from_codec, from_failure, from_mid, from_pause, from_rid, from_source, to_picture, to_source,
 };
-use crate::output::{Notice, Output, Reply};
+use crate::output::{Notice, Reply};
 use crate::publications::Publication;
 use crate::room::Room;
 
@@ -24,6 +24,11 @@ impl Room {
     /// Takes what the shard reports. What concerns nobody here is ignored: it crossed with a `Drop`.
     pub fn handle_media(&mut self, now: Instant, event: Event) {
         self.now = now;
+        self.take_event(now, event);
+        self.settle();
+    }
+
+    fn take_event(&mut self, now: Instant, event: Event) {
         match event {
             Event::Answer {
                 member,
@@ -320,35 +325,12 @@ impl Room {
         self.quality = Some(notice);
     }
 
-    /// Ends the room for everybody, because its shard failed.
+    /// Ends the room for everybody, because its shard failed: its key must not be
+    /// met again, so those who manage it come again too.
     fn fail(&mut self) {
-        self.broadcast(
-            &Notice::new(Ended {
-                by: None,
-                message: None,
-                countdown_s: 0,
-            }),
-            None,
-        );
-        // Closed first, so that nobody is told how the others go one by one.
-        let links = std::mem::take(&mut self.links);
-        for link in links.into_keys() {
-            self.outputs.push_back(Output::Close {
-                link,
-                code: CloseCode::Ended,
-            });
-        }
-        for member in std::mem::take(&mut self.members).into_values() {
-            self.outputs.push_back(Output::TokenRevoked(member.token));
-        }
-        self.ids.clear();
-        self.screen = Default::default();
-        self.prompts = Default::default();
+        self.close_stewards(CloseCode::Ended);
+        self.end_meeting(None);
         self.hashings = Default::default();
-        self.barriers.clear();
-        self.speakers = None;
-        self.quality = None;
-        self.command(Command::CloseRoom { room: self.key });
     }
 }
 

@@ -1,15 +1,39 @@
 //! Invites and bans.
 
-use conclave_signalling_wire::error::{ErrorBody, ErrorCode};
-use conclave_signalling_wire::ids::InviteId;
+use std::time::Duration;
+
+use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
+use conclave_signalling_wire::ids::{BanId, InviteId};
+use conclave_signalling_wire::invite::{InviteCreated, InviteInfo, InviteState, Invites};
+use conclave_signalling_wire::moderation::{BanInfo, Bans, Removed};
+use conclave_signalling_wire::objects::{Permission, Role};
+use conclave_signalling_wire::push::LeftReason;
 use conclave_signalling_wire::request::{BanLift, BanOrder, InviteCreate, InviteRevoke};
+use conclave_signalling_wire::secret::InviteSecret;
 use conclave_signalling_wire::text::Prose;
 
-use crate::digest::{DeviceHash, NetworkTag};
+use crate::bans::Verdict;
+use crate::clock::later;
+use crate::digest::{DeviceHash, InviteHash, NetworkTag};
+use crate::invites;
 use crate::member::Member;
-use crate::record::{Actor, Ban};
+use crate::output::{Notice, Reply};
+use crate::permission::may_act_on;
+use crate::record::{Actor, Ban, Change, Invite};
 use crate::room::Room;
-use crate::room::requests::{Answer, Asker};
+use crate::room::arrive::Claim;
+use crate::room::requests::{Answer, Asker, ReplyTo};
+use crate::room::rights::Authority;
+
+/// Seconds that a ban lasts where its maker does not say.
+const BAN_S: u32 = 86_400;
+/// Seconds that a ban may last.
+const BAN_S_RANGE: std::ops::RangeInclusive<u32> = 60..=31_536_000;
+/// The longest time for which a network is banned: others come from it tomorrow.
+const NETWORK_BAN: Duration = Duration::from_secs(86_400);
+/// Entries of one list: with the longest names and notes half of what may wait
+/// for a link.
+const LISTED: usize = 250;
 
 /// By what a ban knows somebody.
 #[derive(Debug, Clone)]
@@ -32,37 +56,276 @@ impl From<&Member> for Facts {
 }
 
 impl Room {
-    /// Bans a participant, who is still there or was just removed.
+    /// Bans a participant, who is still there or was just removed. Whoever it
+    /// is in the lobby too goes.
     ///
     /// # Errors
     /// `conflict` where the room has as many bans as it may.
     pub(super) fn make_ban(
         &mut self,
-        _: Actor,
-        _: &Facts,
-        _: &BanOrder,
-        _: Option<&Prose>,
+        by: Actor,
+        facts: &Facts,
+        order: &BanOrder,
+        reason: Option<&Prose>,
     ) -> Result<Ban, ErrorBody> {
-        Err(ErrorCode::NotAvailable.into())
+        let ttl_s = order.ttl_s.unwrap_or(BAN_S);
+        if !BAN_S_RANGE.contains(&ttl_s) {
+            return Err(ErrorBody::bad("ban.ttl_s"));
+        }
+        self.expire_bans();
+        let now = self.time();
+        let expires_at = later(now, Duration::from_secs(ttl_s.into()));
+        let invite = facts.invite.filter(|id| {
+            let known = self.invites.get(id);
+            known.is_some_and(invites::can_be_banned)
+        });
+        let ban = Ban {
+            id: BanId::new(now.unix_ms(), self.random()),
+            invite,
+            device: Some(facts.device),
+            network: facts.networks.first().copied(),
+            network_until: expires_at.min(later(now, NETWORK_BAN)),
+            strict: order.strict,
+            name: Some(facts.name.clone()),
+            reason: reason.map(|reason| reason.as_str().to_owned()),
+            by,
+            created_at: now,
+            expires_at,
+        };
+        self.bans.add(ban.clone())?;
+        self.persist(Change::Ban(Box::new(ban.clone())));
+        self.dismiss_banned(by);
+        Ok(ban)
     }
 
-    pub(super) fn create_invite(&mut self, _: Asker, _: InviteCreate) -> Answer {
-        Err(ErrorCode::NotAvailable.into())
+    /// Sends those away who wait and are banned.
+    fn dismiss_banned(&mut self, by: Actor) {
+        let waiting: Vec<_> = self
+            .lobby
+            .iter()
+            .map(|(knock, known)| (knock, known.visitor.clone()))
+            .collect();
+        for (knock, visitor) in waiting {
+            let candidate = self.candidate(visitor);
+            if candidate.is_ok_and(|one| matches!(one.verdict, Verdict::Banned { .. })) {
+                self.dismiss(knock, by.participant(), None, 0);
+            }
+        }
     }
 
-    pub(super) fn list_invites(&mut self, _: Asker) -> Answer {
-        Err(ErrorCode::NotAvailable.into())
+    /// Forgets bans that have ended.
+    pub(super) fn expire_bans(&mut self) {
+        for id in self.bans.expire(self.time()) {
+            self.persist(Change::BanLifted(id));
+        }
     }
 
-    pub(super) fn revoke_invite(&mut self, _: Asker, _: InviteRevoke) -> Answer {
-        Err(ErrorCode::NotAvailable.into())
+    pub(super) fn list_bans(&mut self, asker: Asker) -> Answer {
+        let authority = self.authority_of(asker.key)?;
+        self.bans_for(&authority)
     }
 
-    pub(super) fn list_bans(&mut self, _: Asker) -> Answer {
-        Err(ErrorCode::NotAvailable.into())
+    pub(super) fn bans_for(&self, authority: &Authority) -> Answer {
+        authority.require(Permission::BanManage)?;
+        let mut bans: Vec<BanInfo> = self.bans.list(self.time());
+        bans.truncate(LISTED);
+        Ok(Some(Reply::Bans(Bans { bans })))
     }
 
-    pub(super) fn lift_ban(&mut self, _: Asker, _: BanLift) -> Answer {
-        Err(ErrorCode::NotAvailable.into())
+    pub(super) fn lift_ban(&mut self, asker: Asker, order: BanLift) -> Answer {
+        let authority = self.authority_of(asker.key)?;
+        self.lift_for(&authority, order.ban)
+    }
+
+    pub(super) fn lift_for(&mut self, authority: &Authority, ban: BanId) -> Answer {
+        authority.require(Permission::BanManage)?;
+        self.bans
+            .lift(ban)
+            .ok_or_else(|| ErrorBody::from(ErrorCode::NotFound).field("ban"))?;
+        self.persist(Change::BanLifted(ban));
+        Ok(Some(Reply::Done))
+    }
+
+    pub(super) fn create_invite(&mut self, asker: Asker, create: InviteCreate) -> Answer {
+        let authority = self.authority_of(asker.key)?;
+        self.invite_for(&authority, create)
+    }
+
+    pub(super) fn invite_for(&mut self, authority: &Authority, create: InviteCreate) -> Answer {
+        self.check_invite(authority, &create)?;
+        let secret = InviteSecret::new(self.random());
+        let invite = self.add_invite(authority.actor, InviteHash::from(&secret), create)?;
+        let invite = invites::describe(&invite, self.time());
+        Ok(Some(Reply::Invited(Box::new(InviteCreated {
+            invite,
+            secret,
+        }))))
+    }
+
+    fn check_invite(&self, authority: &Authority, create: &InviteCreate) -> Result<(), ErrorBody> {
+        authority.require(Permission::InviteCreate)?;
+        let forbidden = |field: &str| ErrorBody::from(ErrorCode::Forbidden).field(field);
+        let (own, role) = (authority.role, create.role);
+        // A host may make another; an attendee invites whom it sits beside.
+        let is_equal = own == role && matches!(role, Role::Host | Role::Attendee);
+        if !own.outranks(role) && !is_equal {
+            return Err(forbidden("role"));
+        }
+        if let Some(name) = &create.custom_role {
+            let custom = self.settings.custom_role(name);
+            let custom = custom.filter(|custom| custom.base == role);
+            let custom = custom.ok_or_else(|| ErrorBody::bad("custom_role"))?;
+            let mut allowed = custom.allow.iter();
+            if !allowed.all(|key| authority.permissions.contains(*key)) {
+                return Err(forbidden("custom_role"));
+            }
+        }
+        if create.bypass_lobby && !authority.permissions.contains(Permission::LobbyManage) {
+            return Err(forbidden("bypass_lobby"));
+        }
+        if create.max_uses == Some(0) {
+            return Err(ErrorBody::bad("max_uses"));
+        }
+        if create.name_locked && create.name.is_none() {
+            return Err(ErrorBody::bad("name_locked"));
+        }
+        if let Some(until) = create.expires_at {
+            let from = create.not_before.unwrap_or(until);
+            if until <= self.time() || create.not_before.is_some() && until <= from {
+                return Err(ErrorBody::bad("expires_at"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds and keeps an invite.
+    pub(super) fn add_invite(
+        &mut self,
+        by: Actor,
+        hash: InviteHash,
+        create: InviteCreate,
+    ) -> Result<Invite, ErrorBody> {
+        let now = self.time();
+        let invite = Invite {
+            id: InviteId::new(now.unix_ms(), self.random()),
+            hash,
+            role: create.role,
+            custom_role: create.custom_role,
+            name: create.name,
+            name_locked: create.name_locked,
+            max_uses: create.max_uses,
+            devices: Vec::new(),
+            uses: 0,
+            not_before: create.not_before,
+            expires_at: create.expires_at,
+            bypass_lobby: create.bypass_lobby,
+            bind_device: create.bind_device,
+            note: create.note.map(|note| note.as_str().to_owned()),
+            created_by: by,
+            created_at: now,
+            last_used_at: None,
+            revoked_at: None,
+        };
+        self.invites.add(invite.clone())?;
+        self.persist(Change::Invite(Box::new(invite.clone())));
+        Ok(invite)
+    }
+
+    pub(super) fn list_invites(&mut self, asker: Asker) -> Answer {
+        let authority = self.authority_of(asker.key)?;
+        self.invites_for(&authority)
+    }
+
+    pub(super) fn invites_for(&self, authority: &Authority) -> Answer {
+        let sees_all = authority.permissions.contains(Permission::InviteManage);
+        let now = self.time();
+        let mut invites: Vec<InviteInfo> = self
+            .invites
+            .newest_first()
+            .filter(|invite| sees_all || invite.created_by == authority.actor)
+            .map(|invite| invites::describe(invite, now))
+            .collect();
+        // Where they are too many, those that can still be revoked matter.
+        if invites.len() > LISTED {
+            invites.retain(|invite| invite.state != InviteState::Revoked);
+        }
+        invites.truncate(LISTED);
+        Ok(Some(Reply::Invites(Invites { invites })))
+    }
+
+    pub(super) fn revoke_invite(&mut self, asker: Asker, order: InviteRevoke) -> Answer {
+        let authority = self.authority_of(asker.key)?;
+        self.revoke_for(&authority, asker.to(), &order)
+    }
+
+    /// Takes an invite back. Who waits or manages by it goes at once, who is in
+    /// the room only if that is asked for; but it cannot come back.
+    pub(super) fn revoke_for(
+        &mut self,
+        authority: &Authority,
+        to: ReplyTo,
+        order: &InviteRevoke,
+    ) -> Answer {
+        let id = order.invite;
+        let not_found = || ErrorBody::from(ErrorCode::NotFound).field("invite");
+        let invite = self.invites.get(&id).ok_or_else(not_found)?;
+        let is_own = invite.created_by == authority.actor;
+        let manages = authority.permissions.contains(Permission::InviteManage);
+        if !is_own && !manages {
+            // It is not said which invites of others there are.
+            return Err(not_found());
+        }
+        let reaches = authority.role == Role::Host || authority.role.outranks(invite.role);
+        if !is_own && !reaches {
+            return Err(ErrorCode::Forbidden.into());
+        }
+        if order.remove_holders {
+            authority.require(Permission::ParticipantRemove)?;
+        }
+        let hash = invite.hash;
+        let now = self.time();
+        if let Some(revoked) = self.invites.revoke(now, id).cloned() {
+            self.persist(Change::Invite(Box::new(revoked)));
+        }
+        let waiting: Vec<_> = self
+            .lobby
+            .iter()
+            .filter(|(_, known)| known.visitor.claim == Claim::Invite(hash))
+            .map(|(knock, _)| knock)
+            .collect();
+        for knock in waiting {
+            self.dismiss(knock, authority.actor.participant(), None, 0);
+        }
+        if order.remove_holders {
+            self.remove_holders(authority.role, id);
+        }
+        self.once_stopped(to, Reply::Done)
+    }
+
+    fn remove_holders(&mut self, own: Role, id: InviteId) {
+        let holders: Vec<_> = self
+            .members
+            .iter()
+            .filter(|(_, member)| member.invite == Some(id) && may_act_on(own, member.face.role))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in holders {
+            let removed = Removed {
+                reason: None,
+                message: None,
+                banned_until: None,
+            };
+            self.tell(key, &Notice::new(removed));
+            let member = self.remove(key, LeftReason::Removed);
+            if let Some(link) = member.and_then(|member| member.link()) {
+                self.close(link, CloseCode::Removed);
+            }
+        }
+    }
+
+    /// Returns whether somebody came in by an invite that was taken back.
+    pub(super) fn is_revoked(&self, invite: Option<InviteId>) -> bool {
+        let invite = invite.and_then(|id| self.invites.get(&id));
+        invite.is_some_and(|invite| invite.revoked_at.is_some())
     }
 }

@@ -48,6 +48,17 @@ impl Hashings {
         self.pending.values().any(|hashing| hashing.to == waiting)
     }
 
+    /// Forgets what a link wanted that is gone: it is not done.
+    pub(super) fn forget(&mut self, link: LinkId) {
+        let is_of = |to| matches!(to, ReplyTo::Link { link: other, .. } if other == link);
+        self.pending.retain(|_, hashing| !is_of(hashing.to));
+    }
+
+    /// Returns whether nothing waits here.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
     fn is_busy_for(&self, to: ReplyTo) -> bool {
         let same = |other: ReplyTo| match (to, other) {
             (ReplyTo::Link { link, .. }, ReplyTo::Link { link: other, .. }) => link == other,
@@ -172,6 +183,7 @@ impl Room {
             self.record(who, deed, &answer, None);
         }
         self.answer_late(to, answer);
+        self.settle();
     }
 
     fn commit_update(
@@ -230,6 +242,7 @@ impl Room {
             room: Box::new(self.describe()),
             by,
         });
+        self.tell_stewards(&whole);
         for key in keys {
             match self.describe_to(key) {
                 None => self.tell(key, &whole),

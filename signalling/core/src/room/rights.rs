@@ -7,7 +7,6 @@ use conclave_signalling_wire::error::{ErrorBody, ErrorCode};
 use conclave_signalling_wire::ids::ParticipantId;
 use conclave_signalling_wire::moderation::{PermissionsChanged, PermissionsReason};
 use conclave_signalling_wire::objects::{Override, Permission, Role};
-use conclave_signalling_wire::text::RoleName;
 
 use crate::member::Member;
 use crate::origin::Prefix;
@@ -23,7 +22,6 @@ pub(super) struct Authority {
     pub(super) actor: Actor,
     pub(super) prefix: Option<Prefix>,
     pub(super) role: Role,
-    pub(super) custom_role: Option<RoleName>,
     pub(super) permissions: PermissionSet,
 }
 
@@ -46,7 +44,6 @@ impl Room {
             actor: Actor::Participant(member.face.id),
             prefix: Some(member.prefix),
             role: member.face.role,
-            custom_role: member.face.custom_role.clone(),
             permissions: self.evaluate(member),
         })
     }

@@ -1,1 +1,192 @@
-//! Who sits at the other end of a link.
+//! Who sits at the other end of a link, and what follows from each step.
+
+use std::time::Instant;
+
+use conclave_sfu_wire::control::{Command, MemberKey};
+use conclave_signalling_wire::error::CloseCode;
+use conclave_signalling_wire::frame::{Malformed, RequestFrame};
+use conclave_signalling_wire::ids::{KnockId, ParticipantId};
+use conclave_signalling_wire::objects;
+use conclave_signalling_wire::push::Ended;
+
+use crate::member::Presence;
+use crate::output::{LinkId, Notice, Output};
+use crate::record::Change;
+use crate::room::Room;
+
+/// Where a link leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seat {
+    /// To a participant.
+    Member(MemberKey),
+    /// To somebody in the lobby.
+    Waiter(KnockId),
+    /// To somebody who manages the room without being in it.
+    Steward,
+}
+
+impl Room {
+    /// Takes a message of a link, read or refused by `parse_request`. A link
+    /// that the room does not know is ignored: it was closed already.
+    pub fn handle_message(
+        &mut self,
+        now: Instant,
+        link: LinkId,
+        message: Result<RequestFrame, Malformed>,
+    ) {
+        self.now = now;
+        match self.links.get(&link) {
+            None => {}
+            Some(&Seat::Member(key)) => self.hear_member(link, key, message),
+            Some(&Seat::Waiter(knock)) => self.hear_waiter(link, knock, message),
+            Some(&Seat::Steward) => self.hear_steward(link, message),
+        }
+        self.settle();
+    }
+
+    fn hear_member(
+        &mut self,
+        link: LinkId,
+        key: MemberKey,
+        message: Result<RequestFrame, Malformed>,
+    ) {
+        let now = self.now;
+        let Some(member) = self.members.get_mut(&key) else {
+            return;
+        };
+        if member.messages.take(now).is_err() {
+            return self.cut(link, CloseCode::Rate);
+        }
+        match message {
+            Err(Malformed::Unreadable) => self.cut(link, CloseCode::Protocol),
+            Err(Malformed::Refused { id, error }) => self.refuse(link, id, *error),
+            // Its reply could not be told from that of the other one.
+            Ok(RequestFrame { id, .. }) if member.awaits(link, id) || self.owes(link, id) => {
+                self.cut(link, CloseCode::Protocol)
+            }
+            Ok(RequestFrame { id, request }) => {
+                match self.handle_request(now, link, key, id, request) {
+                    Ok(Some(reply)) => self.reply(link, id, reply),
+                    Ok(None) => {}
+                    Err(error) => self.refuse(link, id, error),
+                }
+            }
+        }
+    }
+
+    /// Records that a link broke. Its participant keeps its place until the
+    /// resume window ends, whoever waits until nothing was heard for too long.
+    pub fn handle_link_lost(&mut self, now: Instant, link: LinkId) {
+        self.now = now;
+        self.drop_link(link, now + self.config.resume_window);
+        self.settle();
+    }
+
+    /// Records that the page behind a link went away: a reload, which is soon
+    /// back, or a closed tab, which is not.
+    pub fn handle_page_gone(&mut self, now: Instant, link: LinkId) {
+        self.now = now;
+        self.drop_link(link, now + self.config.page_gone_window);
+        self.settle();
+    }
+
+    fn drop_link(&mut self, link: LinkId, until: Instant) {
+        match self.links.remove(&link) {
+            None => {}
+            Some(Seat::Member(key)) => self.drop_member(key, until),
+            Some(Seat::Waiter(knock)) => self.lobby.link_lost(knock),
+            Some(Seat::Steward) => self.forget_steward(link),
+        }
+    }
+
+    fn drop_member(&mut self, key: MemberKey, until: Instant) {
+        let Some(member) = self.members.get_mut(&key) else {
+            return;
+        };
+        member.presence = Presence::Dropped { until };
+        self.command(Command::SetLink {
+            member: key,
+            up: false,
+        });
+        self.update(key, |face| face.presence = objects::Presence::Reconnecting);
+    }
+
+    /// Closes a link whose place may be taken again.
+    pub(super) fn cut(&mut self, link: LinkId, code: CloseCode) {
+        self.outputs.push_back(Output::Close { link, code });
+        self.drop_link(link, self.now + self.config.resume_window);
+    }
+
+    /// Closes a link that leads nowhere any more.
+    pub(super) fn close(&mut self, link: LinkId, code: CloseCode) {
+        self.links.remove(&link);
+        self.outputs.push_back(Output::Close { link, code });
+    }
+
+    /// Draws the consequences of a step: each is found by comparing what is with
+    /// what was told, so that no act has to know whom it concerns.
+    pub(super) fn settle(&mut self) {
+        self.settle_hosts();
+        self.settle_waiters();
+        self.tell_watchers();
+        self.settle_stewards();
+        self.settle_session();
+    }
+
+    /// Ends the meeting when the last participant is gone, and closes the room
+    /// in the media plane when nobody is left who could begin another.
+    fn settle_session(&mut self) {
+        if !self.members.is_empty() {
+            return;
+        }
+        if self.session.take().is_some() {
+            let now = self.time();
+            if let Some(since) = self.session_since.take() {
+                for invite in self.invites.meeting_ended(now, since) {
+                    self.persist(Change::Invite(Box::new(invite)));
+                }
+            }
+            self.lobby.meeting_ended();
+        }
+        if self.is_open && self.is_idle() {
+            self.is_open = false;
+            self.command(Command::CloseRoom { room: self.key });
+        }
+    }
+
+    /// Ends the meeting for everybody in the room and in its lobby.
+    pub(super) fn end_meeting(&mut self, by: Option<ParticipantId>) {
+        let ended = Ended {
+            by,
+            message: None,
+            countdown_s: 0,
+        };
+        self.broadcast(&Notice::new(ended), None);
+        // Closed first, so that nobody is told how the others go one by one.
+        let links: Vec<LinkId> = self
+            .links
+            .iter()
+            .filter(|(_, seat)| !matches!(seat, Seat::Steward))
+            .map(|(link, _)| *link)
+            .collect();
+        for link in links {
+            self.close(link, CloseCode::Ended);
+        }
+        self.lobby.clear();
+        let members = std::mem::take(&mut self.members);
+        self.ids.clear();
+        for (key, member) in members {
+            self.outputs.push_back(Output::TokenRevoked(member.token));
+            if !self.stewards.is_empty() {
+                // The room stays open in the media plane.
+                self.command(Command::Drop { member: key });
+            }
+            self.note_left(&member.device);
+        }
+        self.screen = Default::default();
+        self.prompts = Default::default();
+        self.barriers.clear();
+        self.speakers = None;
+        self.quality = None;
+    }
+}

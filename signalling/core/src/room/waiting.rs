@@ -1,35 +1,498 @@
-//! What hosts do about the lobby.
+//! The lobby as the room keeps it: coming into it, out of it, and what is said
+//! on both sides of its door.
+
+use std::time::{Duration, Instant};
 
 use conclave_sfu_wire::control::MemberKey;
-use conclave_signalling_wire::error::ErrorCode;
-use conclave_signalling_wire::request::{LobbyAdmit, LobbyDeny, LobbyNote, ParticipantToLobby};
+use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
+use conclave_signalling_wire::frame::{Malformed, RequestFrame};
+use conclave_signalling_wire::ids::{KnockId, ParticipantId};
+use conclave_signalling_wire::limits::{LOBBY_GONE_AFTER, LOBBY_PING_EVERY};
+use conclave_signalling_wire::lobby::{
+    InLobby, LobbyOutcome, LobbyResult, LobbyResults, LobbyStatus, WaitingState,
+};
+use conclave_signalling_wire::objects::{Permission, Role};
+use conclave_signalling_wire::push::LeftReason;
+use conclave_signalling_wire::reply::JoinOutcome;
+use conclave_signalling_wire::request::{
+    LobbyAdmit, LobbyDeny, LobbyNote, ParticipantToLobby, Request,
+};
 
+use crate::bans::Verdict;
+use crate::digest::DeviceHash;
+use crate::lobby::{Marks, Past, Place, Visitor};
+use crate::output::{LinkId, Notice, Output, Reply};
+use crate::permission::{may_act_on, may_hold};
+use crate::rate::seconds;
+use crate::record::Actor;
 use crate::room::Room;
+use crate::room::arrive::Way;
+use crate::room::audit::Act;
+use crate::room::door::Candidate;
 use crate::room::requests::{Answer, Asker};
+use crate::room::seats::Seat;
+
+/// Knocks that one request names.
+const NAMED_MAX: usize = 200;
+/// A day: the longest time for which a device is sent away without a ban.
+const BLOCK_S_MAX: u32 = 86_400;
 
 impl Room {
-    pub(super) fn admit_waiting(&mut self, _: Asker, _: LobbyAdmit) -> Answer {
-        Err(ErrorCode::NotAvailable.into())
+    /// Gives somebody a place in the lobby, or the one that its device has.
+    pub(super) fn wait(
+        &mut self,
+        link: LinkId,
+        id: u32,
+        candidate: Candidate,
+    ) -> Result<(), ErrorBody> {
+        let (marks, visitor) = (candidate.marks(), candidate.visitor);
+        let knock = match self.lobby.of_device(&visitor.device) {
+            Some(knock) => {
+                let old = self.lobby.take_again(self.now, knock, link, visitor, marks);
+                if let Some(old) = old {
+                    self.close(old, CloseCode::TakenOver);
+                }
+                knock
+            }
+            None => {
+                self.lobby.has_place(&visitor.networks).map_err(no_place)?;
+                self.add_knock(Some(link), visitor, marks)
+            }
+        };
+        self.links.insert(link, Seat::Waiter(knock));
+        let Some(known) = self.lobby.get(knock) else {
+            return Ok(());
+        };
+        let has_note = known.has_note();
+        let in_lobby = InLobby {
+            knock,
+            state: known.state,
+            message: self.told_message.clone(),
+            heartbeat_s: seconds(LOBBY_PING_EVERY),
+        };
+        self.reply(link, id, Reply::Join(JoinOutcome::Lobby(in_lobby)));
+        if has_note {
+            self.tell_waiter(knock);
+        }
+        Ok(())
     }
 
-    pub(super) fn deny_waiting(&mut self, _: Asker, _: LobbyDeny) -> Answer {
-        Err(ErrorCode::NotAvailable.into())
+    fn add_knock(&mut self, link: Option<LinkId>, visitor: Visitor, marks: Marks) -> KnockId {
+        let since = self.time();
+        let knock = KnockId::new(since.unix_ms(), self.random());
+        let place = Place {
+            visitor,
+            marks,
+            state: self.waiting_state(),
+            since: since.whole_seconds(),
+        };
+        self.lobby.add(self.now, knock, link, place);
+        knock
     }
 
-    pub(super) fn note_waiting(&mut self, _: Asker, _: LobbyNote) -> Answer {
-        Err(ErrorCode::NotAvailable.into())
+    fn waiting_state(&self) -> WaitingState {
+        if self.is_waiting_for_host() {
+            WaitingState::WaitingForHost
+        } else {
+            WaitingState::Waiting
+        }
     }
 
-    pub(super) fn send_to_lobby(&mut self, _: Asker, _: ParticipantToLobby) -> Answer {
-        Err(ErrorCode::NotAvailable.into())
+    /// Takes a message of somebody who waits.
+    pub(super) fn hear_waiter(
+        &mut self,
+        link: LinkId,
+        knock: KnockId,
+        message: Result<RequestFrame, Malformed>,
+    ) {
+        let Some(known) = self.lobby.get_mut(knock) else {
+            return;
+        };
+        if !known.heard(self.now) {
+            return self.cut(link, CloseCode::Rate);
+        }
+        match message {
+            Err(Malformed::Unreadable) => self.cut(link, CloseCode::Protocol),
+            Err(Malformed::Refused { id, error }) => self.refuse(link, id, *error),
+            Ok(RequestFrame { id, request }) => match request {
+                Request::LobbyPing(_) => self.reply(link, id, Reply::Done),
+                Request::Leave(_) => {
+                    self.lobby.take_out(knock);
+                    self.reply(link, id, Reply::Done);
+                    self.close(link, CloseCode::Normal);
+                }
+                _ => self.refuse(link, id, ErrorCode::BadRequest.into()),
+            },
+        }
     }
 
-    /// Tells a participant who waits, if it may know: to be called when it gains
-    /// `lobby.manage`.
-    pub(super) fn tell_lobby(&mut self, _: MemberKey) {}
+    /// Takes those out of whom nothing was heard for too long.
+    pub(super) fn expire_knocks(&mut self) {
+        for knock in self.lobby.overdue(self.now) {
+            let known = self.lobby.take_out(knock);
+            if let Some(link) = known.and_then(|known| known.link()) {
+                self.close(link, CloseCode::Idle);
+            }
+        }
+    }
 
-    /// Returns whether newcomers wait because no host is there.
-    pub(super) fn is_waiting_for_host(&self) -> bool {
-        false
+    /// Returns when the lobby next has something to do.
+    pub(super) fn lobby_deadline(&self) -> Option<Instant> {
+        let gone = self.lobby.iter().map(|(_, knock)| knock.gone_at());
+        gone.chain(self.lobby.update_due(self.now)).min()
+    }
+
+    /// Gives up the place of a device that comes in another way.
+    pub(super) fn forget_knock_of(&mut self, device: &DeviceHash) {
+        let Some(knock) = self.lobby.of_device(device) else {
+            return;
+        };
+        let known = self.lobby.take_out(knock);
+        if let Some(link) = known.and_then(|known| known.link()) {
+            self.close(link, CloseCode::TakenOver);
+        }
+    }
+
+    /// Tells one who waits how its knock stands.
+    fn tell_waiter(&mut self, knock: KnockId) {
+        let link = self.lobby.get(knock).and_then(|known| known.link());
+        let status = self.lobby.status(knock, self.told_message.as_deref());
+        if let (Some(link), Some(status)) = (link, status) {
+            self.push_to(link, status);
+        }
+    }
+
+    fn push_to(&mut self, link: LinkId, status: LobbyStatus) {
+        self.outputs.push_back(Output::Push {
+            link,
+            seq: None,
+            notice: Notice::new(status),
+        });
+    }
+
+    /// Tells those who wait what has become different for them, and brings those
+    /// in who waited for a host only.
+    pub(super) fn settle_waiters(&mut self) {
+        let message = &self.settings.lobby_message;
+        let is_new_message = self.told_message != *message;
+        if is_new_message {
+            self.told_message.clone_from(message);
+        }
+        let state = self.waiting_state();
+        let knocks: Vec<(KnockId, WaitingState)> = self
+            .lobby
+            .iter()
+            .map(|(knock, known)| (knock, known.state))
+            .collect();
+        for (knock, before) in knocks {
+            let is_over = before == WaitingState::WaitingForHost && state == WaitingState::Waiting;
+            if is_over && self.let_in_by_itself(knock) {
+                continue;
+            }
+            if self.lobby.set_state(knock, state) || is_new_message {
+                self.tell_waiter(knock);
+            }
+        }
+    }
+
+    /// Brings somebody in who waited for nothing but a host. Returns whether it did.
+    fn let_in_by_itself(&mut self, knock: KnockId) -> bool {
+        let Some(known) = self.lobby.get(knock) else {
+            return false;
+        };
+        let Ok(candidate) = self.candidate(known.visitor.clone()) else {
+            return false;
+        };
+        let is_kept_out = self.settings.locked
+            || matches!(candidate.verdict, Verdict::Banned { .. })
+            || self.must_wait(&candidate)
+            || !self.has_place(&candidate, false);
+        if is_kept_out || known.link().is_none() {
+            return false;
+        }
+        self.audit(Act {
+            actor: Actor::Room,
+            prefix: None,
+            action: "lobby.admit",
+            target: Some(knock.to_string()),
+            detail: None,
+        });
+        self.let_in(knock, candidate, None);
+        true
+    }
+
+    /// Brings somebody in from the lobby. Whoever was admitted by `by` need not
+    /// wait again in this meeting.
+    fn let_in(&mut self, knock: KnockId, candidate: Candidate, by: Option<ParticipantId>) {
+        let Some(known) = self.lobby.handle(knock, by) else {
+            return;
+        };
+        match known.link().filter(|_| candidate.visitor.member.is_some()) {
+            Some(link) => {
+                let is_admitted = by.is_some();
+                self.admit(candidate, link, Way::Lobby { knock, is_admitted });
+            }
+            // Its link broke, perhaps by a reload: it comes in when it comes back.
+            None => {
+                let Candidate {
+                    visitor,
+                    role,
+                    custom_role,
+                    by_claim,
+                    ..
+                } = candidate;
+                self.lobby.forgive(&visitor.device);
+                let given = ((role, custom_role) != by_claim).then_some(role);
+                self.change_standing(visitor.device, |standing| {
+                    standing.admitted = true;
+                    standing.role = given.or(standing.role);
+                });
+                if let Some(link) = known.link() {
+                    self.links.remove(&link);
+                    self.outputs.push_back(Output::Release { link });
+                }
+            }
+        }
+    }
+
+    /// Sends somebody away from the lobby, whose link may try again.
+    pub(super) fn dismiss(
+        &mut self,
+        knock: KnockId,
+        by: Option<ParticipantId>,
+        reason: Option<&str>,
+        block_s: u32,
+    ) {
+        let Some(known) = self.lobby.handle(knock, by) else {
+            return;
+        };
+        if block_s > 0 {
+            let until = self.now + Duration::from_secs(block_s.into());
+            self.lobby.block(self.now, known.visitor.device, until);
+        }
+        if let Some(link) = known.link() {
+            let denied = LobbyStatus::Denied {
+                knock,
+                reason: reason.map(str::to_owned),
+                block_s,
+            };
+            self.push_to(link, denied);
+            self.links.remove(&link);
+            self.outputs.push_back(Output::Release { link });
+        }
+    }
+
+    /// Tells those who may admit who waits, if that changed or they do not know.
+    pub(super) fn tell_watchers(&mut self) {
+        let now = self.now;
+        let is_due = self.lobby.update_due(now).is_some_and(|due| due <= now);
+        let is_blank = self.lobby.rev() == 0;
+        let mut untold = Vec::new();
+        for (key, member) in &mut self.members {
+            let watches = member.permissions.contains(Permission::LobbyManage);
+            if watches && !is_blank && (is_due || !member.knows_lobby) && member.link().is_some() {
+                untold.push(*key);
+            }
+            member.knows_lobby = watches;
+        }
+        if !untold.is_empty() {
+            let notice = Notice::new(self.lobby.list(now));
+            for key in untold {
+                self.tell(key, &notice);
+            }
+        }
+        if is_due {
+            self.lobby.told(now);
+        }
+    }
+
+    pub(super) fn admit_waiting(&mut self, asker: Asker, order: LobbyAdmit) -> Answer {
+        let authority = self.authority_of(asker.key)?;
+        authority.require(Permission::LobbyManage)?;
+        // A locked room lets nobody in but hosts, who do not wait.
+        if self.settings.locked {
+            return Err(ErrorCode::Locked.into());
+        }
+        let knocks = self.named(order.knocks, order.all_up_to_rev)?;
+        if let Some(role) = order.as_role {
+            self.check_role(authority.role, role, &knocks)?;
+        }
+        let by = authority.actor.participant();
+        let results: Vec<LobbyResult> = knocks
+            .into_iter()
+            .map(|knock| self.admit_one(knock, by, order.as_role))
+            .collect();
+        self.sum_up(results)
+    }
+
+    /// Asks that the sender may give a role to everybody whom it admits as such.
+    fn check_role(&self, own: Role, role: Role, knocks: &[KnockId]) -> Result<(), ErrorBody> {
+        let known = knocks.iter().filter_map(|knock| self.lobby.get(*knock));
+        let mut marks = known.map(|known| &known.marks);
+        let may_all = marks.all(|marks| {
+            may_act_on(own, marks.role) && may_hold(&self.settings, marks.identity, role)
+        });
+        if own.outranks(role) && may_all {
+            Ok(())
+        } else {
+            Err(ErrorBody::from(ErrorCode::Forbidden).field("as_role"))
+        }
+    }
+
+    fn admit_one(
+        &mut self,
+        knock: KnockId,
+        by: Option<ParticipantId>,
+        role: Option<Role>,
+    ) -> LobbyResult {
+        let Some(known) = self.lobby.get(knock) else {
+            return self.past(knock);
+        };
+        let result = |result| LobbyResult {
+            knock,
+            result,
+            by: None,
+        };
+        let candidate = self.candidate(known.visitor.clone());
+        let candidate = candidate
+            .ok()
+            .filter(|candidate| !matches!(candidate.verdict, Verdict::Banned { .. }));
+        // What it came with has ended while it waited.
+        let Some(mut candidate) = candidate else {
+            self.dismiss(knock, by, None, 0);
+            return result(LobbyOutcome::Denied);
+        };
+        if !self.has_place(&candidate, false) {
+            return result(LobbyOutcome::Full);
+        }
+        if let Some(role) = role.filter(|role| *role != candidate.role) {
+            candidate.role = role;
+            candidate.custom_role = None;
+        }
+        self.let_in(knock, candidate, by);
+        result(LobbyOutcome::Admitted)
+    }
+
+    pub(super) fn deny_waiting(&mut self, asker: Asker, order: LobbyDeny) -> Answer {
+        let authority = self.authority_of(asker.key)?;
+        authority.require(Permission::LobbyManage)?;
+        if order.block_s > BLOCK_S_MAX {
+            return Err(ErrorBody::bad("block_s"));
+        }
+        let knocks = self.named(order.knocks, order.all_up_to_rev)?;
+        let by = authority.actor.participant();
+        let reason = order.reason.as_ref().map(|reason| reason.as_str());
+        let mut results = Vec::with_capacity(knocks.len());
+        for knock in knocks {
+            if self.lobby.get(knock).is_none() {
+                results.push(self.past(knock));
+                continue;
+            }
+            self.dismiss(knock, by, reason, order.block_s);
+            results.push(LobbyResult {
+                knock,
+                result: LobbyOutcome::Denied,
+                by: None,
+            });
+        }
+        self.sum_up(results)
+    }
+
+    /// Returns which knocks a request names.
+    fn named(
+        &self,
+        knocks: Option<Vec<KnockId>>,
+        all_up_to_rev: Option<u32>,
+    ) -> Result<Vec<KnockId>, ErrorBody> {
+        match (knocks, all_up_to_rev) {
+            (Some(knocks), None) if knocks.len() <= NAMED_MAX => Ok(knocks),
+            (None, Some(rev)) => Ok(self.lobby.listed_up_to(rev)),
+            _ => Err(ErrorBody::bad("knocks")),
+        }
+    }
+
+    fn past(&self, knock: KnockId) -> LobbyResult {
+        let (result, by) = match self.lobby.past(knock) {
+            Past::Handled(by) => (LobbyOutcome::AlreadyHandled, by),
+            Past::Gone => (LobbyOutcome::Gone, None),
+        };
+        LobbyResult { knock, result, by }
+    }
+
+    fn sum_up(&mut self, results: Vec<LobbyResult>) -> Answer {
+        let count = |outcome| results.iter().filter(|one| one.result == outcome).count();
+        let (admitted, denied) = (count(LobbyOutcome::Admitted), count(LobbyOutcome::Denied));
+        let outcome = format!("{admitted} admitted, {denied} denied of {}", results.len());
+        self.deeds.outcome = Some(outcome);
+        Ok(Some(Reply::Lobby(LobbyResults { results })))
+    }
+
+    pub(super) fn note_waiting(&mut self, asker: Asker, order: LobbyNote) -> Answer {
+        self.require(asker.key, Permission::LobbyManage)?;
+        let text = order.text.map(|text| text.as_str().to_owned());
+        if !self.lobby.set_note(order.knock, text) {
+            return Err(match self.lobby.past(order.knock) {
+                Past::Handled(Some(by)) => ErrorBody::from(ErrorCode::AlreadyHandled).by(by),
+                Past::Handled(None) => ErrorCode::AlreadyHandled.into(),
+                Past::Gone => ErrorBody::from(ErrorCode::NotFound).field("knock"),
+            });
+        }
+        self.tell_waiter(order.knock);
+        Ok(Some(Reply::Done))
+    }
+
+    pub(super) fn send_to_lobby(&mut self, asker: Asker, order: ParticipantToLobby) -> Answer {
+        let target =
+            self.require_on(asker.key, Permission::ParticipantToLobby, order.participant)?;
+        let member = self.remove(target, LeftReason::ToLobby);
+        let member = member.ok_or(ErrorCode::NotFound)?;
+        let device = member.device;
+        if self.standing_of(&device).is_some() {
+            self.change_standing(device, |standing| standing.admitted = false);
+        }
+        self.lobby.send_back(device);
+        self.forget_knock_of(&device);
+        let visitor = Visitor {
+            member: None,
+            prefix: member.prefix,
+            networks: member.networks.clone(),
+            name: member.face.name.clone(),
+            device,
+            claim: member.claim,
+            distrusted: false,
+        };
+        let candidate = self.candidate(visitor.clone());
+        let marks = candidate.as_ref().map_or_else(
+            |_| Marks {
+                role: member.face.role,
+                identity: member.face.identity,
+                invite_note: None,
+                previous_kick: false,
+                network_banned: false,
+            },
+            Candidate::marks,
+        );
+        let knock = self.add_knock(member.link(), visitor, marks);
+        self.outputs.push_back(Output::DrawKey { knock });
+        if let Some(link) = member.link() {
+            self.links.insert(link, Seat::Waiter(knock));
+            self.tell_waiter(knock);
+        }
+        self.once_stopped(asker.to(), Reply::Done)
+    }
+
+    /// Takes the key that was drawn for somebody who was sent back to the lobby.
+    pub fn handle_key(&mut self, knock: KnockId, key: MemberKey) {
+        if let Some(known) = self.lobby.get_mut(knock) {
+            known.visitor.member.get_or_insert(key);
+        }
+    }
+}
+
+fn no_place(code: ErrorCode) -> ErrorBody {
+    let error = ErrorBody::from(code);
+    match code {
+        ErrorCode::RateLimited => error.retry_after_s(seconds(LOBBY_GONE_AFTER)),
+        _ => error,
     }
 }

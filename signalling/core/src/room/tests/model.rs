@@ -160,7 +160,11 @@ impl World {
                     self.clients.get_mut(&link).unwrap().open = false;
                 }
                 // What is kept, hashed or answered to the operator is not the model's.
-                Output::Persist(_) | Output::Hash { .. } | Output::Operator { .. } => {}
+                Output::Persist(_)
+                | Output::Hash { .. }
+                | Output::Operator { .. }
+                | Output::Release { .. }
+                | Output::DrawKey { .. } => {}
                 Output::Media(command) => self.obey(&command),
                 Output::TokenIssued(token) => self.tokens.push(token),
                 Output::TokenRevoked(token) => {
