@@ -79,8 +79,12 @@ export class Meeting {
     this.#inbox.push(input);
     if (this.#stepping) return;
     this.#stepping = true;
-    for (let next = this.#inbox.shift(); next !== undefined; next = this.#inbox.shift()) this.#step(next);
-    this.#stepping = false;
+    try {
+      for (let next = this.#inbox.shift(); next !== undefined; next = this.#inbox.shift()) this.#step(next);
+    } finally {
+      // What one message breaks must not silence all later ones.
+      this.#stepping = false;
+    }
   }
 
   #step(input: Input): void {
