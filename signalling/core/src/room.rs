@@ -304,6 +304,7 @@ impl Room {
             && self.lobby.is_empty()
             && self.stewards.is_empty()
             && self.hashings.is_empty()
+            && !self.barriers.holds_operator()
     }
 
     /// Returns the key under which the media plane knows the room.

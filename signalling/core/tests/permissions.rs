@@ -79,8 +79,11 @@ fn allows(settings: &Settings, role: Role, permission: Permission) -> bool {
     decide(settings, &subject, Timestamp::from_unix_ms(0), permission).allowed
 }
 
-/// What a room can be set to, each with the words for it.
-fn knobs() -> Vec<(&'static str, fn(&mut Settings))> {
+/// A setting that is changed, with the word for it.
+type Knob = (&'static str, fn(&mut Settings));
+
+/// What a room can be set to.
+fn knobs() -> Vec<Knob> {
     vec![
         ("`attendees.microphone`", |room| {
             room.attendees.microphone ^= true;

@@ -420,7 +420,7 @@ proptest! {
     #[test]
     fn a_set_holds_what_was_put_into_it(keys in any_permissions(), more in select(Permission::ALL)) {
         let mut set: PermissionSet = keys.iter().copied().collect();
-        prop_assert_eq!(set.to_vec(), keys.clone());
+        prop_assert_eq!(&set.to_vec(), &keys);
         prop_assert_eq!(set.contains(more), keys.contains(&more));
         set.insert(more);
         prop_assert!(set.contains(more));

@@ -56,9 +56,10 @@ impl Barriers {
         self.held.values().any(|held| held.to == waiting)
     }
 
-    /// Forgets everything: there is no media any more.
-    pub(super) fn clear(&mut self) {
-        self.held.clear();
+    /// Returns whether the operator waits here.
+    pub(super) fn holds_operator(&self) -> bool {
+        let mut held = self.held.values();
+        held.any(|held| matches!(held.to, ReplyTo::Operator { .. }))
     }
 }
 
@@ -95,12 +96,18 @@ impl Room {
     /// Says that it is not known whether media has stopped. What was done stays.
     pub(super) fn give_up_on_barriers(&mut self) {
         let now = self.now;
-        let held = &mut self.barriers.held;
-        let late: Vec<Held> = held
-            .extract_if(.., |_, held| held.deadline <= now)
-            .map(|(_, held)| held)
-            .collect();
-        for Held { to, .. } in late {
+        self.abandon(|held| held.deadline <= now);
+    }
+
+    /// Says the same of everything: the media plane has failed.
+    pub(super) fn abandon_barriers(&mut self) {
+        self.abandon(|_| true);
+    }
+
+    fn abandon(&mut self, which: impl Fn(&Held) -> bool) {
+        let held = self.barriers.held.extract_if(.., |_, held| which(held));
+        let abandoned: Vec<ReplyTo> = held.map(|(_, held)| held.to).collect();
+        for to in abandoned {
             self.answer_late(to, Err(ErrorCode::NotAvailable.into()));
         }
     }

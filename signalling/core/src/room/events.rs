@@ -330,7 +330,7 @@ impl Room {
     fn fail(&mut self) {
         self.close_stewards(CloseCode::Ended);
         self.end_meeting(None);
-        self.hashings = Default::default();
+        self.abandon_barriers();
     }
 }
 

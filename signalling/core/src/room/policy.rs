@@ -150,9 +150,13 @@ impl Room {
     ) {
         self.now = now;
         self.begin_step();
-        let Some(hashing) = self.hashings.pending.remove(&ticket) else {
-            return;
-        };
+        if let Some(hashing) = self.hashings.pending.remove(&ticket) {
+            self.finish_hashing(hashing, hashed);
+        }
+        self.settle();
+    }
+
+    fn finish_hashing(&mut self, hashing: Hashing, hashed: Result<PasswordHash, ErrorBody>) {
         let Hashing {
             to,
             authority,
@@ -183,7 +187,6 @@ impl Room {
             self.record(who, deed, &answer, None);
         }
         self.answer_late(to, answer);
-        self.settle();
     }
 
     fn commit_update(
@@ -248,6 +251,7 @@ impl Room {
                 None => self.tell(key, &whole),
                 Some(room) => {
                     let room = Box::new(room);
+                    let by = by.filter(|by| self.is_known_to(key, *by));
                     self.tell(key, &Notice::new(RoomUpdated { room, by }));
                 }
             }

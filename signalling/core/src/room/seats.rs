@@ -185,7 +185,6 @@ impl Room {
         }
         self.screen = Default::default();
         self.prompts = Default::default();
-        self.barriers.clear();
         self.speakers = None;
         self.quality = None;
     }
