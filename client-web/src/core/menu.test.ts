@@ -24,6 +24,7 @@ const actor = (role: Role, permissions: Permission[] = EVERYTHING, room: Partial
   self: { ...participant("me"), role },
   permissions: new Set(permissions),
   room: { ...open, ...room },
+  overrides: [],
 });
 const target = (role: Role, more: Partial<Participant> = {}): Participant => ({ ...participant("ada"), role, ...more });
 const kindsOf = (from: Actor, to: Participant): string[] =>
@@ -88,8 +89,12 @@ describe("the menu of a person", () => {
 
   test("on oneself it only renames", () => {
     const me = actor("attendee", ["self.rename"]);
-    expect(menuOf(me, { ...participant("me"), role: "attendee" })).toEqual([{ kind: "rename" }]);
-    expect(menuOf(actor("attendee", []), { ...participant("me"), role: "attendee" })).toEqual([]);
+    expect(menuOf(me, { ...participant("me"), role: "attendee" })).toEqual([{ kind: "rename", why: null }]);
+    expect(menuOf(actor("viewer", []), { ...participant("me"), role: "viewer" })).toEqual([]);
+    const attendees = { ...open.attendees, rename: false };
+    expect(menuOf(actor("attendee", [], { attendees }), { ...participant("me"), role: "attendee" })).toEqual([
+      { kind: "rename", why: { reason: "policy" } },
+    ]);
   });
 });
 

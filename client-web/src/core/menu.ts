@@ -4,8 +4,8 @@
  * Nobody acts on an equal or a higher rank, gives what he does not have, or gives a role of his own rank
  * (specification of permissions, section 5.6).
  */
-import type { Participant, Permission, Role, Room } from "../wire/messages";
-import { isHost, lockOf } from "./controls";
+import type { Override, Participant, Permission, Role, Room } from "../wire/messages";
+import { isHost, lockOf, renameControl, type Why } from "./controls";
 import { PERMISSION } from "./publishing";
 
 /** What can be switched for somebody; the sound of a screen goes with it. */
@@ -25,7 +25,8 @@ export type MenuItem =
   | { kind: "exempt"; source: Switch; on: boolean }
   | { kind: "rights" }
   | { kind: "role" }
-  | { kind: "rename" }
+  /** `why` is set when the own name cannot be changed at present. */
+  | { kind: "rename"; why: Why | null }
   | { kind: "toLobby" }
   | { kind: "remove" }
   | { kind: "ban" };
@@ -35,6 +36,7 @@ export interface Actor {
   self: Participant | null;
   permissions: ReadonlySet<Permission>;
   room: Room | null;
+  overrides: readonly Override[];
 }
 
 const RANK: readonly Role[] = ["host", "co_host", "presenter", "attendee", "viewer"];
@@ -46,7 +48,10 @@ export const outranks = (role: Role, other: Role): boolean => RANK.indexOf(role)
 export function menuOf(actor: Actor, target: Participant): MenuItem[] {
   const { self, permissions: may, room } = actor;
   if (self === null || room === null) return [];
-  if (self.id === target.id) return may.has("self.rename") ? [{ kind: "rename" }] : [];
+  if (self.id === target.id) {
+    const control = renameControl(actor);
+    return control.kind === "hidden" ? [] : [{ kind: "rename", why: control.kind === "greyed" ? control.why : null }];
+  }
   if (!outranks(self.role, target.role)) return [];
   const items: MenuItem[] = [];
   for (const source of SWITCHES) {
@@ -59,7 +64,7 @@ export function menuOf(actor: Actor, target: Participant): MenuItem[] {
   for (const source of SWITCHES) items.push(...rightsItems(actor, room, target, source));
   if (SWITCHES.some((source) => grants(actor, source))) items.push({ kind: "rights" });
   if (rolesFor(actor, target).length > 0) items.push({ kind: "role" });
-  if (may.has("participant.rename")) items.push({ kind: "rename" });
+  if (may.has("participant.rename")) items.push({ kind: "rename", why: null });
   if (may.has("participant.to_lobby")) items.push({ kind: "toLobby" });
   if (may.has("participant.remove")) items.push({ kind: "remove" });
   if (may.has("participant.remove") && may.has("participant.ban")) items.push({ kind: "ban" });

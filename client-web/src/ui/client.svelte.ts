@@ -65,8 +65,9 @@ export class Client {
     void this.#list();
     this.secret = takeInvite();
     addEventListener("hashchange", () => (this.secret = takeInvite()), { signal: this.#closing.signal });
-    if (saved === null) void this.#look();
-    else if ("waiting" in saved) this.#meeting.tell({ kind: "join", entry: this.#entry(saved.name) });
+    if (saved === null || "waiting" in saved) void this.#look();
+    if (saved === null) return;
+    if ("waiting" in saved) this.#meeting.tell({ kind: "join", entry: this.#entry(saved.name) });
     else this.#meeting.tell({ kind: "reload", entry: this.#entry(saved.name), saved });
   }
 
