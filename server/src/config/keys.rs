@@ -47,13 +47,23 @@ pub(crate) const KEYS: &[Key] = &[
     key("limits.connections", Kind::Number),
     key("limits.connections_per_source", Kind::Number),
     key("limits.half_open_per_source", Kind::Number),
+    key("limits.links_per_source", Kind::Number),
+    key("limits.joins_per_source_per_s", Kind::Number),
+    key("limits.joins_per_source_burst", Kind::Number),
+    key("limits.rooms_per_source_per_hour", Kind::Number),
+    key("limits.password_failures_per_source_per_min", Kind::Number),
+    key(
+        "limits.password_failures_per_source_and_room_per_min",
+        Kind::Number,
+    ),
+    key("limits.password_failures_per_room_per_min", Kind::Number),
+    key("passwords.memory_mib", Kind::Number),
+    key("storage.master_key_file", Kind::Text),
     key("log.format", Kind::Text),
     key("log.filter", Kind::Text),
+    key("meetings.create", Kind::Text),
     key("rooms", Kind::Tables),
 ];
-
-/// Fields of one table of `[[rooms]]`.
-pub(crate) const ROOM_FIELDS: &[&str] = &["slug", "title"];
 
 /// Returns the setting of that path.
 pub(crate) fn find(path: &str) -> Option<&'static Key> {

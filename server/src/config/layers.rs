@@ -63,6 +63,24 @@ impl Layers {
         });
     }
 
+    /// Begins with a configuration file, if one is named.
+    ///
+    /// # Errors
+    /// When it cannot be read, or as [`Layers::add_file`].
+    pub(crate) fn of_file(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let mut layers = Layers::default();
+        if let Some(path) = path {
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                Problem::new(
+                    &Origin::Flag("--config"),
+                    format!("{}: {error}", path.display()),
+                )
+            })?;
+            layers.add_file(path, &text)?;
+        }
+        Ok(layers)
+    }
+
     /// Lays the text of a configuration file on top.
     ///
     /// # Errors

@@ -2,6 +2,12 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use std::num::NonZeroU8;
+
+use conclave_signalling_wire::objects::{LobbyMode, Preset, Role};
+use conclave_signalling_wire::room::Patch;
+
+use super::rooms::DEV_ROOM;
 use super::*;
 
 const DEV: Surroundings = Surroundings {
@@ -26,7 +32,11 @@ fn flags_win_over_environment_over_file_over_defaults() {
     let config = Config::from_layers(&layers, true).unwrap();
 
     assert_eq!(config.https, Listen::parse("[::]:8443").unwrap());
-    assert_eq!(config.data_dir, Path::new("/file"));
+    assert_eq!(config.storage.data_dir, Path::new("/file"));
+    assert_eq!(
+        config.storage.master_key_file,
+        Path::new("/file/master.key")
+    );
     assert_eq!(
         config.media,
         Media {
@@ -46,7 +56,7 @@ fn flags_win_over_environment_over_file_over_defaults() {
 }
 
 #[test]
-fn every_key_but_the_three_that_need_somebody_has_a_default() {
+fn every_key_but_those_that_need_somebody_has_a_default() {
     let mut layers = Layers::default();
     add_defaults(&mut layers, DEV);
     let unset: Vec<_> = KEYS
@@ -56,7 +66,12 @@ fn every_key_but_the_three_that_need_somebody_has_a_default() {
         .collect();
     assert_eq!(
         unset,
-        ["public_url", "tls.certificate_file", "tls.key_file"]
+        [
+            "public_url",
+            "tls.certificate_file",
+            "tls.key_file",
+            "storage.master_key_file"
+        ]
     );
 }
 
@@ -219,6 +234,182 @@ fn rooms_are_of_the_file_or_of_the_environment_and_dev_adds_its_own() {
         )
         .is_err()
     );
+}
+
+#[test]
+fn a_room_has_every_setting_that_a_host_can_change() {
+    let file = r#"
+        [[rooms]]
+        slug = "council"
+        preset = "webinar"
+        title = "Town council"
+        locked = false
+        lobby = "off"
+        lobby_message = "We begin at eight."
+        password_file = "council.password"
+        password_bypasses_lobby = true
+        start_without_host = true
+        no_host = "end"
+        no_host_grace_s = 300
+        duplicate = "replace"
+        default_role = "viewer"
+        guests_may_cohost = true
+        attendees = { screen = true }
+        roster = "all"
+        caps = { participants = 40 }
+        opens_at = 2026-11-22T20:00:00Z
+        closes_at = "2026-11-22T22:00:00Z"
+        allowed_networks = ["192.0.2.0/24"]
+        consent_text = "The session is public."
+        custom_roles = [{ name = "Interpreter", base = "viewer", allow = ["publish.audio"] }]
+        screen = "off"
+    "#;
+    let config = from_file(file, false).err();
+    assert!(config.is_some(), "there is no certificate");
+    let config = from_file(file, true).unwrap();
+    let room = &config.rooms[1];
+    let update = &room.update;
+    assert_eq!(
+        (room.slug.as_str(), room.preset),
+        ("council", Preset::Webinar)
+    );
+    assert_eq!(
+        beside(&room.origin, room.password_file.as_deref().unwrap()),
+        Path::new("council.password")
+    );
+    assert_eq!(update.lobby, Some(LobbyMode::Off));
+    assert_eq!(update.default_role, Some(Role::Viewer));
+    let attendees = update.attendees.unwrap();
+    assert!(
+        attendees.screen && attendees.rename && !attendees.microphone,
+        "what is not said is as in the preset"
+    );
+    assert_eq!(update.caps.unwrap().participants, Some(40));
+    assert!(matches!(&update.opens_at, Patch::Set(at) if at.to_string() == "2026-11-22T20:00:00Z"));
+    let written = serde_json::to_value(update).unwrap();
+    let unsaid: Vec<_> = all_members()
+        .into_iter()
+        .filter(|member| written.get(member).is_none())
+        .collect();
+    assert_eq!(unsaid, ["rev", "password"]);
+}
+
+#[test]
+fn the_room_of_dev_lets_everybody_in_at_once_unless_the_file_says_otherwise() {
+    let config = from_file("", true).unwrap();
+    let welcome = &config.rooms[0].update;
+    assert_eq!(welcome.lobby, Some(LobbyMode::Off));
+    assert_eq!(welcome.start_without_host, Some(true));
+    let config = from_file("[[rooms]]\nslug = \"welcome\"\n", true).unwrap();
+    assert_eq!(config.rooms.len(), 1);
+    assert_eq!(config.rooms[0].update.lobby, None);
+}
+
+#[test]
+fn a_member_of_a_room_that_is_wrong_is_named() {
+    for (member, expected) in [
+        (
+            "loby = \"on\"",
+            "`loby`: there is no such member; the nearest is `lobby`",
+        ),
+        (
+            "password_fil = \"x\"",
+            "`password_fil`: there is no such member; the nearest is `password_file`",
+        ),
+        (
+            "password = \"12345678\"",
+            "`password`: write the password into a file",
+        ),
+        ("rev = 2", "`rev`: is counted by the server"),
+        (
+            "caps = { cameras = 2 }",
+            "`caps.cameras`: there is no such member; the nearest is `camera`",
+        ),
+        ("caps = { camera = 0 }", "`caps`: each must be at least 1"),
+        ("lobby = true", "`lobby`: "),
+        (
+            "default_role = \"host\"",
+            "`default_role`: must be `attendee` or `viewer`",
+        ),
+        (
+            "allowed_networks = [\"here\"]",
+            "`allowed_networks`: must be",
+        ),
+        ("opens_at = \"soon\"", "`opens_at`: "),
+        (
+            "screen = \"many\"",
+            "`screen`: this version cannot do it yet",
+        ),
+        (
+            "preset = \"high_security\"",
+            "`preset`: this version cannot do it yet",
+        ),
+        ("preset = \"party\"", "`preset`: unknown variant `party`"),
+        ("slug = 1", "`slug`: must be text in quotes"),
+    ] {
+        let slug = if member.starts_with("slug") {
+            ""
+        } else {
+            "slug = \"abc\"\n"
+        };
+        let error = from_file(&format!("[[rooms]]\n{slug}{member}\n"), true).unwrap_err();
+        let expected = format!("file c.toml: `rooms`: rooms[0]: {expected}");
+        assert!(error.to_string().starts_with(&expected), "{error}");
+    }
+}
+
+#[test]
+fn links_of_a_source_are_fewer_than_its_connections_so_that_the_answer_is_seen() {
+    let pace = |file: &str| from_file(file, true).unwrap().pace.links_per_source;
+    assert_eq!(pace(""), 256);
+    assert_eq!(pace("[limits]\nconnections_per_source = 1000\n"), 800);
+    assert_eq!(pace("[limits]\nlinks_per_source = 5\n"), 5);
+}
+
+#[test]
+fn limits_and_hashing_have_ranges() {
+    for (section, name, value) in [
+        ("limits", "joins_per_source_burst", 0),
+        ("limits", "password_failures_per_room_per_min", 0),
+        ("passwords", "memory_mib", 8),
+        ("passwords", "memory_mib", 4096),
+    ] {
+        let error = from_file(&format!("[{section}]\n{name} = {value}\n"), true).unwrap_err();
+        let expected = format!("file c.toml: `{section}.{name}`: must be ");
+        assert!(error.to_string().starts_with(&expected), "{error}");
+    }
+    let error = from_file("[meetings]\ncreate = \"all\"\n", true).unwrap_err();
+    assert!(
+        error.to_string().contains("`all` is not admins or anyone"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_command_needs_no_certificate_and_no_address() {
+    let mut layers = Layers::default();
+    let file = "data_dir = \"/d\"\n[storage]\nmaster_key_file = \"/k\"\n";
+    layers.add_file(Path::new("c.toml"), file).unwrap();
+    add_defaults(
+        &mut layers,
+        Surroundings {
+            dev: false,
+            cores: 1,
+        },
+    );
+    let local = Local::from_layers(&layers).unwrap();
+    assert_eq!(local.storage.data_dir, Path::new("/d"));
+    assert_eq!(local.storage.master_key_file, Path::new("/k"));
+    assert_eq!(local.public_url, None);
+}
+
+/// Returns the members of [`RoomUpdate`](conclave_signalling_wire::room::RoomUpdate), out of what serde says of an unknown one.
+fn all_members() -> Vec<String> {
+    let unknown = serde_json::json!({"?": 0});
+    let error = serde_json::from_value::<conclave_signalling_wire::room::RoomUpdate>(unknown);
+    let text = error.unwrap_err().to_string();
+    let names = text.split('`').skip(3).step_by(2);
+    names.map(str::to_owned).collect()
 }
 
 #[test]
