@@ -6,22 +6,28 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
 use conclave_sfu_node::MediaNode;
-use conclave_signalling_node::{Config as SignallingConfig, Node, RoomSpec};
+use conclave_signalling_core::record::{Actor, AuditEntry};
+use conclave_signalling_node::{ConfiguredRoom, Ensured, Node, Rooms};
+use conclave_signalling_store::{Checkpoint, Store};
+use conclave_signalling_wire::room::RoomUpdate;
+use conclave_signalling_wire::secret::InviteSecret;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
+use crate::admin::{self, Admin};
 use crate::announce::{self, Banner};
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Room};
+use crate::control::Control;
 use crate::descriptors;
 use crate::host::Machine;
 use crate::http::{self, Readiness, SecurityHeaders, Shared};
 use crate::listen::{self, Counters, Listener, Sources};
 use crate::media::{self, EventLoss, Shards};
 use crate::setup::{self, Ports};
-use crate::site::Site;
+use crate::storage;
 use crate::tls;
 
 /// Why the server did not start, or ended.
@@ -89,12 +95,13 @@ fn fit_connections(config: &mut Config) {
 
 async fn run(config: &Config, ready_file: Option<&Path>) -> Result<(), Error> {
     let mut signals = Signals::new()?;
-    let server = Server::start(config)?;
+    let server = Server::start(config).await?;
     let ready = setup::ready(
         config,
         &server.shared.site,
         server.ports,
         server.media.ports().to_vec(),
+        server.host_secret.as_ref(),
     );
     if let Some(path) = ready_file {
         let written = announce::write_ready_file(path, &ready);
@@ -135,6 +142,10 @@ struct Server {
     shared: Shared,
     media: MediaNode,
     signalling: Node,
+    store: Store,
+    checkpoints: JoinHandle<watch::Receiver<Option<Checkpoint>>>,
+    /// Of the first room, with `--dev`.
+    host_secret: Option<InviteSecret>,
     loss: Arc<EventLoss>,
     listeners: JoinSet<()>,
     counters: Arc<Counters>,
@@ -143,15 +154,24 @@ struct Server {
 
 impl Server {
     /// Starts what does not take connections first, and the listeners last.
-    fn start(config: &Config) -> Result<Self, Error> {
+    async fn start(config: &Config) -> Result<Self, Error> {
         let machine = Machine::look().context("cannot list the addresses of this machine")?;
-        setup::make_private_folder(&config.data_dir)?;
+        let rooms = configured_rooms(config)?;
+        setup::make_private_folder(&config.storage.data_dir)?;
         let identity = setup::identity(config, &machine)?;
         let readiness = Arc::new(Readiness::new(identity.not_after));
         let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(
             identity,
             config.tls.tls13_only,
         )?));
+
+        // Whoever holds its lock is the server of this data folder.
+        let store = storage::open(&config.storage).await?;
+        store
+            .begin(storage::now())
+            .await
+            .context("cannot read the database")?;
+        let control = Control::bind(&config.storage.data_dir)?;
 
         let https = listen::bind(config.https)?;
         let http = config
@@ -174,7 +194,16 @@ impl Server {
         let (media, events) = media::start(&config.media, &ips, &readiness, &loss)?;
 
         let shards = Arc::new(Shards(media.handle()));
-        let signalling = Node::start(signalling_config(config, &shared.site), shards, events);
+        let node_config = setup::node_config(config, &shared.site);
+        let signalling = Node::start(node_config, store.clone(), shards, events)
+            .await
+            .context("cannot read the rooms")?;
+        let host_secret = furnish(config, &signalling.rooms(), rooms).await?;
+        note(&store, "server.start").await?;
+        tracing::info!(
+            key = hex(&store.audit_public_key()),
+            "heads of the audit log are signed by this key"
+        );
 
         let counters = Arc::default();
         let (stop, stopped) = watch::channel(false);
@@ -189,6 +218,10 @@ impl Server {
             ..clear.clone()
         };
         let mut listeners = JoinSet::new();
+        let public_url = shared.site.public_url.to_string();
+        let admin = Admin::new(signalling.rooms(), Some(public_url));
+        listeners.spawn(control.run(admin::router(admin), stopped.clone()));
+        let checkpoints = tokio::spawn(tell_checkpoints(store.checkpoints(), stopped.clone()));
         for (listener, sockets) in [(secure, https), (clear, http)] {
             for socket in sockets {
                 listeners.spawn(listener.clone().run(socket, stopped.clone()));
@@ -201,6 +234,9 @@ impl Server {
             shared,
             media,
             signalling,
+            store,
+            checkpoints,
+            host_secret,
             loss,
             listeners,
             counters,
@@ -208,47 +244,164 @@ impl Server {
         })
     }
 
-    /// Tells clients, then ends what serves them, the media plane last.
-    async fn stop(mut self) {
+    /// Tells clients, then ends what serves them, the media plane and the store last.
+    async fn stop(self) {
+        let Server {
+            shared,
+            media,
+            signalling,
+            store,
+            checkpoints,
+            loss,
+            mut listeners,
+            counters,
+            stop,
+            ..
+        } = self;
         tracing::info!("draining");
-        self.shared.readiness.set_draining();
-        self.signalling.drain().await;
-        let _ = self.stop.send(true);
-        while self.listeners.join_next().await.is_some() {}
+        shared.readiness.set_draining();
+        signalling.drain().await;
+        let _ = stop.send(true);
+        while listeners.join_next().await.is_some() {}
         // Ends threads, so it waits.
-        let media = self.media;
         let _ = tokio::task::spawn_blocking(move || media.shutdown()).await;
+        close(store, checkpoints).await;
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         tracing::info!(
-            accepted = count(&self.counters.accepted),
-            refused = count(&self.counters.refused),
-            accept_failed = count(&self.counters.accept_failed),
-            tls_failed = count(&self.counters.tls_failed),
-            silent = count(&self.counters.silent),
-            turn = count(&self.counters.turn),
-            unknown = count(&self.counters.unknown),
-            events_dropped = count(&self.loss.repeated),
-            events_lost = count(&self.loss.final_ones),
+            accepted = count(&counters.accepted),
+            refused = count(&counters.refused),
+            accept_failed = count(&counters.accept_failed),
+            tls_failed = count(&counters.tls_failed),
+            silent = count(&counters.silent),
+            turn = count(&counters.turn),
+            unknown = count(&counters.unknown),
+            events_dropped = count(&loss.repeated),
+            events_lost = count(&loss.final_ones),
             "ended"
         );
     }
 }
 
-fn signalling_config(config: &Config, site: &Arc<Site>) -> SignallingConfig {
-    let site = Arc::clone(site);
-    let rooms = config.rooms.iter();
-    SignallingConfig {
-        origin_allowed: Arc::new(move |origin| site.allows_origin(origin)),
-        rooms: rooms
-            .map(|room| RoomSpec {
-                slug: room.slug.clone(),
-                title: room.title.clone(),
-            })
-            .collect(),
-        links_per_source: u32::try_from(config.limits.connections_per_source).unwrap_or(u32::MAX),
-        links_max: config.limits.connections,
-        ..SignallingConfig::default()
+/// Makes the rooms of the configuration as they are there. Returns the secret
+/// of the host link that `--dev` prints.
+async fn furnish(
+    config: &Config,
+    rooms: &Rooms,
+    configured: Vec<(Room, RoomUpdate)>,
+) -> Result<Option<InviteSecret>, Error> {
+    let first = configured.first().map(|(room, _)| room.slug.clone());
+    for (room, update) in configured {
+        let slug = room.slug.clone();
+        let digest = storage::digest(&config.storage, &room, &update)?;
+        let ensured = rooms.ensure(ConfiguredRoom {
+            slug: room.slug,
+            preset: room.preset,
+            update,
+            digest,
+        });
+        let ensured = ensured.await;
+        let ensured = ensured.with_context(|| format!("the room `{slug}` of `rooms`"))?;
+        match ensured {
+            Ensured::Created(_) => tracing::info!(room = %slug, "made a room of the configuration"),
+            Ensured::Changed => tracing::info!(
+                room = %slug,
+                "the configuration of a room has changed and holds from here on"
+            ),
+            Ensured::Unchanged => {}
+        }
     }
+    let Some(first) = first.filter(|_| config.dev) else {
+        return Ok(None);
+    };
+    let secret = storage::dev_host_secret(&config.storage.data_dir)?;
+    rooms
+        .host_invite(&first, secret)
+        .await
+        .context("cannot make the host link")?;
+    Ok(Some(secret))
+}
+
+/// Returns the rooms of the configuration with their passwords.
+fn configured_rooms(config: &Config) -> Result<Vec<(Room, RoomUpdate)>, ConfigError> {
+    let rooms = config.rooms.iter();
+    rooms
+        .map(|room| Ok((room.clone(), storage::with_password(room)?)))
+        .collect()
+}
+
+/// Notes in the audit log what the server itself does.
+async fn note(store: &Store, action: &str) -> anyhow::Result<()> {
+    let entry = AuditEntry {
+        at: storage::now(),
+        actor: Actor::Operator,
+        action: action.to_owned(),
+        target: None,
+        room: None,
+        session: None,
+        prefix: None,
+        outcome: "ok".to_owned(),
+        detail: Some(env!("CARGO_PKG_VERSION").to_owned()),
+    };
+    store
+        .audit(entry)
+        .await
+        .context("cannot write the audit log")
+}
+
+/// Ends the store: its last signed head is logged too.
+async fn close(store: Store, checkpoints: JoinHandle<watch::Receiver<Option<Checkpoint>>>) {
+    if let Err(error) = note(&store, "server.stop").await {
+        tracing::error!(%error, "the end is not in the audit log");
+    }
+    let newest = checkpoints.await;
+    if let Err(error) = store.close().await {
+        tracing::error!(%error, "the store was not closed cleanly");
+    }
+    if let Ok(mut newest) = newest
+        && newest.has_changed().unwrap_or(true)
+    {
+        tell(newest.borrow_and_update().as_ref());
+    }
+}
+
+/// Logs each signed head of the audit log, so that whoever gathers logs
+/// elsewhere can prove what was in it.
+async fn tell_checkpoints(
+    mut newest: watch::Receiver<Option<Checkpoint>>,
+    mut stop: watch::Receiver<bool>,
+) -> watch::Receiver<Option<Checkpoint>> {
+    tell(newest.borrow_and_update().as_ref());
+    loop {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return newest,
+            changed = newest.changed() => match changed {
+                Ok(()) => tell(newest.borrow_and_update().as_ref()),
+                Err(_) => return newest,
+            },
+        }
+    }
+}
+
+fn tell(checkpoint: Option<&Checkpoint>) {
+    if let Some(Checkpoint {
+        seq,
+        hash,
+        at,
+        signature,
+    }) = checkpoint
+    {
+        tracing::info!(
+            seq,
+            hash = hex(hash),
+            at = %at,
+            signature = hex(signature),
+            "audit checkpoint"
+        );
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// SIGINT and SIGTERM.

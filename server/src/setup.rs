@@ -5,12 +5,18 @@ use std::fs;
 use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::Context;
+use conclave_signalling_node::{Config as NodeConfig, Hashing, PasswordLimits, RoomsCreate};
+use conclave_signalling_wire::secret::InviteSecret;
 
 use crate::announce::Ready;
-use crate::config::{CertificateFiles, Config, ConfigError, Listen, MediaIp, Problem, PublicUrl};
+use crate::config::{
+    CertificateFiles, Config, ConfigError, Listen, MayCreate, MediaIp, Passwords, Problem,
+    PublicUrl,
+};
 use crate::host::Machine;
 use crate::run::Error;
 use crate::site::{LocalNames, Site, url_host};
@@ -64,7 +70,7 @@ pub(crate) fn identity(config: &Config, machine: &Machine) -> Result<Identity, E
         names.insert(url.host().trim_matches(['[', ']']).to_owned());
     }
     Ok(tls::load_or_make(
-        &config.data_dir,
+        &config.storage.data_dir,
         &names,
         SystemTime::now(),
     )?)
@@ -121,8 +127,50 @@ pub(crate) fn media_ips(config: &Config, machine: &Machine) -> Vec<MediaIp> {
         .collect()
 }
 
-/// Returns what the ready file says.
-pub(crate) fn ready(config: &Config, site: &Site, ports: Ports, media_ports: Vec<u16>) -> Ready {
+/// Returns how the signalling plane is run.
+pub(crate) fn node_config(config: &Config, site: &Arc<Site>) -> NodeConfig {
+    let site = Arc::clone(site);
+    let pace = config.pace;
+    NodeConfig {
+        origin_allowed: Arc::new(move |origin| site.allows_origin(origin)),
+        rooms_create: match config.may_create {
+            MayCreate::Admins => RoomsCreate::Admins,
+            MayCreate::Anyone => RoomsCreate::Anyone,
+        },
+        hashing: hashing(config.passwords),
+        password: PasswordLimits {
+            per_source_and_room: pace.password_failures_per_source_and_room_per_min,
+            per_source: pace.password_failures_per_source_per_min,
+            per_room: pace.password_failures_per_room_per_min,
+            ..NodeConfig::default().password
+        },
+        rooms_per_source_per_hour: pace.rooms_per_source_per_hour,
+        links_per_source: pace.links_per_source,
+        joins_per_source_per_s: pace.joins_per_source_per_s,
+        joins_per_source_burst: pace.joins_per_source_burst,
+        links_max: config.limits.connections,
+        ..NodeConfig::default()
+    }
+}
+
+/// Returns how passwords are hashed: one pass over more memory costs an
+/// attacker more than several over less.
+pub(crate) fn hashing(passwords: Passwords) -> Hashing {
+    Hashing {
+        m_kib: passwords.memory_mib * 1024,
+        t: 1,
+        p: 1,
+    }
+}
+
+/// Returns what the ready file says. `host_secret` opens the first room.
+pub(crate) fn ready(
+    config: &Config,
+    site: &Site,
+    ports: Ports,
+    media_ports: Vec<u16>,
+    host_secret: Option<&InviteSecret>,
+) -> Ready {
     let host_of = |listen: Listen| match listen {
         Listen::Address(address) if !address.ip().is_unspecified() => url_host(&address.ip()),
         _ => "localhost".to_owned(),
@@ -131,16 +179,14 @@ pub(crate) fn ready(config: &Config, site: &Site, ports: Ports, media_ports: Vec
         .rooms
         .first()
         .map(|room| format!("{}/r/{}", site.public_url, room.slug.as_str()));
-    // 128 random bits, as an invite has (`spec/security.md` 2.5).
-    let secret = format!("{:032x}", rand::random::<u128>());
     let http = config.http.zip(ports.http);
     Ready {
         https: PublicUrl::new(host_of(config.https), ports.https).to_string(),
         http: http.map(|(listen, port)| format!("http://{}:{port}", host_of(listen))),
         host_link: guest_link
             .as_ref()
-            .filter(|_| config.dev)
-            .map(|link| format!("{link}#i={secret}")),
+            .zip(host_secret)
+            .map(|(link, secret)| format!("{link}#i={}", secret.reveal())),
         guest_link,
         media_ports,
         turn: None,

@@ -1,0 +1,35 @@
+//! `/rooms/{room}/bans`: list, lift.
+
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use conclave_signalling_wire::moderation::BanLift;
+use http::{StatusCode, Uri};
+use serde_json::json;
+
+use super::lists::{self, Query};
+use super::{Admin, Problem};
+
+pub(super) async fn list(
+    State(admin): State<Admin>,
+    Path(name): Path<String>,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let query = Query::of(&uri, &["limit", "cursor"])?;
+    let slug = admin.slug_of(&name)?;
+    let bans = admin.rooms.bans(&slug).await?.bans;
+    lists::page(bans.iter().map(|ban| json!(ban)).collect(), "id", &query)
+}
+
+pub(super) async fn lift(
+    State(admin): State<Admin>,
+    Path((name, ban)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let slug = admin.slug_of(&name)?;
+    let lift = BanLift {
+        ban: ban.parse().map_err(|_| {
+            Problem::new(StatusCode::NOT_FOUND, "not_found").detail("there is no such ban")
+        })?,
+    };
+    admin.rooms.lift_ban(&slug, lift).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}

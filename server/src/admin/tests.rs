@@ -1,0 +1,295 @@
+use std::str;
+
+use axum::body::to_bytes;
+use conclave_signalling_node::{Config, Hashing, NoMedia, Node};
+use conclave_signalling_store::Store;
+use http::Method;
+use serde_json::json;
+use tokio::sync::mpsc;
+use tower::ServiceExt;
+
+use super::*;
+
+#[tokio::test]
+async fn a_room_is_made_read_changed_and_deleted() {
+    let api = Api::start().await;
+    let made = api
+        .ask(
+            Method::POST,
+            "/rooms",
+            Some(json!({"slug": "team", "title": "Team"})),
+        )
+        .await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+    assert_eq!(made.header("location"), Some("/api/v1/rooms/team"));
+    let link = made.body["host_link"].as_str().unwrap();
+    assert!(
+        link.starts_with("https://meet.example.org/r/team#i="),
+        "{link}"
+    );
+    let tag = made.header("etag").unwrap().to_owned();
+
+    let id = made.body["id"].as_str().unwrap();
+    let shown = api.ask(Method::GET, &format!("/rooms/{id}"), None).await;
+    assert_eq!(shown.body["slug"], "team");
+    assert_eq!(shown.header("etag"), Some(tag.as_str()));
+    assert_eq!(shown.body["host_link"], Value::Null);
+
+    let patch = json!({"attendees": {"screen": false}, "lobby_message": "Soon", "title": null});
+    let changed = api.ask(Method::PATCH, "/rooms/team", Some(patch)).await;
+    assert_eq!(changed.status, StatusCode::OK, "{}", changed.body);
+    assert_eq!(changed.body["attendees"]["screen"], false);
+    assert_eq!(changed.body["attendees"]["camera"], true);
+    assert_eq!(changed.body["title"], "Team");
+    assert_ne!(changed.header("etag"), Some(tag.as_str()));
+
+    let stale = api
+        .send(
+            Method::PATCH,
+            "/rooms/team",
+            &[("if-match", &tag), ("content-type", "application/json")],
+            r#"{"lobby":"off"}"#,
+        )
+        .await;
+    assert_eq!(stale.status, StatusCode::PRECONDITION_FAILED);
+    assert_eq!(stale.body["code"], "conflict");
+
+    let gone = api.ask(Method::DELETE, "/rooms/team", None).await;
+    assert_eq!(
+        (gone.status, gone.body),
+        (StatusCode::NO_CONTENT, Value::Null)
+    );
+    let gone = api.ask(Method::DELETE, "/rooms/team", None).await;
+    assert_eq!(gone.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn what_is_refused_says_where_and_why_by_stable_codes() {
+    let api = Api::start().await;
+    api.ask(Method::POST, "/rooms", Some(json!({"slug": "team"})))
+        .await;
+    for (body, status, code, pointer) in [
+        (json!({"slug": "team"}), 409, "slug_taken", "/slug"),
+        (json!({"slug": "T"}), 422, "invalid", "/slug"),
+        (json!({"slug": 1}), 422, "invalid", "/slug"),
+        (json!({"preset": "party"}), 422, "invalid", "/preset"),
+        (
+            json!({"preset": "high_security"}),
+            422,
+            "invalid",
+            "/preset",
+        ),
+        (json!({"slog": "team"}), 422, "invalid", "/slog"),
+        (json!({"caps": {"camera": 0}}), 422, "invalid", "/caps"),
+        (
+            json!({"caps": {"camera": "a"}}),
+            422,
+            "invalid",
+            "/caps/camera",
+        ),
+        (json!({"password": "short"}), 422, "invalid", "/password"),
+    ] {
+        let refused = api.ask(Method::POST, "/rooms", Some(body.clone())).await;
+        let problem = &refused.body;
+        assert_eq!(refused.status.as_u16(), status, "{body}: {problem}");
+        assert_eq!(
+            refused.header("content-type"),
+            Some("application/problem+json")
+        );
+        assert_eq!(problem["status"], status, "{body}");
+        assert_eq!(problem["code"], code, "{body}: {problem}");
+        assert_eq!(
+            problem["errors"][0]["pointer"], pointer,
+            "{body}: {problem}"
+        );
+        assert!(!problem.to_string().contains("short"), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn every_answer_has_the_id_of_its_request() {
+    let api = Api::start().await;
+    let said = [("x-request-id", "order-66")];
+    let answer = api.send(Method::GET, "/nowhere", &said, "").await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    assert_eq!(answer.header("x-request-id"), Some("order-66"));
+    assert_eq!(answer.body["request_id"], "order-66");
+    let bad = [("x-request-id", "a b")];
+    let answer = api.send(Method::GET, "/rooms", &bad, "").await;
+    assert_eq!(answer.header("x-request-id").map(str::len), Some(32));
+
+    let json = ("content-type", "application/json");
+    let long = format!("{{\"title\":\"{}\"}}", "x".repeat(BODY_BYTES_MAX));
+    for (method, path, header, body, status) in [
+        (Method::PUT, "/rooms", json, "{}", 405),
+        (
+            Method::POST,
+            "/rooms",
+            ("content-type", "text/plain"),
+            "{}",
+            415,
+        ),
+        (Method::POST, "/rooms", json, "{", 400),
+        (Method::POST, "/rooms", json, "[]", 400),
+        (Method::POST, "/rooms", json, long.as_str(), 413),
+        (Method::GET, "/rooms?order=up", json, "", 400),
+        (Method::GET, "/rooms?limit=0", json, "", 400),
+        (Method::GET, "/rooms?cursor=x", json, "", 400),
+        (Method::GET, "/rooms/UP", json, "", 404),
+        (Method::GET, "/audit?cursor=x", json, "", 400),
+    ] {
+        let answer = api.send(method, path, &[header], body).await;
+        assert_eq!(answer.status.as_u16(), status, "{path} {}", answer.body);
+        assert_eq!(answer.body["status"], status);
+        assert!(answer.body["request_id"].is_string());
+    }
+}
+
+#[tokio::test]
+async fn lists_come_in_pages() {
+    let api = Api::start().await;
+    for slug in ["aaa", "bbb", "ccc"] {
+        api.ask(Method::POST, "/rooms", Some(json!({"slug": slug})))
+            .await;
+    }
+    let first = api.ask(Method::GET, "/rooms?limit=2", None).await.body;
+    let slugs = |page: &Value| {
+        let rooms = page["data"].as_array().unwrap().iter();
+        rooms.map(|room| room["slug"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(slugs(&first), ["aaa", "bbb"]);
+    assert_eq!(first["has_more"], true);
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let path = format!("/rooms?limit=2&cursor={cursor}");
+    let second = api.ask(Method::GET, &path, None).await.body;
+    assert_eq!(slugs(&second), ["ccc"]);
+    assert_eq!(second["has_more"], false);
+    assert_eq!(second["next_cursor"], Value::Null);
+}
+
+#[tokio::test]
+async fn an_invite_shows_its_secret_once() {
+    let api = Api::start().await;
+    api.ask(Method::POST, "/rooms", Some(json!({"slug": "team"})))
+        .await;
+    let body = json!({"role": "viewer", "max_uses": 3});
+    let made = api
+        .ask(Method::POST, "/rooms/team/invites", Some(body))
+        .await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+    let secret = made.body["secret"].as_str().unwrap();
+    assert_eq!(
+        made.body["link"],
+        format!("https://meet.example.org/r/team#i={secret}")
+    );
+    let list = api.ask(Method::GET, "/rooms/team/invites", None).await.body;
+    assert!(!list.to_string().contains(secret));
+    let path = format!("/rooms/team/invites/{}", made.body["id"].as_str().unwrap());
+    let revoked = api.ask(Method::DELETE, &path, None).await;
+    assert_eq!(revoked.status, StatusCode::NO_CONTENT);
+    let list = api.ask(Method::GET, "/rooms/team/invites", None).await.body;
+    assert_eq!(list["data"][0]["state"], "revoked");
+}
+
+#[tokio::test]
+async fn the_audit_log_is_listed_verified_and_exported_whole() {
+    let api = Api::start().await;
+    for slug in ["aaa", "bbb"] {
+        api.ask(Method::POST, "/rooms", Some(json!({"slug": slug})))
+            .await;
+    }
+    let all = api.ask(Method::GET, "/audit?cursor=0", None).await.body;
+    let records = all["data"].as_array().unwrap();
+    assert!(records.len() >= 2, "{all}");
+    let of_room = api.ask(Method::GET, "/audit?room=bbb", None).await.body;
+    let of_room = of_room["data"].as_array().unwrap();
+    assert!(!of_room.is_empty() && of_room.len() < records.len());
+
+    let verified = api.ask(Method::GET, "/audit/verify", None).await.body;
+    assert_eq!(verified["intact"], true);
+    assert_eq!(verified["records"], records.len());
+    let head = verified["head"].as_str().unwrap();
+    let path = format!("/audit/verify?anchor={head}");
+    assert_eq!(api.ask(Method::GET, &path, None).await.body["intact"], true);
+
+    let export = api.send(Method::GET, "/audit/export", &[], "").await;
+    assert_eq!(export.header("content-type"), Some("application/jsonl"));
+    let lines: Vec<Value> = export
+        .text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(&lines, records);
+}
+
+/// The API on an empty store of its own.
+struct Api {
+    router: Router,
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    text: String,
+    body: Value,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+impl Api {
+    async fn start() -> Self {
+        let store = Store::open_temporary().await.unwrap();
+        let config = Config {
+            hashing: Hashing {
+                m_kib: 64,
+                t: 1,
+                p: 1,
+            },
+            ..Config::default()
+        };
+        let (_, events) = mpsc::channel(1);
+        let node = Node::start(config, store, Arc::new(NoMedia), events)
+            .await
+            .unwrap();
+        let url = "https://meet.example.org".to_owned();
+        Api {
+            router: router(Admin::new(node.rooms(), Some(url))),
+        }
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        let headers = [("content-type", "application/json")];
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        self.send(method, path, &headers, &body).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("/api/v1{path}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::from(body.to_owned())).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = to_bytes(body, usize::MAX).await.unwrap();
+        let text = str::from_utf8(&bytes).unwrap().to_owned();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: serde_json::from_str(&text).unwrap_or_default(),
+            text,
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The store as the configuration names it, and what the server keeps beside it.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::Context;
+use conclave_signalling_store::{MasterKey, Store, StoreError};
+use conclave_signalling_wire::limits::{PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN};
+use conclave_signalling_wire::room::{Patch, RoomUpdate};
+use conclave_signalling_wire::secret::{InviteSecret, SecretText};
+use conclave_signalling_wire::time::Timestamp;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::config::{ConfigError, Origin, Problem, Room, Storage, beside};
+use crate::run::Error;
+use crate::setup::make_private_folder;
+
+/// The secret of the host link of `--dev`, so that a link that somebody keeps opens the next start too.
+const DEV_HOST_SECRET: &str = "dev-host-secret";
+
+/// Returns where the database of a data folder is.
+pub(crate) fn database_in(data_dir: &Path) -> PathBuf {
+    data_dir.join("conclave.db")
+}
+
+/// Returns the time of the wall clock.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let ms = since.map_or(0, |since| since.as_millis());
+    Timestamp::from_unix_ms(u64::try_from(ms).unwrap_or(u64::MAX))
+}
+
+/// Opens the store, which nobody else does until it is closed.
+///
+/// # Errors
+/// When the key or the database cannot be used, with words on what to do.
+pub(crate) async fn open(storage: &Storage) -> Result<Store, Error> {
+    let Storage {
+        data_dir,
+        master_key_file,
+    } = storage;
+    make_private_folder(data_dir)?;
+    let key = MasterKey::load_or_create(master_key_file).map_err(|error| {
+        let text = format!("`storage.master_key_file`: {error}");
+        ConfigError::from(Problem::new(&Origin::Default, text))
+    })?;
+    Store::open(data_dir, key).await.map_err(|error| {
+        let hint = match &error {
+            StoreError::WrongKey => format!(
+                "; is `storage.master_key_file` ({}) the file that {} was begun with?",
+                master_key_file.display(),
+                data_dir.display()
+            ),
+            _ => String::new(),
+        };
+        Error::Failure(anyhow::anyhow!("{error}{hint}"))
+    })
+}
+
+/// Returns the settings of a configured room with the password out of its file.
+///
+/// # Errors
+/// When the file cannot be read, others may read it, or it holds no password.
+pub(crate) fn with_password(room: &Room) -> Result<RoomUpdate, ConfigError> {
+    let mut update = room.update.clone();
+    if let Some(file) = &room.password_file {
+        let path = beside(&room.origin, file);
+        let password = read_password(&path).map_err(|error| {
+            let slug = &room.slug;
+            let path = path.display();
+            let text = format!("`rooms`: `password_file` of `{slug}`: {path}: {error}");
+            Problem::new(&room.origin, text)
+        })?;
+        update.password = Patch::Set(password);
+    }
+    Ok(update)
+}
+
+fn read_password(path: &Path) -> Result<SecretText, String> {
+    let metadata = fs::metadata(path).map_err(|error| error.to_string())?;
+    let mode = metadata.mode() & 0o7777;
+    if mode & 0o007 != 0 {
+        return Err(format!(
+            "everybody may open it (mode {mode:04o}); chmod 600 ends that"
+        ));
+    }
+    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    // Editors end the last line.
+    let password = text.strip_suffix('\n').unwrap_or(&text);
+    let password = password.strip_suffix('\r').unwrap_or(password);
+    let chars = password.chars().count();
+    if !(PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX).contains(&chars) {
+        return Err(format!(
+            "a password has {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters, this has {chars}"
+        ));
+    }
+    Ok(SecretText::new(password))
+}
+
+/// Returns what tells whether the configuration of a room has changed since it
+/// was applied. It covers the password and is kept in the database, so it is
+/// keyed: nobody tries passwords on it without the master key.
+///
+/// # Errors
+/// When the key cannot be read, which [`open`] has just done.
+pub(crate) fn digest(
+    storage: &Storage,
+    room: &Room,
+    update: &RoomUpdate,
+) -> anyhow::Result<String> {
+    let key = fs::read(&storage.master_key_file).context("cannot read the master key")?;
+    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&key)
+        .map_err(|_| anyhow::anyhow!("the master key has no length that can be"))?;
+    mac.update(b"conclave configured room 1\0");
+    let written = serde_json::to_vec(&(room.preset, update)).context("cannot write a room")?;
+    mac.update(&written);
+    let digest = mac.finalize().into_bytes();
+    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Returns the secret of the host link of `--dev`, made once for a data folder.
+///
+/// # Errors
+/// When it can be neither read nor written.
+pub(crate) fn dev_host_secret(data_dir: &Path) -> anyhow::Result<InviteSecret> {
+    let path = data_dir.join(DEV_HOST_SECRET);
+    match fs::read_to_string(&path) {
+        Ok(text) => {
+            if let Ok(secret) = InviteSecret::parse(text.trim_end()) {
+                return Ok(secret);
+            }
+            tracing::warn!("the secret of the host link is damaged; a new one is made");
+            fs::remove_file(&path).with_context(|| format!("cannot replace {}", path.display()))?;
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
+    let secret = InviteSecret::new(rand::random());
+    let write = || {
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)?;
+        file.write_all(secret.reveal().as_bytes())?;
+        file.write_all(b"\n")
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(secret)
+}
