@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{self, Config, ConfigError, KEYS, Layers, Origin, Problem, Surroundings};
+use crate::config::{self, Config, ConfigError, KEYS, Layers, Origin, Surroundings};
+use crate::operator::{AuditCommand, BanCommand, InviteCommand, RoomCommand};
 
 /// Self-hosted meetings: one binary, one browser page, nothing leaves the server.
 #[derive(Debug, Parser)]
@@ -21,6 +22,10 @@ Examples:
   conclave serve --dev                     try it on this machine, no file needed
   conclave serve --config conclave.toml    serve as the file says
   conclave config check --config conclave.toml
+  conclave room create team title=Team
+
+`room`, `invite`, `ban` and `audit` speak to the server that runs on --data-dir; without one they open its
+database themselves.
 
 Settings come from one TOML file, then from CONCLAVE_SECTION__KEY in the environment, then from flags.
 Exit codes: 0 as asked, 1 failure, 2 usage or configuration.";
@@ -36,6 +41,18 @@ pub(crate) enum Command {
     /// Look at the configuration.
     #[command(subcommand, disable_help_subcommand = true)]
     Config(ConfigCommand),
+    /// Make, list, change and delete rooms.
+    #[command(subcommand)]
+    Room(RoomCommand),
+    /// Make, list and revoke links that let people in.
+    #[command(subcommand)]
+    Invite(InviteCommand),
+    /// List and lift bans.
+    #[command(subcommand)]
+    Ban(BanCommand),
+    /// Read and check what was done.
+    #[command(subcommand)]
+    Audit(AuditCommand),
 }
 
 const SERVE_EXAMPLES: &str = "\
@@ -110,16 +127,7 @@ impl Settings {
         environment: impl Iterator<Item = (OsString, OsString)>,
         cores: usize,
     ) -> Result<(Config, Layers), ConfigError> {
-        let mut layers = Layers::default();
-        if let Some(path) = &self.config {
-            let text = std::fs::read_to_string(path).map_err(|error| {
-                Problem::new(
-                    &Origin::Flag("--config"),
-                    format!("{}: {error}", path.display()),
-                )
-            })?;
-            layers.add_file(path, &text)?;
-        }
+        let mut layers = Layers::of_file(self.config.as_deref())?;
         layers.add_environment(environment)?;
         self.add_flags(&mut layers);
         config::add_defaults(

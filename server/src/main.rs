@@ -1,9 +1,11 @@
 //! Conclave: self-hosted meetings in one binary.
 #![forbid(unsafe_code)]
 
+mod admin;
 mod announce;
 mod cli;
 mod config;
+mod control;
 mod descriptors;
 mod health_check;
 mod host;
@@ -11,9 +13,12 @@ mod http;
 mod listen;
 mod log;
 mod media;
+mod members;
+mod operator;
 mod run;
 mod setup;
 mod site;
+mod storage;
 mod tls;
 
 use std::process::ExitCode;
@@ -22,6 +27,7 @@ use clap::Parser;
 
 use cli::{Cli, Command, ConfigCommand, Serve, Settings};
 use config::ConfigError;
+use operator::{Failure, Operate};
 
 /// What a wrong command line and a wrong configuration give; clap uses the same.
 const EXIT_USAGE: u8 = 2;
@@ -31,6 +37,21 @@ fn main() -> ExitCode {
         Command::Serve(serve) => run_serve(&serve),
         Command::Health(settings) => health(&settings),
         Command::Config(ConfigCommand::Check(settings)) => check(&settings),
+        Command::Room(command) => operate(Operate::Room(command)),
+        Command::Invite(command) => operate(Operate::Invite(command)),
+        Command::Ban(command) => operate(Operate::Ban(command)),
+        Command::Audit(command) => operate(Operate::Audit(command)),
+    }
+}
+
+fn operate(command: Operate) -> ExitCode {
+    let Err(failure) = operator::run(&command) else {
+        return ExitCode::SUCCESS;
+    };
+    eprintln!("conclave: {failure}");
+    match failure {
+        Failure::Usage(_) => ExitCode::from(EXIT_USAGE),
+        Failure::Failed(_) => ExitCode::FAILURE,
     }
 }
 
@@ -55,6 +76,9 @@ fn check(settings: &Settings) -> ExitCode {
         .load(std::env::vars_os(), cores())
         .and_then(|(config, layers)| {
             setup::check_certificate(&config)?;
+            for room in &config.rooms {
+                storage::with_password(room)?;
+            }
             Ok(layers)
         });
     match checked {

@@ -1,0 +1,326 @@
+//! The API, wherever it is answered: over the control socket of the server
+//! that runs, or in this process on the store that nobody else has open.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use axum::Router;
+use axum::body::Body;
+use conclave_signalling_node::{Config as NodeConfig, NoMedia, Node};
+use conclave_signalling_store::Store;
+use futures_util::StreamExt;
+use http::{Method, Request, StatusCode, header};
+use serde_json::Value;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+use tower::ServiceExt;
+
+use super::Failure;
+use crate::admin::{self, Admin};
+use crate::config::{ConfigError, Local};
+use crate::{control, run, setup, storage};
+
+/// Bytes of an answer that is kept whole: a hundred rooms have some 100 KiB.
+const ANSWER_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Bytes of one line of a response's head.
+const LINE_BYTES_MAX: u64 = 16 * 1024;
+
+/// A request.
+#[derive(Debug)]
+pub(super) struct Ask {
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) body: Option<Value>,
+}
+
+/// Who answers.
+pub(super) enum Api {
+    /// The server that runs.
+    Server(PathBuf),
+    /// This process.
+    Here(Box<Offline>),
+}
+
+/// The store, opened by this process.
+pub(super) struct Offline {
+    runtime: Runtime,
+    router: Router,
+    store: Store,
+}
+
+impl Api {
+    /// Finds the server, or opens its store if there is none running. A store
+    /// is begun only where `may_make`.
+    pub(super) fn reach(local: Local, may_make: bool) -> Result<Self, Failure> {
+        let path = control::path_in(&local.storage.data_dir);
+        match UnixStream::connect(&path) {
+            Ok(_) => Ok(Api::Server(path)),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+                ) =>
+            {
+                let data_dir = &local.storage.data_dir;
+                if !may_make && !storage::database_in(data_dir).exists() {
+                    return Err(Failure::Failed(format!(
+                        "no server runs on {} and none has; is it the right --data-dir?",
+                        data_dir.display()
+                    )));
+                }
+                Ok(Api::Here(Box::new(Offline::open(local)?)))
+            }
+            Err(error) => Err(Failure::Failed(format!(
+                "cannot reach the server at {}: {error}; only its own user and root may",
+                path.display()
+            ))),
+        }
+    }
+
+    /// Asks, and gives the body of a success to `sink` piece by piece. Returns
+    /// the status, and the body of a refusal.
+    pub(super) fn ask(
+        &self,
+        ask: &Ask,
+        sink: &mut dyn Write,
+    ) -> Result<(StatusCode, Vec<u8>), Failure> {
+        match self {
+            Api::Server(path) => {
+                let answered = over_socket(path, ask, sink);
+                Ok(answered.context("the server broke off its answer")?)
+            }
+            Api::Here(offline) => offline.ask(ask, sink),
+        }
+    }
+
+    /// Asks, and returns status and body, be it a success or not.
+    pub(super) fn ask_whole(&self, ask: &Ask) -> Result<(StatusCode, Vec<u8>), Failure> {
+        let mut success = Vec::new();
+        let (status, refusal) = self.ask(ask, &mut success)?;
+        let body = if status.is_success() {
+            success
+        } else {
+            refusal
+        };
+        Ok((status, body))
+    }
+}
+
+impl Offline {
+    fn open(local: Local) -> Result<Self, Failure> {
+        refuse_foreign(&local.storage.data_dir)?;
+        let runtime = Runtime::new().context("cannot start threads")?;
+        let config = NodeConfig {
+            hashing: setup::hashing(local.passwords),
+            ..NodeConfig::default()
+        };
+        let public_url = local.public_url.as_ref().map(ToString::to_string);
+        let (store, router) = runtime.block_on(async {
+            let store = storage::open(&local.storage).await?;
+            let (_, no_events) = mpsc::channel(1);
+            let node = Node::start(config, store.clone(), Arc::new(NoMedia), no_events)
+                .await
+                .context("cannot read the rooms")?;
+            let router = admin::router(Admin::new(node.rooms(), public_url));
+            Ok::<_, run::Error>((store, router))
+        })?;
+        Ok(Offline {
+            runtime,
+            router,
+            store,
+        })
+    }
+
+    fn ask(&self, ask: &Ask, sink: &mut dyn Write) -> Result<(StatusCode, Vec<u8>), Failure> {
+        let body = ask.body.as_ref().map(Value::to_string).unwrap_or_default();
+        let request = Request::builder()
+            .method(ask.method.clone())
+            .uri(&ask.path)
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::from(body))
+            .context("this cannot be asked")?;
+        let answered = self.runtime.block_on(async {
+            let Ok(response) = self.router.clone().oneshot(request).await;
+            let status = response.status();
+            let mut refusal = Vec::new();
+            let mut pieces = response.into_body().into_data_stream();
+            while let Some(piece) = pieces.next().await {
+                let piece = piece.context("the answer broke off")?;
+                if status.is_success() {
+                    sink.write_all(&piece)?;
+                } else {
+                    refusal.extend_from_slice(&piece);
+                }
+            }
+            anyhow::Ok((status, refusal))
+        });
+        Ok(answered?)
+    }
+}
+
+impl Drop for Offline {
+    fn drop(&mut self) {
+        // What was asked for is committed; this only leaves the files tidy.
+        if let Err(error) = self.runtime.block_on(self.store.close()) {
+            eprintln!("conclave: closing the store: {error}");
+        }
+    }
+}
+
+/// Another user would leave files that the server's own cannot open.
+fn refuse_foreign(data_dir: &Path) -> Result<(), Failure> {
+    let Ok(metadata) = fs::metadata(storage::database_in(data_dir)) else {
+        return Ok(());
+    };
+    let owner = metadata.uid();
+    if owner == nix::unistd::geteuid().as_raw() {
+        return Ok(());
+    }
+    Err(Failure::Failed(format!(
+        "no server runs on {}, and its files belong to the user with the number {owner}: run this as that user",
+        data_dir.display()
+    )))
+}
+
+impl From<run::Error> for Failure {
+    fn from(error: run::Error) -> Self {
+        match error {
+            run::Error::Config(error) => ConfigError::into(error),
+            run::Error::Failure(error) => error.into(),
+        }
+    }
+}
+
+/// Asks over the socket: one request, one answer, one connection.
+fn over_socket(
+    path: &Path,
+    ask: &Ask,
+    sink: &mut dyn Write,
+) -> anyhow::Result<(StatusCode, Vec<u8>)> {
+    let mut stream = UnixStream::connect(path)?;
+    let body = ask.body.as_ref().map(Value::to_string).unwrap_or_default();
+    write!(
+        stream,
+        "{} {} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        ask.method,
+        ask.path,
+        body.len()
+    )?;
+    read_answer(BufReader::new(stream), sink)
+}
+
+/// Reads a response (RFC 9112): its body has a length, or comes in chunks.
+fn read_answer(
+    mut stream: impl BufRead,
+    sink: &mut dyn Write,
+) -> anyhow::Result<(StatusCode, Vec<u8>)> {
+    let first = read_line(&mut stream)?;
+    let status: StatusCode = first
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .context("this is no HTTP")?;
+    let mut length = 0;
+    let mut is_chunked = false;
+    loop {
+        let line = read_line(&mut stream)?;
+        let Some((name, value)) = line.split_once(':') else {
+            break;
+        };
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" => length = value.trim().parse()?,
+            "transfer-encoding" => is_chunked = value.trim().eq_ignore_ascii_case("chunked"),
+            _ => {}
+        }
+    }
+    let mut refusal = Vec::new();
+    let target: &mut dyn Write = if status.is_success() {
+        sink
+    } else {
+        &mut refusal
+    };
+    if is_chunked {
+        loop {
+            let size = read_line(&mut stream)?;
+            let size = size.split(';').next().unwrap_or_default().trim();
+            match u64::from_str_radix(size, 16)? {
+                0 => break,
+                size => copy(&mut stream, size, target)?,
+            }
+            read_line(&mut stream)?;
+        }
+    } else {
+        anyhow::ensure!(length <= ANSWER_BYTES_MAX, "the answer is too long");
+        copy(&mut stream, length, target)?;
+    }
+    Ok((status, refusal))
+}
+
+fn copy(stream: &mut impl Read, bytes: u64, target: &mut dyn Write) -> anyhow::Result<()> {
+    let copied = io::copy(&mut stream.take(bytes), target)?;
+    anyhow::ensure!(copied == bytes, "the connection ended early");
+    Ok(())
+}
+
+/// Reads a line without its end.
+fn read_line(stream: &mut impl BufRead) -> anyhow::Result<String> {
+    let mut line = String::new();
+    let read = stream.take(LINE_BYTES_MAX).read_line(&mut line)?;
+    anyhow::ensure!(
+        line.ends_with('\n'),
+        "a line ended early after {read} bytes"
+    );
+    Ok(line.trim_end().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(answer: &str) -> anyhow::Result<(u16, String, String)> {
+        let mut sink = Vec::new();
+        let (status, refusal) = read_answer(answer.as_bytes(), &mut sink)?;
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Ok((status.as_u16(), text(sink), text(refusal)))
+    }
+
+    #[test]
+    fn an_answer_has_a_length_or_comes_in_chunks() {
+        assert_eq!(
+            read("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab").unwrap(),
+            (200, "ab".to_owned(), String::new())
+        );
+        assert_eq!(
+            read("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\na\r\n0123456789\r\n0\r\n\r\n")
+                .unwrap(),
+            (200, "ab0123456789".to_owned(), String::new())
+        );
+        assert_eq!(
+            read("HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\n{}").unwrap(),
+            (404, String::new(), "{}".to_owned())
+        );
+        assert_eq!(
+            read("HTTP/1.1 204 No Content\r\n\r\n").unwrap(),
+            (204, String::new(), String::new())
+        );
+    }
+
+    #[test]
+    fn an_answer_that_breaks_off_is_an_error() {
+        for broken in [
+            "",
+            "HTTP/1.1 200 OK\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nab",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n",
+            "SSH-2.0\r\n\r\n",
+        ] {
+            assert!(read(broken).is_err(), "{broken:?}");
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! `conclave audit`.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde_json::Value;
+
+use super::api::{Api, Ask};
+use super::{Failure, Output, Where, ask, print_json, query_of, refused, table};
+
+/// Between two looks of `--follow`.
+const FOLLOW_EVERY: Duration = Duration::from_secs(1);
+
+/// What was done, and whether the record of it is whole.
+#[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
+pub(crate) enum AuditCommand {
+    /// Print the newest records
+    #[command(after_help = TAIL_EXAMPLES)]
+    Tail(Tail),
+    /// Check that no record was changed, removed or put elsewhere
+    #[command(after_help = VERIFY_EXAMPLES)]
+    Verify(Verify),
+    /// Write all records, one JSON object a line
+    #[command(after_help = "Examples:\n  conclave audit export --to audit.jsonl")]
+    Export(Export),
+}
+
+const TAIL_EXAMPLES: &str = "\
+Examples:
+  conclave audit tail --room team --action participant.remove
+  conclave audit tail --actor operator --follow";
+
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  conclave audit verify
+  conclave audit verify --anchor 4711:9f86d0…    a head that was noted elsewhere is still there
+
+Without an anchor, whoever has the database, the audit key and the master key could write another
+history. The server logs a signed head now and then: keep one of them elsewhere.";
+
+/// `conclave audit tail`.
+#[derive(Debug, Args)]
+pub(crate) struct Tail {
+    /// How many
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
+    limit: u32,
+    /// Only this action, such as participant.remove
+    #[arg(long, value_name = "ACTION")]
+    action: Option<String>,
+    /// Only by this actor: an id, or a kind such as operator
+    #[arg(long, value_name = "ACTOR")]
+    actor: Option<String>,
+    /// Only in this room: its name in links, or its id
+    #[arg(long, value_name = "ROOM")]
+    room: Option<String>,
+    /// Go on with what comes
+    #[arg(long, short)]
+    follow: bool,
+    #[command(flatten)]
+    place: Where,
+}
+
+/// `conclave audit verify`.
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// A head that was noted elsewhere; may be repeated
+    #[arg(long, value_name = "SEQ:HASH")]
+    anchor: Vec<String>,
+    #[command(flatten)]
+    place: Where,
+}
+
+/// `conclave audit export`.
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// Begin after the record of this number
+    #[arg(long, value_name = "SEQ", default_value_t = 0)]
+    after: u64,
+    /// Write into a new file, readable by its owner only, and not to standard output
+    #[arg(long, value_name = "FILE")]
+    to: Option<PathBuf>,
+    #[command(flatten)]
+    place: Where,
+}
+
+/// Runs one of them.
+pub(super) fn run(command: &AuditCommand) -> Result<(), Failure> {
+    match command {
+        AuditCommand::Tail(tail) => tail.run(),
+        AuditCommand::Verify(verify) => verify.run(),
+        AuditCommand::Export(export) => export.run(),
+    }
+}
+
+impl Tail {
+    fn run(&self) -> Result<(), Failure> {
+        let api = self.place.reach()?;
+        let mut last = self.print_page(&api, None)?;
+        if !self.follow {
+            return Ok(());
+        }
+        loop {
+            let seen = last.unwrap_or_else(|| "0".to_owned());
+            let newer = self.print_page(&api, Some(&seen))?;
+            if newer.is_none() {
+                thread::sleep(FOLLOW_EVERY);
+            }
+            last = newer.or(Some(seen));
+        }
+    }
+
+    /// Prints a page; returns the number of its last record.
+    fn print_page(&self, api: &Api, after: Option<&str>) -> Result<Option<String>, Failure> {
+        let limit = self.limit.to_string();
+        let parameters = [
+            ("limit", Some(limit.as_str())),
+            ("cursor", after),
+            ("action", self.action.as_deref()),
+            ("actor", self.actor.as_deref()),
+            ("room", self.room.as_deref()),
+        ];
+        let said: Vec<(&str, &str)> = parameters
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect();
+        let page = ask(api, Ask::get(&format!("/api/v1/audit{}", query_of(&said))))?;
+        let records = page["data"].as_array().cloned().unwrap_or_default();
+        for record in &records {
+            match self.place.output {
+                Output::Json => println!("{record}"),
+                Output::Table => println!("{}", line(record)),
+            }
+        }
+        Ok(records.last().map(|record| record["seq"].to_string()))
+    }
+}
+
+impl Verify {
+    fn run(&self) -> Result<(), Failure> {
+        let anchors: Vec<_> = self
+            .anchor
+            .iter()
+            .map(|anchor| ("anchor", anchor))
+            .collect();
+        let path = format!("/api/v1/audit/verify{}", query_of(&anchors));
+        let found = ask(&self.place.reach()?, Ask::get(&path))?;
+        if self.place.output == Output::Json {
+            print_json(&found);
+        }
+        if found["intact"] == true {
+            if self.place.output == Output::Table {
+                println!(
+                    "intact: {} records, {} signed heads, {} records after the last of them",
+                    found["records"], found["checkpoints"], found["unsigned"]
+                );
+                println!("head: {}", table::cell(&found["head"]));
+            }
+            return Ok(());
+        }
+        Err(Failure::Failed(format!(
+            "the audit log is broken at record {}: {}",
+            found["seq"],
+            table::cell(&found["why"])
+        )))
+    }
+}
+
+impl Export {
+    fn run(&self) -> Result<(), Failure> {
+        let api = self.place.reach()?;
+        let path = format!("/api/v1/audit/export?after={}", self.after);
+        let mut target: Box<dyn io::Write> = match &self.to {
+            None => Box::new(io::stdout().lock()),
+            Some(path) => {
+                let file = fs::OpenOptions::new()
+                    .write(true)
+                    .create_new(true)
+                    .mode(0o600)
+                    .open(path);
+                let file = file.map_err(|error| {
+                    Failure::Failed(format!("cannot write {}: {error}", path.display()))
+                })?;
+                Box::new(io::BufWriter::new(file))
+            }
+        };
+        let (status, refusal) = api.ask(&Ask::get(&path), &mut target)?;
+        if !status.is_success() {
+            let problem: Value = serde_json::from_slice(&refusal).unwrap_or_default();
+            return Err(refused(status, &problem));
+        }
+        Ok(target.flush()?)
+    }
+}
+
+/// Returns a record as people read it.
+fn line(record: &Value) -> String {
+    let actor = match (&record["actor"]["id"], &record["actor"]["kind"]) {
+        (Value::String(id), _) => id.clone(),
+        (_, kind) => table::cell(kind),
+    };
+    let mut line = format!(
+        "{:>6}  {}  {actor}  {}",
+        record["seq"].to_string(),
+        table::cell(&record["at"]),
+        table::cell(&record["action"])
+    );
+    for member in ["target", "outcome", "detail", "room", "prefix"] {
+        if let Value::String(text) = &record[member] {
+            line.push_str("  ");
+            line.push_str(text);
+        }
+    }
+    line
+}

@@ -1,0 +1,252 @@
+//! What an operator does from the command line: rooms, invites, bans, audit.
+//!
+//! Each command is one or a few requests to the API, answered by the server
+//! that runs on the data folder or, if none does, in this process.
+
+mod api;
+mod audit;
+mod ban;
+mod invite;
+mod room;
+mod settings;
+mod table;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use http::{Method, StatusCode};
+use serde_json::Value;
+
+pub(crate) use audit::AuditCommand;
+pub(crate) use ban::BanCommand;
+pub(crate) use invite::InviteCommand;
+pub(crate) use room::RoomCommand;
+
+use crate::config::{ConfigError, Layers, Local, Surroundings, add_defaults};
+use api::{Api, Ask};
+
+/// Which server, and how to print.
+#[derive(Debug, Args)]
+pub(crate) struct Where {
+    /// Read settings from a TOML file, that of the server
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The data folder of the server [default: ./conclave-data]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// What links begin with where no server runs and the file does not say it
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+    /// Print for people, or for programs
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    output: Output,
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs: what the API answers.
+    Json,
+}
+
+impl Where {
+    fn load(
+        &self,
+        environment: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Result<Local, ConfigError> {
+        let mut layers = Layers::of_file(self.config.as_deref())?;
+        layers.add_environment(environment)?;
+        let flags = [
+            ("data_dir", "--data-dir", &self.data_dir),
+            ("public_url", "--public-url", &self.public_url),
+        ];
+        for (path, flag, text) in flags {
+            if let Some(text) = text {
+                layers.add_flag(path, flag, text.as_str());
+            }
+        }
+        add_defaults(
+            &mut layers,
+            Surroundings {
+                dev: false,
+                cores: 1,
+            },
+        );
+        Local::from_layers(&layers)
+    }
+
+    /// Finds who answers; there must be a server, or what one left.
+    fn reach(&self) -> Result<Api, Failure> {
+        Api::reach(self.load(std::env::vars_os())?, false)
+    }
+
+    /// Finds who answers, if need be on a new database.
+    fn reach_or_make(&self) -> Result<Api, Failure> {
+        Api::reach(self.load(std::env::vars_os())?, true)
+    }
+}
+
+/// Why a command did not do what was asked.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// What was written cannot be meant; exit code 2.
+    Usage(String),
+    /// It was not done; exit code 1.
+    Failed(String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Usage(text) | Failure::Failed(text) => f.write_str(text),
+        }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Failure::Failed(format!("{error:#}"))
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Failure::Usage(format!("the configuration is not usable\n{error}"))
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Failure::Failed(error.to_string())
+    }
+}
+
+/// Runs one of the commands.
+///
+/// # Errors
+/// When it was not done, with words for whoever typed it.
+pub(crate) fn run(command: &Operate) -> Result<(), Failure> {
+    match command {
+        Operate::Room(command) => room::run(command),
+        Operate::Invite(command) => invite::run(command),
+        Operate::Ban(command) => ban::run(command),
+        Operate::Audit(command) => audit::run(command),
+    }
+}
+
+/// The commands of an operator.
+#[derive(Debug)]
+pub(crate) enum Operate {
+    /// `conclave room`.
+    Room(RoomCommand),
+    /// `conclave invite`.
+    Invite(InviteCommand),
+    /// `conclave ban`.
+    Ban(BanCommand),
+    /// `conclave audit`.
+    Audit(AuditCommand),
+}
+
+/// Asks for something and returns the answer, which is null if there is none.
+fn ask(api: &Api, ask: Ask) -> Result<Value, Failure> {
+    let (status, bytes) = api.ask_whole(&ask)?;
+    let answer = if bytes.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_slice(&bytes)
+            .map_err(|error| Failure::Failed(format!("the server's answer: {error}")))?
+    };
+    if status.is_success() {
+        return Ok(answer);
+    }
+    Err(refused(status, &answer))
+}
+
+/// Asks for all pages of a list.
+fn ask_list(api: &Api, path: &str) -> Result<Vec<Value>, Failure> {
+    let mut entries = Vec::new();
+    let mut cursor = None;
+    loop {
+        let query: Vec<_> = cursor.iter().map(|cursor| ("cursor", cursor)).collect();
+        let mut page = ask(api, Ask::get(&format!("{path}{}", query_of(&query))))?;
+        if let Value::Array(data) = page["data"].take() {
+            entries.extend(data);
+        }
+        match page["next_cursor"].take() {
+            Value::String(next) => cursor = Some(next),
+            _ => return Ok(entries),
+        }
+    }
+}
+
+/// Returns the words of a problem document (RFC 9457).
+fn refused(status: StatusCode, problem: &Value) -> Failure {
+    let text = ["detail", "title"]
+        .iter()
+        .find_map(|member| problem[member].as_str());
+    let text = text.unwrap_or("the server refused").to_owned();
+    match status {
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Failure::Usage(text),
+        _ => Failure::Failed(text),
+    }
+}
+
+/// Returns the path of a room in the API, or of something in it.
+fn room_path(room: &str, rest: &[&str]) -> String {
+    let mut path = format!("/api/v1/rooms/{}", escaped(room));
+    for step in rest {
+        path.push('/');
+        path.push_str(&escaped(step));
+    }
+    path
+}
+
+fn escaped(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+/// Returns the query of a URL, with its question mark if there is one.
+fn query_of<V: AsRef<str>>(pairs: &[(&str, V)]) -> String {
+    if pairs.is_empty() {
+        return String::new();
+    }
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(pairs);
+    format!("?{}", query.finish())
+}
+
+/// Prints a value for programs.
+fn print_json(value: &Value) {
+    println!("{value:#}");
+}
+
+impl Ask {
+    fn get(path: &str) -> Self {
+        Ask {
+            method: Method::GET,
+            path: path.to_owned(),
+            body: None,
+        }
+    }
+
+    fn send(method: Method, path: &str, body: Value) -> Self {
+        Ask {
+            method,
+            path: path.to_owned(),
+            body: Some(body),
+        }
+    }
+
+    fn delete(path: &str) -> Self {
+        Ask {
+            method: Method::DELETE,
+            path: path.to_owned(),
+            body: None,
+        }
+    }
+}

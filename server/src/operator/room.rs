@@ -1,0 +1,224 @@
+//! `conclave room`.
+
+use std::io::Read as _;
+
+use clap::{Args, Subcommand};
+use http::Method;
+use serde_json::{Map, Value, json};
+
+use super::api::Ask;
+use super::{Failure, Output, Where, ask, ask_list, print_json, room_path, settings, table};
+
+const ROOMS: &str = "/api/v1/rooms";
+/// A password has 128 characters at most.
+const PASSWORD_BYTES_MAX: u64 = 1024;
+
+/// Making and changing rooms.
+#[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
+pub(crate) enum RoomCommand {
+    /// Make a room; prints its guest link and, this once, its host link
+    #[command(after_help = create_help())]
+    Create(Create),
+    /// List all rooms
+    List(Where),
+    /// Print a room and its settings
+    Show(Named),
+    /// Change settings of a room; whoever is in it sees it at once
+    #[command(after_help = set_help())]
+    Set(Set),
+    /// Delete a room with its invites and bans; whoever is in it is sent away
+    Delete(Named),
+}
+
+fn create_help() -> String {
+    format!(
+        "Examples:\n  \
+         conclave room create team title=\"Team meeting\"\n  \
+         conclave room create council --preset webinar lobby=off --password-stdin < password.txt\n  \
+         conclave room create            a name that nobody guesses is made\n\n\
+         A room without a password begins with its lobby on, one with a password with it off.\n\n{}",
+        settings::help()
+    )
+}
+
+fn set_help() -> String {
+    format!(
+        "Examples:\n  \
+         conclave room set team lobby=on lobby_message=\"We begin at nine.\"\n  \
+         conclave room set team attendees.screen=false caps.participants=40\n  \
+         conclave room set team opens_at=            it opens at no special time\n\n{}",
+        settings::help()
+    )
+}
+
+/// `conclave room create`.
+#[derive(Debug, Args)]
+pub(crate) struct Create {
+    /// Its name in links, 3 to 63 of a-z, 0-9 and -, then settings
+    #[arg(value_name = "[NAME] [KEY=VALUE]")]
+    words: Vec<String>,
+    /// Which defaults it begins with
+    #[arg(long, value_name = "PRESET", value_parser = ["meeting", "webinar", "class", "interview"])]
+    preset: Option<String>,
+    /// Read its password from standard input
+    #[arg(long)]
+    password_stdin: bool,
+    #[command(flatten)]
+    place: Where,
+}
+
+/// A command about one room.
+#[derive(Debug, Args)]
+pub(crate) struct Named {
+    /// Its name in links, or its id
+    #[arg(value_name = "NAME")]
+    room: String,
+    #[command(flatten)]
+    place: Where,
+}
+
+/// `conclave room set`.
+#[derive(Debug, Args)]
+pub(crate) struct Set {
+    /// Its name in links, or its id
+    #[arg(value_name = "NAME")]
+    room: String,
+    /// What to change
+    #[arg(value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+    /// Read its new password from standard input
+    #[arg(long)]
+    password_stdin: bool,
+    #[command(flatten)]
+    place: Where,
+}
+
+/// Runs one of them.
+pub(super) fn run(command: &RoomCommand) -> Result<(), Failure> {
+    match command {
+        RoomCommand::Create(create) => create.run(),
+        RoomCommand::List(place) => list(place),
+        RoomCommand::Show(Named { room, place }) => {
+            let shown = ask(&place.reach()?, Ask::get(&room_path(room, &[])))?;
+            print_room(place.output, &shown);
+            Ok(())
+        }
+        RoomCommand::Set(set) => set.run(),
+        RoomCommand::Delete(Named { room, place }) => {
+            ask(&place.reach()?, Ask::delete(&room_path(room, &[])))?;
+            if place.output == Output::Table {
+                println!("{room} is deleted");
+            }
+            Ok(())
+        }
+    }
+}
+
+impl Create {
+    fn run(&self) -> Result<(), Failure> {
+        let (name, written) = match self.words.split_first() {
+            Some((first, rest)) if !first.contains('=') => (Some(first), rest),
+            _ => (None, self.words.as_slice()),
+        };
+        let mut body = settings::read(written)?;
+        read_password(self.password_stdin, &mut body)?;
+        if let Some(name) = name {
+            body.insert("slug".to_owned(), json!(name));
+        }
+        if let Some(preset) = &self.preset {
+            body.insert("preset".to_owned(), json!(preset));
+        }
+        let api = self.place.reach_or_make()?;
+        let made = ask(&api, Ask::send(Method::POST, ROOMS, Value::Object(body)))?;
+        match self.place.output {
+            Output::Json => print_json(&made),
+            Output::Table => {
+                println!("room        {}", table::cell(&made["slug"]));
+                println!("guest link  {}", table::cell(&made["guest_link"]));
+                println!("host link   {}", table::cell(&made["host_link"]));
+                println!("\nWho has the host link is a host. It is not shown again.");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Set {
+    fn run(&self) -> Result<(), Failure> {
+        let mut patch = settings::read(&self.settings)?;
+        read_password(self.password_stdin, &mut patch)?;
+        if patch.is_empty() {
+            let text = "there is nothing to change; --help lists the settings";
+            return Err(Failure::Usage(text.to_owned()));
+        }
+        let api = self.place.reach()?;
+        let path = room_path(&self.room, &[]);
+        let changed = ask(&api, Ask::send(Method::PATCH, &path, Value::Object(patch)))?;
+        print_room(self.place.output, &changed);
+        Ok(())
+    }
+}
+
+fn list(place: &Where) -> Result<(), Failure> {
+    let rooms = ask_list(&place.reach()?, ROOMS)?;
+    match place.output {
+        Output::Json => print_json(&Value::Array(rooms)),
+        Output::Table => {
+            let columns = [
+                "slug",
+                "lobby",
+                "password_set",
+                "is_live",
+                "guest_link",
+                "title",
+            ];
+            let headings = ["NAME", "LOBBY", "PASSWORD", "LIVE", "GUEST LINK", "TITLE"];
+            let rows: Vec<Vec<String>> = rooms
+                .iter()
+                .map(|room| columns.map(|column| table::cell(&room[column])).to_vec())
+                .collect();
+            table::print(&headings, &rows);
+        }
+    }
+    Ok(())
+}
+
+/// Prints a room; each setting in the form in which `room set` takes it.
+fn print_room(output: Output, room: &Value) {
+    if output == Output::Json {
+        return print_json(room);
+    }
+    for (name, value) in room.as_object().into_iter().flatten() {
+        match value {
+            Value::Object(members) => {
+                for (member, value) in members {
+                    println!("{name}.{member}={}", written(value));
+                }
+            }
+            value => println!("{name}={}", written(value)),
+        }
+    }
+}
+
+fn written(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.replace('\n', "\\n"),
+        other => other.to_string(),
+    }
+}
+
+fn read_password(is_asked: bool, body: &mut Map<String, Value>) -> Result<(), Failure> {
+    if !is_asked {
+        return Ok(());
+    }
+    let mut text = String::new();
+    std::io::stdin()
+        .take(PASSWORD_BYTES_MAX)
+        .read_to_string(&mut text)?;
+    let password = text.strip_suffix('\n').unwrap_or(&text);
+    let password = password.strip_suffix('\r').unwrap_or(password);
+    body.insert("password".to_owned(), json!(password));
+    Ok(())
+}
