@@ -1,21 +1,13 @@
-//! The built binary from its start to its end.
-#![allow(clippy::unwrap_used, reason = "a test ends where something is missing")]
+//! The server from its start to its end.
 
-use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::Arc;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
-use futures_util::{SinkExt, StreamExt};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use serde_json::{Value, json};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::{self, Message, client::IntoClientRequest};
+use serde_json::json;
+
+use crate::link::{Guest, close_code, link, nonblocking};
+use crate::server::{Server, conclave, errors, folder, get_clear, without_settings};
 
 #[test]
 fn a_development_server_says_where_it_is_serves_there_and_ends_when_told() {
@@ -104,42 +96,6 @@ async fn links_of_allowed_pages_over_tls_and_loopback_are_closed_with_4503_at_th
     assert_eq!(server.process.wait().unwrap().code(), Some(0));
 }
 
-#[tokio::test]
-async fn a_log_of_everything_holds_no_secret_of_a_link() {
-    let folder = folder("log");
-    let log = folder.join("log");
-    let mut command = conclave();
-    command
-        .env("CONCLAVE_LOG__FILTER", "trace,tungstenite::protocol=trace")
-        .stderr(fs::File::create(&log).unwrap());
-    let mut server = Server::spawn(folder, command);
-    let ready = server.ready();
-    let http = ready["http"].as_str().unwrap();
-    let stream = tokio::net::TcpStream::from_std(nonblocking(http)).unwrap();
-    let mut link = link(stream, "http", http).await.unwrap();
-    let device_key = "BwcHBwcHBwcHBwcHBwcHBw";
-    let hello = json!({"protocol": 1, "client": "conclave-test/1"});
-    request(&mut link, 1, "hello", hello).await;
-    let join = json!({
-        "room": "welcome",
-        "credential": {"kind": "none"},
-        "name": "Ada Lovelace",
-        "device_key": device_key,
-        "consent_hash": null,
-    });
-    let joined = request(&mut link, 2, "join", join).await;
-    let token = joined["ok"]["resume_token"].as_str().unwrap();
-    server.signal("TERM");
-    close_code(&mut link).await;
-    server.process.wait().unwrap();
-
-    let text = fs::read_to_string(log).unwrap();
-    assert!(text.contains("\"message\":\"ended\""), "{text}");
-    for secret in [device_key, token, "Ada Lovelace"] {
-        assert!(!text.contains(secret), "the log holds {secret}");
-    }
-}
-
 #[test]
 fn connections_fit_into_the_hard_limit_of_open_files_which_becomes_the_soft_one() {
     let folder = folder("descriptors");
@@ -176,6 +132,172 @@ fn the_certificate_survives_a_restart() {
     assert_eq!(certificate(), before);
     second.signal("INT");
     second.process.wait().unwrap();
+}
+
+#[test]
+fn the_host_link_survives_a_restart_and_is_for_its_owner_alone() {
+    let folder = folder("host-link");
+    let mut first = Server::start_in(folder.clone());
+    let secret_of = |server: &Server| {
+        let link = server.ready()["host_link"].as_str().unwrap().to_owned();
+        link.split_once("#i=").unwrap().1.to_owned()
+    };
+    let before = secret_of(&first);
+    assert_eq!(before.len(), 22, "an invite secret");
+    let file = fs::metadata(folder.join("data/dev-host-secret")).unwrap();
+    assert_eq!(file.permissions().mode() & 0o777, 0o600);
+    first.signal("INT");
+    first.process.wait().unwrap();
+    let second = Server::start_in(folder);
+    assert_eq!(secret_of(&second), before);
+}
+
+#[tokio::test]
+async fn the_host_link_of_dev_makes_a_host_and_the_guest_link_a_guest() {
+    let server = Server::start("roles");
+    let ready = server.ready();
+    let http = ready["http"].as_str().unwrap();
+    let secret = ready["host_link"].as_str().unwrap();
+    let secret = secret.split_once("#i=").unwrap().1;
+    let mut guest = Guest::open(http).await;
+    let joined = guest.join("welcome", json!({"kind": "none"}), "Bob").await;
+    assert_eq!(joined["ok"]["outcome"], "joined", "{joined}");
+    assert_eq!(joined["ok"]["self"]["role"], "attendee");
+    let mut host = Guest::open(http).await;
+    let invite = json!({"kind": "invite", "secret": secret});
+    let joined = host.join("welcome", invite, "Ada").await;
+    assert_eq!(joined["ok"]["self"]["role"], "host", "{joined}");
+}
+
+#[test]
+fn a_second_server_on_the_same_data_is_refused() {
+    let server = Server::start("second");
+    let output = conclave()
+        .args(["serve", "--dev", "--https", "127.0.0.1:0", "--http", "off"])
+        .args(["--media-port", "0", "--data-dir"])
+        .arg(server.folder.join("data"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(errors(&output).contains("in use"), "{}", errors(&output));
+    // The first is still there, with its control socket.
+    assert!(server.folder.join("data/control.sock").exists());
+}
+
+#[test]
+fn a_key_that_others_may_read_or_that_is_another_one_is_refused() {
+    let folder = folder("key");
+    let mut server = Server::start_in(folder.clone());
+    server.signal("TERM");
+    server.process.wait().unwrap();
+    let key = folder.join("data/master.key");
+    let serve = || {
+        let output = conclave()
+            .args(["serve", "--dev", "--https", "127.0.0.1:0", "--http", "off"])
+            .args(["--media-port", "0", "--data-dir"])
+            .arg(folder.join("data"))
+            .output()
+            .unwrap();
+        (output.status.code(), errors(&output))
+    };
+    fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap();
+    let (code, text) = serve();
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("`storage.master_key_file`: "), "{text}");
+    fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
+    fs::write(&key, [7; 32]).unwrap();
+    let (code, text) = serve();
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("`storage.master_key_file`"), "{text}");
+}
+
+#[test]
+fn the_control_socket_is_for_its_owner_replaces_a_stale_one_and_goes_at_the_end() {
+    let folder = folder("socket");
+    let socket = folder.join("data/control.sock");
+    let mut killed = Server::start_in(folder.clone());
+    let mode = fs::metadata(&socket).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    killed.process.kill().unwrap();
+    killed.process.wait().unwrap();
+    assert!(socket.exists(), "a killed server leaves it");
+    let mut next = Server::start_in(folder);
+    let rooms = next.cli(&["room", "list"]);
+    assert!(rooms.status.success(), "{rooms:?}");
+    next.signal("TERM");
+    next.process.wait().unwrap();
+    assert!(!socket.exists());
+}
+
+#[tokio::test]
+async fn a_room_of_the_file_has_its_password_and_follows_the_file() {
+    let folder = folder("configured");
+    let file = folder.join("conclave.toml");
+    let password = folder.join("password");
+    let write = |title: &str, mode: u32| {
+        let room = format!(
+            "[[rooms]]\nslug = \"council\"\ntitle = {title:?}\npassword_file = \"password\"\nstart_without_host = true\n"
+        );
+        fs::write(&file, room).unwrap();
+        fs::write(&password, "eight till late\n").unwrap();
+        fs::set_permissions(&password, Permissions::from_mode(mode)).unwrap();
+    };
+    let start = || {
+        let mut command = conclave();
+        command.stderr(fs::File::create(folder.join("log")).unwrap());
+        Server::spawn_with(
+            folder.clone(),
+            command,
+            &["--config", file.to_str().unwrap()],
+        )
+    };
+    write("Council", 0o600);
+    let mut server = start();
+    let http = server.ready()["http"].as_str().unwrap().to_owned();
+    let password_of = |text: &str| json!({"kind": "password", "password": text});
+    let mut guest = Guest::open(&http).await;
+    let refused = guest
+        .join("council", password_of("eight till nine"), "Eve")
+        .await;
+    assert_eq!(refused["error"]["code"], "bad_credentials", "{refused}");
+    let joined = guest
+        .join("council", password_of("eight till late"), "Eve")
+        .await;
+    assert_eq!(joined["ok"]["outcome"], "joined", "{joined}");
+    let set = server.cli(&["room", "set", "council", "title=By hand"]);
+    assert!(set.status.success(), "{set:?}");
+    server.signal("TERM");
+    server.process.wait().unwrap();
+
+    // What somebody changed stays as long as the file says the same.
+    let mut server = start();
+    assert_eq!(
+        server.cli_json(&["room", "show", "council"])["title"],
+        "By hand"
+    );
+    server.signal("TERM");
+    server.process.wait().unwrap();
+    write("By file", 0o600);
+    let mut server = start();
+    assert_eq!(
+        server.cli_json(&["room", "show", "council"])["title"],
+        "By file"
+    );
+    server.signal("TERM");
+    server.process.wait().unwrap();
+
+    write("By file", 0o604);
+    let check = conclave()
+        .args(["config", "check", "--dev", "--config"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert_eq!(check.status.code(), Some(2));
+    let text = errors(&check);
+    assert!(
+        text.contains("`password_file` of `council`") && text.contains("mode 0604"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -301,221 +423,4 @@ fn certificate_files_that_cannot_be_used_are_a_wrong_configuration() {
         );
     }
     fs::remove_dir_all(folder).unwrap();
-}
-
-/// A server of its own, on free ports, in a folder of its own.
-struct Server {
-    process: Child,
-    folder: PathBuf,
-    output: String,
-}
-
-impl Server {
-    fn start(test: &str) -> Self {
-        Server::start_in(folder(test))
-    }
-
-    fn start_in(folder: PathBuf) -> Self {
-        Server::spawn(folder, conclave())
-    }
-
-    fn spawn(folder: PathBuf, mut command: Command) -> Self {
-        let mut process = command
-            .args([
-                "serve",
-                "--dev",
-                "--https",
-                "127.0.0.1:0",
-                "--http",
-                "localhost:0",
-            ])
-            .args([
-                "--media-port",
-                "0",
-                "--media-ip",
-                "127.0.0.1",
-                "--shards",
-                "2",
-            ])
-            .arg("--data-dir")
-            .arg(folder.join("data"))
-            .arg("--ready-file")
-            .arg(folder.join("ready.json"))
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // The banner comes when everything else is done.
-        let mut output = String::new();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        while !output.contains("Ctrl-C") {
-            output.push_str(
-                &lines
-                    .next()
-                    .expect("the server ended while it started")
-                    .unwrap(),
-            );
-            output.push('\n');
-        }
-        Server {
-            process,
-            folder,
-            output,
-        }
-    }
-
-    fn ready_file(&self) -> PathBuf {
-        self.folder.join("ready.json")
-    }
-
-    fn ready(&self) -> Value {
-        serde_json::from_slice(&fs::read(self.ready_file()).unwrap()).unwrap()
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.process.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-s", name, &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
-    }
-
-    fn run(&self, flags: &[&str]) -> Output {
-        conclave().args(flags).output().unwrap()
-    }
-
-    /// Asks over TLS, trusting the certificate that the server keeps.
-    fn get_tls(&self, origin: &str, path: &str) -> String {
-        let name = ServerName::try_from("localhost").unwrap();
-        let connection = ClientConnection::new(self.client_config(), name).unwrap();
-        ask(StreamOwned::new(connection, connect(origin)), path)
-    }
-
-    fn client_config(&self) -> Arc<ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        let file = self.folder.join("data/dev-certificate.pem");
-        roots
-            .add(CertificateDer::from_pem_file(file).unwrap())
-            .unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Arc::new(config)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-        let _ = fs::remove_dir_all(&self.folder);
-    }
-}
-
-fn conclave() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_conclave"));
-    without_settings(&mut command);
-    command
-}
-
-/// Settings of whoever runs the tests are not for the servers under test.
-fn without_settings(command: &mut Command) {
-    let inherited = std::env::vars_os().map(|(name, _)| name);
-    for name in inherited.filter(|name| name.to_string_lossy().starts_with("CONCLAVE_")) {
-        command.env_remove(name);
-    }
-}
-
-fn folder(test: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("conclave-serve-{test}-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
-    folder
-}
-
-fn get_clear(origin: &str, path: &str) -> String {
-    ask(connect(origin), path)
-}
-
-fn connect(origin: &str) -> TcpStream {
-    let port: u16 = origin.rsplit(':').next().unwrap().parse().unwrap();
-    TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port))).unwrap()
-}
-
-fn ask(mut stream: impl Read + Write, path: &str) -> String {
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
-}
-
-fn nonblocking(origin: &str) -> TcpStream {
-    let stream = connect(origin);
-    stream.set_nonblocking(true).unwrap();
-    stream
-}
-
-/// Opens a signalling link as a page of `origin` does.
-async fn link<S: AsyncRead + AsyncWrite + Unpin>(
-    stream: S,
-    scheme: &str,
-    origin: &str,
-) -> tungstenite::Result<WebSocketStream<S>> {
-    let url = format!(
-        "{}://localhost/api/v1/signal",
-        if scheme == "https" { "wss" } else { "ws" }
-    );
-    let mut request = url.into_client_request()?;
-    request.headers_mut().insert("origin", origin.parse()?);
-    request
-        .headers_mut()
-        .insert("sec-websocket-protocol", "conclave.v1".parse()?);
-    tokio_tungstenite::client_async(request, stream)
-        .await
-        .map(|(link, _)| link)
-}
-
-/// Asks for something and returns the answer; pushes before it are skipped.
-async fn request<S: AsyncRead + AsyncWrite + Unpin>(
-    link: &mut WebSocketStream<S>,
-    id: u64,
-    kind: &str,
-    data: Value,
-) -> Value {
-    let text = json!({"id": id, "type": kind, "data": data}).to_string();
-    link.send(Message::text(text)).await.unwrap();
-    loop {
-        let message = link.next().await.unwrap().unwrap();
-        let Message::Text(text) = message else {
-            continue;
-        };
-        let answer: Value = serde_json::from_str(&text).unwrap();
-        if answer["id"] == id {
-            return answer;
-        }
-    }
-}
-
-/// Returns the code with which the server closes the link.
-async fn close_code<S: AsyncRead + AsyncWrite + Unpin>(
-    link: &mut WebSocketStream<S>,
-) -> Option<u16> {
-    while let Some(Ok(message)) = link.next().await {
-        if let Message::Close(close) = message {
-            return close.map(|close| close.code.into());
-        }
-    }
-    None
-}
-
-fn errors(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
