@@ -107,12 +107,13 @@ impl Publications {
         }
     }
 
-    /// Takes the requests whose answer is overdue.
-    pub(crate) fn overdue(&mut self, now: Instant) -> Vec<(Source, PendingPublication)> {
-        let late = |pending: &PendingPublication| pending.deadline <= now;
-        self.pending
-            .extract_if(.., |_, pending| late(pending))
-            .collect()
+    /// Returns the sources for which an answer is overdue.
+    pub(crate) fn overdue(&self, now: Instant) -> Vec<Source> {
+        let late = self
+            .pending
+            .iter()
+            .filter(|(_, pending)| pending.deadline <= now);
+        late.map(|(source, _)| *source).collect()
     }
 
     /// Returns when [`Publications::overdue`] next has something.

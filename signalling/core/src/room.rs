@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 use conclave_sfu_wire::control::{Command, MemberKey, RoomKey};
 use conclave_signalling_wire::error::{ErrorBody, ErrorCode};
 use conclave_signalling_wire::ids::{ParticipantId, RoomId, SessionId};
-use conclave_signalling_wire::objects::Participant;
+use conclave_signalling_wire::objects::{Participant, Source};
 use conclave_signalling_wire::push::{LeftReason, Push, ServerDraining};
 use conclave_signalling_wire::reply::Joined;
 use conclave_signalling_wire::secret::ResumeToken;
@@ -46,7 +46,6 @@ use crate::bans::BanList;
 use crate::clock::ClockAnchor;
 use crate::invites::InviteList;
 use crate::lobby::Lobby;
-use crate::media::to_source;
 use crate::member::{Member, Presence};
 use crate::output::{LinkId, Notice, Output, Reply};
 use crate::prompts::Prompts;
@@ -225,31 +224,26 @@ impl Room {
                 .iter()
                 .map(|offer| (offer.link, offer.id)),
         );
-        let publications = member.publications.overdue(now);
-        unanswered.extend(
-            publications
-                .iter()
-                .map(|(_, pending)| (pending.link, pending.id)),
-        );
+        let overdue = member.publications.overdue(now);
         let acks = member
             .mirror
             .acks
             .extract_if(.., |_, ack| ack.deadline <= now);
         unanswered.extend(acks.map(|(_, ack)| (ack.link, ack.id)));
         let present = member.link();
-        for (source, _) in publications {
-            // Whatever comes of it later is not what its owner was told; one
-            // that was published before is over on both sides.
-            self.command(Command::Unpublish {
-                member: key,
-                source: to_source(source),
-            });
-        }
         for (link, id) in unanswered
             .into_iter()
             .filter(|(link, _)| present == Some(*link))
         {
             self.refuse(link, id, ErrorCode::NotAvailable.into());
+        }
+        for source in overdue {
+            // Whatever comes of it later is not what its owner was told; one
+            // that was published before is over on both sides.
+            match source {
+                Source::Screen => self.end_share(key, ErrorCode::NotAvailable),
+                _ => self.end(key, &[source], ErrorCode::NotAvailable),
+            };
         }
     }
 

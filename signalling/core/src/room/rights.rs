@@ -55,6 +55,7 @@ impl Room {
 
     /// Gives somebody who comes in what it may do, and shows what it may not publish.
     pub(super) fn endow(&self, member: &mut Member) {
+        member.overrides = self.live_overrides(member);
         member.permissions = self.evaluate(member);
         member.face.sources = member.publications.sources(member.permissions);
     }

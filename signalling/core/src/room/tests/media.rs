@@ -139,10 +139,10 @@ fn a_shard_that_does_not_answer_is_given_up() {
     assert_eq!(
         stage.done(),
         [
-            "shard unpublish 1 Camera".to_owned(),
             format!("1 error {offer} not_available"),
-            format!("1 error {publish} not_available"),
             format!("1 error {ack} not_available"),
+            "shard unpublish 1 Camera".to_owned(),
+            format!("1 error {publish} not_available"),
         ]
     );
     assert_eq!(stage.room.poll_timeout(), None);
