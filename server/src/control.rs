@@ -60,7 +60,7 @@ impl Control {
             io::Result::Ok(socket)
         };
         let socket =
-            bind().with_context(|| format!("cannot bind the control socket {}", path.display()))?;
+            bind().with_context(|| format!("cannot bind the control socket {}; a shorter --data-dir helps if its path is too long", path.display()))?;
         Ok(Control { socket, path })
     }
 

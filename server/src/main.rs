@@ -20,6 +20,7 @@ mod setup;
 mod site;
 mod storage;
 mod tls;
+mod trail;
 
 use std::process::ExitCode;
 

@@ -6,15 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
 use conclave_sfu_node::MediaNode;
-use conclave_signalling_core::record::{Actor, AuditEntry};
 use conclave_signalling_node::{ConfiguredRoom, Ensured, Node, Rooms};
-use conclave_signalling_store::{Checkpoint, Store};
+use conclave_signalling_store::Store;
 use conclave_signalling_wire::room::RoomUpdate;
 use conclave_signalling_wire::secret::InviteSecret;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::admin::{self, Admin};
@@ -27,8 +26,7 @@ use crate::http::{self, Readiness, SecurityHeaders, Shared};
 use crate::listen::{self, Counters, Listener, Sources};
 use crate::media::{self, EventLoss, Shards};
 use crate::setup::{self, Ports};
-use crate::storage;
-use crate::tls;
+use crate::{storage, tls, trail};
 
 /// Why the server did not start, or ended.
 #[derive(Debug)]
@@ -143,7 +141,7 @@ struct Server {
     media: MediaNode,
     signalling: Node,
     store: Store,
-    checkpoints: JoinHandle<watch::Receiver<Option<Checkpoint>>>,
+    heads: trail::Heads,
     /// Of the first room, with `--dev`.
     host_secret: Option<InviteSecret>,
     loss: Arc<EventLoss>,
@@ -199,11 +197,7 @@ impl Server {
             .await
             .context("cannot read the rooms")?;
         let host_secret = furnish(config, &signalling.rooms(), rooms).await?;
-        note(&store, "server.start").await?;
-        tracing::info!(
-            key = hex(&store.audit_public_key()),
-            "heads of the audit log are signed by this key"
-        );
+        trail::begin(&store).await?;
 
         let counters = Arc::default();
         let (stop, stopped) = watch::channel(false);
@@ -219,9 +213,9 @@ impl Server {
         };
         let mut listeners = JoinSet::new();
         let public_url = shared.site.public_url.to_string();
-        let admin = Admin::new(signalling.rooms(), Some(public_url));
+        let admin = Admin::new(signalling.rooms(), store.clone(), Some(public_url));
         listeners.spawn(control.run(admin::router(admin), stopped.clone()));
-        let checkpoints = tokio::spawn(tell_checkpoints(store.checkpoints(), stopped.clone()));
+        let heads = trail::tell(&store, stopped.clone());
         for (listener, sockets) in [(secure, https), (clear, http)] {
             for socket in sockets {
                 listeners.spawn(listener.clone().run(socket, stopped.clone()));
@@ -235,7 +229,7 @@ impl Server {
             media,
             signalling,
             store,
-            checkpoints,
+            heads,
             host_secret,
             loss,
             listeners,
@@ -251,7 +245,7 @@ impl Server {
             media,
             signalling,
             store,
-            checkpoints,
+            heads,
             loss,
             mut listeners,
             counters,
@@ -265,7 +259,7 @@ impl Server {
         while listeners.join_next().await.is_some() {}
         // Ends threads, so it waits.
         let _ = tokio::task::spawn_blocking(move || media.shutdown()).await;
-        close(store, checkpoints).await;
+        trail::close(store, heads).await;
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         tracing::info!(
             accepted = count(&counters.accepted),
@@ -327,81 +321,6 @@ fn configured_rooms(config: &Config) -> Result<Vec<(Room, RoomUpdate)>, ConfigEr
     rooms
         .map(|room| Ok((room.clone(), storage::with_password(room)?)))
         .collect()
-}
-
-/// Notes in the audit log what the server itself does.
-async fn note(store: &Store, action: &str) -> anyhow::Result<()> {
-    let entry = AuditEntry {
-        at: storage::now(),
-        actor: Actor::Operator,
-        action: action.to_owned(),
-        target: None,
-        room: None,
-        session: None,
-        prefix: None,
-        outcome: "ok".to_owned(),
-        detail: Some(env!("CARGO_PKG_VERSION").to_owned()),
-    };
-    store
-        .audit(entry)
-        .await
-        .context("cannot write the audit log")
-}
-
-/// Ends the store: its last signed head is logged too.
-async fn close(store: Store, checkpoints: JoinHandle<watch::Receiver<Option<Checkpoint>>>) {
-    if let Err(error) = note(&store, "server.stop").await {
-        tracing::error!(%error, "the end is not in the audit log");
-    }
-    let newest = checkpoints.await;
-    if let Err(error) = store.close().await {
-        tracing::error!(%error, "the store was not closed cleanly");
-    }
-    if let Ok(mut newest) = newest
-        && newest.has_changed().unwrap_or(true)
-    {
-        tell(newest.borrow_and_update().as_ref());
-    }
-}
-
-/// Logs each signed head of the audit log, so that whoever gathers logs
-/// elsewhere can prove what was in it.
-async fn tell_checkpoints(
-    mut newest: watch::Receiver<Option<Checkpoint>>,
-    mut stop: watch::Receiver<bool>,
-) -> watch::Receiver<Option<Checkpoint>> {
-    tell(newest.borrow_and_update().as_ref());
-    loop {
-        tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return newest,
-            changed = newest.changed() => match changed {
-                Ok(()) => tell(newest.borrow_and_update().as_ref()),
-                Err(_) => return newest,
-            },
-        }
-    }
-}
-
-fn tell(checkpoint: Option<&Checkpoint>) {
-    if let Some(Checkpoint {
-        seq,
-        hash,
-        at,
-        signature,
-    }) = checkpoint
-    {
-        tracing::info!(
-            seq,
-            hash = hex(hash),
-            at = %at,
-            signature = hex(signature),
-            "audit checkpoint"
-        );
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// SIGINT and SIGTERM.

@@ -19,6 +19,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get};
 use conclave_signalling_node::Rooms;
+use conclave_signalling_store::Store;
 use conclave_signalling_wire::ids::RoomId;
 use conclave_signalling_wire::secret::InviteSecret;
 use conclave_signalling_wire::text::Slug;
@@ -37,14 +38,16 @@ const REQUEST_ID_MAX: usize = 64;
 #[derive(Clone)]
 pub(crate) struct Admin {
     rooms: Rooms,
+    store: Store,
     public_url: Option<Arc<str>>,
 }
 
 impl Admin {
-    /// Works on `rooms`. Links begin with `public_url`, or with `/r/` where it is not known.
-    pub(crate) fn new(rooms: Rooms, public_url: Option<String>) -> Self {
+    /// Works on `rooms`, which are kept in `store`. Links begin with `public_url`, or with `/r/` where it is not known.
+    pub(crate) fn new(rooms: Rooms, store: Store, public_url: Option<String>) -> Self {
         Admin {
             rooms,
+            store,
             public_url: public_url.map(Arc::from),
         }
     }

@@ -66,7 +66,7 @@ pub(super) async fn create(
     };
     let made = admin.rooms.create(new, Actor::Operator).await?;
     let room = admin.rooms.show(&made.slug).await?;
-    let mut resource = resource(&admin, &room);
+    let mut resource = resource(&admin, &room).await?;
     resource["host_link"] = json!(admin.invite_link(&made.slug, &made.host_secret));
     let mut response = tagged(StatusCode::CREATED, &room, &resource);
     if let Ok(place) = HeaderValue::from_str(&format!("/api/v1/rooms/{}", room.slug)) {
@@ -81,7 +81,8 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let slug = admin.slug_of(&name)?;
     let room = admin.rooms.show(&slug).await?;
-    Ok(tagged(StatusCode::OK, &room, &resource(&admin, &room)))
+    let resource = resource(&admin, &room).await?;
+    Ok(tagged(StatusCode::OK, &room, &resource))
 }
 
 /// Changes what a merge patch (RFC 7396) names.
@@ -105,7 +106,10 @@ pub(super) async fn update(
         update.rev = expected.or(Some(seen.rev));
         tries += 1;
         match admin.rooms.update(&slug, update).await {
-            Ok(room) => return Ok(tagged(StatusCode::OK, &room, &resource(&admin, &room))),
+            Ok(room) => {
+                let resource = resource(&admin, &room).await?;
+                return Ok(tagged(StatusCode::OK, &room, &resource));
+            }
             Err(RoomsError::Refused(refusal)) if refusal.code == ErrorCode::Conflict => {
                 if if_match.is_some() {
                     return Err(Problem::new(StatusCode::PRECONDITION_FAILED, "conflict")
@@ -136,10 +140,14 @@ fn slug(text: &str) -> Result<Slug, BadMember> {
     })
 }
 
-fn resource(admin: &Admin, room: &Room) -> Value {
+/// Returns a room as hosts see it, and what only operators see of it.
+async fn resource(admin: &Admin, room: &Room) -> Result<Value, Problem> {
     let mut resource = json!(room);
     resource["guest_link"] = json!(admin.guest_link(&room.slug));
-    resource
+    if let Some(record) = admin.store.room(room.id).await? {
+        resource["allowed_networks"] = json!(record.settings.allowed_networks);
+    }
+    Ok(resource)
 }
 
 /// Returns a room with its `rev` as ETag.

@@ -35,12 +35,18 @@ async fn a_room_is_made_read_changed_and_deleted() {
     assert_eq!(shown.header("etag"), Some(tag.as_str()));
     assert_eq!(shown.body["host_link"], Value::Null);
 
-    let patch = json!({"attendees": {"screen": false}, "lobby_message": "Soon", "title": null});
+    let patch = json!({
+        "attendees": {"screen": false},
+        "lobby_message": "Soon",
+        "title": null,
+        "allowed_networks": ["192.0.2.0/24"],
+    });
     let changed = api.ask(Method::PATCH, "/rooms/team", Some(patch)).await;
     assert_eq!(changed.status, StatusCode::OK, "{}", changed.body);
     assert_eq!(changed.body["attendees"]["screen"], false);
     assert_eq!(changed.body["attendees"]["camera"], true);
     assert_eq!(changed.body["title"], "Team");
+    assert_eq!(changed.body["allowed_networks"], json!(["192.0.2.0/24"]));
     assert_ne!(changed.header("etag"), Some(tag.as_str()));
 
     let stale = api
@@ -252,12 +258,12 @@ impl Api {
             ..Config::default()
         };
         let (_, events) = mpsc::channel(1);
-        let node = Node::start(config, store, Arc::new(NoMedia), events)
+        let node = Node::start(config, store.clone(), Arc::new(NoMedia), events)
             .await
             .unwrap();
         let url = "https://meet.example.org".to_owned();
         Api {
-            router: router(Admin::new(node.rooms(), Some(url))),
+            router: router(Admin::new(node.rooms(), store, Some(url))),
         }
     }
 

@@ -126,7 +126,7 @@ impl Offline {
             let node = Node::start(config, store.clone(), Arc::new(NoMedia), no_events)
                 .await
                 .context("cannot read the rooms")?;
-            let router = admin::router(Admin::new(node.rooms(), public_url));
+            let router = admin::router(Admin::new(node.rooms(), store.clone(), public_url));
             Ok::<_, run::Error>((store, router))
         })?;
         Ok(Offline {

@@ -8,7 +8,9 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::api::Ask;
-use super::{Failure, Output, Where, ask, ask_list, print_json, query_of, room_path, table};
+use super::{
+    Failure, Output, Where, ask, ask_list, hint_at_origin, print_json, query_of, room_path, table,
+};
 use crate::storage;
 
 /// Links that let people in.
@@ -120,6 +122,7 @@ impl Create {
                 println!("invite  {}", table::cell(&made["id"]));
                 println!("link    {}", table::cell(&made["link"]));
                 println!("\nThe link is not shown again.");
+                hint_at_origin(&made["link"]);
             }
         }
         Ok(())

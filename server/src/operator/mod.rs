@@ -220,6 +220,15 @@ fn query_of<V: AsRef<str>>(pairs: &[(&str, V)]) -> String {
     format!("?{}", query.finish())
 }
 
+/// Says what a link lacks where nothing says at which address the server is reached.
+fn hint_at_origin(link: &Value) {
+    if link.as_str().is_some_and(|link| link.starts_with('/')) {
+        println!(
+            "The address of the server goes before the link: say --public-url or --config to see it whole."
+        );
+    }
+}
+
 /// Prints a value for programs.
 fn print_json(value: &Value) {
     println!("{value:#}");

@@ -7,7 +7,9 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::api::Ask;
-use super::{Failure, Output, Where, ask, ask_list, print_json, room_path, settings, table};
+use super::{
+    Failure, Output, Where, ask, ask_list, hint_at_origin, print_json, room_path, settings, table,
+};
 
 const ROOMS: &str = "/api/v1/rooms";
 /// A password has 128 characters at most.
@@ -138,6 +140,7 @@ impl Create {
                 println!("guest link  {}", table::cell(&made["guest_link"]));
                 println!("host link   {}", table::cell(&made["host_link"]));
                 println!("\nWho has the host link is a host. It is not shown again.");
+                hint_at_origin(&made["host_link"]);
             }
         }
         Ok(())
@@ -189,24 +192,17 @@ fn print_room(output: Output, room: &Value) {
     if output == Output::Json {
         return print_json(room);
     }
-    for (name, value) in room.as_object().into_iter().flatten() {
-        match value {
-            Value::Object(members) => {
-                for (member, value) in members {
-                    println!("{name}.{member}={}", written(value));
-                }
-            }
-            value => println!("{name}={}", written(value)),
-        }
+    let facts = [
+        ("room", "slug"),
+        ("id", "id"),
+        ("guest link", "guest_link"),
+        ("preset", "preset"),
+        ("password", "password_set"),
+    ];
+    for (label, member) in facts {
+        println!("{label:<11} {}", table::cell(&room[member]));
     }
-}
-
-fn written(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.replace('\n', "\\n"),
-        other => other.to_string(),
-    }
+    print!("\n{}", settings::written(room));
 }
 
 fn read_password(is_asked: bool, body: &mut Map<String, Value>) -> Result<(), Failure> {

@@ -225,6 +225,29 @@ pub(super) fn help() -> String {
     text
 }
 
+/// Returns the settings of a room, each as [`read`] takes it.
+pub(super) fn written(room: &Value) -> String {
+    let mut text = String::new();
+    for Setting { name, kind, .. } in SETTINGS {
+        let value = match name.split_once('.') {
+            Some((outer, inner)) => &room[outer][inner],
+            None => &room[*name],
+        };
+        let value = match value {
+            _ if *kind == Kind::Nothing => continue,
+            Value::Null => String::new(),
+            Value::String(text) => text.replace('\n', " "),
+            Value::Array(items) if *kind == Kind::List => {
+                let items: Vec<_> = items.iter().filter_map(Value::as_str).collect();
+                items.join(",")
+            }
+            other => other.to_string(),
+        };
+        text.push_str(&format!("{name}={value}\n"));
+    }
+    text
+}
+
 /// Reads `KEY=VALUE`s into a merge patch of a room.
 ///
 /// # Errors
@@ -344,6 +367,38 @@ mod tests {
                 "allowed_networks": ["192.0.2.0/24", "2001:db8::/32"],
             })
         );
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let room = json!({
+            "title": "Team",
+            "locked": false,
+            "attendees": {"screen": true},
+            "caps": {"camera": null},
+            "allowed_networks": ["192.0.2.0/24", "2001:db8::/32"],
+            "custom_roles": [],
+        });
+        let text = written(&room);
+        let said = [
+            "title",
+            "locked",
+            "attendees.screen",
+            "caps.camera",
+            "allowed_networks",
+        ];
+        let lines: Vec<String> = text
+            .lines()
+            .filter(|line| {
+                said.iter()
+                    .any(|name| line.starts_with(&format!("{name}=")))
+            })
+            .map(str::to_owned)
+            .collect();
+        let mut expected = room;
+        expected.as_object_mut().unwrap().remove("custom_roles");
+        assert_eq!(Value::Object(read(&lines).unwrap()), expected);
+        assert!(!text.contains("password="));
     }
 
     #[test]

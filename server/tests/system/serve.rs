@@ -169,6 +169,25 @@ async fn the_host_link_of_dev_makes_a_host_and_the_guest_link_a_guest() {
     assert_eq!(joined["ok"]["self"]["role"], "host", "{joined}");
 }
 
+#[tokio::test]
+async fn a_source_with_too_many_links_is_told_so() {
+    let folder = folder("many");
+    let mut command = conclave();
+    command
+        .env("CONCLAVE_LIMITS__CONNECTIONS_PER_SOURCE", "5")
+        .stderr(fs::File::create(folder.join("log")).unwrap());
+    let server = Server::spawn(folder, command);
+    let ready = server.ready();
+    let http = ready["http"].as_str().unwrap();
+    let mut links = Vec::new();
+    for _ in 0..4 {
+        links.push(Guest::open(http).await);
+    }
+    let stream = tokio::net::TcpStream::from_std(nonblocking(http)).unwrap();
+    let refused = link(stream, "http", http).await.err().unwrap();
+    assert!(refused.to_string().contains("429"), "{refused}");
+}
+
 #[test]
 fn a_second_server_on_the_same_data_is_refused() {
     let server = Server::start("second");
