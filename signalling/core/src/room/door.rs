@@ -225,16 +225,16 @@ impl Room {
             device: Some(&visitor.device),
         };
         let permissions = permissions_of(settings, &subject, now);
+        if !permissions.contains(Permission::RoomJoin) {
+            return Err(ErrorCode::Forbidden.into());
+        }
         let who = Traits {
             invite: invite.map(|invite| invite.id),
             device: &visitor.device,
-            networks: &visitor.networks,
-        };
-        let verdict = match self.bans.judge(now, who) {
             // Whoever shares a network with somebody is not kept from its own room.
-            Verdict::NetworkOnly { .. } if is_host => Verdict::Free,
-            verdict => verdict,
+            networks: if is_host { &[] } else { &visitor.networks },
         };
+        let verdict = self.bans.judge(now, who);
         let was_admitted = standing.is_some_and(|known| known.admitted);
         Ok(Candidate {
             invite: invite.map(|invite| invite.id),

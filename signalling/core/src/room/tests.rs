@@ -1,6 +1,12 @@
 //! Behaviour of a room through its public face.
 
+mod authority;
+mod bans;
 mod barrier;
+mod door;
+mod hosts;
+mod invites;
+mod lobby;
 mod media;
 mod model;
 mod moderate;
@@ -8,6 +14,7 @@ mod policy;
 mod presence;
 mod rights;
 mod roster;
+mod steward;
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -15,22 +22,23 @@ use std::time::{Duration, Instant};
 use conclave_sfu_wire::control::{Command, Event, MemberKey, MidName, Rid, RoomKey};
 use conclave_signalling_wire::error::{CloseCode, ErrorBody};
 use conclave_signalling_wire::frame::RequestFrame;
-use conclave_signalling_wire::ids::{ParticipantId, RoomId};
+use conclave_signalling_wire::ids::{InviteId, KnockId, ParticipantId, RoomId};
 use conclave_signalling_wire::objects::{LobbyMode, Participant, Preset, Role, Source};
 use conclave_signalling_wire::push::{LobbyStatus, Push};
 use conclave_signalling_wire::reply::{JoinOutcome, Joined};
 use conclave_signalling_wire::request::{DuplicateChoice, MediaOffer, MediaPublish, Request};
 use conclave_signalling_wire::secret::{DeviceKey, ResumeToken};
 use conclave_signalling_wire::text::{DisplayName, Mid, Slug};
+use conclave_signalling_wire::time::Timestamp;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use super::{Claim, Entrant, Returning, Room, RoomConfig};
 use crate::clock::{ClockAnchor, epoch};
-use crate::digest::{DeviceHash, TokenHash};
+use crate::digest::{DeviceHash, InviteHash, NetworkTag, TokenHash};
 use crate::origin::Prefix;
 use crate::output::{LinkId, Output, Reply};
-use crate::record::{Change, RoomRecord};
+use crate::record::{Actor, Change, Invite, RoomRecord};
 use crate::settings::Settings;
 
 const HOME: Prefix = Prefix::V4([192, 0, 2]);
@@ -84,7 +92,15 @@ impl Stage {
     }
 
     fn outputs(&mut self) -> Vec<Output> {
-        std::iter::from_fn(|| self.room.poll_output()).collect()
+        let mut outputs = Vec::new();
+        while let Some(output) = self.room.poll_output() {
+            if let Output::DrawKey { knock } = output {
+                self.keys += 1;
+                self.room.handle_key(knock, MemberKey(self.keys));
+            }
+            outputs.push(output);
+        }
+        outputs
     }
 
     /// Everything that is to be done, in short.
@@ -92,16 +108,11 @@ impl Stage {
         self.outputs().iter().map(short).collect()
     }
 
-    fn try_join(
-        &mut self,
-        name: &str,
-        device: u8,
-        duplicate: Option<DuplicateChoice>,
-    ) -> (LinkId, bool) {
+    /// Somebody at the door, over a link of its own, who shows nothing.
+    fn entrant(&mut self, name: &str, device: u8) -> Entrant {
         self.keys += 1;
-        let link = LinkId(self.keys);
-        let entrant = Entrant {
-            link,
+        Entrant {
+            link: LinkId(self.keys),
             member: MemberKey(self.keys),
             prefix: HOME,
             id: 2,
@@ -112,9 +123,31 @@ impl Stage {
             claim: Claim::Open,
             to_lobby: false,
             consent_hash: None,
-            duplicate,
-        };
-        (link, self.room.handle_join(self.now, entrant))
+            duplicate: None,
+        }
+    }
+
+    /// Lets somebody try the door. Returns its link, and whether the room has it.
+    fn enter(&mut self, entrant: Entrant) -> (LinkId, bool) {
+        (entrant.link, self.room.handle_join(self.now, entrant))
+    }
+
+    /// Comes with the secret of an invite; see [`invite`].
+    fn try_invite(&mut self, name: &str, device: u8, invite: u8) -> (LinkId, bool) {
+        let mut entrant = self.entrant(name, device);
+        entrant.claim = Claim::Invite(InviteHash([invite; 32]));
+        self.enter(entrant)
+    }
+
+    fn try_join(
+        &mut self,
+        name: &str,
+        device: u8,
+        duplicate: Option<DuplicateChoice>,
+    ) -> (LinkId, bool) {
+        let mut entrant = self.entrant(name, device);
+        entrant.duplicate = duplicate;
+        self.enter(entrant)
     }
 
     /// Joins as a device of its own; all outputs are dropped but the own `joined`.
@@ -236,6 +269,51 @@ impl Stage {
         );
         self.outputs();
     }
+}
+
+/// An invite for any number to come in as `role`, whose secret has the hash of
+/// this number.
+fn invite(number: u8, role: Role) -> Invite {
+    Invite {
+        id: InviteId::new(START_MS, [number; 10]),
+        hash: InviteHash([number; 32]),
+        role,
+        custom_role: None,
+        name: None,
+        name_locked: false,
+        max_uses: None,
+        devices: Vec::new(),
+        uses: 0,
+        not_before: None,
+        expires_at: None,
+        bypass_lobby: false,
+        bind_device: false,
+        note: None,
+        created_by: Actor::Operator,
+        created_at: Timestamp::from_unix_ms(START_MS),
+        last_used_at: None,
+        revoked_at: None,
+    }
+}
+
+/// A network under the newest key.
+fn network(number: u8) -> NetworkTag {
+    NetworkTag {
+        key: 1,
+        tag: [number; 16],
+    }
+}
+
+/// The knock that a link was given.
+fn knock_of(outputs: &[Output]) -> KnockId {
+    let found = outputs.iter().find_map(|output| match output {
+        Output::Reply { ok, .. } => match ok.as_ref() {
+            Reply::Join(JoinOutcome::Lobby(lobby)) => Some(lobby.knock),
+            _ => None,
+        },
+        _ => None,
+    });
+    found.unwrap()
 }
 
 fn mid(text: &str) -> MidName {
