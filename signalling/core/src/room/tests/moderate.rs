@@ -4,14 +4,17 @@ use super::*;
 use conclave_sfu_wire::control::Source as ShardSource;
 use conclave_signalling_wire::ids::RequestId;
 use conclave_signalling_wire::limits::REQUEST_WITHIN;
-use conclave_signalling_wire::moderation::{MediaRequestAnswered, RequestAnswer, Target};
+use conclave_signalling_wire::moderation::{
+    BanOrder, BanScope, MediaRequestAnswered, OverrideEffect, RequestAnswer, Target,
+};
+use conclave_signalling_wire::objects::Permission;
 use conclave_signalling_wire::request::{
     Leave, MediaLock, MediaMute, MediaRequest, MediaRequestReply, ParticipantRemove,
-    ParticipantRename, TrackState,
+    ParticipantRename, PermOverride, ScreenStart, TrackState,
 };
 use conclave_signalling_wire::text::Prose;
 
-use crate::record::{Actor, AuditEntry};
+use crate::record::AuditEntry;
 
 fn mute(participant: ParticipantId, sources: &[Source]) -> MediaMute {
     MediaMute {
@@ -490,7 +493,7 @@ fn refusals_are_written_down_until_they_are_too_many() {
 }
 
 #[test]
-fn a_name_that_an_invite_fixes_is_changed_by_hosts_only() {
+fn who_may_not_rename_itself_is_renamed_by_hosts() {
     let mut stage = Stage::new();
     let (ada, _) = stage.join_as("Ada", Role::Host);
     let (bob, bob_id) = stage.join_as("Bob", Role::Attendee);
@@ -505,4 +508,123 @@ fn a_name_that_an_invite_fixes_is_changed_by_hosts_only() {
     let done = stage.done();
     assert_eq!(done.last(), Some(&format!("1 ok {id} renamed 2")));
     assert!(done.contains(&"keep act participant.rename ok".to_owned()));
+}
+
+#[test]
+fn a_name_that_an_invite_fixes_is_changed_by_hosts_only() {
+    let mut stage = Stage::with(|_, record| {
+        record.invites = vec![Invite {
+            name: Some(DisplayName::new("Bob").unwrap()),
+            name_locked: true,
+            ..invite(1, Role::Presenter)
+        }];
+    });
+    let (ada, _) = stage.join_as("Ada", Role::Host);
+    let (bob, is_in) = stage.try_invite("Anybody", 9, 1);
+    assert!(is_in);
+    stage.done();
+    let participant = stage.room.participant_of(bob).unwrap().id;
+    let rename = ParticipantRename {
+        participant,
+        name: DisplayName::new("Robert").unwrap(),
+    };
+    let id = stage.ask(bob, rename.clone());
+    assert_eq!(stage.done(), [format!("2 error {id} forbidden")]);
+    let id = stage.ask(ada, rename);
+    assert_eq!(stage.done().pop(), Some(format!("1 ok {id} renamed 2")));
+}
+
+#[test]
+fn a_ban_is_on_all_that_a_device_has_in_the_room() {
+    let mut stage = Stage::new();
+    let (ada, _) = stage.join_as("Ada", Role::Host);
+    let (bob, _) = stage.try_join("Bob", 9, None);
+    let (_, is_in) = stage.try_join("Bob", 9, Some(DuplicateChoice::JoinAsSecond));
+    assert!(is_in);
+    let (_, eve) = stage.join_as("Eve", Role::Attendee);
+    stage.done();
+    let participant = stage.room.participant_of(bob).unwrap().id;
+    let order = ParticipantRemove {
+        ban: Some(BanOrder {
+            scope: BanScope::Room,
+            ttl_s: Some(3600),
+            strict: false,
+        }),
+        ..remove(participant)
+    };
+    let id = stage.ask(ada, order);
+    let outputs = stage.outputs();
+    let done: Vec<String> = outputs.iter().map(short).collect();
+    for expected in [
+        "keep ban strict false",
+        "2 close 4403",
+        "3 close 4403",
+        "shard drop 2",
+        "shard drop 3",
+    ] {
+        assert!(done.contains(&expected.to_owned()), "{expected} {done:?}");
+    }
+    let entry = entries(&outputs).pop().unwrap();
+    assert_eq!(entry.detail.as_deref(), Some("ban for 3600 s"));
+    let until = outputs.iter().find_map(|output| match output {
+        Output::Push { notice, .. } => match notice.push() {
+            Push::Removed(removed) => Some(removed.banned_until),
+            _ => None,
+        },
+        _ => None,
+    });
+    let ends = stage.room.clock.at(stage.now + Duration::from_secs(3600));
+    assert_eq!(until, Some(Some(ends)));
+    stage.passed(1);
+    assert_eq!(stage.done(), [format!("1 ok {id} removed 1 ban true")]);
+    assert_eq!(stage.room.participants(), 2);
+    assert_eq!(stage.face(eve).name.as_str(), "Eve");
+    let (_, is_in) = stage.try_join("Bob", 9, None);
+    assert!(!is_in);
+}
+
+#[test]
+fn who_may_remove_but_not_ban_does_neither_where_a_ban_is_asked_for() {
+    let mut stage = Stage::new();
+    let (ada, _) = stage.join_as("Ada", Role::Host);
+    let (cleo, cleo_id) = stage.join_as("Cleo", Role::CoHost);
+    let (_, bob_id) = stage.join_as("Bob", Role::Attendee);
+    let deny = PermOverride {
+        participant: cleo_id,
+        key: Permission::ParticipantBan,
+        effect: OverrideEffect::Deny,
+        ttl_s: None,
+        rev: stage.face(cleo_id).rev,
+    };
+    stage.ask(ada, deny);
+    stage.done();
+    let order = ParticipantRemove {
+        ban: Some(BanOrder {
+            scope: BanScope::Room,
+            ttl_s: None,
+            strict: true,
+        }),
+        ..remove(bob_id)
+    };
+    let id = stage.ask(cleo, order);
+    assert_eq!(stage.done().pop(), Some(format!("2 error {id} forbidden")));
+    assert_eq!(stage.room.participants(), 3);
+}
+
+#[test]
+fn who_asks_again_for_the_screen_gets_no_more_time() {
+    let mut stage = Stage::new();
+    let (ada, _) = stage.join_as("Ada", Role::Attendee);
+    let (bob, _) = stage.join_as("Bob", Role::Attendee);
+    let start = ScreenStart {
+        surface: None,
+        audio: false,
+    };
+    for _ in 0..6 {
+        stage.ask(ada, start.clone());
+        stage.pass(Duration::from_secs(10));
+    }
+    stage.done();
+    let id = stage.ask(bob, start);
+    assert_eq!(stage.done(), [format!("2 ok {id} screen started")]);
 }

@@ -9,6 +9,7 @@ use conclave_signalling_wire::room::Patch;
 use conclave_signalling_wire::secret::SecretText;
 use conclave_signalling_wire::text::{RoleName, Title};
 
+use crate::room::OperatorRequest;
 use crate::settings::PasswordHash;
 
 fn lock(locked: bool) -> RoomUpdate {
@@ -423,4 +424,70 @@ fn a_role_that_is_unmade_is_taken_from_who_has_it() {
     assert_eq!(stage.face(bob_id).custom_role, None);
     let id = stage.ask(bob, lock(false));
     assert_eq!(stage.done().pop(), Some(format!("2 error {id} forbidden")));
+}
+
+fn operate(stage: &mut Stage, ticket: u64, update: RoomUpdate) {
+    let request = OperatorRequest::Update(Box::new(update));
+    let by = Actor::Operator;
+    stage.room.handle_operator(stage.now, ticket, by, request);
+}
+
+#[test]
+fn the_operator_is_answered_when_media_has_stopped() {
+    let off = RoomUpdate {
+        screen: Some(ScreenPolicy::Off),
+        ..RoomUpdate::default()
+    };
+    let sharing = || {
+        let mut stage = Stage::new();
+        let (ada, _) = stage.join_as("Ada", Role::Host);
+        stage.published(ada, Source::Screen, "2");
+        stage
+    };
+    let mut stage = sharing();
+    operate(&mut stage, 7, off.clone());
+    let done = stage.done();
+    assert!(done.contains(&"keep act room.update ok".to_owned()));
+    assert!(!done.iter().any(|done| done.starts_with("operator")));
+    stage.passed(1);
+    assert_eq!(stage.done(), ["operator 7 ok"]);
+
+    // And if the media plane fails meanwhile.
+    let mut stage = sharing();
+    operate(&mut stage, 8, off);
+    stage.done();
+    let failed = Event::RoomFailed { room: RoomKey(1) };
+    stage.room.handle_media(stage.now, failed);
+    assert!(
+        stage
+            .done()
+            .contains(&"operator 8 not_available".to_owned())
+    );
+    assert!(stage.room.is_idle());
+}
+
+#[test]
+fn the_operator_sets_a_password_of_an_empty_room() {
+    let mut stage = Stage::new();
+    operate(&mut stage, 7, password("correct horse"));
+    assert_eq!(stage.done(), ["hash 1"]);
+    assert!(!stage.room.is_idle());
+    operate(&mut stage, 8, password("battery staple"));
+    assert_eq!(
+        stage.done(),
+        [
+            "keep act room.update rate_limited",
+            "operator 8 rate_limited 1s"
+        ]
+    );
+    stage.room.handle_hashed(stage.now, 1, Ok(hash()));
+    assert_eq!(
+        stage.done(),
+        [
+            "keep settings 2",
+            "keep act room.update ok",
+            "operator 7 ok"
+        ]
+    );
+    assert!(stage.room.is_idle());
 }
