@@ -104,9 +104,10 @@ describe("own permissions", () => {
     expect(own(client).camera.wanted).toBe(false);
   });
 
-  test("a new role is told once", () => {
+  test("a new role is told, also when the list of people told it first", () => {
     const client = inside();
-    client.tell(rights(ALL, { role: "presenter", reason: "role_changed" }));
+    const self = { ...participant("me", {}, 2), role: "presenter" as const };
+    client.tell(numbered({ type: "participant.updated", data: { participant: self } }));
     client.tell(rights(ALL, { role: "presenter", reason: "role_changed" }));
     expect(client.state.self?.role).toBe("presenter");
     expect(toasts(client)).toEqual([{ kind: "role", role: "presenter", customRole: null, by: null }]);

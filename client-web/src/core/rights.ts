@@ -15,9 +15,7 @@ export function permissionsChanged(state: MeetingState, push: PermissionsChanged
   const by = nameOf(state, push.by);
   const texts: ToastText[] = [];
   const before = state.self;
-  const roleChanged =
-    before !== null && (before.role !== push.role || (before.custom_role ?? null) !== push.custom_role);
-  if (push.reason === "role_changed" && roleChanged) {
+  if (push.reason === "role_changed") {
     texts.push({ kind: "role", role: push.role, customRole: push.custom_role, by });
   } else if (push.reason === "override_changed") {
     for (const source of ["microphone", "camera", "screen"] as const) {

@@ -10,7 +10,7 @@ import { listDevices, watchDevices } from "../media/devices";
 import { errand } from "../media/errand";
 import { Meeting, savedMeeting } from "../media/meeting";
 import { deviceKey, read, write } from "../media/storage";
-import { takeInvite } from "./invite";
+import { dropInvite, takeInvite } from "./invite";
 import { announcementText } from "./texts";
 
 export type DeviceRole = "microphone" | "camera" | "speaker";
@@ -70,6 +70,14 @@ export class Client {
     if ("waiting" in saved) this.#meeting.tell({ kind: "join", entry: this.#entry(saved.name) });
     else this.#meeting.tell({ kind: "reload", entry: this.#entry(saved.name), saved });
   }
+
+  /** Goes on without an invite that is not valid. */
+  forgetInvite = (): void => {
+    dropInvite();
+    this.secret = null;
+    this.dismissNotice();
+    void this.#look();
+  };
 
   /** Asks the server what a join needs. Without an answer the page offers the usual. */
   async #look(): Promise<void> {

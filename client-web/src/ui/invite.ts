@@ -19,6 +19,12 @@ export function takeInvite(): string | null {
   return given;
 }
 
+/** Forgets the secret: it does not open the meeting, and the link without it may. */
+export function dropInvite(): void {
+  const { [KEY]: _, ...rest } = (history.state ?? {}) as Kept;
+  history.replaceState(rest, "", location.pathname + location.search);
+}
+
 /** Returns the whole link for somebody who is invited to `room`. */
 export const linkOf = (room: string, secret: string | null): string =>
   `${location.origin}/r/${room}${secret === null ? "" : `#i=${secret}`}`;
