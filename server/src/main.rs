@@ -49,10 +49,12 @@ fn operate(command: Operate) -> ExitCode {
     let Err(failure) = operator::run(&command) else {
         return ExitCode::SUCCESS;
     };
-    eprintln!("conclave: {failure}");
+    if !matches!(failure, Failure::Unread) {
+        eprintln!("conclave: {failure}");
+    }
     match failure {
         Failure::Usage(_) => ExitCode::from(EXIT_USAGE),
-        Failure::Failed(_) => ExitCode::FAILURE,
+        Failure::Failed(_) | Failure::Unread => ExitCode::FAILURE,
     }
 }
 

@@ -152,3 +152,93 @@ pub(crate) fn dev_host_secret(data_dir: &Path) -> anyhow::Result<InviteSecret> {
     write().with_context(|| format!("cannot write {}", path.display()))?;
     Ok(secret)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
+    use conclave_signalling_wire::room::Preset;
+    use conclave_signalling_wire::text::Slug;
+
+    use super::*;
+
+    fn folder(test: &str) -> PathBuf {
+        let name = format!("conclave-storage-{test}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        make_private_folder(&folder).unwrap();
+        folder
+    }
+
+    #[test]
+    fn a_password_is_the_only_line_of_a_file_that_not_everybody_opens() {
+        let folder = folder("password");
+        let file = folder.join("password");
+        let read = |text: &str, mode: u32| {
+            fs::write(&file, text).unwrap();
+            fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+            read_password(&file).map(|password| password.reveal().to_owned())
+        };
+        assert_eq!(read("pass word\n", 0o600), Ok("pass word".to_owned()));
+        assert_eq!(read("pass word\r\n", 0o640), Ok("pass word".to_owned()));
+        assert_eq!(read(" password", 0o400), Ok(" password".to_owned()));
+        assert!(read("password", 0o644).unwrap_err().contains("mode 0644"));
+        for (text, chars) in [("1234567\n", 7), ("", 0), (&"x".repeat(129), 129)] {
+            let refused = read(text, 0o600).unwrap_err();
+            assert!(refused.ends_with(&format!("this has {chars}")), "{refused}");
+        }
+        fs::remove_file(&file).unwrap();
+        assert!(read_password(&file).is_err());
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_digest_changes_with_settings_password_and_key() {
+        let folder = folder("digest");
+        let storage = Storage {
+            data_dir: folder.clone(),
+            master_key_file: folder.join("key"),
+        };
+        fs::write(&storage.master_key_file, [1; 32]).unwrap();
+        let room = Room {
+            slug: Slug::new("team").unwrap(),
+            preset: Preset::Meeting,
+            update: RoomUpdate::default(),
+            password_file: None,
+            origin: Origin::Default,
+        };
+        let of = |update: &RoomUpdate| digest(&storage, &room, update).unwrap();
+        let plain = of(&RoomUpdate::default());
+        assert_eq!(of(&RoomUpdate::default()), plain);
+        let with_password = of(&RoomUpdate {
+            password: Patch::Set(SecretText::new("password")),
+            ..RoomUpdate::default()
+        });
+        let locked = of(&RoomUpdate {
+            locked: Some(true),
+            ..RoomUpdate::default()
+        });
+        fs::write(&storage.master_key_file, [2; 32]).unwrap();
+        let other_key = of(&RoomUpdate::default());
+        let all = [plain, with_password, locked, other_key];
+        for (index, one) in all.iter().enumerate() {
+            assert!(!all[..index].contains(one));
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn the_host_secret_is_made_once_and_anew_if_it_is_damaged() {
+        let folder = folder("host");
+        let first = dev_host_secret(&folder).unwrap();
+        assert_eq!(dev_host_secret(&folder).unwrap(), first);
+        let file = folder.join(DEV_HOST_SECRET);
+        fs::write(&file, "short").unwrap();
+        let second = dev_host_secret(&folder).unwrap();
+        assert_ne!(second, first);
+        assert_eq!(dev_host_secret(&folder).unwrap(), second);
+        let mode = fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        fs::remove_dir_all(folder).unwrap();
+    }
+}

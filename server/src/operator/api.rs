@@ -46,6 +46,25 @@ pub(super) enum Api {
     Here(Box<Offline>),
 }
 
+/// Where an answer goes to. Keeps what goes wrong there apart from what goes
+/// wrong on the way from the server.
+struct Sink<'a> {
+    sink: &'a mut dyn Write,
+    error: Option<io::Error>,
+}
+
+impl Write for Sink<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.sink.write(bytes).inspect_err(|error| {
+            self.error = Some(error.kind().into());
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
+    }
+}
+
 /// The store, opened by this process.
 pub(super) struct Offline {
     runtime: Runtime,
@@ -91,8 +110,12 @@ impl Api {
     ) -> Result<(StatusCode, Vec<u8>), Failure> {
         match self {
             Api::Server(path) => {
-                let answered = over_socket(path, ask, sink);
-                Ok(answered.context("the server broke off its answer")?)
+                let mut sink = Sink { sink, error: None };
+                let answered = over_socket(path, ask, &mut sink);
+                match sink.error {
+                    Some(error) => Err(error.into()),
+                    None => Ok(answered.context("the server broke off its answer")?),
+                }
             }
             Api::Here(offline) => offline.ask(ask, sink),
         }
@@ -144,7 +167,7 @@ impl Offline {
             .header(header::CONTENT_TYPE, "application/json")
             .body(Body::from(body))
             .context("this cannot be asked")?;
-        let answered = self.runtime.block_on(async {
+        self.runtime.block_on(async {
             let Ok(response) = self.router.clone().oneshot(request).await;
             let status = response.status();
             let mut refusal = Vec::new();
@@ -157,9 +180,8 @@ impl Offline {
                     refusal.extend_from_slice(&piece);
                 }
             }
-            anyhow::Ok((status, refusal))
-        });
-        Ok(answered?)
+            Ok((status, refusal))
+        })
     }
 }
 

@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::api::{Api, Ask};
-use super::{Failure, Output, Where, ask, print_json, query_of, refused, table};
+use super::{Failure, Output, Where, ask, json_text, query_of, refused, say, table};
 
 /// Between two looks of `--follow`.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
@@ -133,8 +133,8 @@ impl Tail {
         let records = page["data"].as_array().cloned().unwrap_or_default();
         for record in &records {
             match self.place.output {
-                Output::Json => println!("{record}"),
-                Output::Table => println!("{}", line(record)),
+                Output::Json => say(&format!("{record}\n"))?,
+                Output::Table => say(&format!("{}\n", line(record)))?,
             }
         }
         Ok(records.last().map(|record| record["seq"].to_string()))
@@ -150,17 +150,19 @@ impl Verify {
             .collect();
         let path = format!("/api/v1/audit/verify{}", query_of(&anchors));
         let found = ask(&self.place.reach()?, Ask::get(&path))?;
-        if self.place.output == Output::Json {
-            print_json(&found);
+        let is_intact = found["intact"] == true;
+        match self.place.output {
+            Output::Json => say(&json_text(&found))?,
+            Output::Table if is_intact => say(&format!(
+                "intact: {} records, {} signed heads, {} records after the last of them\nhead: {}\n",
+                found["records"],
+                found["checkpoints"],
+                found["unsigned"],
+                table::cell(&found["head"])
+            ))?,
+            Output::Table => {}
         }
-        if found["intact"] == true {
-            if self.place.output == Output::Table {
-                println!(
-                    "intact: {} records, {} signed heads, {} records after the last of them",
-                    found["records"], found["checkpoints"], found["unsigned"]
-                );
-                println!("head: {}", table::cell(&found["head"]));
-            }
+        if is_intact {
             return Ok(());
         }
         Err(Failure::Failed(format!(

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::api::Ask;
-use super::{Failure, Output, Where, ask, ask_list, print_json, room_path, table};
+use super::{Failure, Output, Where, ask, ask_list, json_text, room_path, say, table};
 
 /// Whom a room keeps out. Hosts ban from inside the meeting.
 #[derive(Debug, Subcommand)]
@@ -50,10 +50,10 @@ pub(super) fn run(command: &BanCommand) -> Result<(), Failure> {
                 &place.reach()?,
                 Ask::delete(&room_path(room, &["bans", ban])),
             )?;
-            if place.output == Output::Table {
-                println!("{ban} is lifted");
+            match place.output {
+                Output::Json => Ok(()),
+                Output::Table => say(&format!("{ban} is lifted\n")),
             }
-            Ok(())
         }
     }
 }
@@ -61,7 +61,7 @@ pub(super) fn run(command: &BanCommand) -> Result<(), Failure> {
 fn list(room: &str, place: &Where) -> Result<(), Failure> {
     let bans = ask_list(&place.reach()?, &room_path(room, &["bans"]))?;
     match place.output {
-        Output::Json => print_json(&Value::Array(bans)),
+        Output::Json => say(&json_text(&Value::Array(bans))),
         Output::Table => {
             let columns = ["id", "expires_at", "keys", "name", "reason"];
             let headings = ["BAN", "EXPIRES", "KNOWS BY", "NAME", "REASON"];
@@ -69,8 +69,7 @@ fn list(room: &str, place: &Where) -> Result<(), Failure> {
                 .iter()
                 .map(|ban| columns.map(|column| table::cell(&ban[column])).to_vec())
                 .collect();
-            table::print(&headings, &rows);
+            say(&table::text(&headings, &rows))
         }
     }
-    Ok(())
 }

@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 
 use super::api::Ask;
 use super::{
-    Failure, Output, Where, ask, ask_list, hint_at_origin, print_json, query_of, room_path, table,
+    Failure, Output, Where, ask, ask_list, hint_at_origin, json_text, query_of, room_path, say,
+    table,
 };
 use crate::storage;
 
@@ -117,15 +118,14 @@ impl Create {
         let path = room_path(&self.room, &["invites"]);
         let made = ask(&api, Ask::send(Method::POST, &path, self.body()))?;
         match self.place.output {
-            Output::Json => print_json(&made),
-            Output::Table => {
-                println!("invite  {}", table::cell(&made["id"]));
-                println!("link    {}", table::cell(&made["link"]));
-                println!("\nThe link is not shown again.");
-                hint_at_origin(&made["link"]);
-            }
+            Output::Json => say(&json_text(&made)),
+            Output::Table => say(&format!(
+                "invite  {}\nlink    {}\n\nThe link is not shown again.\n{}",
+                table::cell(&made["id"]),
+                table::cell(&made["link"]),
+                hint_at_origin(&made["link"])
+            )),
         }
-        Ok(())
     }
 
     fn body(&self) -> Value {
@@ -171,17 +171,17 @@ impl Revoke {
         let query = [("remove_holders", self.remove_holders.to_string())];
         let path = room_path(&self.room, &["invites", &self.invite]) + &query_of(&query);
         ask(&self.place.reach()?, Ask::delete(&path))?;
-        if self.place.output == Output::Table {
-            println!("{} is revoked", self.invite);
+        match self.place.output {
+            Output::Json => Ok(()),
+            Output::Table => say(&format!("{} is revoked\n", self.invite)),
         }
-        Ok(())
     }
 }
 
 fn list(room: &str, place: &Where) -> Result<(), Failure> {
     let invites = ask_list(&place.reach()?, &room_path(room, &["invites"]))?;
     match place.output {
-        Output::Json => print_json(&Value::Array(invites)),
+        Output::Json => say(&json_text(&Value::Array(invites))),
         Output::Table => {
             let row = |invite: &Value| {
                 let max = match &invite["max_uses"] {
@@ -199,10 +199,10 @@ fn list(room: &str, place: &Where) -> Result<(), Failure> {
                 ]
             };
             let headings = ["INVITE", "STATE", "ROLE", "USES", "EXPIRES", "NAME", "NOTE"];
-            table::print(&headings, &invites.iter().map(row).collect::<Vec<_>>());
+            let rows: Vec<_> = invites.iter().map(row).collect();
+            say(&table::text(&headings, &rows))
         }
     }
-    Ok(())
 }
 
 fn parse_span(text: &str) -> Result<Duration, String> {

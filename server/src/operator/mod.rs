@@ -13,6 +13,7 @@ mod table;
 
 use std::ffi::OsString;
 use std::fmt;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -98,12 +99,15 @@ pub(crate) enum Failure {
     Usage(String),
     /// It was not done; exit code 1.
     Failed(String),
+    /// Whoever read the output has gone: there is nobody to tell; exit code 1.
+    Unread,
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Usage(text) | Failure::Failed(text) => f.write_str(text),
+            Failure::Unread => f.write_str("nobody reads the output any more"),
         }
     }
 }
@@ -120,9 +124,12 @@ impl From<ConfigError> for Failure {
     }
 }
 
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Self {
-        Failure::Failed(error.to_string())
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Failure::Unread,
+            _ => Failure::Failed(error.to_string()),
+        }
     }
 }
 
@@ -220,18 +227,25 @@ fn query_of<V: AsRef<str>>(pairs: &[(&str, V)]) -> String {
     format!("?{}", query.finish())
 }
 
-/// Says what a link lacks where nothing says at which address the server is reached.
-fn hint_at_origin(link: &Value) {
+/// Returns what a link lacks where nothing says at which address the server is reached.
+fn hint_at_origin(link: &Value) -> &'static str {
     if link.as_str().is_some_and(|link| link.starts_with('/')) {
-        println!(
-            "The address of the server goes before the link: say --public-url or --config to see it whole."
-        );
+        "The address of the server goes before the link: say --public-url or --config to see it whole.\n"
+    } else {
+        ""
     }
 }
 
-/// Prints a value for programs.
-fn print_json(value: &Value) {
-    println!("{value:#}");
+/// Returns a value as programs read it.
+fn json_text(value: &Value) -> String {
+    format!("{value:#}\n")
+}
+
+/// Prints, unless the one who reads has gone (`conclave room list | head`).
+fn say(text: &str) -> Result<(), Failure> {
+    let mut output = io::stdout().lock();
+    output.write_all(text.as_bytes())?;
+    Ok(output.flush()?)
 }
 
 impl Ask {

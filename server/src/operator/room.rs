@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::api::Ask;
 use super::{
-    Failure, Output, Where, ask, ask_list, hint_at_origin, print_json, room_path, settings, table,
+    Failure, Output, Where, ask, ask_list, hint_at_origin, json_text, room_path, say, settings,
+    table,
 };
 
 const ROOMS: &str = "/api/v1/rooms";
@@ -103,16 +104,15 @@ pub(super) fn run(command: &RoomCommand) -> Result<(), Failure> {
         RoomCommand::List(place) => list(place),
         RoomCommand::Show(Named { room, place }) => {
             let shown = ask(&place.reach()?, Ask::get(&room_path(room, &[])))?;
-            print_room(place.output, &shown);
-            Ok(())
+            print_room(place.output, &shown)
         }
         RoomCommand::Set(set) => set.run(),
         RoomCommand::Delete(Named { room, place }) => {
             ask(&place.reach()?, Ask::delete(&room_path(room, &[])))?;
-            if place.output == Output::Table {
-                println!("{room} is deleted");
+            match place.output {
+                Output::Json => Ok(()),
+                Output::Table => say(&format!("{room} is deleted\n")),
             }
-            Ok(())
         }
     }
 }
@@ -134,16 +134,16 @@ impl Create {
         let api = self.place.reach_or_make()?;
         let made = ask(&api, Ask::send(Method::POST, ROOMS, Value::Object(body)))?;
         match self.place.output {
-            Output::Json => print_json(&made),
-            Output::Table => {
-                println!("room        {}", table::cell(&made["slug"]));
-                println!("guest link  {}", table::cell(&made["guest_link"]));
-                println!("host link   {}", table::cell(&made["host_link"]));
-                println!("\nWho has the host link is a host. It is not shown again.");
-                hint_at_origin(&made["host_link"]);
-            }
+            Output::Json => say(&json_text(&made)),
+            Output::Table => say(&format!(
+                "room        {}\nguest link  {}\nhost link   {}\n\n\
+                 Who has the host link is a host. It is not shown again.\n{}",
+                table::cell(&made["slug"]),
+                table::cell(&made["guest_link"]),
+                table::cell(&made["host_link"]),
+                hint_at_origin(&made["host_link"])
+            )),
         }
-        Ok(())
     }
 }
 
@@ -158,15 +158,14 @@ impl Set {
         let api = self.place.reach()?;
         let path = room_path(&self.room, &[]);
         let changed = ask(&api, Ask::send(Method::PATCH, &path, Value::Object(patch)))?;
-        print_room(self.place.output, &changed);
-        Ok(())
+        print_room(self.place.output, &changed)
     }
 }
 
 fn list(place: &Where) -> Result<(), Failure> {
     let rooms = ask_list(&place.reach()?, ROOMS)?;
     match place.output {
-        Output::Json => print_json(&Value::Array(rooms)),
+        Output::Json => say(&json_text(&Value::Array(rooms))),
         Output::Table => {
             let columns = [
                 "slug",
@@ -181,17 +180,17 @@ fn list(place: &Where) -> Result<(), Failure> {
                 .iter()
                 .map(|room| columns.map(|column| table::cell(&room[column])).to_vec())
                 .collect();
-            table::print(&headings, &rows);
+            say(&table::text(&headings, &rows))
         }
     }
-    Ok(())
 }
 
 /// Prints a room; each setting in the form in which `room set` takes it.
-fn print_room(output: Output, room: &Value) {
+fn print_room(output: Output, room: &Value) -> Result<(), Failure> {
     if output == Output::Json {
-        return print_json(room);
+        return say(&json_text(room));
     }
+    let mut text = String::new();
     let facts = [
         ("room", "slug"),
         ("id", "id"),
@@ -200,9 +199,11 @@ fn print_room(output: Output, room: &Value) {
         ("password", "password_set"),
     ];
     for (label, member) in facts {
-        println!("{label:<11} {}", table::cell(&room[member]));
+        text.push_str(&format!("{label:<11} {}\n", table::cell(&room[member])));
     }
-    print!("\n{}", settings::written(room));
+    text.push('\n');
+    text.push_str(&settings::written(room));
+    say(&text)
 }
 
 fn read_password(is_asked: bool, body: &mut Map<String, Value>) -> Result<(), Failure> {

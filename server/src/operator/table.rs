@@ -2,13 +2,8 @@
 
 use serde_json::Value;
 
-/// Prints rows under their headings, each column as wide as its widest cell.
-/// The last column may be as long as it likes.
-pub(super) fn print(headings: &[&str], rows: &[Vec<String>]) {
-    print!("{}", text(headings, rows));
-}
-
-fn text(headings: &[&str], rows: &[Vec<String>]) -> String {
+/// Returns rows under their headings, each column as wide as its widest cell.
+pub(super) fn text(headings: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
         let widest = cells.map(|cell| cell.chars().count()).max().unwrap_or(0);

@@ -246,6 +246,27 @@ fn a_server_whose_socket_is_gone_still_has_its_data_for_itself() {
 }
 
 #[test]
+fn a_reader_that_goes_away_is_no_panic() {
+    let folder = folder("unread");
+    let data = folder.join("data");
+    for command in ["room create", "room list", "audit export", "audit tail"] {
+        // Standard output is a pipe that nobody reads.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = conclave()
+            .args(command.split(' '))
+            .arg("--data-dir")
+            .arg(&data)
+            .stdout(writer)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1), "{command}: {output:?}");
+        assert_eq!(errors(&output), "", "{command}");
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn help_has_an_example_and_every_setting() {
     for words in [
         &["room", "set", "--help"][..],
