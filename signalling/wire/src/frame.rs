@@ -63,7 +63,7 @@ struct Envelope<'a> {
 /// [`Malformed::Refused`] whenever the number of the request can be read, even
 /// if nothing else can.
 pub fn parse_request(text: &str) -> Result<RequestFrame, Malformed> {
-    if text.len() > OFFER_BYTES || !nests_at_most(text, DEPTH) {
+    if text.len() > OFFER_BYTES || !nests_at_most(text, DEPTH) || !is_object(text) {
         return Err(Malformed::Unreadable);
     }
     let envelope: Envelope<'_> =
@@ -75,12 +75,19 @@ pub fn parse_request(text: &str) -> Result<RequestFrame, Malformed> {
     }
     match Request::read(&name, data.get()) {
         None => Err(Malformed::refused(id, ErrorCode::UnknownType)),
+        Some(_) if !is_object(data.get()) => Err(Malformed::refused(id, ErrorCode::BadRequest)),
         Some(Ok(request)) => Ok(RequestFrame { id, request }),
         Some(Err(field)) => {
             let error = field.map_or_else(|| ErrorCode::BadRequest.into(), ErrorBody::bad);
             Err(Malformed::refused(id, error))
         }
     }
+}
+
+/// Returns whether JSON is an object. serde takes a list for one too, its values
+/// in the order of the members: then names would say nothing.
+fn is_object(json: &str) -> bool {
+    json.trim_start().starts_with('{')
 }
 
 /// Finds out whether a message that is no envelope has at least a number.

@@ -23,6 +23,21 @@ fn refusal(text: &str) -> (u32, ErrorCode, Option<String>) {
 }
 
 #[test]
+fn a_list_is_no_object_though_its_values_fit_the_members() {
+    assert_eq!(
+        parse_request(r#"[9,"leave",{}]"#),
+        Err(Malformed::Unreadable)
+    );
+    for text in [
+        r#"{"id":9,"type":"leave","data":[]}"#,
+        r#"{"id":9,"type":"media.slots.ack","data":[7]}"#,
+    ] {
+        let refused = Malformed::refused(9, ErrorCode::BadRequest);
+        assert_eq!(parse_request(text), Err(refused), "{text}");
+    }
+}
+
+#[test]
 fn a_join_is_read_as_the_protocol_writes_it() {
     let text = r#"{"id":2,"type":"join","data":{"room":"welcome","credential":{"kind":"invite","secret":"AQEBAQEBAQEBAQEBAQEBAQ"},"name":"Ada","device_key":"AgICAgICAgICAgICAgICAg","consent_hash":null}}"#;
     let expected = Join {
