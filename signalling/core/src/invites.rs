@@ -25,13 +25,18 @@ const DEVICES: usize = 1000;
 #[derive(Debug, Default)]
 pub(crate) struct InviteList {
     invites: BTreeMap<InviteId, Invite>,
+    ids: BTreeMap<InviteHash, InviteId>,
 }
 
 impl InviteList {
     pub(crate) fn new(invites: Vec<Invite>) -> Self {
-        let invites = invites.into_iter().map(|invite| (invite.id, invite));
+        let ids = invites.iter().map(|invite| (invite.hash, invite.id));
         InviteList {
-            invites: invites.collect(),
+            ids: ids.collect(),
+            invites: invites
+                .into_iter()
+                .map(|invite| (invite.id, invite))
+                .collect(),
         }
     }
 
@@ -41,7 +46,7 @@ impl InviteList {
 
     /// Finds the invite of a secret.
     pub(crate) fn by_hash(&self, hash: &InviteHash) -> Option<&Invite> {
-        self.invites.values().find(|invite| invite.hash == *hash)
+        self.invites.get(self.ids.get(hash)?)
     }
 
     /// Walks through them, the newest first.
@@ -61,12 +66,14 @@ impl InviteList {
         if live.count() >= INVITES {
             return Err(ErrorCode::Conflict);
         }
+        self.ids.insert(invite.hash, invite.id);
         self.invites.insert(invite.id, invite);
         if self.invites.len() > KEPT {
             let mut revoked = self.invites.values();
             let oldest = revoked.find(|invite| invite.revoked_at.is_some());
-            if let Some(oldest) = oldest.map(|invite| invite.id) {
-                self.invites.remove(&oldest);
+            if let Some((id, hash)) = oldest.map(|invite| (invite.id, invite.hash)) {
+                self.invites.remove(&id);
+                self.ids.remove(&hash);
             }
         }
         Ok(())
@@ -331,6 +338,11 @@ mod tests {
         let mut invites = InviteList::default();
         let make = |number: usize| Invite {
             id: InviteId::new(number as u64, [0; 10]),
+            hash: {
+                let mut hash = [0; 32];
+                hash[..8].copy_from_slice(&number.to_be_bytes());
+                InviteHash(hash)
+            },
             ..invite()
         };
         for number in 0..INVITES {
@@ -339,5 +351,15 @@ mod tests {
         assert_eq!(invites.add(make(INVITES)), Err(ErrorCode::Conflict));
         invites.revoke(NOW, make(0).id);
         assert_eq!(invites.add(make(INVITES)), Ok(()));
+        assert_eq!(
+            invites.by_hash(&make(INVITES).hash).map(|one| one.id),
+            Some(make(INVITES).id)
+        );
+        // Revoked ones are remembered for a while, not for ever.
+        for number in 1..2 * INVITES {
+            invites.revoke(NOW, make(number).id);
+            let _ = invites.add(make(INVITES + number));
+        }
+        assert!(invites.newest_first().count() <= KEPT);
     }
 }

@@ -167,9 +167,7 @@ impl Lobby {
     /// Gives somebody a place. `link` is `None` for who is away.
     pub(crate) fn add(&mut self, now: Instant, knock: KnockId, link: Option<LinkId>, place: Place) {
         self.rev += 1;
-        if self.recent.take(now).is_err() {
-            self.flood_until = Some(now + LOBBY_FLOOD_EVERY);
-        }
+        self.count_knock(now);
         let knocked = Knock {
             visitor: place.visitor,
             marks: place.marks,
@@ -182,6 +180,12 @@ impl Lobby {
             messages: Rate::new(LOBBY_MESSAGES_PER_S, LOBBY_MESSAGES_BURST),
         };
         self.knocks.insert(knock, knocked);
+    }
+
+    fn count_knock(&mut self, now: Instant) {
+        if self.recent.take(now).is_err() {
+            self.flood_until = Some(now + LOBBY_FLOOD_EVERY);
+        }
     }
 
     /// Gives somebody its place back as what it shows this time. Returns the
@@ -204,7 +208,11 @@ impl Lobby {
         known.visitor = visitor;
         known.marks = marks;
         known.gone_at = now + LOBBY_GONE_AFTER;
-        match std::mem::replace(&mut known.presence, Presence::Here(link)) {
+        let before = std::mem::replace(&mut known.presence, Presence::Here(link));
+        if !is_same {
+            self.count_knock(now);
+        }
+        match before {
             Presence::Here(old) => Some(old),
             Presence::Away => None,
         }

@@ -71,9 +71,10 @@ pub struct Invite {
     pub name_locked: bool,
     /// How many may use it.
     pub max_uses: Option<u32>,
-    /// Devices that have used it: they may come again. At most 1,000 are remembered.
+    /// Devices that have used it, where their number is limited, and the one
+    /// that it is bound to: they may come again. At most 1,000 are remembered.
     pub devices: Vec<DeviceHash>,
-    /// How many admissions it was used for, each device once.
+    /// How many admissions it was used for, each device of the list once.
     pub uses: u32,
     /// From when.
     pub not_before: Option<Timestamp>,
@@ -89,7 +90,8 @@ pub struct Invite {
     pub created_by: Actor,
     /// When.
     pub created_at: Timestamp,
-    /// When it let somebody in last.
+    /// When it let somebody in last, or the meeting ended that it did so for: used
+    /// up, it lets its devices in until 10 minutes after that.
     pub last_used_at: Option<Timestamp>,
     /// When it was taken back.
     pub revoked_at: Option<Timestamp>,

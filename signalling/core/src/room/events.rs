@@ -331,6 +331,10 @@ impl Room {
         self.close_stewards(CloseCode::Ended);
         self.end_meeting(None);
         self.abandon_barriers();
+        // What is still being hashed would keep the room from being closed.
+        for to in self.hashings.clear() {
+            self.answer_late(to, Err(ErrorCode::NotAvailable.into()));
+        }
     }
 }
 

@@ -54,6 +54,12 @@ impl Hashings {
         self.pending.retain(|_, hashing| !is_of(hashing.to));
     }
 
+    /// Forgets everything. Returns who is owed an answer.
+    pub(super) fn clear(&mut self) -> Vec<ReplyTo> {
+        let pending = std::mem::take(&mut self.pending);
+        pending.into_values().map(|hashing| hashing.to).collect()
+    }
+
     /// Returns whether nothing waits here.
     pub(super) fn is_empty(&self) -> bool {
         self.pending.is_empty()
