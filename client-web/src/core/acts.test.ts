@@ -27,8 +27,9 @@ test("a deed is asked for, and its refusal explained", () => {
   ]);
 });
 
-test("a removal says how often, and whether it is a ban", () => {
+test("a removal says who, how often, and whether it is a ban, also after the person is gone", () => {
   const client = inside(participant("ada"));
+  client.tell(push({ type: "participant.left", data: { participant: "ada", reason: "removed" } }, 1));
   const request: Request = { type: "participant.remove", data: { participant: "ada", ban: { scope: "room" } } };
   client.tell(ok("participant.remove", { ban: "ban_1", removals: 2 }, request));
   expect(toasts(client)).toEqual([{ kind: "removed", who: "Ada", removals: 2, banned: true }]);

@@ -13,6 +13,9 @@ import { gone } from "./leaving";
 
 const only = (state: MeetingState): Step => ({ state, effects: [] });
 
+/** Answers about somebody come within moments after that one went. */
+const DEPARTED_MOST = 20;
+
 /** Takes one push; a numbered one that was seen before is ignored. */
 export function handlePush(state: MeetingState, message: PushFrame, nowMs: number): Step {
   if (state.phase.kind === "waiting")
@@ -117,9 +120,11 @@ function left(state: MeetingState, id: string, reason: LeftReason, nowMs: number
   roster.delete(id);
   const { arrivals } = state;
   const first = arrivals.joined.length + arrivals.left.length === 0;
+  const departed = new Map([...state.departed, [id, who.name] as const].slice(-DEPARTED_MOST));
   return only({
     ...state,
     roster,
+    departed,
     speakers: forget(state.speakers, id),
     // Who is hidden is still there: nothing happened that were to be announced.
     arrivals:

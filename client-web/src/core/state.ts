@@ -128,6 +128,8 @@ export interface MeetingState {
   self: Participant | null;
   /** The others, in join order. */
   roster: ReadonlyMap<string, Participant>;
+  /** The names of the last few who went, for messages about them that come later. */
+  departed: ReadonlyMap<string, string>;
   /** How many there are, told to those who do not see all of them. */
   count: number | null;
   permissions: ReadonlySet<Permission>;
@@ -300,6 +302,7 @@ export function initialState(wants: { microphone: boolean; camera: boolean }): M
     room: null,
     self: null,
     roster: new Map(),
+    departed: new Map(),
     count: null,
     permissions: new Set(),
     overrides: [],
@@ -338,8 +341,9 @@ export const entered = (state: MeetingState): boolean =>
   state.phase.kind === "consent" ||
   state.phase.kind === "waiting";
 
-/** The name of somebody who is there, or null. */
+/** The name of somebody who is there or was lately, or null. */
 export function nameOf(state: MeetingState, id: string | null): string | null {
   if (id === null) return null;
-  return state.self?.id === id ? state.self.name : (state.roster.get(id)?.name ?? null);
+  if (state.self?.id === id) return state.self.name;
+  return state.roster.get(id)?.name ?? state.departed.get(id) ?? null;
 }
