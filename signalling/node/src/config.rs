@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use conclave_sfu_wire::control::Command;
 use conclave_signalling_wire::limits::{
-    AUDIO_SLOTS, JOINS_PER_SOURCE_BURST, JOINS_PER_SOURCE_PER_S, LINKS_PER_SOURCE, VIDEO_SLOTS,
+    AUDIO_SLOTS, JOINS_PER_SOURCE_BURST, JOINS_PER_SOURCE_PER_S, LINKS_PER_SOURCE,
+    ROOMS_PER_SOURCE_PER_HOUR, VIDEO_SLOTS,
 };
 use conclave_signalling_wire::objects::Codec;
-use conclave_signalling_wire::text::Slug;
 use thiserror::Error;
+
+use crate::guesses::PasswordLimits;
+use crate::hashing::Hashing;
 
 /// The way to the shards. One command queue per shard, in order.
 pub trait Media: Send + Sync + 'static {
@@ -28,13 +31,27 @@ pub trait Media: Send + Sync + 'static {
 #[error("the queue of the shard is full")]
 pub struct MediaBusy;
 
-/// A room that exists before anybody is in it.
-#[derive(Debug, Clone)]
-pub struct RoomSpec {
-    /// Its name in links.
-    pub slug: Slug,
-    /// Its name for people.
-    pub title: String,
+/// A media plane that takes nothing, for a node without links.
+#[derive(Debug, Clone, Copy)]
+pub struct NoMedia;
+
+impl Media for NoMedia {
+    fn shards(&self) -> usize {
+        1
+    }
+
+    fn send(&self, _: usize, _: Command) -> Result<(), MediaBusy> {
+        Err(MediaBusy)
+    }
+}
+
+/// Who may make rooms over a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoomsCreate {
+    /// Nobody: only the operator makes them.
+    Admins,
+    /// Anybody, as often as [`Config::rooms_per_source_per_hour`] says.
+    Anyone,
 }
 
 /// Settings of the node.
@@ -43,8 +60,16 @@ pub struct Config {
     /// Whether a page of this origin may open a link. The value of the header
     /// as it came, such as `https://meet.example.org`.
     pub origin_allowed: Arc<dyn Fn(&str) -> bool + Send + Sync>,
-    /// The rooms. Of two with one slug the last counts.
-    pub rooms: Vec<RoomSpec>,
+    /// Who may make rooms.
+    pub rooms_create: RoomsCreate,
+    /// Rooms in all, some 3 KiB each in memory; beyond it nobody but the operator makes one.
+    pub rooms_max: usize,
+    /// Rooms an hour that one source may make, at least 1.
+    pub rooms_per_source_per_hour: u32,
+    /// What a hash of a password costs.
+    pub hashing: Hashing,
+    /// How many wrong passwords there may be.
+    pub password: PasswordLimits,
     /// Links of one IPv4 address or IPv6 /64; beyond it the upgrade is answered 429.
     pub links_per_source: u32,
     /// Joins a second of one IPv4 address or IPv6 /64, sustained, at least 1;
@@ -69,11 +94,15 @@ pub struct Config {
 }
 
 impl Default for Config {
-    /// No origin is allowed and there is no room.
+    /// No origin is allowed and nobody makes rooms.
     fn default() -> Self {
         Config {
             origin_allowed: Arc::new(|_| false),
-            rooms: Vec::new(),
+            rooms_create: RoomsCreate::Admins,
+            rooms_max: 100_000,
+            rooms_per_source_per_hour: ROOMS_PER_SOURCE_PER_HOUR,
+            hashing: Hashing::default(),
+            password: PasswordLimits::default(),
             links_per_source: LINKS_PER_SOURCE,
             joins_per_source_per_s: JOINS_PER_SOURCE_PER_S,
             joins_per_source_burst: JOINS_PER_SOURCE_BURST,

@@ -4,15 +4,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use axum::extract::ws::{Message, WebSocket, close_code};
-use conclave_signalling_core::credential::{describe, judge};
+use conclave_signalling_core::digest::{DeviceHash, TokenHash};
 use conclave_signalling_core::gate::{Gate, Step, welcome};
 use conclave_signalling_core::origin::Prefix;
 use conclave_signalling_core::output::LinkId;
-use conclave_signalling_core::rate::{Rate, seconds};
-use conclave_signalling_core::room::{Entrant, Returning, resume_failed};
+use conclave_signalling_core::rate::Rate;
+use conclave_signalling_core::room::{Entrant, Managing, Returning, resume_failed};
 use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
 use conclave_signalling_wire::frame::{encode_error, encode_reply, parse_request};
+use conclave_signalling_wire::invite::{RoomCreate, RoomManage};
 use conclave_signalling_wire::limits::{CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_S, IDLE_AFTER};
 use conclave_signalling_wire::reply::HelloOutcome;
 use conclave_signalling_wire::request::{Join, Resume};
@@ -21,11 +21,19 @@ use futures_util::stream::SplitStream;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, sleep_until, timeout};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as WireCloseCode;
 
-use crate::actor::ToRoom;
+use crate::config::RoomsCreate;
+use crate::directory::describe;
+use crate::door;
+use crate::inbox::{Inbox, Seat, ToRoom};
 use crate::node::Phase;
-use crate::outbox::{CLOSE_WITHIN, Closed, Outbox, outbox};
-use crate::registry::{Registry, RoomInbox};
+use crate::outbox::{CLOSE_WITHIN, Outbox, Signal, outbox};
+use crate::registry::Registry;
+use crate::rooms;
+use crate::screened::Greeted;
+use crate::upgrade::Socket;
 
 /// How long the other side may take to answer a close.
 const LINGER: Duration = Duration::from_secs(1);
@@ -42,23 +50,22 @@ enum End {
     PageGone,
 }
 
-enum Stage {
-    Gate(Gate),
-    Room(RoomInbox),
-}
-
 struct Link {
     id: LinkId,
     address: IpAddr,
     prefix: Prefix,
     registry: Arc<Registry>,
     outbox: Outbox,
-    stage: Stage,
+    greeted: Greeted,
+    gate: Gate,
+    /// Where its messages go; its gate, without one.
+    room: Option<Arc<Inbox>>,
 }
 
 /// Serves a link until it ends.
 pub(crate) async fn run(
-    socket: WebSocket,
+    socket: Socket,
+    greeted: Greeted,
     registry: Arc<Registry>,
     address: SocketAddr,
     phase: watch::Receiver<Phase>,
@@ -72,18 +79,20 @@ pub(crate) async fn run(
         prefix: Prefix::from(address.ip()),
         registry,
         outbox,
-        stage: Stage::Gate(Gate::new(Instant::now().into_std())),
+        greeted,
+        gate: Gate::new(Instant::now().into_std()),
+        room: None,
     };
-    let closed = link.outbox.closed();
-    let end = link.read(&mut stream, &mut writing, closed, phase).await;
+    let end = link.read(&mut stream, &mut writing, phase).await;
     match end {
         End::Close(code) => link.outbox.close(code),
         End::Closed => {}
         End::Gone | End::PageGone => link.outbox.cut(CloseCode::Normal),
     }
-    if let Stage::Room(inbox) = &link.stage {
+    if let Some(room) = &link.room {
         // A room that has ended does not need to know.
-        let _ = inbox
+        let _ = room
+            .messages
             .send(ToRoom::LinkLost {
                 link: link.id,
                 page_gone: matches!(end, End::PageGone),
@@ -115,22 +124,24 @@ async fn closing(phase: &mut watch::Receiver<Phase>) {
 impl Link {
     async fn read(
         &mut self,
-        stream: &mut SplitStream<WebSocket>,
+        stream: &mut SplitStream<Socket>,
         writing: &mut JoinHandle<()>,
-        mut closed: Closed,
         mut phase: watch::Receiver<Phase>,
     ) -> End {
         let mut idle = Instant::now() + IDLE_AFTER;
         let mut control = Rate::new(CONTROL_FRAMES_PER_S, CONTROL_FRAMES_BURST);
         loop {
-            let due = match &self.stage {
-                Stage::Gate(gate) => idle.min(Instant::from_std(gate.poll_timeout())),
-                Stage::Room(_) => idle,
+            let due = match &self.room {
+                None => idle.min(Instant::from_std(self.gate.poll_timeout())),
+                Some(_) => idle,
             };
             tokio::select! {
                 biased;
                 // What a link says after its end concerns nobody.
-                () = closed.wait() => return End::Closed,
+                signal = self.outbox.signal() => match signal {
+                    Signal::Closed => return End::Closed,
+                    Signal::Released => self.released(),
+                },
                 () = closing(&mut phase) => return End::Close(CloseCode::Draining),
                 () = sleep_until(due) => return End::Close(self.overdue(idle)),
                 frame = stream.next() => {
@@ -145,10 +156,10 @@ impl Link {
                             Ok(()) => ControlFlow::Continue(()),
                             Err(_) => ControlFlow::Break(End::Close(CloseCode::Rate)),
                         },
-                        Some(Ok(Message::Binary(_))) => ControlFlow::Break(End::Close(CloseCode::Protocol)),
+                        Some(Ok(Message::Binary(_) | Message::Frame(_))) => ControlFlow::Break(End::Close(CloseCode::Protocol)),
                         // Too long, no UTF-8, or no WebSocket; a socket that is gone does not hear it.
                         Some(Err(_)) => ControlFlow::Break(End::Close(CloseCode::Protocol)),
-                        Some(Ok(Message::Close(Some(frame)))) if frame.code == close_code::AWAY => ControlFlow::Break(End::PageGone),
+                        Some(Ok(Message::Close(Some(frame)))) if frame.code == WireCloseCode::Away => ControlFlow::Break(End::PageGone),
                         Some(Ok(Message::Close(_))) | None => ControlFlow::Break(End::Gone),
                     };
                     if let ControlFlow::Break(end) = taken {
@@ -169,32 +180,35 @@ impl Link {
         }
     }
 
+    /// Takes the link back from its room: it may join again.
+    fn released(&mut self) {
+        self.room = None;
+        self.gate = Gate::again(Instant::now().into_std());
+    }
+
     async fn take(&mut self, text: &str) -> ControlFlow<End> {
         let message = parse_request(text);
-        match &mut self.stage {
-            Stage::Room(inbox) => match inbox
-                .send(ToRoom::Message {
-                    link: self.id,
-                    message,
-                })
-                .await
-            {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(End::Close(CloseCode::Ended)),
-            },
-            Stage::Gate(gate) => {
-                let step = gate.handle_message(Instant::now().into_std(), text.len(), message);
-                self.obey(step).await
-            }
+        let Some(room) = &self.room else {
+            let now = Instant::now().into_std();
+            let step = self.gate.handle_message(now, text.len(), message);
+            return self.obey(step).await;
+        };
+        let (link, message) = (self.id, Box::new(message));
+        match room.messages.send(ToRoom::Message { link, message }).await {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(End::Close(CloseCode::Ended)),
         }
     }
 
     async fn obey(&mut self, step: Step) -> ControlFlow<End> {
+        if matches!(step, Step::Welcome { .. } | Step::Resume { .. }) {
+            self.greeted.set();
+        }
         match step {
             Step::Welcome { id } => self.welcome(id),
             Step::Describe { id, info } => {
-                let room = self.registry.room(&info.room);
-                let summary = describe(room.map(|room| room.title.as_str()));
+                let door = self.registry.directory.find(&info.room);
+                let summary = describe(self.registry.time(), door.as_deref());
                 self.outbox.send(encode_reply(id, &summary));
             }
             Step::Refuse { id, error } => self.refuse(id, &error),
@@ -205,6 +219,8 @@ impl Link {
             Step::Close(code) => return ControlFlow::Break(End::Close(code)),
             Step::Resume { id, resume } => self.resume(id, resume).await,
             Step::Join { id, join } => return self.join(id, *join).await,
+            Step::Create { id, create } => self.create(id, *create).await,
+            Step::Manage { id, manage } => return self.manage(id, *manage).await,
         }
         ControlFlow::Continue(())
     }
@@ -215,95 +231,145 @@ impl Link {
 
     fn welcome(&self, id: u32) {
         let config = &self.registry.config;
-        let time = self.registry.clock.at(Instant::now().into_std());
+        let time = self.registry.time();
         let welcome = welcome(
             time,
             config.codecs.clone(),
             config.video_slots,
             config.audio_slots,
+            config.rooms_create == RoomsCreate::Anyone,
         );
         self.outbox
             .send(encode_reply(id, &HelloOutcome::Welcome(Box::new(welcome))));
     }
 
     async fn resume(&mut self, id: u32, resume: Resume) {
-        let Some(inbox) = self.registry.room_of_token(&resume.token) else {
+        let token = TokenHash::from(&resume.token);
+        let Some(room) = self.registry.room_of_token(&token) else {
             return self.refuse(id, &resume_failed());
         };
         let returning = Returning {
             link: self.id,
             prefix: self.prefix,
             id,
-            token: resume.token,
+            token,
             last_seq: resume.last_seq,
         };
-        let (done, outcome) = oneshot::channel();
+        let (done, seat) = oneshot::channel();
         let message = ToRoom::Resume {
             returning: Box::new(returning),
             outbox: self.outbox.clone(),
             done,
         };
-        if inbox.send(message).await.is_err() {
+        if room.messages.send(message).await.is_err() {
             return self.refuse(id, &resume_failed());
         }
-        match outcome.await {
-            Ok(true) => self.stage = Stage::Room(inbox),
+        match seat.await {
+            Ok(Seat::Taken) => self.room = Some(room),
             // The room has answered.
-            Ok(false) => {}
+            Ok(Seat::Refused) => {}
             // The room ended before it came to this.
-            Err(_) => self.refuse(id, &resume_failed()),
+            Ok(Seat::Unknown | Seat::Unavailable) | Err(_) => self.refuse(id, &resume_failed()),
         }
     }
 
     async fn join(&mut self, id: u32, join: Join) -> ControlFlow<End> {
-        // Before anything is judged, so that a guess costs as much as a hit.
-        let now = Instant::now().into_std();
-        if let Err(wait) = self.registry.joins.take(now, self.address) {
-            let error = ErrorBody::from(ErrorCode::RateLimited).retry_after_s(seconds(wait));
-            self.refuse(id, &error);
-            return ControlFlow::Continue(());
-        }
-        let room = self.registry.room(&join.room).cloned();
-        let room = match (judge(room.is_some(), &join.credential), room) {
-            (Ok(()), Some(room)) => room,
-            (Err(error), _) => {
-                self.refuse(id, &error);
-                return ControlFlow::Continue(());
-            }
-            (Ok(()), None) => {
-                self.refuse(id, &ErrorCode::PasswordRequired.into());
-                return ControlFlow::Continue(());
-            }
+        let registry = Arc::clone(&self.registry);
+        let pass = match door::count_try(&registry, self.address) {
+            Ok(()) => door::judge(&registry, self.address, &join.room, join.credential).await,
+            Err(error) => Err(error),
+        };
+        let pass = match pass {
+            Ok(pass) => pass,
+            Err(error) => return self.turned_away(id, &error),
         };
         let entrant = Entrant {
             link: self.id,
-            member: self.registry.draw_member(),
+            member: registry.draw_member(),
             prefix: self.prefix,
+            address: self.address,
+            networks: registry.networks(self.address),
             id,
             name: join.name,
-            device_key: join.device_key,
+            device: DeviceHash::from(&join.device_key),
+            claim: pass.claim,
+            to_lobby: pass.to_lobby,
+            consent_hash: join.consent_hash,
             duplicate: join.duplicate,
         };
-        let (done, outcome) = oneshot::channel();
+        let (done, seat) = oneshot::channel();
         let message = ToRoom::Join {
             entrant: Box::new(entrant),
             outbox: self.outbox.clone(),
             done,
         };
-        let Ok(inbox) = self.registry.enter(&room, message) else {
-            self.refuse(
-                id,
-                &ErrorBody::from(ErrorCode::NotAvailable).retry_after_s(1),
-            );
-            return ControlFlow::Continue(());
+        let room = registry.enter(pass.room, &join.room, message);
+        self.sit_down(id, &pass.refusal, room, seat).await
+    }
+
+    async fn manage(&mut self, id: u32, manage: RoomManage) -> ControlFlow<End> {
+        let registry = Arc::clone(&self.registry);
+        let pass = match door::count_try(&registry, self.address) {
+            Ok(()) => door::judge_manager(&registry, &manage.room, manage.credential).await,
+            Err(error) => Err(error),
         };
-        match outcome.await {
-            Ok(true) => self.stage = Stage::Room(inbox),
+        let (room, invite, refusal) = match pass {
+            Ok(pass) => pass,
+            Err(error) => return self.turned_away(id, &error),
+        };
+        let managing = Managing {
+            link: self.id,
+            id,
+            invite,
+            device: DeviceHash::from(&manage.device_key),
+            prefix: self.prefix,
+            networks: registry.networks(self.address),
+            address: self.address,
+        };
+        let (done, seat) = oneshot::channel();
+        let message = ToRoom::Manage {
+            managing: Box::new(managing),
+            outbox: self.outbox.clone(),
+            done,
+        };
+        let room = registry.enter(room, &manage.room, message);
+        self.sit_down(id, &refusal, room, seat).await
+    }
+
+    /// Waits for what a room says to a link at its door.
+    async fn sit_down(
+        &mut self,
+        id: u32,
+        refusal: &ErrorBody,
+        room: Option<Arc<Inbox>>,
+        seat: oneshot::Receiver<Seat>,
+    ) -> ControlFlow<End> {
+        let unavailable = || ErrorBody::from(ErrorCode::NotAvailable).retry_after_s(1);
+        let Some(room) = room else {
+            return self.turned_away(id, &unavailable());
+        };
+        match seat.await {
+            Ok(Seat::Taken) => self.room = Some(room),
             // The room has answered.
-            Ok(false) => {}
-            // The room failed over this join.
+            Ok(Seat::Refused) => {}
+            Ok(Seat::Unknown) => self.refuse(id, refusal),
+            Ok(Seat::Unavailable) => self.refuse(id, &unavailable()),
+            // The room failed over this.
             Err(_) => return ControlFlow::Break(End::Close(CloseCode::Ended)),
         }
         ControlFlow::Continue(())
+    }
+
+    fn turned_away(&self, id: u32, error: &ErrorBody) -> ControlFlow<End> {
+        self.refuse(id, error);
+        ControlFlow::Continue(())
+    }
+
+    async fn create(&mut self, id: u32, create: RoomCreate) {
+        let made = rooms::create_over_link(&self.registry, self.address, create).await;
+        match made {
+            Ok(created) => self.outbox.send(encode_reply(id, &created)),
+            Err(error) => self.refuse(id, &error),
+        }
     }
 }

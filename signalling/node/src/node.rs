@@ -1,21 +1,41 @@
 //! The whole of the signalling plane in this process.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use axum::Router;
 use axum::routing::get;
 use conclave_sfu_wire::control::Event;
+use conclave_signalling_store::{Store, StoreError};
+use thiserror::Error;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Duration, Instant, timeout};
+use tokio::time::{Duration, Instant, sleep, timeout};
+use tracing::warn;
 
-use crate::actor::ToRoom;
 use crate::config::{Config, Media};
+use crate::hashing::InvalidHashing;
+use crate::inbox::ToRoom;
 use crate::registry::Registry;
+use crate::rooms::Rooms;
 use crate::upgrade;
 
 /// How long links may take to end after they were told to.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+/// How often the store is asked for the keys of networks, which it replaces daily.
+const KEYS_EVERY: Duration = Duration::from_secs(3600);
+/// After how many of these the store forgets what has expired: a day.
+const KEYS_PER_PURGE: u32 = 24;
+
+/// Why a node does not start.
+#[derive(Debug, Clone, Error)]
+pub enum StartError {
+    /// The rooms cannot be read.
+    #[error("the rooms cannot be read: {0}")]
+    Store(#[from] StoreError),
+    /// [`Config::hashing`] is nothing that argon2id does.
+    #[error("the cost of password hashes: {0}")]
+    Hashing(#[from] InvalidHashing),
+}
 
 /// How far the end of the process has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,14 +79,22 @@ impl Sparse {
 /// Numbers for health and metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stats {
-    /// Rooms that somebody is in.
+    /// Rooms that somebody is in, waits for or manages.
     pub rooms: usize,
+    /// Rooms that there are.
+    pub rooms_known: usize,
     /// Participants, with those whose link is lost.
     pub participants: usize,
     /// Open links, with those that have not joined.
     pub links: usize,
     /// Rooms that ended by a panic since the start.
     pub room_panics_total: u64,
+    /// Rooms that ended because the store did not keep their changes, since the start.
+    pub commits_failed_total: u64,
+    /// Passwords that were hashed since the start.
+    pub hashes_total: usize,
+    /// The most that were hashed at once.
+    pub hashes_at_once_max: usize,
 }
 
 /// The signalling plane. Dropping it ends nothing: see [`Node::drain`].
@@ -76,21 +104,36 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts the tasks that every room needs, inside a tokio runtime.
+    /// Reads what rooms there are and starts the tasks that every room needs,
+    /// inside a tokio runtime.
     ///
     /// `events` are those of all shards; its end means that there will be no
     /// more media, which rooms learn from what then times out.
-    pub fn start(config: Config, media: Arc<dyn Media>, events: mpsc::Receiver<Event>) -> Self {
-        let registry = Arc::new(Registry::new(config, media));
+    ///
+    /// # Errors
+    /// [`StartError`] says what is wrong.
+    pub async fn start(
+        config: Config,
+        store: Store,
+        media: Arc<dyn Media>,
+        events: mpsc::Receiver<Event>,
+    ) -> Result<Self, StartError> {
+        let registry = Arc::new(Registry::load(config, store, media).await?);
         tokio::spawn(dispatch(Arc::clone(&registry), events));
+        tokio::spawn(keep_up(Arc::downgrade(&registry)));
         let phase = watch::Sender::new(Phase::Running);
-        Node {
+        Ok(Node {
             shared: Arc::new(Shared {
                 registry,
                 phase,
                 refusals: Sparse::new(),
             }),
-        }
+        })
+    }
+
+    /// Returns what the operator does with rooms.
+    pub fn rooms(&self) -> Rooms {
+        Rooms::new(Arc::clone(&self.shared.registry))
     }
 
     /// Returns the routes: `/api/v1/signal`. Each request needs the extension
@@ -103,12 +146,18 @@ impl Node {
 
     /// Returns numbers for health and metrics.
     pub fn stats(&self) -> Stats {
-        let (rooms, participants) = self.shared.registry.counts();
+        let registry = &self.shared.registry;
+        let (rooms, participants) = registry.counts();
+        let (hashes_at_once_max, hashes_total) = registry.pool.counts();
         Stats {
             rooms,
+            rooms_known: registry.directory.len(),
             participants,
             links: self.shared.phase.receiver_count(),
-            room_panics_total: self.shared.registry.panics.load(Ordering::Relaxed),
+            room_panics_total: registry.panics.load(Ordering::Relaxed),
+            commits_failed_total: registry.commits_failed.load(Ordering::Relaxed),
+            hashes_total,
+            hashes_at_once_max,
         }
     }
 
@@ -120,9 +169,9 @@ impl Node {
             registry, phase, ..
         } = self.shared.as_ref();
         phase.send_replace(Phase::Draining);
-        for room in registry.live() {
+        for room in registry.inboxes() {
             // A room that has ended has nobody to tell.
-            let _ = room.send(ToRoom::Draining).await;
+            let _ = room.messages.send(ToRoom::Draining).await;
         }
         if timeout(registry.config.drain, phase.closed()).await.is_ok() {
             return;
@@ -138,8 +187,27 @@ async fn dispatch(registry: Arc<Registry>, mut events: mpsc::Receiver<Event>) {
     while let Some(event) = events.recv().await {
         // What concerns nobody crossed with the end of its room.
         if let Some(room) = registry.room_of_event(&event) {
-            // Waits for the room, whose actor never waits for anybody.
-            let _ = room.send(ToRoom::Media(event)).await;
+            room.report(event);
+        }
+    }
+}
+
+/// Asks the store now and then for what changes with time.
+async fn keep_up(registry: Weak<Registry>) {
+    for hour in 1u32.. {
+        sleep(KEYS_EVERY).await;
+        let Some(registry) = registry.upgrade() else {
+            return;
+        };
+        let now = registry.time();
+        match registry.store.network_keys(now).await {
+            Ok(keys) => registry.put_network_keys(keys),
+            Err(error) => warn!(%error, "the keys of networks could not be read"),
+        }
+        if hour % KEYS_PER_PURGE == 0
+            && let Err(error) = registry.store.purge(now).await
+        {
+            warn!(%error, "what has expired could not be forgotten");
         }
     }
 }

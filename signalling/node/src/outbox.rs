@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use conclave_signalling_wire::error::CloseCode;
 use conclave_signalling_wire::limits::{PING_EVERY, WRITE_QUEUE_BYTES};
 use futures_util::SinkExt;
@@ -12,6 +11,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{
     Duration, Instant, MissedTickBehavior, interval_at, sleep_until, timeout, timeout_at,
 };
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+
+use crate::upgrade::Socket;
 
 /// Messages that may wait. The bytes are the bound that counts; this one keeps
 /// many tiny messages from costing more than them.
@@ -33,37 +36,53 @@ enum Outgoing {
     Close(CloseCode),
 }
 
+/// What whoever reads from the link has to know.
+#[derive(Clone, Copy, Default)]
+struct State {
+    ending: Option<Ending>,
+    /// Whether its room let go of it: it may join again.
+    is_released: bool,
+}
+
+/// What happened to a link from here.
+pub(crate) enum Signal {
+    /// It is to end.
+    Closed,
+    /// Its room let go of it.
+    Released,
+}
+
 /// The sending end. Full means a slow consumer, which is closed with 4430.
 #[derive(Clone)]
 pub(crate) struct Outbox {
     queue: mpsc::Sender<Outgoing>,
     waiting: Arc<AtomicUsize>,
-    ending: Arc<watch::Sender<Option<Ending>>>,
+    state: Arc<watch::Sender<State>>,
 }
 
 /// The end that writes.
 pub(crate) struct Writer {
     queue: mpsc::Receiver<Outgoing>,
     waiting: Arc<AtomicUsize>,
-    ending: watch::Receiver<Option<Ending>>,
+    state: watch::Receiver<State>,
 }
 
 /// Makes the queue of a link.
 pub(crate) fn outbox() -> (Outbox, Writer) {
     let (sender, receiver) = mpsc::channel(QUEUE);
-    let (ending, ending_seen) = watch::channel(None);
+    let (state, state_seen) = watch::channel(State::default());
     let waiting = Arc::new(AtomicUsize::new(0));
     let outbox = Outbox {
         queue: sender,
         waiting: Arc::clone(&waiting),
-        ending: Arc::new(ending),
+        state: Arc::new(state),
     };
     (
         outbox,
         Writer {
             queue: receiver,
             waiting,
-            ending: ending_seen,
+            state: state_seen,
         },
     )
 }
@@ -83,51 +102,60 @@ impl Outbox {
         if self.queue.try_send(Outgoing::Close(code)).is_err() {
             return self.cut(code);
         }
-        self.ending.send_if_modified(|ending| {
-            let first = ending.is_none();
-            ending.get_or_insert_with(|| Ending::By(Instant::now() + CLOSE_WITHIN));
+        self.state.send_if_modified(|state| {
+            let first = state.ending.is_none();
+            let by = || Ending::By(Instant::now() + CLOSE_WITHIN);
+            state.ending.get_or_insert_with(by);
             first
         });
     }
 
     /// Closes the link at once; the first reason counts.
     pub(crate) fn cut(&self, code: CloseCode) {
-        self.ending.send_if_modified(|ending| {
-            let first = !matches!(ending, Some(Ending::Now(_)));
+        self.state.send_if_modified(|state| {
+            let first = !matches!(state.ending, Some(Ending::Now(_)));
             if first {
-                *ending = Some(Ending::Now(code));
+                state.ending = Some(Ending::Now(code));
             }
             first
         });
     }
 
-    /// Returns what becomes true once somebody closes or cuts the link.
-    pub(crate) fn closed(&self) -> Closed {
-        Closed(self.ending.subscribe())
+    /// Gives the link back to its gate. What is queued after this is read by a
+    /// peer that may join again.
+    pub(crate) fn release(&self) {
+        self.state.send_modify(|state| state.is_released = true);
     }
-}
 
-/// Whether the link is to end, for whoever reads from it.
-pub(crate) struct Closed(watch::Receiver<Option<Ending>>);
-
-impl Closed {
-    /// Waits until the link is closed or cut. Never, once nobody is left to do it.
-    pub(crate) async fn wait(&mut self) {
-        if self.0.wait_for(Option::is_some).await.is_err() {
-            std::future::pending().await
+    /// Waits until the link is closed, cut or released. A release is told once.
+    pub(crate) async fn signal(&self) -> Signal {
+        let mut seen = self.state.subscribe();
+        let happened = |state: &State| state.ending.is_some() || state.is_released;
+        if seen.wait_for(happened).await.is_err() {
+            // Not while this is there to say so.
+            return std::future::pending().await;
         }
+        let mut signal = Signal::Closed;
+        self.state.send_if_modified(|state| {
+            if state.ending.is_none() {
+                state.is_released = false;
+                signal = Signal::Released;
+            }
+            false
+        });
+        signal
     }
 }
 
 impl Writer {
     /// Writes until the link is closed from here or from there.
-    pub(crate) async fn run(mut self, mut sink: SplitSink<WebSocket, Message>) {
+    pub(crate) async fn run(mut self, mut sink: SplitSink<Socket, Message>) {
         let mut ping = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let (message, bytes) = tokio::select! {
                 biased;
-                code = ended(&mut self.ending) => return last_words(&mut sink, code).await,
+                code = ended(&mut self.state) => return last_words(&mut sink, code).await,
                 next = self.queue.recv() => match next {
                     Some(Outgoing::Text(text)) => {
                         let bytes = text.len();
@@ -146,7 +174,7 @@ impl Writer {
                     }
                     self.waiting.fetch_sub(bytes, Ordering::Relaxed);
                 }
-                code = ended(&mut self.ending) => return last_words(&mut sink, code).await,
+                code = ended(&mut self.state) => return last_words(&mut sink, code).await,
             }
         }
     }
@@ -154,10 +182,10 @@ impl Writer {
 
 /// Waits until the link is cut, which returns why, or until the time for its
 /// close is over. Never, once nobody is left to end it.
-async fn ended(seen: &mut watch::Receiver<Option<Ending>>) -> Option<CloseCode> {
+async fn ended(seen: &mut watch::Receiver<State>) -> Option<CloseCode> {
     loop {
-        let ending = *seen.borrow_and_update();
-        match ending {
+        let state = *seen.borrow_and_update();
+        match state.ending {
             Some(Ending::Now(code)) => return Some(code),
             Some(Ending::By(deadline)) => match timeout_at(deadline, seen.changed()).await {
                 Ok(Ok(())) => {}
@@ -174,15 +202,15 @@ async fn ended(seen: &mut watch::Receiver<Option<Ending>>) -> Option<CloseCode> 
 }
 
 /// Says why the link was cut; to a peer that had its time nothing is said.
-async fn last_words(sink: &mut SplitSink<WebSocket, Message>, code: Option<CloseCode>) {
+async fn last_words(sink: &mut SplitSink<Socket, Message>, code: Option<CloseCode>) {
     if let Some(code) = code {
         close(sink, code).await;
     }
 }
 
-async fn close(sink: &mut SplitSink<WebSocket, Message>, code: CloseCode) {
+async fn close(sink: &mut SplitSink<Socket, Message>, code: CloseCode) {
     let frame = CloseFrame {
-        code: code.number(),
+        code: code.number().into(),
         reason: Utf8Bytes::from_static(code.reason()),
     };
     // Whoever does not read it is gone with the socket.

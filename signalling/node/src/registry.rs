@@ -1,84 +1,147 @@
 //! Where rooms live, and who is in them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::hash::RandomState;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use conclave_sfu_wire::control::{Event, MemberKey, RoomKey};
 use conclave_signalling_core::clock::ClockAnchor;
+use conclave_signalling_core::digest::{NetworkTag, TokenHash};
 use conclave_signalling_core::output::LinkId;
 use conclave_signalling_core::room::RoomConfig;
+use conclave_signalling_store::{NetworkKey, Store};
 use conclave_signalling_wire::ids::RoomId;
-use conclave_signalling_wire::secret::ResumeToken;
 use conclave_signalling_wire::text::Slug;
+use conclave_signalling_wire::time::Timestamp;
 use dashmap::DashMap;
-use rand::Rng;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::actor::{self, ToRoom};
+use crate::actor;
+use crate::allowance::Allowance;
 use crate::config::{Config, Media};
-use crate::source::{Joins, Sources};
+use crate::directory::{Directory, Door};
+use crate::guesses::Guesses;
+use crate::hashing::Pool;
+use crate::inbox::{Inbox, ToRoom};
+use crate::node::StartError;
+use crate::source::{PerSource, Sources};
 
-/// The inbox of a room. Full means wait: the actor never does.
-pub(crate) type RoomInbox = mpsc::Sender<ToRoom>;
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// Everything that links and rooms share.
 pub(crate) struct Registry {
     pub(crate) config: Config,
+    pub(crate) store: Store,
     pub(crate) media: Arc<dyn Media>,
     pub(crate) clock: ClockAnchor,
+    pub(crate) directory: Directory,
+    pub(crate) pool: Pool,
     pub(crate) sources: Arc<Sources>,
-    pub(crate) joins: Joins,
-    rooms: BTreeMap<Slug, RoomConfig>,
+    pub(crate) joins: PerSource,
+    pub(crate) creations: PerSource,
+    guesses: Mutex<Guesses>,
+    /// Newest first, never empty.
+    network_keys: RwLock<Arc<[NetworkKey]>>,
     /// Held while a join is queued and while an actor decides to end, so that
     /// no join reaches an actor that has ended. Never across an await.
-    live: Mutex<HashMap<Slug, RoomInbox>>,
-    tokens: DashMap<[u8; 32], RoomInbox>,
-    members: DashMap<MemberKey, RoomInbox>,
-    keys: DashMap<RoomKey, RoomInbox>,
+    live: Mutex<HashMap<RoomId, Arc<Inbox>>>,
+    tokens: DashMap<TokenHash, Arc<Inbox>>,
+    members: DashMap<MemberKey, Arc<Inbox>>,
+    keys: DashMap<RoomKey, Arc<Inbox>>,
     /// Participants of each shard.
     load: Vec<AtomicUsize>,
     next_key: AtomicU64,
     pub(crate) panics: AtomicU64,
+    pub(crate) commits_failed: AtomicU64,
 }
 
 impl Registry {
-    pub(crate) fn new(config: Config, media: Arc<dyn Media>) -> Self {
+    /// Reads what rooms there are.
+    pub(crate) async fn load(
+        config: Config,
+        store: Store,
+        media: Arc<dyn Media>,
+    ) -> Result<Self, StartError> {
         let unix = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         let unix_ms = u64::try_from(unix.as_millis()).unwrap_or(u64::MAX);
         let clock = ClockAnchor::new(Instant::now().into_std(), unix_ms);
-        let rooms = config.rooms.iter().map(|spec| {
-            let mut random = [0; 10];
-            rand::rng().fill_bytes(&mut random);
-            let room = RoomConfig {
-                codecs: config.codecs.clone(),
-                video_slots: config.video_slots,
-                participants_max: config.participants_max,
-                ..RoomConfig::new(RoomId::new(unix_ms, random), spec.slug.clone(), &spec.title)
-            };
-            (spec.slug.clone(), room)
-        });
-        Registry {
-            rooms: rooms.collect(),
+        let network_keys = store.network_keys(Timestamp::from_unix_ms(unix_ms)).await?;
+        let directory = Directory::default();
+        for room in store.directory().await? {
+            directory.put(room.slug, Door::new(room.id, &room.settings));
+        }
+        // Hashing takes the cores from meetings: never more than half of them.
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let pool = Pool::new(config.hashing, cores / 2)?;
+        let burst = config.joins_per_source_burst;
+        let joins = Allowance::new(config.joins_per_source_per_s, SECOND, burst);
+        let rooms = config.rooms_per_source_per_hour;
+        Ok(Registry {
             load: (0..media.shards().max(1))
                 .map(|_| AtomicUsize::new(0))
                 .collect(),
-            joins: Joins::new(config.joins_per_source_per_s, config.joins_per_source_burst),
+            joins: PerSource::new(joins),
+            creations: PerSource::new(Allowance::new(rooms, HOUR, rooms)),
+            guesses: Mutex::new(Guesses::new(config.password, RandomState::new())),
             config,
+            store,
             media,
             clock,
+            directory,
+            pool,
             sources: Arc::default(),
+            network_keys: RwLock::new(network_keys.into()),
             live: Mutex::default(),
             tokens: DashMap::new(),
             members: DashMap::new(),
             keys: DashMap::new(),
             next_key: AtomicU64::new(1),
             panics: AtomicU64::new(0),
+            commits_failed: AtomicU64::new(0),
+        })
+    }
+
+    /// Returns what the wall clock shows.
+    pub(crate) fn time(&self) -> Timestamp {
+        self.clock.at(Instant::now().into_std())
+    }
+
+    /// Returns what the node says about every room.
+    pub(crate) fn room_config(&self) -> RoomConfig {
+        RoomConfig {
+            codecs: self.config.codecs.clone(),
+            video_slots: self.config.video_slots,
+            participants_max: self.config.participants_max,
+            ..RoomConfig::default()
         }
+    }
+
+    /// Returns the counts of wrong passwords. Not to be held across an await.
+    pub(crate) fn guesses(&self) -> MutexGuard<'_, Guesses> {
+        self.guesses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns a network as bans remember it, under the newest key first.
+    pub(crate) fn networks(&self, address: IpAddr) -> Vec<NetworkTag> {
+        let keys = self
+            .network_keys
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        keys.iter().map(|key| key.tag(address)).collect()
+    }
+
+    /// Replaces the keys of networks.
+    pub(crate) fn put_network_keys(&self, keys: Vec<NetworkKey>) {
+        *self
+            .network_keys
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = keys.into();
     }
 
     /// Draws a number that was never drawn before.
@@ -98,60 +161,62 @@ impl Registry {
         RoomKey(self.draw())
     }
 
-    /// Returns what a room is, if it exists.
-    pub(crate) fn room(&self, slug: &Slug) -> Option<&RoomConfig> {
-        self.rooms.get(slug)
-    }
-
-    /// Queues a message for a room, which begins if nobody is in it.
+    /// Queues a message for a room, which begins if it is not live.
     ///
-    /// Returns its inbox, or gives the message back if the inbox is full.
+    /// Returns its inbox, or `None` if that is full.
     pub(crate) fn enter(
         self: &Arc<Self>,
-        config: &RoomConfig,
+        id: RoomId,
+        slug: &Slug,
         message: ToRoom,
-    ) -> Result<RoomInbox, Box<ToRoom>> {
-        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+    ) -> Option<Arc<Inbox>> {
+        let mut live = self.live();
         let inbox = live
-            .entry(config.slug.clone())
-            .or_insert_with(|| actor::spawn(Arc::clone(self), config.clone()));
-        match inbox.try_send(message) {
-            Ok(()) => Ok(inbox.clone()),
-            Err(error) => Err(Box::new(error.into_inner())),
-        }
+            .entry(id)
+            .or_insert_with(|| actor::spawn(Arc::clone(self), id, slug.clone()));
+        inbox.messages.try_send(message).ok()?;
+        Some(Arc::clone(inbox))
     }
 
     /// Forgets an actor, unless `is_idle` says that something was queued for it meanwhile.
-    pub(crate) fn end(&self, slug: &Slug, is_idle: impl FnOnce() -> bool) -> bool {
-        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn end(&self, id: RoomId, is_idle: impl FnOnce() -> bool) -> bool {
+        let mut live = self.live();
         let ends = is_idle();
         if ends {
-            live.remove(slug);
+            live.remove(&id);
         }
         ends
     }
 
-    /// Returns the inboxes of all rooms that somebody is in.
-    pub(crate) fn live(&self) -> Vec<RoomInbox> {
-        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        live.values().cloned().collect()
+    /// Returns whether somebody is in a room, waits for it or manages it.
+    pub(crate) fn is_live(&self, id: RoomId) -> bool {
+        self.live().contains_key(&id)
     }
 
-    pub(crate) fn add_token(&self, token: &ResumeToken, inbox: RoomInbox) {
-        self.tokens.insert(*token.bytes(), inbox);
+    /// Returns the inboxes of all rooms that are live.
+    pub(crate) fn inboxes(&self) -> Vec<Arc<Inbox>> {
+        self.live().values().cloned().collect()
     }
 
-    pub(crate) fn remove_token(&self, token: &ResumeToken) {
-        self.tokens.remove(token.bytes());
+    fn live(&self) -> MutexGuard<'_, HashMap<RoomId, Arc<Inbox>>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn add_token(&self, token: TokenHash, inbox: Arc<Inbox>) {
+        self.tokens.insert(token, inbox);
+    }
+
+    pub(crate) fn remove_token(&self, token: &TokenHash) {
+        self.tokens.remove(token);
     }
 
     /// Returns the room that a token leads to.
-    pub(crate) fn room_of_token(&self, token: &ResumeToken) -> Option<RoomInbox> {
-        self.tokens.get(token.bytes()).map(|inbox| inbox.clone())
+    pub(crate) fn room_of_token(&self, token: &TokenHash) -> Option<Arc<Inbox>> {
+        self.tokens.get(token).map(|inbox| Arc::clone(&inbox))
     }
 
     /// Picks the shard with the fewest participants for a room.
-    pub(crate) fn open(&self, key: RoomKey, inbox: RoomInbox) -> usize {
+    pub(crate) fn open(&self, key: RoomKey, inbox: Arc<Inbox>) -> usize {
         self.keys.insert(key, inbox);
         let loads = self
             .load
@@ -167,7 +232,7 @@ impl Registry {
         self.keys.remove(&key);
     }
 
-    pub(crate) fn add_member(&self, member: MemberKey, shard: usize, inbox: RoomInbox) {
+    pub(crate) fn add_member(&self, member: MemberKey, shard: usize, inbox: Arc<Inbox>) {
         self.members.insert(member, inbox);
         if let Some(load) = self.load.get(shard) {
             load.fetch_add(1, Ordering::Relaxed);
@@ -183,7 +248,7 @@ impl Registry {
     }
 
     /// Returns the room that an event of a shard concerns.
-    pub(crate) fn room_of_event(&self, event: &Event) -> Option<RoomInbox> {
+    pub(crate) fn room_of_event(&self, event: &Event) -> Option<Arc<Inbox>> {
         match event {
             Event::Answer { member, .. }
             | Event::OfferRefused { member, .. }
@@ -193,15 +258,18 @@ impl Registry {
             | Event::TransportFailed { member, .. }
             | Event::Slots { member, .. }
             | Event::SlotsAcked { member, .. }
-            | Event::Layers { member, .. } => self.members.get(member).map(|inbox| inbox.clone()),
+            | Event::Layers { member, .. } => {
+                self.members.get(member).map(|inbox| Arc::clone(&inbox))
+            }
             Event::Speakers { room, .. }
             | Event::Quality { room, .. }
-            | Event::RoomFailed { room } => self.keys.get(room).map(|inbox| inbox.clone()),
+            | Event::Passed { room, .. }
+            | Event::RoomFailed { room } => self.keys.get(room).map(|inbox| Arc::clone(&inbox)),
         }
     }
 
-    /// Returns how many rooms somebody is in, and how many participants they have.
+    /// Returns how many rooms are live, and how many participants they have.
     pub(crate) fn counts(&self) -> (usize, usize) {
-        (self.keys.len(), self.members.len())
+        (self.live().len(), self.members.len())
     }
 }

@@ -1,19 +1,19 @@
-//! How many links one source has, and how often it joins.
+//! How many links one source has, and how often it joins or makes rooms.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use conclave_signalling_core::rate::Rate;
+use crate::allowance::Allowance;
 
-/// Sources whose joins are counted at a time. More than join within a burst's
+/// Sources whose events are counted at a time. More than join within a burst's
 /// time on one server; at some 60 bytes each, less than a megabyte.
 const SOURCES: usize = 4096;
 
 /// What counts as one source: whoever has an IPv6 address has a /64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Source {
+pub(crate) enum Source {
     V4([u8; 4]),
     V6([u8; 8]),
 }
@@ -77,37 +77,38 @@ impl Drop for Place {
     }
 }
 
-/// Counts joins by source. Forgets those that rest, and beyond [`SOURCES`] the
-/// one that is nearest to it.
+/// Counts events of one kind by source. Forgets those that rest, and beyond
+/// [`SOURCES`] the one that is nearest to it.
 #[derive(Debug)]
-pub(crate) struct Joins {
-    fresh: Rate,
-    rates: Mutex<HashMap<Source, Rate>>,
+pub(crate) struct PerSource {
+    allowance: Allowance,
+    dues: Mutex<HashMap<Source, Instant>>,
 }
 
-impl Joins {
-    /// Allows each source `per_s` joins a second and `burst` at once.
-    pub(crate) fn new(per_s: u32, burst: u32) -> Self {
-        Joins {
-            fresh: Rate::new(per_s, burst),
-            rates: Mutex::default(),
+impl PerSource {
+    /// Allows this to each source.
+    pub(crate) fn new(allowance: Allowance) -> Self {
+        PerSource {
+            allowance,
+            dues: Mutex::default(),
         }
     }
 
-    /// Counts a join, or says how long to wait.
+    /// Counts an event, or says how long to wait.
     pub(crate) fn take(&self, now: Instant, address: IpAddr) -> Result<(), Duration> {
         let source = Source::from(address);
-        let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
-        if rates.len() >= SOURCES && !rates.contains_key(&source) {
-            rates.retain(|_, rate| rate.rested_at().is_some_and(|rested| rested > now));
-            if rates.len() >= SOURCES {
-                let nearest = rates.iter().min_by_key(|(_, rate)| rate.rested_at());
+        let mut dues = self.dues.lock().unwrap_or_else(PoisonError::into_inner);
+        if dues.len() >= SOURCES && !dues.contains_key(&source) {
+            dues.retain(|_, due| *due > now);
+            if dues.len() >= SOURCES {
+                let nearest = dues.iter().min_by_key(|(_, due)| **due);
                 if let Some(nearest) = nearest.map(|(source, _)| *source) {
-                    rates.remove(&nearest);
+                    dues.remove(&nearest);
                 }
             }
         }
-        rates.entry(source).or_insert(self.fresh).take(now)
+        let due = dues.entry(source).or_insert(now);
+        self.allowance.take(now, due)
     }
 }
 
@@ -140,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_source_joins_so_often() {
-        let joins = Joins::new(2, 3);
+        let joins = PerSource::new(Allowance::new(2, Duration::from_secs(1), 3));
         let now = tokio::time::Instant::now().into_std();
         let take = |now, text: &str| joins.take(now, text.parse().unwrap());
         for host in 1..=3 {
@@ -156,10 +157,10 @@ mod tests {
 
     #[test]
     fn who_joins_most_is_forgotten_last() {
-        let joins = Joins::new(1, 2);
+        let joins = PerSource::new(Allowance::new(1, Duration::from_secs(1), 2));
         let now = tokio::time::Instant::now().into_std();
         let take = |now, number: u32| joins.take(now, IpAddr::V4(number.into()));
-        let known = || joins.rates.lock().unwrap().len();
+        let known = || joins.dues.lock().unwrap().len();
         assert_eq!((take(now, 0), take(now, 0)), (Ok(()), Ok(())));
         for number in 1..=2 * SOURCES as u32 {
             assert_eq!(take(now, number), Ok(()));

@@ -4,8 +4,16 @@
 // A test that cannot go on has nothing better to do than to stop.
 #![allow(clippy::unwrap_used)]
 
+#[path = "links/door.rs"]
+mod door;
+#[path = "links/keeping.rs"]
+mod keeping;
 #[path = "links/limits.rs"]
 mod limits;
+#[path = "links/lobby.rs"]
+mod lobby;
+#[path = "links/making.rs"]
+mod making;
 #[path = "links/meeting.rs"]
 mod meeting;
 #[path = "links/stage.rs"]

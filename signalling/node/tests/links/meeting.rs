@@ -3,13 +3,13 @@
 use std::sync::atomic::Ordering;
 
 use serde_json::json;
-use tokio::time::{Duration, sleep};
+use tokio::time::Duration;
 
 use crate::stage::{Server, join};
 
 #[tokio::test(start_paused = true)]
 async fn two_people_meet() {
-    let server = Server::start();
+    let server = Server::start().await;
     let (mut ada, ada_joined) = server.joined("welcome", "Ada", 1).await;
     assert_eq!(ada_joined["roster"], json!([]));
     assert_eq!(ada_joined["room"]["title"], "The welcome");
@@ -64,11 +64,9 @@ async fn two_people_meet() {
     );
     bob.ask("leave", json!({})).await;
     assert_eq!(bob.closed().await, 1000);
+    server.until(|stats| stats.rooms == 0).await;
     let stats = server.node.stats();
-    assert_eq!(
-        (stats.rooms, stats.participants, stats.room_panics_total),
-        (0, 0, 0)
-    );
+    assert_eq!((stats.participants, stats.room_panics_total), (0, 0));
     assert_eq!(
         server.shard.said(),
         [
@@ -88,7 +86,7 @@ async fn two_people_meet() {
 
 #[tokio::test(start_paused = true)]
 async fn a_dropped_link_gets_its_place_back() {
-    let server = Server::start();
+    let server = Server::start().await;
     let (ada, joined) = server.joined("welcome", "Ada", 1).await;
     let (mut bob, _) = server.joined("welcome", "Bob", 2).await;
     drop(ada);
@@ -139,11 +137,11 @@ async fn a_dropped_link_gets_its_place_back() {
 
 #[tokio::test(start_paused = true)]
 async fn a_place_is_given_up_after_thirty_seconds() {
-    let server = Server::start();
+    let server = Server::start().await;
     let (ada, joined) = server.joined("welcome", "Ada", 1).await;
     drop(ada);
-    sleep(Duration::from_secs(31)).await;
-    assert_eq!(server.node.stats().rooms, 0);
+    server.sleep(Duration::from_secs(31)).await;
+    server.until(|stats| stats.rooms == 0).await;
     let resume = json!({"token": joined["resume_token"], "last_seq": 0});
     let hello = json!({"protocol": 1, "client": "test/1", "resume": resume});
     let mut again = server.link().await;
@@ -166,7 +164,7 @@ async fn a_place_is_given_up_after_thirty_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn a_room_that_does_not_exist_does_not_show_it() {
-    let server = Server::start();
+    let server = Server::start().await;
     let mut client = server.greeted().await;
     let known = client.ask("room.info", json!({"room": "welcome"})).await;
     assert_eq!(
@@ -201,12 +199,15 @@ async fn a_room_that_does_not_exist_does_not_show_it() {
         "bad_request"
     );
     data["credential"] = json!({"kind": "invite", "secret": "AAAAAAAAAAAAAAAAAAAAAA"});
+    let unknown = client.ask("join", data.clone()).await;
+    assert_eq!(unknown["error"]["code"], "bad_credentials");
+    data["credential"] = json!({"kind": "password", "password": "left over"});
     assert_eq!(client.ask("join", data).await["ok"]["outcome"], "joined");
 }
 
 #[tokio::test(start_paused = true)]
 async fn rooms_are_spread_over_the_shards() {
-    let server = Server::start();
+    let server = Server::start().await;
     let _first = server.joined("welcome", "Ada", 1).await;
     let _second = server.joined("other", "Bob", 2).await;
     assert_eq!(
@@ -217,27 +218,29 @@ async fn rooms_are_spread_over_the_shards() {
 
 #[tokio::test(start_paused = true)]
 async fn commands_wait_in_order_for_a_busy_shard() {
-    let server = Server::start();
+    let server = Server::start().await;
     server.shard.is_busy.store(true, Ordering::Relaxed);
     let (mut ada, _) = server.joined("welcome", "Ada", 1).await;
     ada.send("media.offer", json!({"generation": 1, "sdp": "v=0"}))
         .await;
-    sleep(Duration::from_millis(50)).await;
+    server.sleep(Duration::from_millis(50)).await;
     assert_eq!(server.shard.said(), Vec::<String>::new());
     server.shard.is_busy.store(false, Ordering::Relaxed);
-    assert_eq!(ada.push().await["ok"]["generation"], 1);
+    let answer = server.later(ada.push()).await;
+    assert_eq!(answer["ok"]["generation"], 1);
     assert_eq!(server.shard.said(), ["0 open", "0 admit", "0 offer"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_shard_that_takes_nothing_is_given_up_with_its_room() {
-    let server = Server::start();
+    let server = Server::start().await;
     server.shard.is_busy.store(true, Ordering::Relaxed);
     let (mut ada, _) = server.joined("welcome", "Ada", 1).await;
-    assert_eq!(ada.push_of("ended").await["data"]["by"], json!(null));
+    let ended = server.later(ada.push_of("ended")).await;
+    assert_eq!(ended["data"]["by"], json!(null));
     assert_eq!(ada.closed().await, 4410);
     // Another ten seconds for the end of the room, then nothing is left of it.
-    sleep(Duration::from_secs(11)).await;
+    server.sleep(Duration::from_secs(11)).await;
     server.shard.is_busy.store(false, Ordering::Relaxed);
     let _again = server.joined("welcome", "Ada", 1).await;
     assert_eq!(server.shard.said(), ["0 open", "0 admit"]);
@@ -245,7 +248,7 @@ async fn a_shard_that_takes_nothing_is_given_up_with_its_room() {
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_ends_one_room_and_nothing_else() {
-    let server = Server::start();
+    let server = Server::start().await;
     let (mut ada, _) = server.joined("welcome", "Ada", 1).await;
     let (mut eve, _) = server.joined("welcome", "Eve", 3).await;
     let (mut bob, bobs) = server.joined("other", "Bob", 2).await;
@@ -270,7 +273,7 @@ async fn a_panic_ends_one_room_and_nothing_else() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_stops_says_so_first() {
-    let server = Server::start();
+    let server = Server::start().await;
     let (mut ada, _) = server.joined("welcome", "Ada", 1).await;
     let mut waiting = server.greeted().await;
     let node = server.node.clone();
@@ -284,7 +287,8 @@ async fn a_server_that_stops_says_so_first() {
         )
     );
     assert_eq!(server.open(|_| {}).await.err(), Some(503));
-    assert_eq!((ada.closed().await, waiting.closed().await), (4503, 4503));
+    let closed = async { (ada.closed().await, waiting.closed().await) };
+    assert_eq!(server.later(closed).await, (4503, 4503));
     drop((ada, waiting));
     draining.await.unwrap();
     assert_eq!(server.node.stats().links, 0);
@@ -292,7 +296,7 @@ async fn a_server_that_stops_says_so_first() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_without_links_stops_at_once() {
-    let server = Server::with(|config| config.drain = Duration::from_secs(300));
+    let server = Server::with(|config| config.drain = Duration::from_secs(300)).await;
     let start = tokio::time::Instant::now();
     server.node.drain().await;
     assert_eq!(start.elapsed(), Duration::ZERO);

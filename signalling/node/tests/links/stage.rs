@@ -2,19 +2,27 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use axum::Extension;
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
 use axum::serve::Listener;
 use conclave_sfu_wire::control::{Command, Event, MidName, Rid, RoomKey, SlotState};
-use conclave_signalling_node::{ClientAddr, Config, Media, MediaBusy, Node, RoomSpec};
-use conclave_signalling_wire::text::Slug;
+use conclave_signalling_core::record::Actor;
+use conclave_signalling_node::{
+    ClientAddr, Config, CreatedRoom, Hashing, Media, MediaBusy, NewRoom, Node, Stats,
+};
+use conclave_signalling_store::Store;
+use conclave_signalling_wire::objects::{LobbyMode, NoHost, Preset};
+use conclave_signalling_wire::room::RoomUpdate;
+use conclave_signalling_wire::text::{Slug, Title};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::io::{DuplexStream, duplex};
 use tokio::sync::mpsc;
+use tokio::time::Duration;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, Request};
 use tokio_tungstenite::tungstenite::{self, Message};
@@ -78,9 +86,15 @@ impl Media for FakeShard {
                 });
                 "offer"
             }
-            Command::Publish { member, source, .. } => {
+            Command::Publish {
+                member,
+                attempt,
+                source,
+                ..
+            } => {
                 self.report(Event::Published {
                     member,
+                    attempt,
                     source,
                     rids: Rid::ALL.to_vec(),
                 });
@@ -110,6 +124,10 @@ impl Media for FakeShard {
                 });
                 "ack"
             }
+            Command::Barrier { room, number } => {
+                self.report(Event::Passed { room, number });
+                "barrier"
+            }
             Command::SetLink { up: true, .. } => "up",
             Command::SetLink { up: false, .. } => "down",
         };
@@ -123,6 +141,23 @@ impl Media for FakeShard {
 
 pub(crate) fn mid(text: &str) -> MidName {
     MidName::new(text).unwrap()
+}
+
+/// What is hashed at little cost: a test of the pool does not need the true one.
+const CHEAP: Hashing = Hashing {
+    m_kib: 64,
+    t: 1,
+    p: 1,
+};
+
+/// Gives each request the address that it asks for.
+async fn with_address(mut request: axum::extract::Request, next: Next) -> Response {
+    let from = request.headers().get("x-from");
+    let from = from.and_then(|value| value.to_str().ok());
+    let address: IpAddr = from.unwrap_or("192.0.2.7").parse().unwrap();
+    let address = ClientAddr(SocketAddr::new(address, 50_000));
+    request.extensions_mut().insert(address);
+    next.run(request).await
 }
 
 struct Streams(mpsc::Receiver<DuplexStream>);
@@ -143,25 +178,59 @@ impl Listener for Streams {
     }
 }
 
+/// Lets the clock of the runtime stand still. By itself it leaps to the next
+/// deadline as soon as no task can go on, but the store and the hashes are
+/// threads that it does not see.
+#[derive(Default)]
+struct Clock(Mutex<Option<std::sync::mpsc::Sender<()>>>);
+
+impl Clock {
+    fn stop(&self) {
+        let (held, dropped) = std::sync::mpsc::channel();
+        tokio::task::spawn_blocking(move || dropped.recv());
+        *self.0.lock().unwrap() = Some(held);
+    }
+
+    fn go(&self) {
+        self.0.lock().unwrap().take();
+    }
+}
+
 pub(crate) struct Server {
     pub(crate) node: Node,
+    pub(crate) store: Store,
     pub(crate) shard: Arc<FakeShard>,
     streams: mpsc::Sender<DuplexStream>,
+    clock: Clock,
 }
 
 impl Server {
-    pub(crate) fn start() -> Self {
-        Self::with(|_| {})
+    /// Starts a server with the rooms `welcome` and `other`, which everybody may enter.
+    pub(crate) async fn start() -> Self {
+        Self::with(|_| {}).await
     }
 
-    pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let spec = |slug: &str| RoomSpec {
-            slug: Slug::new(slug).unwrap(),
-            title: format!("The {slug}"),
-        };
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let clock = Clock::default();
+        clock.stop();
+        let store = Store::open_temporary().await.unwrap();
+        let server = Self::on(store, clock, change).await;
+        for slug in ["welcome", "other"] {
+            server.room(slug, |_| {}).await;
+        }
+        server
+    }
+
+    /// Starts another server on the store of one that is gone.
+    pub(crate) async fn again(self) -> Self {
+        let Server { store, clock, .. } = self;
+        Self::on(store, clock, |_| {}).await
+    }
+
+    async fn on(store: Store, clock: Clock, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config {
             origin_allowed: Arc::new(|origin| origin == ORIGIN),
-            rooms: vec![spec("welcome"), spec("other")],
+            hashing: CHEAP,
             ..Config::default()
         };
         change(&mut config);
@@ -172,16 +241,78 @@ impl Server {
             room: Mutex::default(),
             is_busy: AtomicBool::new(false),
         });
-        let node = Node::start(config, Arc::clone(&shard) as Arc<dyn Media>, reported);
-        let address: SocketAddr = "192.0.2.7:50000".parse().unwrap();
-        let router = node.router().layer(Extension(ClientAddr(address)));
+        let media = Arc::clone(&shard) as Arc<dyn Media>;
+        let node = Node::start(config, store.clone(), media, reported)
+            .await
+            .ok()
+            .unwrap();
+        let router = node.router().layer(from_fn(with_address));
         let (streams, accepted) = mpsc::channel(16);
         tokio::spawn(async move { axum::serve(Streams(accepted), router).await });
         Server {
             node,
+            store,
             shard,
             streams,
+            clock,
         }
+    }
+
+    /// Makes a room without lobby that needs no host.
+    pub(crate) async fn room(
+        &self,
+        slug: &str,
+        change: impl FnOnce(&mut RoomUpdate),
+    ) -> CreatedRoom {
+        let mut update = RoomUpdate {
+            title: Title::new(&format!("The {slug}")).ok(),
+            lobby: Some(LobbyMode::Off),
+            start_without_host: Some(true),
+            no_host: Some(NoHost::Continue),
+            ..RoomUpdate::default()
+        };
+        change(&mut update);
+        let room = NewRoom {
+            slug: Slug::new(slug).ok(),
+            preset: Preset::Meeting,
+            update,
+        };
+        self.node
+            .rooms()
+            .create(room, Actor::Operator)
+            .await
+            .unwrap()
+    }
+
+    /// Lets the clock run until something happens.
+    pub(crate) async fn later<T>(&self, something: impl Future<Output = T>) -> T {
+        self.clock.go();
+        let happened = something.await;
+        self.clock.stop();
+        happened
+    }
+
+    pub(crate) async fn sleep(&self, duration: Duration) {
+        self.later(tokio::time::sleep(duration)).await;
+    }
+
+    /// Waits, at the same time of the clock, until the store and all tasks have come so far.
+    pub(crate) async fn until(&self, is_so: impl Fn(Stats) -> bool) {
+        let patience = std::time::Instant::now() + Duration::from_secs(20);
+        while !is_so(self.node.stats()) {
+            let stats = self.node.stats();
+            assert!(std::time::Instant::now() < patience, "{stats:?}");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Opens a link from another address.
+    pub(crate) async fn link_from(&self, address: &str) -> Client {
+        let address = HeaderValue::from_str(address).unwrap();
+        let change = |request: &mut Request<()>| {
+            request.headers_mut().insert("x-from", address);
+        };
+        self.open(change).await.ok().unwrap()
     }
 
     /// Tries to open a link as `change` asks for it.
@@ -220,12 +351,7 @@ impl Server {
 
     /// Opens a link and says hello.
     pub(crate) async fn greeted(&self) -> Client {
-        let mut client = self.link().await;
-        let welcome = client
-            .ask("hello", json!({"protocol": 1, "client": "test/1"}))
-            .await;
-        assert_eq!(welcome["ok"]["outcome"], "welcome");
-        client
+        self.link().await.greeted().await
     }
 
     /// Opens a link and joins; returns what `joined` says.
@@ -250,6 +376,15 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// Says hello.
+    pub(crate) async fn greeted(mut self) -> Self {
+        let welcome = self
+            .ask("hello", json!({"protocol": 1, "client": "test/1"}))
+            .await;
+        assert_eq!(welcome["ok"]["outcome"], "welcome");
+        self
+    }
+
     pub(crate) async fn send(&mut self, name: &str, data: Value) -> u32 {
         self.id += 1;
         let text = json!({"id": self.id, "type": name, "data": data}).to_string();
@@ -270,6 +405,25 @@ impl Client {
             }
             self.pushes.push_back(message);
         }
+    }
+
+    /// Asks and returns the reply as it was written, without its number.
+    pub(crate) async fn ask_raw(&mut self, name: &str, data: Value) -> String {
+        let id = self.send(name, data).await;
+        loop {
+            match self.socket.next().await {
+                Some(Ok(Message::Text(text))) => {
+                    return text.replace(&format!("\"id\":{id}"), "\"id\":0");
+                }
+                Some(Ok(_)) => {}
+                end => panic!("{end:?}"),
+            }
+        }
+    }
+
+    /// Returns a push that came while a reply was awaited.
+    pub(crate) fn kept_push(&self, name: &str) -> Option<&Value> {
+        self.pushes.iter().find(|push| push["type"] == name)
     }
 
     /// Returns the next message, or the code of the close; 0 without one.

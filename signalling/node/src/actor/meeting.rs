@@ -1,0 +1,492 @@
+//! A room while somebody is in it: its core, and what its core wants done.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use conclave_sfu_wire::control::Event;
+use conclave_signalling_core::digest::TokenHash;
+use conclave_signalling_core::output::{LinkId, OperatorReply, Output, error_frame};
+use conclave_signalling_core::record::{Actor as Who, Change, RoomRecord};
+use conclave_signalling_core::room::{OperatorRequest, Room};
+use conclave_signalling_core::settings::{PasswordHash, Settings};
+use conclave_signalling_store::StoreError;
+use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
+use conclave_signalling_wire::ids::RoomId;
+use conclave_signalling_wire::secret::SecretText;
+use conclave_signalling_wire::text::Slug;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tokio::sync::oneshot;
+use tokio::time::{Duration, Instant, sleep_until};
+use tracing::{error, info, warn};
+
+use crate::actor::shard::{RETRY_AFTER, ShardLink};
+use crate::hashing::{Busy, busy};
+use crate::inbox::{Inbox, Queues, Seat, ToRoom};
+use crate::ledger::Ledger;
+use crate::outbox::Outbox;
+use crate::registry::Registry;
+use crate::rooms::RoomsError;
+
+/// How long the store may take. A room that waits longer ends: nobody in it
+/// could be answered.
+const COMMIT_WITHIN: Duration = Duration::from_secs(10);
+
+type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Why a meeting is over.
+pub(super) enum End {
+    /// Nobody is in it, and everything is kept.
+    Idle,
+    /// It failed; everybody in it is told that it ended.
+    Failed,
+    /// The operator deletes the room.
+    Deleted {
+        by: Who,
+        done: oneshot::Sender<Result<(), RoomsError>>,
+    },
+}
+
+/// What may have to wait for the store.
+enum Held {
+    Output(Output),
+    /// A link whose refusal was the last that it hears of this room.
+    Forget(LinkId),
+}
+
+pub(super) struct Meeting {
+    id: RoomId,
+    slug: Slug,
+    room: Room,
+    registry: Arc<Registry>,
+    own: Arc<Inbox>,
+    shard: ShardLink,
+    links: BTreeMap<LinkId, Outbox>,
+    tokens: BTreeSet<TokenHash>,
+    /// Who waits for an answer to an order.
+    orders: BTreeMap<u64, oneshot::Sender<Result<OperatorReply, ErrorBody>>>,
+    next_order: u64,
+    /// Who deletes the room, and waits for it.
+    deleting: Option<(Who, oneshot::Sender<Result<(), RoomsError>>)>,
+    ledger: Ledger<Held>,
+    committing: Option<Later<Result<(), StoreError>>>,
+    commit_due: Option<Instant>,
+    /// What the directory is told once the commit is done.
+    new_settings: Option<Box<Settings>>,
+    /// Whether it has taken anything yet.
+    has_begun: bool,
+    /// The new password that is being hashed.
+    hashing: Option<(u64, Later<Result<PasswordHash, Busy>>)>,
+}
+
+/// What woke the room.
+enum Woken {
+    Message(ToRoom),
+    Media(Event),
+    Committed(Result<(), StoreError>),
+    Hashed(u64, Result<PasswordHash, Busy>),
+    Due,
+}
+
+impl Meeting {
+    pub(super) fn new(
+        registry: Arc<Registry>,
+        slug: Slug,
+        own: Arc<Inbox>,
+        record: RoomRecord,
+    ) -> Self {
+        let id = record.id;
+        let key = registry.draw_room();
+        let mut seed = [0; 32];
+        rand::rng().fill_bytes(&mut seed);
+        let room = Room::new(
+            registry.room_config(),
+            record,
+            key,
+            Instant::now().into_std(),
+            registry.clock,
+            StdRng::from_seed(seed),
+        );
+        Meeting {
+            id,
+            slug,
+            room,
+            shard: ShardLink::new(Arc::clone(&registry), Arc::clone(&own), key),
+            registry,
+            own,
+            links: BTreeMap::new(),
+            tokens: BTreeSet::new(),
+            orders: BTreeMap::new(),
+            next_order: 0,
+            deleting: None,
+            ledger: Ledger::new(),
+            committing: None,
+            commit_due: None,
+            new_settings: None,
+            has_begun: false,
+            hashing: None,
+        }
+    }
+
+    /// Serves the room until it is over.
+    pub(super) async fn run(&mut self, queues: &mut Queues) -> End {
+        loop {
+            let due = self.due();
+            // Nothing is taken that could not be answered, and nobody enters a
+            // room whose end in the media plane was ordered: it is made anew first.
+            let has_space = !self.ledger.is_full();
+            let is_open = has_space && !(self.has_begun && self.room.is_idle());
+            let woken = tokio::select! {
+                Some(message) = queues.messages.recv(), if is_open => Woken::Message(message),
+                Some(event) = queues.events.recv(), if has_space => Woken::Media(event),
+                kept = kept(&mut self.committing) => {
+                    self.committing = None;
+                    Woken::Committed(kept)
+                }
+                (ticket, hash) = hashed(&mut self.hashing) => {
+                    self.hashing = None;
+                    Woken::Hashed(ticket, hash)
+                }
+                () = wait(due) => Woken::Due,
+            };
+            let now = Instant::now();
+            // Only the core and the encoding of its outputs run in here, and
+            // after a panic neither is used again.
+            let stepped = catch_unwind(AssertUnwindSafe(|| self.step(now, woken)));
+            match stepped {
+                Ok(true) => {}
+                Ok(false) => return End::Failed,
+                Err(_) => {
+                    self.registry.panics.fetch_add(1, Ordering::Relaxed);
+                    error!(room = %self.id, "a room panicked and was ended");
+                    return End::Failed;
+                }
+            }
+            if let Some((by, done)) = self.deleting.take() {
+                return End::Deleted { by, done };
+            }
+            if self.own.was_overrun() {
+                warn!(room = %self.id, "a room did not keep up with its shard and was ended");
+                return End::Failed;
+            }
+            if self.is_idle() {
+                return End::Idle;
+            }
+        }
+    }
+
+    /// Ends the meeting for everybody who is still in it, without asking its
+    /// core, and waits for what was given to the store.
+    pub(super) async fn end(mut self) {
+        for held in self.ledger.abandon() {
+            self.disclaim(held);
+        }
+        for (_, done) in std::mem::take(&mut self.orders) {
+            // Whoever asked may be gone.
+            let _ = done.send(Err(ErrorCode::NotAvailable.into()));
+        }
+        for outbox in std::mem::take(&mut self.links).into_values() {
+            outbox.close(CloseCode::Ended);
+        }
+        for token in std::mem::take(&mut self.tokens) {
+            self.registry.remove_token(&token);
+        }
+        // A media plane that panics has been heard of already.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.shard.end()));
+        if let Some(committing) = self.committing.take() {
+            // Its failure, if it is one, was reported or is that of a room that is gone.
+            let _ = committing.await;
+        }
+    }
+
+    /// Answers what was done, but not kept: as if it had not been done.
+    fn disclaim(&mut self, held: Held) {
+        match held {
+            Held::Output(Output::Reply { link, id, .. } | Output::Refuse { link, id, .. }) => {
+                let error = ErrorBody::from(ErrorCode::NotAvailable);
+                self.send(link, || error_frame(id, &error));
+            }
+            Held::Output(Output::Close { link, code }) => self.close(link, code),
+            Held::Output(_) | Held::Forget(_) => {}
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.room.is_idle()
+            && !self.shard.is_busy()
+            && self.ledger.is_settled()
+            && self.hashing.is_none()
+            && self.orders.is_empty()
+    }
+
+    fn due(&self) -> Option<Instant> {
+        let retry = self.shard.is_busy().then(|| Instant::now() + RETRY_AFTER);
+        let room = self.room.poll_timeout().map(Instant::from_std);
+        let room = room.filter(|_| !self.ledger.is_full());
+        [retry, room, self.commit_due].into_iter().flatten().min()
+    }
+
+    /// Takes one step. Returns false if the room cannot go on.
+    fn step(&mut self, now: Instant, woken: Woken) -> bool {
+        if !self.shard.flush(now) && !self.room.is_idle() {
+            let room = self.room.key();
+            self.room
+                .handle_media(now.into_std(), Event::RoomFailed { room });
+        }
+        self.has_begun = true;
+        match woken {
+            Woken::Message(message) => self.take(now, message),
+            Woken::Media(event) => self.room.handle_media(now.into_std(), event),
+            Woken::Hashed(ticket, hash) => self.hashed(now, ticket, hash),
+            Woken::Committed(Ok(())) => self.committed(),
+            Woken::Committed(Err(error)) => return self.not_kept(&error.to_string()),
+            Woken::Due => {}
+        }
+        if self.commit_due.is_some_and(|due| due <= now) {
+            return self.not_kept("the store does not answer");
+        }
+        let is_due = self
+            .room
+            .poll_timeout()
+            .is_some_and(|due| due <= now.into_std());
+        if is_due {
+            self.room.handle_timeout(now.into_std());
+        }
+        self.perform(now);
+        self.commit(now);
+        true
+    }
+
+    fn take(&mut self, now: Instant, message: ToRoom) {
+        let then = now.into_std();
+        match message {
+            ToRoom::Join {
+                entrant,
+                outbox,
+                done,
+            } => {
+                let (link, prefix) = (entrant.link, entrant.prefix);
+                self.links.insert(link, outbox);
+                let is_in = self.room.handle_join(then, *entrant);
+                self.settle(now, link, is_in, done);
+                if let Some(face) = self.room.participant_of(link) {
+                    info!(room = %self.id, participant = %face.id, %prefix, "joined");
+                }
+            }
+            ToRoom::Manage {
+                managing,
+                outbox,
+                done,
+            } => {
+                let link = managing.link;
+                self.links.insert(link, outbox);
+                let is_in = self.room.handle_manage(then, *managing);
+                self.settle(now, link, is_in, done);
+            }
+            ToRoom::Resume {
+                returning,
+                outbox,
+                done,
+            } => {
+                let link = returning.link;
+                self.links.insert(link, outbox);
+                let is_in = self.room.handle_resume(then, &returning);
+                self.settle(now, link, is_in, done);
+            }
+            ToRoom::Message { link, message } => self.room.handle_message(then, link, *message),
+            ToRoom::LinkLost { link, page_gone } => {
+                self.links.remove(&link);
+                if page_gone {
+                    self.room.handle_page_gone(then, link);
+                } else {
+                    self.room.handle_link_lost(then, link);
+                }
+            }
+            ToRoom::Order { request, by, done } => {
+                let ticket = self.draw_ticket();
+                self.orders.insert(ticket, done);
+                self.room.handle_operator(then, ticket, by, *request);
+            }
+            ToRoom::Delete { by, done } => {
+                let ticket = self.draw_ticket();
+                self.room
+                    .handle_operator(then, ticket, by, OperatorRequest::Delete);
+                self.deleting = Some((by, done));
+            }
+            ToRoom::Draining => {
+                let config = &self.registry.config;
+                self.room
+                    .announce_draining(config.drain, config.retry_after);
+            }
+        }
+    }
+
+    fn draw_ticket(&mut self) -> u64 {
+        self.next_order += 1;
+        self.next_order
+    }
+
+    /// Lets a link know whether it is in the room, after its answer was queued.
+    fn settle(&mut self, now: Instant, link: LinkId, is_in: bool, done: oneshot::Sender<Seat>) {
+        self.perform(now);
+        if !is_in {
+            self.say(Held::Forget(link));
+        }
+        let seat = if is_in { Seat::Taken } else { Seat::Refused };
+        // A link that no longer waits reports its end, or has none to report.
+        let _ = done.send(seat);
+    }
+
+    fn perform(&mut self, now: Instant) {
+        while let Some(output) = self.room.poll_output() {
+            match output {
+                Output::Media(command) => self.shard.send(now, command),
+                Output::Persist(change) => self.ledger.add(change),
+                Output::Hash { ticket, password } => self.hash(now, ticket, password),
+                Output::DrawKey { knock } => {
+                    let key = self.registry.draw_member();
+                    self.room.handle_key(knock, key);
+                }
+                Output::TokenIssued(token) => {
+                    self.registry.add_token(token, Arc::clone(&self.own));
+                    self.tokens.insert(token);
+                }
+                Output::TokenRevoked(token) => {
+                    self.registry.remove_token(&token);
+                    self.tokens.remove(&token);
+                }
+                output => self.say(Held::Output(output)),
+            }
+        }
+    }
+
+    /// Says something to a link or the operator, as soon as everything before it is kept.
+    fn say(&mut self, held: Held) {
+        if let Some(held) = self.ledger.hold(held) {
+            self.deliver(held);
+        }
+    }
+
+    fn deliver(&mut self, held: Held) {
+        match held {
+            Held::Output(Output::Reply { link, id, ok }) => self.send(link, || ok.frame(id)),
+            Held::Output(Output::Refuse { link, id, error }) => {
+                self.send(link, || error_frame(id, &error))
+            }
+            Held::Output(Output::Push { link, seq, notice }) => {
+                self.send(link, || notice.frame(seq))
+            }
+            Held::Output(Output::Close { link, code }) => self.close(link, code),
+            Held::Output(Output::Release { link }) => {
+                if let Some(outbox) = self.links.get(&link) {
+                    outbox.release();
+                }
+                self.say(Held::Forget(link));
+            }
+            Held::Output(Output::Operator { ticket, answer }) => {
+                if let Some(done) = self.orders.remove(&ticket) {
+                    // Whoever asked may be gone.
+                    let _ = done.send(*answer);
+                }
+            }
+            Held::Forget(link) => {
+                self.links.remove(&link);
+            }
+            // What concerns nobody outside is never held.
+            Held::Output(_) => {}
+        }
+    }
+
+    fn send(&self, link: LinkId, text: impl FnOnce() -> String) {
+        if let Some(outbox) = self.links.get(&link) {
+            outbox.send(text());
+        }
+    }
+
+    fn close(&mut self, link: LinkId, code: CloseCode) {
+        if let Some(outbox) = self.links.remove(&link) {
+            outbox.close(code);
+        }
+    }
+
+    /// Gives what changed to the store, unless it is still busy with the last changes.
+    fn commit(&mut self, now: Instant) {
+        let Some(changes) = self.ledger.begin() else {
+            return;
+        };
+        let settings = changes.iter().rev().find_map(|change| match change {
+            Change::Settings(settings) => Some(settings.clone()),
+            _ => None,
+        });
+        self.new_settings = settings;
+        let (store, id) = (self.registry.store.clone(), self.id);
+        self.committing = Some(Box::pin(async move { store.commit(id, changes).await }));
+        self.commit_due = Some(now + COMMIT_WITHIN);
+    }
+
+    fn committed(&mut self) {
+        self.commit_due = None;
+        self.ledger.handle_committed();
+        if let Some(settings) = self.new_settings.take() {
+            self.registry
+                .directory
+                .refresh(&self.slug, self.id, &settings);
+        }
+        while let Some(held) = self.ledger.poll_released() {
+            self.deliver(held);
+        }
+    }
+
+    /// Ends the room: its memory is ahead of the store. The next join finds what was kept.
+    fn not_kept(&mut self, why: &str) -> bool {
+        self.registry.commits_failed.fetch_add(1, Ordering::Relaxed);
+        error!(room = %self.id, why, "changes of a room were not kept and it was ended");
+        false
+    }
+
+    /// Begins to hash a new password, one at a time: the pool is for those at the door.
+    fn hash(&mut self, now: Instant, ticket: u64, password: SecretText) {
+        if self.hashing.is_some() {
+            return self.hashed(now, ticket, Err(Busy));
+        }
+        let pool = self.registry.pool.clone();
+        self.hashing = Some((
+            ticket,
+            Box::pin(async move { pool.turn().await?.hash(password).await }),
+        ));
+    }
+
+    fn hashed(&mut self, now: Instant, ticket: u64, hash: Result<PasswordHash, Busy>) {
+        let hash = hash.map_err(|Busy| busy());
+        self.room.handle_hashed(now.into_std(), ticket, hash);
+    }
+}
+
+/// Waits until a commit is done. Never, without one.
+async fn kept(committing: &mut Option<Later<Result<(), StoreError>>>) -> Result<(), StoreError> {
+    match committing {
+        Some(committing) => committing.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until a password is hashed. Never, without one.
+async fn hashed(
+    hashing: &mut Option<(u64, Later<Result<PasswordHash, Busy>>)>,
+) -> (u64, Result<PasswordHash, Busy>) {
+    match hashing {
+        Some((ticket, hash)) => (*ticket, hash.await),
+        None => std::future::pending().await,
+    }
+}
+
+async fn wait(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}

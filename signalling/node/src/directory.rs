@@ -1,0 +1,198 @@
+//! What is known of every room without asking it: enough to answer whoever may
+//! not come in, so that guesses never reach a room.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use conclave_signalling_core::settings::{PasswordHash, Settings};
+use conclave_signalling_wire::ids::RoomId;
+use conclave_signalling_wire::limits::NAME_CHARS;
+use conclave_signalling_wire::objects::LobbyMode;
+use conclave_signalling_wire::reply::{Needs, RoomSummary};
+use conclave_signalling_wire::text::Slug;
+use conclave_signalling_wire::time::Timestamp;
+
+/// What a join without an invite needs.
+pub(crate) enum Lock {
+    /// Nothing.
+    Open {
+        /// But perhaps agreement to this.
+        consent_text: Option<String>,
+    },
+    /// The password.
+    Password {
+        hash: PasswordHash,
+        /// Which of the passwords that the room has had.
+        rev: u32,
+    },
+}
+
+/// One room, as seen from its door: some 3 KiB at most, mostly much less.
+pub(crate) struct Door {
+    pub(crate) id: RoomId,
+    pub(crate) title: String,
+    pub(crate) has_lobby: bool,
+    /// When it is closed for newcomers, which hides it.
+    closes_at: Option<Timestamp>,
+    pub(crate) lock: Lock,
+}
+
+impl Door {
+    /// Takes of the settings what is needed before a room is asked.
+    pub(crate) fn new(id: RoomId, settings: &Settings) -> Self {
+        let lock = match &settings.password {
+            None => Lock::Open {
+                consent_text: settings.consent_text.clone(),
+            },
+            Some(hash) => Lock::Password {
+                hash: hash.clone(),
+                rev: settings.password_rev,
+            },
+        };
+        Door {
+            id,
+            title: settings.title.clone(),
+            has_lobby: settings.lobby == LobbyMode::On,
+            closes_at: settings.closes_at,
+            lock,
+        }
+    }
+
+    /// Returns whether it asks for no password.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.lock, Lock::Open { .. })
+    }
+
+    /// Returns whether it is closed for newcomers.
+    pub(crate) fn is_closed(&self, now: Timestamp) -> bool {
+        self.closes_at.is_some_and(|closes_at| closes_at <= now)
+    }
+}
+
+/// Says what a join will need. A room with a password, or a closed one,
+/// answers like one that does not exist.
+pub(crate) fn describe(now: Timestamp, door: Option<&Door>) -> RoomSummary {
+    let door = door.filter(|door| !door.is_closed(now));
+    let open = door.and_then(|door| match &door.lock {
+        Lock::Open { consent_text } => Some((door, consent_text)),
+        Lock::Password { .. } => None,
+    });
+    RoomSummary {
+        title: open.map(|(door, _)| door.title.clone()),
+        consent_text: open.and_then(|(_, text)| text.clone()),
+        needs: open.map_or(Needs::Password, |_| Needs::None),
+        lobby: open.is_some_and(|(door, _)| door.has_lobby),
+        recording: false,
+        name_chars: NAME_CHARS as u32,
+    }
+}
+
+/// All rooms that there are.
+#[derive(Default)]
+pub(crate) struct Directory {
+    doors: RwLock<BTreeMap<Slug, Arc<Door>>>,
+}
+
+impl Directory {
+    /// Adds a room.
+    pub(crate) fn put(&self, slug: Slug, door: Door) {
+        self.write().insert(slug, Arc::new(door));
+    }
+
+    /// Changes what is known of a room, if it still exists.
+    pub(crate) fn refresh(&self, slug: &Slug, id: RoomId, settings: &Settings) {
+        if let Some(door) = self.write().get_mut(slug).filter(|door| door.id == id) {
+            *door = Arc::new(Door::new(id, settings));
+        }
+    }
+
+    /// Forgets a room, but not another one that has its slug by now.
+    pub(crate) fn remove(&self, slug: &Slug, id: RoomId) {
+        let mut doors = self.write();
+        if doors.get(slug).is_some_and(|door| door.id == id) {
+            doors.remove(slug);
+        }
+    }
+
+    pub(crate) fn find(&self, slug: &Slug) -> Option<Arc<Door>> {
+        self.read().get(slug).cloned()
+    }
+
+    /// Returns all rooms, by slug.
+    pub(crate) fn list(&self) -> Vec<(Slug, Arc<Door>)> {
+        let doors = self.read();
+        doors
+            .iter()
+            .map(|(slug, door)| (slug.clone(), Arc::clone(door)))
+            .collect()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.read().len()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<Slug, Arc<Door>>> {
+        self.doors.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<Slug, Arc<Door>>> {
+        self.doors.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use conclave_signalling_wire::objects::Preset;
+
+    const NOW: Timestamp = Timestamp::from_unix_ms(1000);
+
+    fn settings() -> Settings {
+        Settings {
+            consent_text: Some("Agree".to_owned()),
+            ..Settings::new(Preset::Meeting, "Welcome")
+        }
+    }
+
+    #[test]
+    fn a_room_with_a_password_does_not_show() {
+        let mut settings = settings();
+        settings.set_password(Some(PasswordHash("$argon2id$".to_owned())));
+        let door = Door::new(RoomId::new(0, [0; 10]), &settings);
+        assert!(!door.is_open());
+        assert_eq!(describe(NOW, Some(&door)), describe(NOW, None));
+        assert_eq!(describe(NOW, None).needs, Needs::Password);
+    }
+
+    #[test]
+    fn a_room_without_one_does() {
+        let mut settings = settings();
+        settings.closes_at = Some(Timestamp::from_unix_ms(1001));
+        let door = Door::new(RoomId::new(0, [0; 10]), &settings);
+        let summary = describe(NOW, Some(&door));
+        assert_eq!(summary.title.as_deref(), Some("Welcome"));
+        assert_eq!(summary.consent_text.as_deref(), Some("Agree"));
+        assert_eq!((summary.needs, summary.lobby), (Needs::None, true));
+        let later = Timestamp::from_unix_ms(1001);
+        assert_eq!(describe(later, Some(&door)), describe(later, None));
+    }
+
+    #[test]
+    fn only_a_room_that_exists_is_changed() {
+        let directory = Directory::default();
+        let slug = Slug::new("welcome").unwrap();
+        let [id, other] = [0, 1].map(|byte| RoomId::new(0, [byte; 10]));
+        directory.refresh(&slug, id, &settings());
+        assert_eq!(directory.len(), 0);
+        directory.put(slug.clone(), Door::new(id, &settings()));
+        let changed = Settings::new(Preset::Meeting, "Other");
+        let title = || directory.find(&slug).map(|door| door.title.clone());
+        directory.refresh(&slug, other, &changed);
+        directory.remove(&slug, other);
+        assert_eq!(title().as_deref(), Some("Welcome"));
+        directory.refresh(&slug, id, &changed);
+        assert_eq!(title().as_deref(), Some("Other"));
+        directory.remove(&slug, id);
+        assert_eq!(title(), None);
+    }
+}

@@ -1,0 +1,224 @@
+//! Rooms as the operator sees them: made, changed and deleted from outside.
+
+mod create;
+mod orders;
+
+use std::sync::Arc;
+
+use conclave_signalling_core::record::Actor;
+use conclave_signalling_store::{
+    Anchor, AuditQuery, AuditRecord, ExportError, StoreError, Verified, VerifyError,
+};
+use conclave_signalling_wire::error::{ErrorBody, ErrorCode};
+use conclave_signalling_wire::ids::RoomId;
+use conclave_signalling_wire::objects::Preset;
+use conclave_signalling_wire::room::RoomUpdate;
+use conclave_signalling_wire::secret::InviteSecret;
+use conclave_signalling_wire::text::Slug;
+use thiserror::Error;
+
+use crate::directory::Door;
+use crate::registry::Registry;
+
+pub(crate) use create::create_over_link;
+
+/// The rooms of a node. Every call returns after what it did is kept; a room
+/// that exists is changed by itself, whether somebody is in it or not.
+#[derive(Clone)]
+pub struct Rooms {
+    registry: Arc<Registry>,
+}
+
+/// A room in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomEntry {
+    /// Its identifier.
+    pub id: RoomId,
+    /// Its name in links.
+    pub slug: Slug,
+    /// Its name for people.
+    pub title: String,
+    /// Whether it asks for a password.
+    pub password: bool,
+    /// Whether a lobby stands before it.
+    pub lobby: bool,
+    /// Whether somebody is in it, waits for it or manages it.
+    pub is_live: bool,
+}
+
+/// A room to be made.
+#[derive(Debug, Clone)]
+pub struct NewRoom {
+    /// Its name in links; one that nobody guesses, without it.
+    pub slug: Option<Slug>,
+    /// Its defaults.
+    pub preset: Preset,
+    /// What differs from them. Without a title it is called like its slug;
+    /// with a password its lobby is off unless this says otherwise.
+    pub update: RoomUpdate,
+}
+
+/// A room that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreatedRoom {
+    /// Its identifier.
+    pub id: RoomId,
+    /// Its name in links.
+    pub slug: Slug,
+    /// The secret of its host link. It is not kept and never shown again.
+    pub host_secret: InviteSecret,
+}
+
+/// A room of the configuration file.
+#[derive(Debug, Clone)]
+pub struct ConfiguredRoom {
+    /// Its name in links.
+    pub slug: Slug,
+    /// Its defaults, if it is made now.
+    pub preset: Preset,
+    /// What the file says of it.
+    pub update: RoomUpdate,
+    /// A digest of all that the file says of it. While it stays the same, what
+    /// hosts have changed since stays as well.
+    pub digest: String,
+}
+
+/// What became of a room of the configuration file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ensured {
+    /// It was made.
+    Created(Box<CreatedRoom>),
+    /// It was changed to what the file says.
+    Changed,
+    /// The file says what it said before.
+    Unchanged,
+}
+
+/// Why something was not done with a room.
+#[derive(Debug, Clone, Error)]
+pub enum RoomsError {
+    /// There is no such room.
+    #[error("there is no such room")]
+    UnknownRoom,
+    /// There is a room of this slug.
+    #[error("there is a room of this slug already")]
+    SlugTaken,
+    /// The room, or what it is to become, does not allow it.
+    #[error("{}{}", .0.message, place(.0))]
+    Refused(Box<ErrorBody>),
+    /// The store failed.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+fn place(error: &ErrorBody) -> String {
+    let field = error.field.as_deref();
+    field.map_or_else(String::new, |field| format!(" ({field})"))
+}
+
+impl From<StoreError> for RoomsError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::SlugTaken => RoomsError::SlugTaken,
+            StoreError::UnknownRoom => RoomsError::UnknownRoom,
+            error => RoomsError::Store(error),
+        }
+    }
+}
+
+impl From<ErrorBody> for RoomsError {
+    fn from(error: ErrorBody) -> Self {
+        RoomsError::Refused(Box::new(error))
+    }
+}
+
+impl From<ErrorCode> for RoomsError {
+    fn from(code: ErrorCode) -> Self {
+        ErrorBody::from(code).into()
+    }
+}
+
+impl Rooms {
+    pub(crate) fn new(registry: Arc<Registry>) -> Self {
+        Rooms { registry }
+    }
+
+    /// Returns all rooms, by slug.
+    pub fn list(&self) -> Vec<RoomEntry> {
+        let doors = self.registry.directory.list().into_iter();
+        let entry = |(slug, door): (Slug, Arc<Door>)| RoomEntry {
+            id: door.id,
+            slug,
+            title: door.title.clone(),
+            password: !door.is_open(),
+            lobby: door.has_lobby,
+            is_live: self.registry.is_live(door.id),
+        };
+        doors.map(entry).collect()
+    }
+
+    /// Makes a room, and a host invite without limits with it.
+    ///
+    /// # Errors
+    /// [`RoomsError::SlugTaken`]; [`RoomsError::Refused`] with `bad_request`,
+    /// or with `not_available` for a preset or value that this server does not have.
+    pub async fn create(&self, room: NewRoom, by: Actor) -> Result<CreatedRoom, RoomsError> {
+        create::create(&self.registry, room, create::Maker::from(by)).await
+    }
+
+    /// Makes a room of the configuration file, or changes it to what the file
+    /// says if that is new.
+    ///
+    /// # Errors
+    /// As [`Rooms::create`] and [`Rooms::update`].
+    pub async fn ensure(&self, room: ConfiguredRoom) -> Result<Ensured, RoomsError> {
+        let by = Actor::Configuration;
+        let Some(door) = self.registry.directory.find(&room.slug) else {
+            let maker = create::Maker {
+                digest: Some(room.digest),
+                ..create::Maker::from(by)
+            };
+            let new = NewRoom {
+                slug: Some(room.slug),
+                preset: room.preset,
+                update: room.update,
+            };
+            let created = create::create(&self.registry, new, maker).await?;
+            return Ok(Ensured::Created(Box::new(created)));
+        };
+        let store = &self.registry.store;
+        if store.config_digest(&room.slug).await?.as_ref() == Some(&room.digest) {
+            return Ok(Ensured::Unchanged);
+        }
+        self.change(&room.slug, room.update, by).await?;
+        store.set_config_digest(door.id, &room.digest).await?;
+        Ok(Ensured::Changed)
+    }
+
+    /// Returns records of the audit log.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn audit_tail(&self, query: &AuditQuery) -> Result<Vec<AuditRecord>, StoreError> {
+        self.registry.store.audit_tail(query).await
+    }
+
+    /// Writes all records after a number as lines of JSON; returns how many.
+    ///
+    /// # Errors
+    /// Those of the store and of `line`.
+    pub async fn audit_export<F>(&self, after: u64, line: F) -> Result<u64, ExportError>
+    where
+        F: FnMut(&str) -> std::io::Result<()>,
+    {
+        self.registry.store.audit_export(after, line).await
+    }
+
+    /// Checks that nobody has changed the audit log.
+    ///
+    /// # Errors
+    /// Where it was changed, or those of the store.
+    pub async fn audit_verify(&self, anchors: &[Anchor]) -> Result<Verified, VerifyError> {
+        self.registry.store.audit_verify(anchors).await
+    }
+}

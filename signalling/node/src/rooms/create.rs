@@ -1,0 +1,194 @@
+//! Making rooms.
+
+use std::net::IpAddr;
+
+use conclave_signalling_core::digest::InviteHash;
+use conclave_signalling_core::origin::Prefix;
+use conclave_signalling_core::record::{Actor, AuditEntry, Invite};
+use conclave_signalling_core::settings::{PasswordHash, Settings, UpdateError};
+use conclave_signalling_store::NewRoom as StoredRoom;
+use conclave_signalling_wire::error::{ErrorBody, ErrorCode};
+use conclave_signalling_wire::ids::{InviteId, RoomId, SessionId};
+use conclave_signalling_wire::invite::{RoomCreate, RoomCreated};
+use conclave_signalling_wire::limits::{PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN};
+use conclave_signalling_wire::objects::{LobbyMode, Preset, Role};
+use conclave_signalling_wire::room::{Patch, RoomUpdate};
+use conclave_signalling_wire::secret::{InviteSecret, SecretText};
+use conclave_signalling_wire::text::Slug;
+use conclave_signalling_wire::time::Timestamp;
+use rand::Rng;
+use tokio::time::Instant;
+use tracing::error;
+
+use crate::config::RoomsCreate;
+use crate::directory::Door;
+use crate::door::{Refusal, count_try, limited};
+use crate::hashing::{Busy, busy};
+use crate::registry::Registry;
+use crate::rooms::{CreatedRoom, NewRoom, RoomsError};
+
+/// Who makes a room, and where it is written.
+pub(super) struct Maker {
+    pub(super) by: Actor,
+    pub(super) prefix: Option<Prefix>,
+    /// Of the configuration file.
+    pub(super) digest: Option<String>,
+}
+
+impl From<Actor> for Maker {
+    fn from(by: Actor) -> Self {
+        Maker {
+            by,
+            prefix: None,
+            digest: None,
+        }
+    }
+}
+
+/// Makes a room for a link, if the server lets anybody do so.
+pub(crate) async fn create_over_link(
+    registry: &Registry,
+    address: IpAddr,
+    create: RoomCreate,
+) -> Result<RoomCreated, Refusal> {
+    count_try(registry, address)?;
+    if registry.config.rooms_create != RoomsCreate::Anyone {
+        return Err(Box::new(ErrorCode::Forbidden.into()));
+    }
+    let now = Instant::now().into_std();
+    registry.creations.take(now, address).map_err(limited)?;
+    if registry.directory.len() >= registry.config.rooms_max {
+        return Err(Box::new(ErrorCode::NotAvailable.into()));
+    }
+    let room = NewRoom {
+        slug: None,
+        preset: Preset::Meeting,
+        update: RoomUpdate {
+            title: Some(create.title),
+            password: create.password.map_or(Patch::Keep, Patch::Set),
+            ..RoomUpdate::default()
+        },
+    };
+    let session = SessionId::new(registry.time().unix_ms(), random());
+    let maker = Maker {
+        prefix: Some(Prefix::from(address)),
+        ..Maker::from(Actor::Link(session))
+    };
+    match super::create::create(registry, room, maker).await {
+        Ok(created) => Ok(RoomCreated {
+            slug: created.slug,
+            secret: created.host_secret,
+        }),
+        Err(RoomsError::Refused(error)) => Err(error),
+        Err(error) => {
+            error!(%error, "a room could not be made");
+            Err(Box::new(busy()))
+        }
+    }
+}
+
+pub(super) async fn create(
+    registry: &Registry,
+    room: NewRoom,
+    maker: Maker,
+) -> Result<CreatedRoom, RoomsError> {
+    let NewRoom {
+        slug,
+        preset,
+        update,
+    } = room;
+    if preset == Preset::HighSecurity {
+        // It promises encryption that is not there.
+        return Err(ErrorBody::from(ErrorCode::NotAvailable)
+            .field("preset")
+            .into());
+    }
+    let slug = slug.unwrap_or_else(|| Slug::generated(random()));
+    let mut settings = Settings::new(preset, slug.as_str());
+    settings.apply(&update).map_err(refused)?;
+    if let Patch::Set(password) = update.password {
+        settings.set_password(Some(hash(registry, password).await?));
+        if update.lobby.is_none() {
+            settings.lobby = LobbyMode::Off;
+        }
+    }
+    // It has not changed yet.
+    settings.rev = 1;
+    let now = registry.time();
+    let host_secret = InviteSecret::new(random());
+    let id = RoomId::new(now.unix_ms(), random());
+    let door = Door::new(id, &settings);
+    let stored = StoredRoom {
+        id,
+        slug: slug.clone(),
+        settings,
+        invites: vec![host_invite(now, maker.by, &host_secret)],
+        config_digest: maker.digest,
+        created_at: now,
+    };
+    let audit = AuditEntry {
+        at: now,
+        actor: maker.by,
+        action: "room.create".to_owned(),
+        target: Some(id.to_string()),
+        room: Some(id),
+        session: None,
+        prefix: maker.prefix.map(|prefix| prefix.to_string()),
+        outcome: "ok".to_owned(),
+        detail: None,
+    };
+    registry.store.create_room(stored, audit).await?;
+    registry.directory.put(slug.clone(), door);
+    Ok(CreatedRoom {
+        id,
+        slug,
+        host_secret,
+    })
+}
+
+async fn hash(registry: &Registry, password: SecretText) -> Result<PasswordHash, RoomsError> {
+    let chars = password.reveal().chars().count();
+    if !(PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX).contains(&chars) {
+        return Err(ErrorBody::bad("password").into());
+    }
+    let turn = registry.pool.turn().await.map_err(|Busy| busy())?;
+    Ok(turn.hash(password).await.map_err(|Busy| busy())?)
+}
+
+/// Returns the invite of a host link: without limits.
+fn host_invite(now: Timestamp, by: Actor, secret: &InviteSecret) -> Invite {
+    Invite {
+        id: InviteId::new(now.unix_ms(), random()),
+        hash: InviteHash::from(secret),
+        role: Role::Host,
+        custom_role: None,
+        name: None,
+        name_locked: false,
+        max_uses: None,
+        devices: Vec::new(),
+        uses: 0,
+        not_before: None,
+        expires_at: None,
+        bypass_lobby: true,
+        bind_device: false,
+        note: None,
+        created_by: by,
+        created_at: now,
+        last_used_at: None,
+        revoked_at: None,
+    }
+}
+
+fn refused(error: UpdateError) -> ErrorBody {
+    match error {
+        UpdateError::Bad(field) => ErrorBody::bad(field),
+        UpdateError::NotAvailable(field) => ErrorBody::from(ErrorCode::NotAvailable).field(field),
+        UpdateError::Conflict => ErrorBody::from(ErrorCode::Conflict).field("rev"),
+    }
+}
+
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    rand::rng().fill_bytes(&mut bytes);
+    bytes
+}

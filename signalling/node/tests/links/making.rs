@@ -1,0 +1,179 @@
+//! Making rooms, managing them, and what the operator does.
+
+use conclave_signalling_core::record::Actor;
+use conclave_signalling_node::{ConfiguredRoom, Ensured, NewRoom, RoomsCreate, RoomsError};
+use conclave_signalling_store::AuditQuery;
+use conclave_signalling_wire::error::ErrorCode;
+use conclave_signalling_wire::objects::Preset;
+use conclave_signalling_wire::room::{Patch, RoomUpdate};
+use conclave_signalling_wire::secret::{InviteSecret, SecretText};
+use conclave_signalling_wire::text::{Slug, Title};
+use serde_json::json;
+
+use crate::stage::{Server, join};
+
+#[tokio::test(start_paused = true)]
+async fn anybody_makes_rooms_only_where_the_server_says_so() {
+    let server = Server::start().await;
+    let mut ada = server.greeted().await;
+    let refused = ada.ask("room.create", json!({"title": "Mine"})).await;
+    assert_eq!(refused["error"]["code"], "forbidden");
+
+    let server = Server::with(|config| {
+        config.rooms_create = RoomsCreate::Anyone;
+        config.rooms_per_source_per_hour = 2;
+    })
+    .await;
+    let mut ada = server.link().await;
+    let hello = json!({"protocol": 1, "client": "test/1"});
+    let welcome = ada.ask("hello", hello).await;
+    let features = welcome["ok"]["features"].as_array().unwrap();
+    assert!(features.contains(&json!("room_create")));
+    let weak = json!({"title": "Mine", "password": "short"});
+    let refused = ada.ask("room.create", weak).await;
+    assert_eq!(refused["error"]["field"], "password");
+    let strong = json!({"title": "Mine", "password": "correct horse"});
+    let made = ada.ask("room.create", strong).await["ok"].clone();
+    let slug = made["slug"].as_str().unwrap();
+    assert_eq!(slug.len(), 16);
+    let limited = ada.ask("room.create", json!({"title": "More"})).await;
+    assert_eq!(limited["error"]["code"], "rate_limited");
+    assert_eq!(limited["error"]["retry_after_s"], 1800);
+    let info = ada.ask("room.info", json!({"room": slug})).await;
+    assert_eq!(info["ok"]["needs"], "password");
+    let mut host = join(slug, "Ada", 1);
+    host["credential"] = json!({"kind": "invite", "secret": made["secret"]});
+    let joined = ada.ask("join", host).await;
+    assert_eq!(joined["ok"]["self"]["role"], "host", "{joined}");
+    assert_eq!(joined["ok"]["room"]["lobby"], "off");
+    assert_eq!(joined["ok"]["room"]["title"], "Mine");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_room_is_managed_without_being_entered() {
+    let server = Server::start().await;
+    let room = server.room("third", |_| {}).await;
+    let mut ada = server.greeted().await;
+    let device_key = join("third", "Ada", 1)["device_key"].clone();
+    let manage =
+        |credential| json!({"room": "third", "credential": credential, "device_key": device_key});
+    let refused = ada
+        .ask("room.manage", manage(json!({"kind": "none"})))
+        .await;
+    assert_eq!(refused["error"]["field"], "credential.kind");
+    let secret = json!({"kind": "invite", "secret": room.host_secret.reveal()});
+    let managed = ada.ask("room.manage", manage(secret)).await;
+    assert_eq!(managed["ok"]["role"], "host", "{managed}");
+    let changed = ada.ask("room.update", json!({"title": "Fourth"})).await;
+    assert!(changed.get("ok").is_some(), "{changed}");
+    let (_bob, joined) = server.joined("third", "Bob", 2).await;
+    assert_eq!(joined["room"]["title"], "Fourth");
+    assert_eq!(joined["roster"], json!([]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_operator_changes_rooms_that_somebody_is_in_and_others() {
+    let server = Server::start().await;
+    let rooms = server.node.rooms();
+    let (mut bob, _) = server.joined("welcome", "Bob", 2).await;
+    let [welcome, other] = ["welcome", "other"].map(|slug| Slug::new(slug).unwrap());
+    for slug in [&welcome, &other] {
+        let update = RoomUpdate {
+            title: Title::new("New").ok(),
+            ..RoomUpdate::default()
+        };
+        assert_eq!(rooms.update(slug, update).await.unwrap().title, "New");
+        assert_eq!(rooms.show(slug).await.unwrap().title, "New");
+    }
+    let updated = bob.push_of("room.updated").await;
+    assert_eq!(updated["data"]["room"]["title"], "New");
+    let listed = rooms.list();
+    let titles: Vec<_> = listed
+        .iter()
+        .map(|room| (room.slug.as_str(), room.title.as_str()))
+        .collect();
+    assert_eq!(titles, [("other", "New"), ("welcome", "New")]);
+    let secret = InviteSecret::new([7; 16]);
+    for _ in 0..2 {
+        rooms.host_invite(&other, secret).await.unwrap();
+    }
+    assert_eq!(rooms.invites(&other).await.unwrap().invites.len(), 2);
+    rooms.delete(&welcome).await.unwrap();
+    assert_eq!(bob.closed().await, 4410);
+    let mut late = server.greeted().await;
+    let refused = late.ask("join", join("welcome", "Bob", 2)).await;
+    assert_eq!(refused["error"]["code"], "password_required");
+    assert!(matches!(
+        rooms.show(&welcome).await,
+        Err(RoomsError::UnknownRoom)
+    ));
+    let audit = rooms.audit_tail(&AuditQuery::default()).await.unwrap();
+    let actions: Vec<_> = audit
+        .iter()
+        .map(|record| record.entry.action.as_str())
+        .collect();
+    assert!(
+        actions.contains(&"room.create") && actions.contains(&"room.delete"),
+        "{actions:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_room_of_the_configuration_is_changed_when_its_table_is() {
+    let server = Server::start().await;
+    let rooms = server.node.rooms();
+    let slug = Slug::new("standing").unwrap();
+    let configured = |title: &str, digest: &str| ConfiguredRoom {
+        slug: slug.clone(),
+        preset: Preset::Meeting,
+        update: RoomUpdate {
+            title: Title::new(title).ok(),
+            ..RoomUpdate::default()
+        },
+        digest: digest.to_owned(),
+    };
+    let made = rooms.ensure(configured("First", "a")).await.unwrap();
+    assert!(matches!(made, Ensured::Created(_)));
+    let title = |title: &str| RoomUpdate {
+        title: Title::new(title).ok(),
+        ..RoomUpdate::default()
+    };
+    rooms.update(&slug, title("By hand")).await.unwrap();
+    let same = rooms.ensure(configured("First", "a")).await.unwrap();
+    assert_eq!(same, Ensured::Unchanged);
+    assert_eq!(rooms.show(&slug).await.unwrap().title, "By hand");
+    let new = rooms.ensure(configured("Second", "b")).await.unwrap();
+    assert_eq!(new, Ensured::Changed);
+    assert_eq!(rooms.show(&slug).await.unwrap().title, "Second");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rooms_that_cannot_be_are_refused() {
+    let server = Server::start().await;
+    let rooms = server.node.rooms();
+    let make = |slug: &str, preset, update| {
+        let room = NewRoom {
+            slug: Slug::new(slug).ok(),
+            preset,
+            update,
+        };
+        rooms.create(room, Actor::Operator)
+    };
+    let update = RoomUpdate::default;
+    let taken = make("welcome", Preset::Meeting, update()).await;
+    assert!(matches!(taken, Err(RoomsError::SlugTaken)));
+    let Err(RoomsError::Refused(error)) = make("secure", Preset::HighSecurity, update()).await
+    else {
+        panic!("not refused")
+    };
+    assert_eq!(error.code, ErrorCode::NotAvailable);
+    assert_eq!(error.field.as_deref(), Some("preset"));
+    let weak = RoomUpdate {
+        password: Patch::Set(SecretText::new("short")),
+        ..update()
+    };
+    let Err(RoomsError::Refused(error)) = make("weak", Preset::Meeting, weak).await else {
+        panic!("not refused")
+    };
+    assert_eq!(error.field.as_deref(), Some("password"));
+}
