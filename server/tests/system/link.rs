@@ -28,10 +28,19 @@ pub(crate) struct Guest {
 impl Guest {
     /// Opens a link and says hello.
     pub(crate) async fn open(http: &str) -> Self {
+        Guest::with_device(http, DeviceKey::new(rand::random()).reveal()).await
+    }
+
+    /// Opens another link of the same device.
+    pub(crate) async fn again(&self, http: &str) -> Self {
+        Guest::with_device(http, self.device_key.clone()).await
+    }
+
+    async fn with_device(http: &str, device_key: String) -> Self {
         let stream = tokio::net::TcpStream::from_std(nonblocking(http)).unwrap();
         let mut guest = Guest {
             link: link(stream, "http", http).await.unwrap(),
-            device_key: DeviceKey::new(rand::random()).reveal(),
+            device_key,
             requests: 0,
         };
         let hello = json!({"protocol": 1, "client": "conclave-test/1"});
@@ -51,9 +60,24 @@ impl Guest {
         self.ask("join", join).await
     }
 
-    async fn ask(&mut self, kind: &str, data: Value) -> Value {
+    /// Asks for something and returns the answer; pushes before it are skipped.
+    pub(crate) async fn ask(&mut self, kind: &str, data: Value) -> Value {
         self.requests += 1;
         request(&mut self.link, self.requests, kind, data).await
+    }
+
+    /// Waits for a push of a type and returns its data; others before it are skipped.
+    pub(crate) async fn push(&mut self, kind: &str) -> Value {
+        loop {
+            let message = self.link.next().await.unwrap().unwrap();
+            let Message::Text(text) = message else {
+                continue;
+            };
+            let mut push: Value = serde_json::from_str(&text).unwrap();
+            if push["type"] == kind {
+                return push["data"].take();
+            }
+        }
     }
 
     /// Returns the code with which the server closes the link.

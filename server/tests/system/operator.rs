@@ -7,6 +7,7 @@ use std::process::Output;
 use serde_json::{Value, json};
 use sqlx::{Connection, SqliteConnection};
 
+use crate::link::Guest;
 use crate::server::{Server, conclave, errors, folder};
 
 #[test]
@@ -186,6 +187,78 @@ fn live(operator: &Operator) {
     let broken = operator.refused(&["audit", "verify", "--anchor", &forged], 1);
     assert!(broken.contains("broken at record 1"), "{broken}");
     operator.refused(&["audit", "verify", "--anchor", "here"], 2);
+}
+
+#[tokio::test]
+async fn what_an_operator_does_reaches_those_who_are_in_the_room() {
+    let server = Server::start("live");
+    let http = server.ready()["http"].as_str().unwrap().to_owned();
+    let made = server.cli_json(&["room", "create", "club", "lobby=off"]);
+    let secret = made["host_link"].as_str().unwrap();
+    let secret = secret.split_once("#i=").unwrap().1;
+    let mut host = Guest::open(&http).await;
+    let invite = json!({"kind": "invite", "secret": secret});
+    let hosting = host.join("club", invite, "Ada").await;
+    assert_eq!(hosting["ok"]["self"]["role"], "host", "{hosting}");
+    let mut guest = Guest::open(&http).await;
+    let nobody = || json!({"kind": "none"});
+    let joined = guest.join("club", nobody(), "Bob").await;
+    assert_eq!(joined["ok"]["outcome"], "joined", "{joined}");
+
+    // A change is told to whoever is in.
+    server.cli_json(&[
+        "room",
+        "set",
+        "club",
+        "title=The club",
+        "attendees.rename=false",
+    ]);
+    let updated = guest.push("room.updated").await;
+    assert_eq!(updated["room"]["title"], "The club");
+    let permissions = guest.push("permissions").await;
+    let may_rename = json!("self.rename");
+    let held = permissions["permissions"].as_array().unwrap();
+    assert!(!held.contains(&may_rename), "{permissions}");
+
+    // A ban of a host is listed, holds, and is lifted.
+    let remove = json!({
+        "participant": joined["ok"]["self"]["id"],
+        "ban": {"scope": "room"},
+    });
+    let removed = host.ask("participant.remove", remove).await;
+    let ban = removed["ok"]["ban"].as_str().unwrap().to_owned();
+    assert_eq!(guest.close_code().await, Some(4403));
+    let bans = server.cli_json(&["ban", "list", "club"]);
+    assert_eq!(bans[0]["id"], ban, "{bans}");
+    assert_eq!(bans[0]["name"], "Bob");
+    let mut again = guest.again(&http).await;
+    let refused = again.join("club", nobody(), "Rob").await;
+    assert_eq!(refused["error"]["code"], "banned", "{refused}");
+    assert!(server.cli(&["ban", "lift", "club", &ban]).status.success());
+    assert_eq!(server.cli_json(&["ban", "list", "club"]), json!([]));
+    let admitted = again.join("club", nobody(), "Rob").await;
+    assert!(admitted["error"].is_null(), "{admitted}");
+
+    // A room that is deleted ends, and is unknown from then on.
+    assert!(server.cli(&["room", "delete", "club"]).status.success());
+    assert_eq!(host.close_code().await, Some(4410));
+    let mut late = Guest::open(&http).await;
+    let unknown = late.join("club", nobody(), "Eve").await;
+    assert_eq!(unknown["error"]["code"], "password_required", "{unknown}");
+
+    let audit = server.cli(&["audit", "tail", "--limit", "100"]);
+    let audit = String::from_utf8(audit.stdout).unwrap();
+    for action in [
+        "participant.remove",
+        "ban.lift",
+        "room.update",
+        "room.delete",
+    ] {
+        assert!(
+            audit.contains(&format!("  {action}  ")),
+            "{action}: {audit}"
+        );
+    }
 }
 
 #[tokio::test]
