@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use conclave_sfu_wire::control::Event;
 use conclave_signalling_core::digest::TokenHash;
-use conclave_signalling_core::output::{LinkId, OperatorReply, Output, error_frame};
+use conclave_signalling_core::output::{LinkId, Notice, OperatorReply, Output, error_frame};
 use conclave_signalling_core::record::{Actor as Who, Change, RoomRecord};
 use conclave_signalling_core::room::{OperatorRequest, Room};
 use conclave_signalling_core::settings::{PasswordHash, Settings};
@@ -54,8 +54,11 @@ pub(super) enum End {
 /// What may have to wait for the store.
 enum Held {
     Output(Output),
-    /// A link whose refusal was the last that it hears of this room.
-    Forget(LinkId),
+    /// A link whose refusal is the last that it hears of this room. It waits for
+    /// this before it tries again.
+    Refused(LinkId, oneshot::Sender<Seat>),
+    /// The last word to a link that may join again at once.
+    Farewell(LinkId, Arc<Notice>),
 }
 
 pub(super) struct Meeting {
@@ -211,7 +214,8 @@ impl Meeting {
                 self.send(link, || error_frame(id, &error));
             }
             Held::Output(Output::Close { link, code }) => self.close(link, code),
-            Held::Output(_) | Held::Forget(_) => {}
+            Held::Refused(..) => self.deliver(held),
+            Held::Output(_) | Held::Farewell(..) => {}
         }
     }
 
@@ -333,17 +337,29 @@ impl Meeting {
     /// Lets a link know whether it is in the room, after its answer was queued.
     fn settle(&mut self, now: Instant, link: LinkId, is_in: bool, done: oneshot::Sender<Seat>) {
         self.perform(now);
-        if !is_in {
-            self.say(Held::Forget(link));
+        if is_in {
+            // A link that no longer waits reports its end.
+            let _ = done.send(Seat::Taken);
+        } else {
+            self.say(Held::Refused(link, done));
         }
-        let seat = if is_in { Seat::Taken } else { Seat::Refused };
-        // A link that no longer waits reports its end, or has none to report.
-        let _ = done.send(seat);
     }
 
     fn perform(&mut self, now: Instant) {
-        while let Some(output) = self.room.poll_output() {
+        let mut ahead = None;
+        while let Some(output) = ahead.take().or_else(|| self.room.poll_output()) {
             match output {
+                Output::Push { link, seq, notice } => {
+                    ahead = self.room.poll_output();
+                    let is_last =
+                        matches!(ahead, Some(Output::Release { link: next }) if next == link);
+                    self.say(if is_last && seq.is_none() {
+                        ahead = None;
+                        Held::Farewell(link, notice)
+                    } else {
+                        Held::Output(Output::Push { link, seq, notice })
+                    });
+                }
                 Output::Media(command) => self.shard.send(now, command),
                 Output::Persist(change) => self.ledger.add(change),
                 Output::Hash { ticket, password } => self.hash(now, ticket, password),
@@ -382,10 +398,9 @@ impl Meeting {
             }
             Held::Output(Output::Close { link, code }) => self.close(link, code),
             Held::Output(Output::Release { link }) => {
-                if let Some(outbox) = self.links.get(&link) {
+                if let Some(outbox) = self.links.remove(&link) {
                     outbox.release();
                 }
-                self.say(Held::Forget(link));
             }
             Held::Output(Output::Operator { ticket, answer }) => {
                 if let Some(done) = self.orders.remove(&ticket) {
@@ -393,8 +408,17 @@ impl Meeting {
                     let _ = done.send(*answer);
                 }
             }
-            Held::Forget(link) => {
+            Held::Farewell(link, notice) => {
+                if let Some(outbox) = self.links.remove(&link) {
+                    // First, or a quick answer to it would still go to this room.
+                    outbox.release();
+                    outbox.send(notice.frame(None));
+                }
+            }
+            Held::Refused(link, done) => {
                 self.links.remove(&link);
+                // A link that no longer waits has no end to report.
+                let _ = done.send(Seat::Refused);
             }
             // What concerns nobody outside is never held.
             Held::Output(_) => {}
