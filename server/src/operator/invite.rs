@@ -62,7 +62,7 @@ pub(crate) struct Create {
     #[arg(long, value_name = "TIME", conflicts_with = "expires_in")]
     expires_at: Option<String>,
     /// For how long it holds: a number and m, h or d
-    #[arg(long, value_name = "TIME", value_parser = parse_span)]
+    #[arg(long, value_name = "SPAN", value_parser = parse_span)]
     expires_in: Option<Duration>,
     /// Its holder need not wait in the lobby
     #[arg(long)]

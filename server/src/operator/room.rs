@@ -21,7 +21,7 @@ const PASSWORD_BYTES_MAX: u64 = 1024;
 #[command(disable_help_subcommand = true)]
 pub(crate) enum RoomCommand {
     /// Make a room; prints its guest link and, this once, its host link
-    #[command(after_help = create_help())]
+    #[command(after_help = create_help(), override_usage = "conclave room create [OPTIONS] [NAME] [KEY=VALUE]...")]
     Create(Create),
     /// List all rooms
     List(Where),
@@ -59,7 +59,7 @@ fn set_help() -> String {
 #[derive(Debug, Args)]
 pub(crate) struct Create {
     /// Its name in links, 3 to 63 of a-z, 0-9 and -, then settings
-    #[arg(value_name = "[NAME] [KEY=VALUE]")]
+    #[arg(value_name = "NAME|KEY=VALUE")]
     words: Vec<String>,
     /// Which defaults it begins with
     #[arg(long, value_name = "PRESET", value_parser = ["meeting", "webinar", "class", "interview"])]

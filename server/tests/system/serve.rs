@@ -188,6 +188,34 @@ async fn a_source_with_too_many_links_is_told_so() {
     assert!(refused.to_string().contains("429"), "{refused}");
 }
 
+#[tokio::test]
+async fn a_page_makes_rooms_only_where_the_configuration_says_so() {
+    let ask = async |server: &Server| {
+        let http = server.ready()["http"].as_str().unwrap().to_owned();
+        let mut guest = Guest::open(&http).await;
+        let made = guest.ask("room.create", json!({"title": "Circle"})).await;
+        (guest, made)
+    };
+    let closed = Server::start("create-closed");
+    let (_, refused) = ask(&closed).await;
+    assert_eq!(refused["error"]["code"], "forbidden", "{refused}");
+
+    let folder = folder("create-open");
+    let mut command = conclave();
+    command
+        .env("CONCLAVE_MEETINGS__CREATE", "anyone")
+        .stderr(fs::File::create(folder.join("log")).unwrap());
+    let open = Server::spawn(folder, command);
+    let (mut guest, made) = ask(&open).await;
+    let slug = made["ok"]["slug"].as_str().unwrap();
+    let invite = json!({"kind": "invite", "secret": made["ok"]["secret"]});
+    let joined = guest.join(slug, invite, "Ada").await;
+    assert_eq!(joined["ok"]["self"]["role"], "host", "{joined}");
+    let shown = open.cli_json(&["room", "show", slug]);
+    assert_eq!(shown["title"], "Circle");
+    assert_eq!(shown["lobby"], "on");
+}
+
 #[test]
 fn a_second_server_on_the_same_data_is_refused() {
     let server = Server::start("second");
