@@ -1,5 +1,4 @@
 // What people meet when something is not as it should be.
-import assert from "node:assert/strict";
 import { meeting } from "./lib/meeting.mjs";
 import { until, untilOk } from "./lib/until.mjs";
 
@@ -17,37 +16,6 @@ meeting("somebody whose devices are refused joins to listen", {}, async (here) =
   for (const device of ["Microphone", "Camera"]) {
     await until(`${device} is off`, async () => !(await bob.isPressed(device)));
   }
-});
-
-meeting("a room that does not exist says so", {}, async (here) => {
-  const ada = await here.somebody("Ada", "red");
-  await ada.open(here.server.page("/r/no-such-room-here"));
-  await ada.nameBox.fill("Ada");
-  await ada.button("Join").click();
-  await ada.reads(/needs a password, or does not exist/);
-  await here.shot(ada, "refused");
-  assert.equal(await ada.button("Leave").count(), 0);
-});
-
-meeting("a second tab of one browser is asked what it wants", {}, async (here) => {
-  const bob = await here.joined("Bob", "blue");
-  const first = await here.joined("Ada", "red");
-  await bob.sees("Ada", "red");
-  const second = await here.somebody("Ada", "red", first.page.context());
-  await second.open(here.server.link());
-  await second.nameBox.fill("Ada");
-  await second.button("Join").click();
-  const dialog = second.page.getByRole("dialog");
-  await dialog.waitFor();
-  await here.shot(second, "asked");
-  await dialog.getByRole("button", { name: "Continue here" }).click();
-  await second.inRoom();
-  await first.button("Leave").waitFor({ state: "detached" });
-  await first.reads(/The meeting continues in another tab/);
-  await here.shot(first, "taken over");
-  await bob.sees("Ada", "red");
-  await bob.seesExactly("Ada");
-  await second.seesExactly("Bob");
 });
 
 meeting("media flow on while the link is lost, and it comes back", {}, async (here) => {

@@ -10,6 +10,26 @@
     }
   };
 
+  // What the page captures, and the notes it plays.
+  const captured = [];
+  for (const method of ["getUserMedia", "getDisplayMedia"]) {
+    const native = navigator.mediaDevices?.[method].bind(navigator.mediaDevices);
+    if (!native) continue;
+    navigator.mediaDevices[method] = async (...args) => {
+      const stream = await native(...args);
+      captured.push(...stream.getTracks());
+      return stream;
+    };
+  }
+  const captures = () => captured.filter((track) => track.readyState === "live").map((track) => track.kind);
+
+  const notes = { played: 0 };
+  const start = OscillatorNode.prototype.start;
+  OscillatorNode.prototype.start = function (...args) {
+    notes.played += 1;
+    return start.apply(this, args);
+  };
+
   const violations = [];
   document.addEventListener("securitypolicyviolation", (event) => {
     // Firefox's name for code of the test itself; the policy allows the page no eval.
@@ -142,5 +162,5 @@
     return rows;
   }
 
-  window.conclaveTest = { peers, violations, stage, watch, watched, stats };
+  window.conclaveTest = { peers, violations, captures, notes, stage, watch, watched, stats };
 })();

@@ -24,6 +24,9 @@ export class Participant {
   faults = [];
   /** Secrets seen on the signalling link. */
   secrets = new Set();
+  /** How many signalling links the page has opened, and every message that came on them. */
+  links = 0;
+  heard = [];
   // Playwright puts this style into Firefox's pages before a screenshot, and the policy refuses it.
   #expected = [/sha256-YjaKGiklmzC6wjXA513HAMmzus8VE61XCOT\+SmwNZWA=/];
 
@@ -37,9 +40,12 @@ export class Participant {
     page.on("request", (request) => this.#check(request.url(), origins));
     page.on("websocket", (socket) => {
       this.#check(socket.url(), origins);
-      for (const event of ["framesent", "framereceived"]) {
-        socket.on(event, ({ payload }) => this.#collectSecrets(String(payload)));
-      }
+      this.links += 1;
+      socket.on("framesent", ({ payload }) => this.#collectSecrets(String(payload)));
+      socket.on("framereceived", ({ payload }) => {
+        this.#collectSecrets(String(payload));
+        this.heard.push(String(payload));
+      });
     });
   }
 
@@ -78,17 +84,94 @@ export class Participant {
   }
 
   /** Enters the meeting from the page before it, with the devices as said, and waits for the stage. */
-  async join({ microphone = true, camera = true } = {}) {
-    await this.nameBox.fill(this.name);
-    await this.setPressed("Microphone", microphone);
-    await this.setPressed("Camera", camera);
+  async join(devices) {
+    await this.#prepare(devices);
     await this.button("Join").click();
     await this.inRoom();
   }
 
+  /** Asks to be let in from the page before the meeting, and waits for the lobby. */
+  async knock(devices) {
+    await this.#prepare(devices);
+    await this.page.getByRole("button", { name: /^(Ask to join|Join)$/ }).click();
+    await this.inLobby();
+  }
+
+  async #prepare({ microphone = true, camera = true } = {}) {
+    await this.nameBox.fill(this.name);
+    await this.setPressed("Microphone", microphone);
+    await this.setPressed("Camera", camera);
+  }
+
   /** Waits until the page is the meeting. */
   async inRoom() {
-    await this.button("Leave").waitFor();
+    await this.page.getByRole("toolbar", { name: "Meeting controls" }).waitFor();
+  }
+
+  /** Waits until the page is the lobby, where one waits for being let in, or for a host. */
+  async inLobby(title = /You are in the lobby|Waiting for the host/) {
+    await this.page.getByRole("heading", { level: 1, name: title }).waitFor();
+  }
+
+  // What a host does.
+
+  get panel() {
+    return this.page.getByRole("complementary");
+  }
+
+  async openPeople() {
+    await this.setPressed("People", true);
+    await this.panel.waitFor();
+  }
+
+  /** The row of somebody who waits in the lobby, in the open panel of people. */
+  waitingRow(name) {
+    return this.panel
+      .getByRole("region", { name: /^Waiting/ })
+      .getByRole("listitem")
+      .filter({ hasText: name });
+  }
+
+  /** Waits until exactly these people wait in the lobby, as the open panel of people says. */
+  async seesWaiting(...names) {
+    const rows = this.panel.getByRole("region", { name: /^Waiting/ }).getByRole("listitem");
+    await untilOk(`${this.name} sees ${names.join(", ")} waiting`, async () => {
+      const waiting = await rows.locator("bdi").allInnerTexts();
+      return { ok: waiting.sort().join() === [...names].sort().join(), waiting };
+    });
+  }
+
+  async admit(name) {
+    await this.waitingRow(name).getByRole("button", { name: "Admit" }).click();
+  }
+
+  /** Chooses an item of the menu that the open panel of people has for `name`. */
+  async choose(name, item) {
+    await this.openMenu(name);
+    await this.page.getByRole("menuitem", { name: item, exact: true }).click();
+  }
+
+  async openMenu(name) {
+    await this.panel.getByRole("button", { name: `Actions for ${name}`, exact: true }).click();
+    await this.page.getByRole("menu").waitFor();
+  }
+
+  /** The dialog on top, with that title. */
+  dialog(title) {
+    return this.page.getByRole("dialog", { name: title });
+  }
+
+  /** Opens the sheet of the meeting's policies and returns it. */
+  async openSecurity() {
+    await this.button("Security").click();
+    const sheet = this.dialog("Security");
+    await sheet.getByRole("heading", { name: "Who gets in" }).waitFor();
+    return sheet;
+  }
+
+  async close(dialog) {
+    await dialog.getByRole("button", { name: "Close", exact: true }).click();
+    await dialog.waitFor({ state: "detached" });
   }
 
   // Controls.
@@ -176,6 +259,34 @@ export class Participant {
     return link;
   }
 
+  /**
+   * Puts a gate into the signalling link: while it is shut, what the server sends waits before it.
+   * With `isHeld` only messages of which it is true wait, and the others pass them.
+   */
+  async gate(isHeld = () => true) {
+    const held = [];
+    let deliver = () => {};
+    const gate = {
+      isShut: false,
+      held,
+      shut: () => (gate.isShut = true),
+      open() {
+        gate.isShut = false;
+        held.splice(0).forEach((message) => deliver(message));
+      },
+    };
+    await this.page.routeWebSocket(/\/api\/v1\/signal$/, (page) => {
+      const server = page.connectToServer();
+      deliver = (message) => this.#forward(page, message);
+      page.onMessage((message) => this.#forward(server, String(message)));
+      server.onMessage((message) => {
+        if (gate.isShut && isHeld(String(message))) held.push(String(message));
+        else this.#forward(page, String(message));
+      });
+    });
+    return gate;
+  }
+
   #forward(end, message) {
     this.#collectSecrets(message);
     end.send(message);
@@ -258,6 +369,18 @@ export class Participant {
       const others = (await this.stage()).map((tile) => tile.name).filter((name) => !isOwn(name, this.name));
       return { ok: others.sort().join() === [...names].sort().join(), others };
     });
+  }
+
+  // What leaves.
+
+  /** Returns the kinds of the devices whose capture runs in the page, as in `["audio", "video"]`. */
+  captures() {
+    return this.page.evaluate(() => window.conclaveTest.captures());
+  }
+
+  /** Returns how many notes of sounds that call for attention the page has played. */
+  notes() {
+    return this.page.evaluate(() => window.conclaveTest.notes.played);
   }
 
   // What arrives.

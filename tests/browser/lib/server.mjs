@@ -1,6 +1,6 @@
-// The server under test: one process per test, on free ports, with an empty data folder.
+// The server under test: one process per test or per file, on free ports, with an empty data folder.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -8,15 +8,20 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { until } from "./until.mjs";
 
+const run = promisify(execFile);
 const BINARY = process.env.CONCLAVE_BIN ?? fileURLToPath(new URL("../../../target/debug/conclave", import.meta.url));
 
 export class Server {
-  /** Starts `conclave serve --dev` and returns once it has written its ready file. */
-  static async start() {
+  /**
+   * Starts `conclave serve --dev` and returns once it has written its ready file. `settings` are
+   * keys of the configuration as the environment has them, as in `{ MEETINGS__CREATE: "anyone" }`.
+   */
+  static async start(settings = {}) {
     const server = new Server();
-    await server.#run();
+    await server.#run(settings);
     return server;
   }
 
@@ -28,15 +33,16 @@ export class Server {
   #process;
   #exit;
   #folder = mkdtempSync(join(tmpdir(), "conclave-browser-test-"));
+  #data = join(this.#folder, "data");
 
-  async #run() {
+  async #run(settings) {
     this.#ports = { https: await freeTcpPort(), http: await freeTcpPort(), media: await freeUdpPort() };
     const { https, http, media } = this.#ports;
     const readyFile = join(this.#folder, "ready.json");
-    const flags = ["serve", "--dev", "--ready-file", readyFile, "--data-dir", join(this.#folder, "data")];
+    const flags = ["serve", "--dev", "--ready-file", readyFile, "--data-dir", this.#data];
     flags.push("--https", `127.0.0.1:${https}`, "--http", `127.0.0.1:${http}`, "--media-port", String(media));
-    // Settings of whoever runs the tests are not for this server.
-    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("CONCLAVE_")));
+    const env = environment();
+    for (const [key, value] of Object.entries(settings)) env[`CONCLAVE_${key}`] = value;
     this.#process = spawn(BINARY, flags, { cwd: this.#folder, env, stdio: ["ignore", "pipe", "pipe"] });
     this.#process.stdout.setEncoding("utf8").on("data", (text) => (this.output += text));
     this.#process.stderr.setEncoding("utf8").on("data", (text) => (this.log += text));
@@ -52,6 +58,13 @@ export class Server {
       this.#process.kill("SIGKILL");
       throw new Error(`${error.message}\n${this.output}${this.log}`);
     }
+  }
+
+  /** Runs a command of the operator, as in `conclave("room", "show", "team")`, and returns what it prints. */
+  async conclave(...args) {
+    const flags = ["--data-dir", this.#data, "--output", "json"];
+    const { stdout } = await run(BINARY, [...args, ...flags], { cwd: this.#folder, env: environment() });
+    return JSON.parse(stdout);
   }
 
   /** The page of the room that everybody may enter, by https or by plain http on the loopback. */
@@ -108,6 +121,11 @@ export class Server {
     }
     assert.deepEqual(found, [], "the log of the server");
   }
+}
+
+/** The environment without settings of whoever runs the tests: they are not for this server. */
+function environment() {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("CONCLAVE_")));
 }
 
 function escape(text) {
