@@ -56,6 +56,16 @@ describe("changes of policies", () => {
     expect(desk.change(after.desk, 10, { locked: true }).desk.problem).toBeNull();
   });
 
+  test("of one part do not undo those of another that are under way", () => {
+    const silent = { ...room.attendees, microphone: false };
+    const first = desk.change(desk.emptyDesk, 1, { attendees: silent });
+    expect(desk.awaited(room, first.desk).attendees).toEqual(silent);
+    const dark = { ...desk.awaited(room, first.desk).attendees, camera: false };
+    const second = desk.change(first.desk, 1, { attendees: dark });
+    expect(desk.awaited(room, second.desk).attendees).toEqual({ ...room.attendees, microphone: false, camera: false });
+    expect(desk.awaited(room, desk.emptyDesk).caps).toEqual(room.caps);
+  });
+
   test("that went down with the link are forgotten", () => {
     const { desk: sent } = desk.change(desk.emptyDesk, 1, { locked: true });
     expect(desk.interrupted(sent).update).toEqual({ kind: "idle" });

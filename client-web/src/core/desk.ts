@@ -4,7 +4,16 @@
  * Changes of policies go out one after the other, each naming the revision it was made on, so that two people at two
  * desks never overwrite each other unseen.
  */
-import type { BanInfo, ErrorBody, ErrorCode, InviteInfo, Permission, Request, RoomUpdate } from "../wire/messages";
+import type {
+  BanInfo,
+  ErrorBody,
+  ErrorCode,
+  InviteInfo,
+  Permission,
+  Request,
+  Room,
+  RoomUpdate,
+} from "../wire/messages";
 import type { Reply } from "./state";
 
 export type DeskVerb = "room.update" | "invite.create" | "invite.list" | "invite.revoke" | "ban.list" | "ban.lift";
@@ -28,7 +37,7 @@ export interface Desk {
   /** An invite that was just made: its link is shown this once. */
   made: { invite: InviteInfo; secret: string } | null;
   /** A change under way, and what is to follow it. */
-  update: { kind: "idle" } | { kind: "sent"; queued: RoomChange | null };
+  update: { kind: "idle" } | { kind: "sent"; sent: RoomChange; queued: RoomChange | null };
   problem: Problem | null;
 }
 
@@ -60,11 +69,24 @@ export const hasDesk = (permissions: ReadonlySet<Permission>): boolean =>
 /** Changes policies; while a change is under way, later ones wait and go out together. */
 export function change(desk: Desk, rev: number, update: RoomChange): DeskStep {
   if (desk.update.kind === "sent") {
-    return still({ ...desk, update: { kind: "sent", queued: { ...desk.update.queued, ...update } } });
+    return still({ ...desk, update: { ...desk.update, queued: { ...desk.update.queued, ...update } } });
   }
   return {
-    desk: { ...desk, update: { kind: "sent", queued: null }, problem: null },
+    desk: { ...desk, update: { kind: "sent", sent: update, queued: null }, problem: null },
     requests: [{ type: "room.update", data: { ...update, rev } }],
+  };
+}
+
+/**
+ * Returns the values of several parts as they will be once everything that is under way is done: whoever changes one
+ * part of them now must not undo the others.
+ */
+export function awaited(room: Room, desk: Desk): Pick<Room, "attendees" | "caps"> {
+  if (desk.update.kind === "idle") return room;
+  const { sent, queued } = desk.update;
+  return {
+    attendees: queued?.attendees ?? sent.attendees ?? room.attendees,
+    caps: queued?.caps ?? sent.caps ?? room.caps,
   };
 }
 

@@ -106,3 +106,21 @@ test("a removal is told with its words, and nothing comes back by itself", () =>
   expect(client.tell({ kind: "linkClosed", code: 4403, random: 0 })).toEqual([]);
   expect(client.tell({ kind: "tick" }, 60_000)).toEqual([]);
 });
+
+test("who loses the place and is refused shares no screen that nobody sees", () => {
+  const client = entering();
+  client.tell(ok("join", joined()));
+  client.tell({ kind: "captured", sources: ["screen", "screen_audio"] });
+  client.lose();
+  client.tell(
+    refusal(
+      { type: "hello", data: { protocol: 1, client: "x" } },
+      { code: "resume_failed", message: "", rejoin: true },
+    ),
+  );
+  const effects = client.tell(no({ code: "locked" }));
+  expect(effects).toContainEqual({ kind: "release", source: "screen" });
+  expect(effects).toContainEqual({ kind: "release", source: "screen_audio" });
+  expect(client.state.phase.kind).toBe("outside");
+  expect(client.state.permissions.size).toBe(0);
+});

@@ -2,12 +2,30 @@
 import * as own from "./publishing";
 import type { Effect, Farewell, LeftReason, MeetingState, Notice, Step } from "./state";
 import { initialState, only } from "./state";
+import { nobodyWaits } from "./watch";
 
-/** Goes back to the page before the room, with the reason. */
+/** Goes back to the page before the room, with the reason. A shared screen ends: nobody would see that it runs. */
 export function outside(state: MeetingState, notice: Notice | null): Step {
+  const picture = own.stop(state.publishing, "screen");
+  const sound = own.stop(picture.publishing, "screen_audio");
+  const next: MeetingState = {
+    ...state,
+    phase: { kind: "outside" },
+    link: { kind: "off" },
+    resume: null,
+    transport: { kind: "closed" },
+    publishing: own.unpublished(sound.publishing),
+    permissions: new Set(),
+    overrides: [],
+    watch: nobodyWaits,
+    prompts: [],
+    toasts: [],
+    notice,
+  };
+  const released = [...picture.effects, ...sound.effects];
   return {
-    state: { ...state, phase: { kind: "outside" }, link: { kind: "off" }, resume: null, notice },
-    effects: [{ kind: "forget" }, { kind: "closeTransport" }, { kind: "closeLink" }],
+    state: next,
+    effects: [{ kind: "forget" }, ...released, { kind: "closeTransport" }, { kind: "closeLink" }],
   };
 }
 

@@ -234,7 +234,7 @@ export function savedMeeting(room: string): SavedMeeting | SavedWait | null {
   const isSaved = (value: unknown): value is SavedMeeting | SavedWait =>
     typeof value === "object" &&
     value !== null &&
-    ("resume" in value || "waiting" in value) &&
+    (("resume" in value && "overrides" in value) || "waiting" in value) &&
     "room" in value &&
     value.room === room;
   return readJson("session", "meeting", isSaved);

@@ -10,6 +10,10 @@ export const locale = {
   get value(): Locale {
     return current;
   },
+  /** The language with its region, as the browser has it: for dates and numbers. */
+  get regional(): string {
+    return navigator.languages.find((one) => one.split("-")[0] === current) ?? current;
+  },
   choose(next: string): void {
     if (!isLocale(next)) return;
     current = next;

@@ -4,6 +4,7 @@ import type { Why } from "../core/controls";
 import { switchOf } from "../core/rights";
 import type { ToastText } from "../core/toasts";
 import { m } from "../paraglide/messages.js";
+import { locale } from "./locale.svelte";
 
 export const roleName = (role: Role): string => m[`role_${role}`]();
 
@@ -12,8 +13,8 @@ export function timeText(at: string, now = new Date()): string {
   const date = new Date(at);
   const time = { hour: "2-digit", minute: "2-digit" } as const;
   return date.toDateString() === now.toDateString()
-    ? date.toLocaleTimeString([], time)
-    : date.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+    ? date.toLocaleTimeString(locale.regional, time)
+    : date.toLocaleString(locale.regional, { dateStyle: "medium", timeStyle: "short" });
 }
 
 /** A span of time in words, in the largest unit that fits. */
