@@ -28,6 +28,7 @@ export interface Problem {
   code: ErrorCode;
   /** The member of the request that is wrong, as the server names it. */
   field: string | null;
+  retryAfterS: number | null;
 }
 
 export interface Desk {
@@ -131,7 +132,12 @@ export function answered(desk: Desk, reply: Reply & { kind: "ok" }, rev: number)
 
 /** Takes a refusal. What waited behind a refused change is dropped: it was made on values that are shown anew. */
 export function refused(desk: Desk, request: DeskRequest, error: ErrorBody): DeskStep {
-  const problem: Problem = { about: request.type, code: error.code, field: error.field ?? null };
+  const problem: Problem = {
+    about: request.type,
+    code: error.code,
+    field: error.field ?? null,
+    retryAfterS: error.retry_after_s ?? null,
+  };
   return still({
     ...desk,
     problem,
