@@ -119,3 +119,22 @@ impl Inbox {
         self.overrun.swap(false, Ordering::Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use conclave_sfu_wire::control::RoomKey;
+
+    #[test]
+    fn a_room_that_missed_a_report_is_told_once() {
+        let (inbox, _queues) = inbox();
+        let event = Event::RoomFailed { room: RoomKey(1) };
+        for _ in 0..EVENTS {
+            inbox.report(event.clone());
+        }
+        assert!(!inbox.was_overrun());
+        inbox.report(event);
+        assert!(inbox.was_overrun());
+        assert!(!inbox.was_overrun());
+    }
+}

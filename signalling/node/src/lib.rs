@@ -32,6 +32,7 @@ mod ledger;
 mod link;
 mod node;
 mod outbox;
+mod refusals;
 mod registry;
 mod rooms;
 mod screened;

@@ -361,6 +361,7 @@ impl Link {
     }
 
     fn turned_away(&self, id: u32, error: &ErrorBody) -> ControlFlow<End> {
+        self.registry.refusals.count(error.code);
         self.refuse(id, error);
         ControlFlow::Continue(())
     }

@@ -21,10 +21,13 @@ use crate::upgrade;
 
 /// How long links may take to end after they were told to.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
-/// How often the store is asked for the keys of networks, which it replaces daily.
-const KEYS_EVERY: Duration = Duration::from_secs(3600);
-/// After how many of these the store forgets what has expired: a day.
-const KEYS_PER_PURGE: u32 = 24;
+/// How often the audit log is told how many were turned away.
+const SUM_UP_EVERY: Duration = Duration::from_secs(60);
+/// After how many of these the store is asked for the keys of networks, which
+/// it replaces daily: an hour.
+const KEYS_EVERY: u32 = 60;
+/// After how many of these it forgets what has expired: a day.
+const PURGE_EVERY: u32 = 24 * 60;
 
 /// Why a node does not start.
 #[derive(Debug, Clone, Error)]
@@ -192,20 +195,27 @@ async fn dispatch(registry: Arc<Registry>, mut events: mpsc::Receiver<Event>) {
     }
 }
 
-/// Asks the store now and then for what changes with time.
+/// Does what is to be done now and then.
 async fn keep_up(registry: Weak<Registry>) {
-    for hour in 1u32.. {
-        sleep(KEYS_EVERY).await;
+    for minute in 1u32.. {
+        sleep(SUM_UP_EVERY).await;
         let Some(registry) = registry.upgrade() else {
             return;
         };
-        let now = registry.time();
-        match registry.store.network_keys(now).await {
-            Ok(keys) => registry.put_network_keys(keys),
-            Err(error) => warn!(%error, "the keys of networks could not be read"),
+        let (store, now) = (&registry.store, registry.time());
+        for entry in registry.refusals.take(now) {
+            if let Err(error) = store.audit(entry).await {
+                warn!(%error, "the audit log does not know who was turned away");
+            }
         }
-        if hour % KEYS_PER_PURGE == 0
-            && let Err(error) = registry.store.purge(now).await
+        if minute.is_multiple_of(KEYS_EVERY) {
+            match store.network_keys(now).await {
+                Ok(keys) => registry.put_network_keys(keys),
+                Err(error) => warn!(%error, "the keys of networks could not be read"),
+            }
+        }
+        if minute.is_multiple_of(PURGE_EVERY)
+            && let Err(error) = store.purge(now).await
         {
             warn!(%error, "what has expired could not be forgotten");
         }

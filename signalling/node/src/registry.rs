@@ -27,6 +27,7 @@ use crate::guesses::Guesses;
 use crate::hashing::Pool;
 use crate::inbox::{Inbox, ToRoom};
 use crate::node::StartError;
+use crate::refusals::Refusals;
 use crate::source::{PerSource, Sources};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -55,6 +56,7 @@ pub(crate) struct Registry {
     /// Participants of each shard.
     load: Vec<AtomicUsize>,
     next_key: AtomicU64,
+    pub(crate) refusals: Refusals,
     pub(crate) panics: AtomicU64,
     pub(crate) commits_failed: AtomicU64,
 }
@@ -102,6 +104,7 @@ impl Registry {
             members: DashMap::new(),
             keys: DashMap::new(),
             next_key: AtomicU64::new(1),
+            refusals: Refusals::default(),
             panics: AtomicU64::new(0),
             commits_failed: AtomicU64::new(0),
         })

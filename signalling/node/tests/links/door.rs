@@ -1,5 +1,6 @@
 //! Who gets to a room, and what it costs to try.
 
+use conclave_signalling_store::AuditQuery;
 use conclave_signalling_wire::room::Patch;
 use conclave_signalling_wire::secret::SecretText;
 use serde_json::{Value, json};
@@ -88,6 +89,23 @@ async fn only_wrong_passwords_count() {
         }
     }
     assert_eq!(server.node.stats().hashes_total, 1 + 15 + 5);
+    server.sleep(Duration::from_secs(61)).await;
+    let joins = AuditQuery {
+        action: Some("join".to_owned()),
+        ..AuditQuery::default()
+    };
+    let mut refused = Vec::new();
+    while refused.len() < 2 {
+        let audit = server.store.audit_tail(&joins).await.unwrap();
+        let entries = audit.into_iter().map(|record| record.entry);
+        let entries = entries.filter(|entry| entry.outcome != "ok");
+        refused = entries
+            .map(|entry| (entry.outcome, entry.detail.unwrap_or_default()))
+            .collect();
+    }
+    let [wrong, early] = [("bad_credentials", "times=5"), ("rate_limited", "times=2")]
+        .map(|(outcome, detail)| (outcome.to_owned(), detail.to_owned()));
+    assert_eq!(refused, [wrong, early]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -88,3 +88,21 @@ async fn who_is_removed_is_closed_and_does_not_come_back() {
     let banned = again.ask("join", join("guarded", "Bob", 2)).await;
     assert_eq!(banned["error"]["code"], "banned", "{banned}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_link_need_not_wait_for_its_refusal() {
+    let server = Server::start().await;
+    let (mut ada, _) = hosted(&server).await;
+    let locked = ada.ask("room.update", json!({"locked": true})).await;
+    assert!(locked.get("ok").is_some(), "{locked}");
+    let mut bob = server.greeted().await;
+    let refused = bob.send("join", join("guarded", "Bob", 2)).await;
+    let joined = bob.ask("join", join("welcome", "Bob", 2)).await;
+    assert_eq!(joined["ok"]["outcome"], "joined", "{joined}");
+    let first = bob.push().await;
+    assert_eq!(first["id"], refused);
+    assert_eq!(first["error"]["code"], "locked");
+    let name = json!({"participant": joined["ok"]["self"]["id"], "name": "B."});
+    let renamed = bob.ask("participant.rename", name).await;
+    assert!(renamed.get("ok").is_some(), "{renamed}");
+}
