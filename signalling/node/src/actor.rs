@@ -2,6 +2,7 @@
 
 mod meeting;
 mod shard;
+mod voices;
 
 use std::sync::Arc;
 

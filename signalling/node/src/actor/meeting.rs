@@ -1,6 +1,6 @@
 //! A room while somebody is in it: its core, and what its core wants done.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -9,12 +9,11 @@ use std::sync::atomic::Ordering;
 
 use conclave_sfu_wire::control::Event;
 use conclave_signalling_core::digest::TokenHash;
-use conclave_signalling_core::output::{LinkId, Notice, OperatorReply, Output, error_frame};
+use conclave_signalling_core::output::{LinkId, Output};
 use conclave_signalling_core::record::{Actor as Who, Change, RoomRecord};
 use conclave_signalling_core::room::{OperatorRequest, Room};
 use conclave_signalling_core::settings::{PasswordHash, Settings};
 use conclave_signalling_store::StoreError;
-use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
 use conclave_signalling_wire::ids::RoomId;
 use conclave_signalling_wire::secret::SecretText;
 use conclave_signalling_wire::text::Slug;
@@ -25,10 +24,9 @@ use tokio::time::{Duration, Instant, sleep_until};
 use tracing::{error, info, warn};
 
 use crate::actor::shard::{RETRY_AFTER, ShardLink};
+use crate::actor::voices::{Held, Voices};
 use crate::hashing::{Busy, busy};
 use crate::inbox::{Inbox, Queues, Seat, ToRoom};
-use crate::ledger::Ledger;
-use crate::outbox::Outbox;
 use crate::registry::Registry;
 use crate::rooms::RoomsError;
 
@@ -51,16 +49,6 @@ pub(super) enum End {
     },
 }
 
-/// What may have to wait for the store.
-enum Held {
-    Output(Output),
-    /// A link whose refusal is the last that it hears of this room. It waits for
-    /// this before it tries again.
-    Refused(LinkId, oneshot::Sender<Seat>),
-    /// The last word to a link that may join again at once.
-    Farewell(LinkId, Arc<Notice>),
-}
-
 pub(super) struct Meeting {
     id: RoomId,
     slug: Slug,
@@ -68,14 +56,11 @@ pub(super) struct Meeting {
     registry: Arc<Registry>,
     own: Arc<Inbox>,
     shard: ShardLink,
-    links: BTreeMap<LinkId, Outbox>,
+    voices: Voices,
     tokens: BTreeSet<TokenHash>,
-    /// Who waits for an answer to an order.
-    orders: BTreeMap<u64, oneshot::Sender<Result<OperatorReply, ErrorBody>>>,
-    next_order: u64,
+    next_ticket: u64,
     /// Who deletes the room, and waits for it.
     deleting: Option<(Who, oneshot::Sender<Result<(), RoomsError>>)>,
-    ledger: Ledger<Held>,
     committing: Option<Later<Result<(), StoreError>>>,
     commit_due: Option<Instant>,
     /// What the directory is told once the commit is done.
@@ -121,12 +106,10 @@ impl Meeting {
             shard: ShardLink::new(Arc::clone(&registry), Arc::clone(&own), key),
             registry,
             own,
-            links: BTreeMap::new(),
+            voices: Voices::new(),
             tokens: BTreeSet::new(),
-            orders: BTreeMap::new(),
-            next_order: 0,
+            next_ticket: 0,
             deleting: None,
-            ledger: Ledger::new(),
             committing: None,
             commit_due: None,
             new_settings: None,
@@ -141,7 +124,7 @@ impl Meeting {
             let due = self.due();
             // Nothing is taken that could not be answered, and nobody enters a
             // room whose end in the media plane was ordered: it is made anew first.
-            let has_space = !self.ledger.is_full();
+            let has_space = !self.voices.are_full();
             let is_open = has_space && !(self.has_begun && self.room.is_idle());
             let woken = tokio::select! {
                 Some(message) = queues.messages.recv(), if is_open => Woken::Message(message),
@@ -185,16 +168,7 @@ impl Meeting {
     /// Ends the meeting for everybody who is still in it, without asking its
     /// core, and waits for what was given to the store.
     pub(super) async fn end(mut self) {
-        for held in self.ledger.abandon() {
-            self.disclaim(held);
-        }
-        for (_, done) in std::mem::take(&mut self.orders) {
-            // Whoever asked may be gone.
-            let _ = done.send(Err(ErrorCode::NotAvailable.into()));
-        }
-        for outbox in std::mem::take(&mut self.links).into_values() {
-            outbox.close(CloseCode::Ended);
-        }
+        self.voices.end();
         for token in std::mem::take(&mut self.tokens) {
             self.registry.remove_token(&token);
         }
@@ -206,31 +180,17 @@ impl Meeting {
         }
     }
 
-    /// Answers what was done, but not kept: as if it had not been done.
-    fn disclaim(&mut self, held: Held) {
-        match held {
-            Held::Output(Output::Reply { link, id, .. } | Output::Refuse { link, id, .. }) => {
-                let error = ErrorBody::from(ErrorCode::NotAvailable);
-                self.send(link, || error_frame(id, &error));
-            }
-            Held::Output(Output::Close { link, code }) => self.close(link, code),
-            Held::Refused(..) => self.deliver(held),
-            Held::Output(_) | Held::Farewell(..) => {}
-        }
-    }
-
     fn is_idle(&self) -> bool {
         self.room.is_idle()
             && !self.shard.is_busy()
-            && self.ledger.is_settled()
+            && self.voices.are_settled()
             && self.hashing.is_none()
-            && self.orders.is_empty()
     }
 
     fn due(&self) -> Option<Instant> {
         let retry = self.shard.is_busy().then(|| Instant::now() + RETRY_AFTER);
         let room = self.room.poll_timeout().map(Instant::from_std);
-        let room = room.filter(|_| !self.ledger.is_full());
+        let room = room.filter(|_| !self.voices.are_full());
         [retry, room, self.commit_due].into_iter().flatten().min()
     }
 
@@ -274,7 +234,7 @@ impl Meeting {
                 done,
             } => {
                 let (link, prefix) = (entrant.link, entrant.prefix);
-                self.links.insert(link, outbox);
+                self.voices.seat(link, outbox);
                 let is_in = self.room.handle_join(then, *entrant);
                 self.settle(now, link, is_in, done);
                 if let Some(face) = self.room.participant_of(link) {
@@ -287,7 +247,7 @@ impl Meeting {
                 done,
             } => {
                 let link = managing.link;
-                self.links.insert(link, outbox);
+                self.voices.seat(link, outbox);
                 let is_in = self.room.handle_manage(then, *managing);
                 self.settle(now, link, is_in, done);
             }
@@ -297,13 +257,13 @@ impl Meeting {
                 done,
             } => {
                 let link = returning.link;
-                self.links.insert(link, outbox);
+                self.voices.seat(link, outbox);
                 let is_in = self.room.handle_resume(then, &returning);
                 self.settle(now, link, is_in, done);
             }
             ToRoom::Message { link, message } => self.room.handle_message(then, link, *message),
             ToRoom::LinkLost { link, page_gone } => {
-                self.links.remove(&link);
+                self.voices.forget(link);
                 if page_gone {
                     self.room.handle_page_gone(then, link);
                 } else {
@@ -312,7 +272,7 @@ impl Meeting {
             }
             ToRoom::Order { request, by, done } => {
                 let ticket = self.draw_ticket();
-                self.orders.insert(ticket, done);
+                self.voices.expect(ticket, done);
                 self.room.handle_operator(then, ticket, by, *request);
             }
             ToRoom::Delete { by, done } => {
@@ -330,8 +290,8 @@ impl Meeting {
     }
 
     fn draw_ticket(&mut self) -> u64 {
-        self.next_order += 1;
-        self.next_order
+        self.next_ticket += 1;
+        self.next_ticket
     }
 
     /// Lets a link know whether it is in the room, after its answer was queued.
@@ -341,7 +301,7 @@ impl Meeting {
             // A link that no longer waits reports its end.
             let _ = done.send(Seat::Taken);
         } else {
-            self.say(Held::Refused(link, done));
+            self.voices.say(Held::Refused(link, done));
         }
     }
 
@@ -353,7 +313,7 @@ impl Meeting {
                     ahead = self.room.poll_output();
                     let is_last =
                         matches!(ahead, Some(Output::Release { link: next }) if next == link);
-                    self.say(if is_last && seq.is_none() {
+                    self.voices.say(if is_last && seq.is_none() {
                         ahead = None;
                         Held::Farewell(link, notice)
                     } else {
@@ -361,7 +321,7 @@ impl Meeting {
                     });
                 }
                 Output::Media(command) => self.shard.send(now, command),
-                Output::Persist(change) => self.ledger.add(change),
+                Output::Persist(change) => self.voices.keep_first(change),
                 Output::Hash { ticket, password } => self.hash(now, ticket, password),
                 Output::DrawKey { knock } => {
                     let key = self.registry.draw_member();
@@ -375,71 +335,14 @@ impl Meeting {
                     self.registry.remove_token(&token);
                     self.tokens.remove(&token);
                 }
-                output => self.say(Held::Output(output)),
+                output => self.voices.say(Held::Output(output)),
             }
-        }
-    }
-
-    /// Says something to a link or the operator, as soon as everything before it is kept.
-    fn say(&mut self, held: Held) {
-        if let Some(held) = self.ledger.hold(held) {
-            self.deliver(held);
-        }
-    }
-
-    fn deliver(&mut self, held: Held) {
-        match held {
-            Held::Output(Output::Reply { link, id, ok }) => self.send(link, || ok.frame(id)),
-            Held::Output(Output::Refuse { link, id, error }) => {
-                self.send(link, || error_frame(id, &error))
-            }
-            Held::Output(Output::Push { link, seq, notice }) => {
-                self.send(link, || notice.frame(seq))
-            }
-            Held::Output(Output::Close { link, code }) => self.close(link, code),
-            Held::Output(Output::Release { link }) => {
-                if let Some(outbox) = self.links.remove(&link) {
-                    outbox.release();
-                }
-            }
-            Held::Output(Output::Operator { ticket, answer }) => {
-                if let Some(done) = self.orders.remove(&ticket) {
-                    // Whoever asked may be gone.
-                    let _ = done.send(*answer);
-                }
-            }
-            Held::Farewell(link, notice) => {
-                if let Some(outbox) = self.links.remove(&link) {
-                    // First, or a quick answer to it would still go to this room.
-                    outbox.release();
-                    outbox.send(notice.frame(None));
-                }
-            }
-            Held::Refused(link, done) => {
-                self.links.remove(&link);
-                // A link that no longer waits has no end to report.
-                let _ = done.send(Seat::Refused);
-            }
-            // What concerns nobody outside is never held.
-            Held::Output(_) => {}
-        }
-    }
-
-    fn send(&self, link: LinkId, text: impl FnOnce() -> String) {
-        if let Some(outbox) = self.links.get(&link) {
-            outbox.send(text());
-        }
-    }
-
-    fn close(&mut self, link: LinkId, code: CloseCode) {
-        if let Some(outbox) = self.links.remove(&link) {
-            outbox.close(code);
         }
     }
 
     /// Gives what changed to the store, unless it is still busy with the last changes.
     fn commit(&mut self, now: Instant) {
-        let Some(changes) = self.ledger.begin() else {
+        let Some(changes) = self.voices.begin_commit() else {
             return;
         };
         let settings = changes.iter().rev().find_map(|change| match change {
@@ -454,15 +357,12 @@ impl Meeting {
 
     fn committed(&mut self) {
         self.commit_due = None;
-        self.ledger.handle_committed();
         if let Some(settings) = self.new_settings.take() {
             self.registry
                 .directory
                 .refresh(&self.slug, self.id, &settings);
         }
-        while let Some(held) = self.ledger.poll_released() {
-            self.deliver(held);
-        }
+        self.voices.handle_committed();
     }
 
     /// Ends the room: its memory is ahead of the store. The next join finds what was kept.
