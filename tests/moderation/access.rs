@@ -222,3 +222,58 @@ async fn a_resume_token_works_once_and_only_its_newest() {
     witness.settle().await;
     assert_eq!(witness.mirror.people[&id]["presence"], "connected");
 }
+
+#[tokio::test]
+async fn neither_a_password_nor_a_cap_nor_a_network_nor_a_consent_is_passed_by_claiming_it() {
+    let stage = Stage::start().await;
+    let update = json!({"password": "correct horse", "lobby": "on", "start_without_host": true});
+    let room = stage.room("meeting", update).await;
+    let mut host = stage.host(&room).await;
+    // The password opens the door, not the lobby.
+    let (_, reply) = stage
+        .knock(&stage.entry(&room).password("correct horse"))
+        .await;
+    assert_eq!(reply["ok"]["outcome"], "lobby", "{reply}");
+    let update = json!({"password": null, "lobby": "off", "consent_text": "Be kind"});
+    host.link.ok("room.update", update).await;
+    for hash in [
+        json!(null),
+        json!(""),
+        json!("Be kind"),
+        json!("0".repeat(64)),
+    ] {
+        let entry = stage.entry(&room);
+        let mut link = stage.greeted(entry.from).await;
+        let mut join = entry.data();
+        join["consent_hash"] = hash;
+        assert_eq!(link.refused("join", join).await, "consent_required");
+    }
+    let update = json!({"consent_text": null, "caps": {"participants": 2, "microphone": null, "camera": null}});
+    host.link.ok("room.update", update).await;
+    let mut codes = Vec::new();
+    let mut links = Vec::new();
+    for _ in 0..4 {
+        let (link, reply) = stage.knock(&stage.entry(&room)).await;
+        links.push(link);
+        codes.push(
+            reply["error"]["code"]
+                .as_str()
+                .unwrap_or("joined")
+                .to_owned(),
+        );
+    }
+    assert_eq!(
+        codes.iter().filter(|code| *code == "joined").count(),
+        1,
+        "{codes:?}"
+    );
+    assert_eq!(codes[3], "full");
+    // Nobody was put out for anybody.
+    host.settle().await;
+    assert_eq!(host.mirror.people.len(), 2);
+    let update = json!({"caps": {"participants": null, "microphone": null, "camera": null}, "allowed_networks": ["192.0.2.0/24"]});
+    host.link.ok("room.update", update).await;
+    let (_, reply) = stage.knock(&stage.entry(&room)).await;
+    assert_eq!(reply["error"]["code"], "banned", "{reply}");
+    stage.host(&room).await;
+}

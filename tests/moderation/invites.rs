@@ -181,3 +181,38 @@ async fn a_helper_makes_no_invite_for_its_own_role_and_sees_no_secret_again() {
     assert!(!text.contains(&room.host_secret));
     assert!(!text.contains("secret"), "{text}");
 }
+
+#[tokio::test]
+async fn a_demoted_helper_manages_the_room_no_more_from_outside_either() {
+    let stage = Stage::start().await;
+    let update = json!({"lobby": "off", "start_without_host": true});
+    let room = stage.room("meeting", update).await;
+    let mut host = stage.host(&room).await;
+    let helper = stage.invited(&room, "co_host").await;
+    let manage = json!({
+        "room": room.slug,
+        "credential": helper.entry.credential,
+        "device_key": helper.entry.device,
+    });
+    let mut outside = stage.greeted(helper.entry.from).await;
+    outside.ok("room.manage", manage.clone()).await;
+    outside.ok("room.update", json!({"title": "Mine"})).await;
+    let set = json!({"participant": helper.id, "role": "attendee", "rev": 1});
+    host.link.ok("role.set", set).await;
+    assert_eq!(outside.closed().await, 4403);
+    let mut again = stage.greeted(helper.entry.from).await;
+    assert_eq!(
+        again.refused("room.manage", manage.clone()).await,
+        "forbidden"
+    );
+    // Nor who was removed, nor by another device with the same invite.
+    let order = json!({"participant": helper.id});
+    host.link.ok("participant.remove", order).await;
+    assert_eq!(
+        again.refused("room.manage", manage.clone()).await,
+        "forbidden"
+    );
+    let mut other = manage;
+    other["device_key"] = json!(fresh_device());
+    assert_eq!(again.refused("room.manage", other).await, "invite_used_up");
+}

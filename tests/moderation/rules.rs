@@ -20,6 +20,7 @@ const TABLE: [(&str, &str); 28] = [
     ("room.settings", "hc"),
     ("room.password", "h"),
     ("invite.create", "hc"),
+    // "Own" for a co-host, says the specification; the product gives it those below its rank.
     ("invite.manage", "hc"),
     ("publish.audio", "hcpa"),
     ("publish.video", "hcpa"),
@@ -128,8 +129,8 @@ pub(crate) enum Rule {
     Rename,
     /// To make an invite for a role.
     Invite(&'static str),
-    /// To take back an invite that somebody else made.
-    RevokeOfOthers,
+    /// To take back an invite of a role that somebody else made.
+    RevokeOfOthers(&'static str),
     /// To be in the room.
     BeIn,
     /// Nothing helps: it is refused with this.
@@ -213,8 +214,11 @@ pub(crate) fn outcome(
         Rule::Invite(given) => done_if(
             holds("invite.create") && (outranks(role, given) || role == "host" && given == "host"),
         ),
-        Rule::RevokeOfOthers if holds("invite.manage") => Outcome::Done,
-        Rule::RevokeOfOthers => Outcome::Refused(&["forbidden", "not_found"]),
+        // Nobody takes the host link from a host but a host.
+        Rule::RevokeOfOthers(given) if holds("invite.manage") => {
+            done_if(role == "host" || outranks(role, given))
+        }
+        Rule::RevokeOfOthers(_) => Outcome::Refused(&["forbidden", "not_found"]),
     }
 }
 

@@ -49,6 +49,12 @@ impl View<'_> {
                 let (_, reply) = self.stage.knock(&entry).await;
                 same("code", &reply["error"]["code"], &json!("invite_revoked"))
             }
+            Effect::HostRevoked => {
+                let secret = &self.room.host_secret;
+                let entry = self.stage.entry(self.room).invite(secret);
+                let (_, reply) = self.stage.knock(&entry).await;
+                same("code", &reply["error"]["code"], &json!("invite_revoked"))
+            }
             Effect::Lifted => {
                 let listed = self.host.link.ok("ban.list", json!({})).await;
                 same("bans", &listed["bans"], &json!([]))

@@ -13,6 +13,7 @@ pub(super) struct Facts {
     pub(super) lobby_rev: u64,
     pub(super) ban: String,
     pub(super) invite: String,
+    pub(super) host_invite: String,
 }
 
 /// What has to be there before a request that is to be done.
@@ -47,6 +48,7 @@ pub(super) enum Effect {
     Noted,
     Invited(&'static str),
     Revoked,
+    HostRevoked,
     Lifted,
     /// The asker publishes.
     Published(&'static str),
@@ -103,7 +105,7 @@ fn on(
 }
 
 fn about_the_room() -> Vec<Row> {
-    use Effect::{Admitted, Denied, Invited, Lifted, Noted, Nothing, Revoked, Room};
+    use Effect::{Admitted, Denied, HostRevoked, Invited, Lifted, Noted, Nothing, Revoked, Room};
     use Rule::{BeIn, Invite, Needs, Never, RevokeOfOthers};
     vec![
         room(
@@ -249,16 +251,23 @@ fn about_the_room() -> Vec<Row> {
         room(
             "of the host",
             "invite.revoke",
-            RevokeOfOthers,
+            RevokeOfOthers("viewer"),
             Revoked,
             |facts| json!({"invite": facts.invite}),
         ),
         room(
             "with its holders",
             "invite.revoke",
-            RevokeOfOthers,
+            RevokeOfOthers("viewer"),
             Revoked,
             |facts| json!({"invite": facts.invite, "remove_holders": true}),
+        ),
+        room(
+            "the host link",
+            "invite.revoke",
+            RevokeOfOthers("host"),
+            HostRevoked,
+            |facts| json!({"invite": facts.host_invite}),
         ),
         room(
             "in the room",

@@ -51,6 +51,9 @@ impl<'a> Scene<'a> {
         let mut host = stage.host(&room).await;
         let invite = json!({"role": "viewer", "max_uses": 1, "bypass_lobby": true});
         let invited = host.link.ok("invite.create", invite).await;
+        let listed = host.link.ok("invite.list", json!({})).await;
+        let mut listed = listed["invites"].as_array().unwrap().iter();
+        let host_invite = listed.find(|invite| invite["role"] == "host").unwrap();
         let mut scene = Scene {
             stage,
             preset,
@@ -58,6 +61,7 @@ impl<'a> Scene<'a> {
             target_kind,
             facts: Facts {
                 invite: text(&invited["invite"]["id"]),
+                host_invite: text(&host_invite["id"]),
                 ban: "ban_01m81b7bv0fr78w3ge1r70w3ge".to_owned(),
                 ..Facts::default()
             },
