@@ -1,10 +1,7 @@
 // axe-core on every screen, dark and light.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { findings } from "./lib/axe.mjs";
 import { meeting } from "./lib/meeting.mjs";
-
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 for (const colorScheme of ["dark", "light"]) {
   meeting(`no serious accessibility finding, ${colorScheme}`, {}, async (here) => {
@@ -31,13 +28,4 @@ for (const colorScheme of ["dark", "light"]) {
     await look("people");
     await bob.check();
   });
-}
-
-async function findings(page) {
-  // The string is evaluated by the browser's debugger, which the content policy does not bind.
-  await page.evaluate(`${AXE};0`);
-  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
-  return violations
-    .filter(({ impact }) => impact === "serious" || impact === "critical")
-    .map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.target} ${node.failureSummary}`).join("; ")}`);
 }

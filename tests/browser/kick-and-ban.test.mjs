@@ -8,8 +8,10 @@ const server = sharedServer();
 meeting("who is removed comes back to the lobby, who is banned not at all", { server }, async (here) => {
   const { guest_link: link, host_link } = await here.room("club", "lobby=off");
   const ada = await here.joined("Ada", "red", { link: host_link, devices: QUIET });
-  const bob = await here.joined("Bob", "blue", { link });
-  const cyd = await here.joined("Cyd", "blue", { link, devices: QUIET });
+  const [bob, cyd] = await Promise.all([
+    here.joined("Bob", "blue", { link }),
+    here.joined("Cyd", "blue", { link, devices: QUIET }),
+  ]);
   await Promise.all([ada.sees("Bob", "blue"), cyd.sees("Bob", "blue")]);
   await ada.openPeople();
 
@@ -18,6 +20,7 @@ meeting("who is removed comes back to the lobby, who is banned not at all", { se
   await removal.getByLabel("Reason (optional)").fill("Too loud");
   await removal.getByRole("button", { name: "Remove", exact: true }).click();
   const { links } = bob;
+  await ada.reads("Bob was removed.");
   await bob.page.getByRole("heading", { name: "You were removed from the meeting" }).waitFor();
   await bob.reads("Reason: Too loud");
   await here.shot(bob, "removed");

@@ -189,6 +189,17 @@ export class Participant {
     await until(`${name} is ${wanted ? "on" : "off"}`, async () => (await this.isPressed(name)) === wanted);
   }
 
+  /** Presses a button that can be reached but does nothing at present, besides saying why. */
+  async pressBarred(name) {
+    assert.ok(await this.isBarred(name), `${name} is barred`);
+    // Playwright itself waits for a button that is barred.
+    await this.button(name).click({ force: true });
+  }
+
+  async isBarred(name) {
+    return (await this.button(name).getAttribute("aria-disabled")) === "true";
+  }
+
   /** Shares the fake screen: button, consent step, and the browser's picker, which accepts by itself. */
   async shareScreen() {
     await this.button("Share screen").click();
@@ -406,7 +417,7 @@ export class Participant {
   /** Waits until exactly `count` received audio streams carry sound. */
   async hears(count) {
     await untilOk(`${this.name} hears ${count}`, async () => {
-      const voices = await this.#voices(1_500);
+      const voices = await this.#voices(1_200);
       return { ok: voices === count, voices };
     });
   }
