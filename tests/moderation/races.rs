@@ -57,7 +57,19 @@ struct Acts {
     cut_off: usize,
 }
 
+/// Names the seed when a test fails in the middle of it.
+struct Playing(u64);
+
+impl Drop for Playing {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("play it again by SEED={}", self.0);
+        }
+    }
+}
+
 async fn play(seed: u64, acts: &mut Acts) {
+    let _playing = Playing(seed);
     let mut random = StdRng::seed_from_u64(seed);
     let stage = Stage::start().await;
     let mut cast = Cast::gather(&stage).await;

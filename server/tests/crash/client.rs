@@ -63,10 +63,15 @@ impl Client {
     }
 
     /// Opens a link and asks to come in by an invite. Returns the whole reply.
-    pub(crate) async fn knock(http: &str, who: &Identity, secret: &str) -> (Self, Value) {
+    pub(crate) async fn knock(
+        http: &str,
+        room: &str,
+        who: &Identity,
+        secret: &str,
+    ) -> (Self, Value) {
         let mut client = Client::open(http, who).await;
         let join = json!({
-            "room": "crash",
+            "room": room,
             "credential": {"kind": "invite", "secret": secret},
             "name": "Somebody",
             "device_key": who.device_key,
@@ -76,8 +81,13 @@ impl Client {
     }
 
     /// Comes in by an invite. Returns the outcome.
-    pub(crate) async fn join(http: &str, who: &Identity, secret: &str) -> (Self, Value) {
-        let (client, reply) = Client::knock(http, who, secret).await;
+    pub(crate) async fn join(
+        http: &str,
+        room: &str,
+        who: &Identity,
+        secret: &str,
+    ) -> (Self, Value) {
+        let (client, reply) = Client::knock(http, room, who, secret).await;
         assert_eq!(reply["ok"]["outcome"], "joined", "{reply}");
         (client, reply["ok"].clone())
     }

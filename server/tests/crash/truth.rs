@@ -91,17 +91,25 @@ pub(crate) struct Truth {
     people: Vec<Given>,
     /// So that the meeting goes on between two looks.
     observer: Option<Client>,
-    /// How many acts of a verb there were.
-    pub(crate) asked: BTreeMap<&'static str, Sequence>,
     /// The room as it was found last.
     pub(crate) room: Value,
+    pub(crate) slug: String,
+    pub(crate) totals: Totals,
+}
+
+/// What was done in all rooms.
+#[derive(Debug, Default)]
+pub(crate) struct Totals {
     pub(crate) acknowledged: u32,
     pub(crate) unacknowledged: u32,
+    /// Of those that were not acknowledged.
     pub(crate) kept_unacknowledged: u32,
+    /// How many acts of a verb there were.
+    pub(crate) asked: BTreeMap<&'static str, Sequence>,
 }
 
 impl Truth {
-    pub(crate) fn new(made: &Value) -> Self {
+    pub(crate) fn new(made: &Value, totals: Totals) -> Self {
         let link = made["host_link"].as_str().unwrap();
         Truth {
             host_secret: link.split_once("#i=").unwrap().1.to_owned(),
@@ -120,11 +128,9 @@ impl Truth {
             revoking: BTreeSet::new(),
             people: Vec::new(),
             observer: None,
-            asked: BTreeMap::new(),
             room: Value::Null,
-            acknowledged: 0,
-            unacknowledged: 0,
-            kept_unacknowledged: 0,
+            slug: made["slug"].as_str().unwrap().to_owned(),
+            totals,
         }
     }
 
@@ -133,7 +139,11 @@ impl Truth {
         let mut hosts = Vec::new();
         for number in 1..=6 + PEOPLE as u32 {
             let who = Identity::of(number);
-            hosts.push(Client::join(http, &who, &self.host_secret).await.0);
+            hosts.push(
+                Client::join(http, &self.slug, &who, &self.host_secret)
+                    .await
+                    .0,
+            );
         }
         self.open_the_room(&mut hosts[0]).await;
         let (mut victims, mut company) = (VecDeque::new(), Vec::new());
@@ -141,7 +151,7 @@ impl Truth {
         for _ in 0..VICTIMS {
             self.victims += 1;
             let who = Identity::of(self.victims);
-            let (client, joined) = Client::join(http, &who, &self.open_secret).await;
+            let (client, joined) = Client::join(http, &self.slug, &who, &self.open_secret).await;
             let id = joined["self"]["id"].as_str().unwrap().to_owned();
             victims.push_back((id, self.victims));
             company.push(client);
@@ -220,7 +230,7 @@ impl Truth {
     async fn person(&mut self, http: &str, which: usize) -> (Client, Work) {
         let who = identity_of(which);
         let secret = &self.people[which].secret;
-        let (client, joined) = Client::join(http, &who, secret).await;
+        let (client, joined) = Client::join(http, &self.slug, &who, secret).await;
         let work = Work::Person {
             which,
             id: joined["self"]["id"].as_str().unwrap().to_owned(),
@@ -235,11 +245,11 @@ impl Truth {
         for (act, ok) in log {
             let is_acknowledged = ok.is_some();
             *match is_acknowledged {
-                true => &mut self.acknowledged,
-                false => &mut self.unacknowledged,
+                true => &mut self.totals.acknowledged,
+                false => &mut self.totals.unacknowledged,
             } += 1;
             if let Some(verb) = act.verb() {
-                let asked = self.asked.entry(verb).or_default();
+                let asked = self.totals.asked.entry(verb).or_default();
                 asked.sent += 1;
                 asked.acknowledged += u32::from(is_acknowledged);
             }
@@ -287,13 +297,13 @@ impl Truth {
     /// Compares with what the server says.
     pub(crate) async fn compare(&mut self, http: &str) -> Result<(), String> {
         let who = Identity::of(OBSERVER);
-        let (mut host, joined) = Client::join(http, &who, &self.host_secret).await;
+        let (mut host, joined) = Client::join(http, &self.slug, &who, &self.host_secret).await;
         let room = joined["room"].clone();
         let title = number_of(&room["title"])?;
         if number_of(&room["lobby_message"])? != title {
             return Err(format!("half an update was kept: {room}"));
         }
-        self.kept_unacknowledged += title.saturating_sub(self.title.acknowledged);
+        self.totals.kept_unacknowledged += title.saturating_sub(self.title.acknowledged);
         self.title.found("the title", title)?;
         self.locked
             .found_parity("the lock", room["locked"] == true)?;
@@ -331,7 +341,7 @@ impl Truth {
         let mut unsaid = 0;
         for (victim, ban) in &self.banned {
             let who = Identity::of(*victim);
-            let (_, reply) = Client::knock(http, &who, &self.open_secret).await;
+            let (_, reply) = Client::knock(http, &self.slug, &who, &self.open_secret).await;
             let is_banned = reply["error"]["code"] == "banned";
             match ban {
                 Some(ban) if ids.contains(ban) != is_banned => {
@@ -347,7 +357,7 @@ impl Truth {
                 kept.len()
             ));
         }
-        self.kept_unacknowledged += unsaid as u32;
+        self.totals.kept_unacknowledged += unsaid as u32;
         self.bans = ids;
         self.lifting.clear();
         Ok(())
@@ -371,7 +381,7 @@ impl Truth {
                 return Err(format!("{found} should be {state}"));
             }
             *state = "revoked";
-            self.kept_unacknowledged += 1;
+            self.totals.kept_unacknowledged += 1;
         }
         self.revoking.clear();
         // One that was made without a word may be there.
@@ -383,7 +393,7 @@ impl Truth {
             if !whole || invite["state"] != "active" {
                 return Err(format!("half an invite was kept: {invite}"));
             }
-            self.kept_unacknowledged += 1;
+            self.totals.kept_unacknowledged += 1;
             self.invites.insert(id.to_owned(), "active");
         }
         Ok(())
@@ -393,7 +403,7 @@ impl Truth {
         for which in 0..self.people.len() {
             let person = &mut self.people[which];
             let who = identity_of(which);
-            let (client, joined) = Client::join(http, &who, &person.secret).await;
+            let (client, joined) = Client::join(http, &self.slug, &who, &person.secret).await;
             client.leave().await;
             let role = &joined["self"]["role"];
             let overrides = joined["overrides"].as_array().unwrap();
@@ -429,11 +439,11 @@ impl Truth {
                 0 => json!({"kind": "none"}),
                 n => json!({"kind": "password", "password": password(n)}),
             };
-            let join = json!({"room": "crash", "credential": credential, "name": "Guess", "device_key": who.device_key});
+            let join = json!({"room": self.slug, "credential": credential, "name": "Guess", "device_key": who.device_key});
             let reply = client.ask("join", join).await;
             let code = reply["error"]["code"].as_str();
             if !matches!(code, Some("bad_credentials" | "password_required")) {
-                self.kept_unacknowledged += n - acknowledged;
+                self.totals.kept_unacknowledged += n - acknowledged;
                 return self.password.found("the password", n);
             }
         }
