@@ -211,7 +211,12 @@ impl Room {
     fn publish(&mut self, now: Instant, asker: Asker, publish: MediaPublish) -> Answer {
         let MediaPublish { mid, source, muted } = publish;
         let mid = to_mid(&mid).ok_or_else(|| ErrorBody::bad("mid"))?;
-        if let Err(error) = self.require(asker.key, Permission::to_publish(source)) {
+        let mut may = self.require(asker.key, Permission::to_publish(source));
+        if source == Source::ScreenAudio {
+            // The sound is nothing without its picture, and ends with the right to that.
+            may = may.and(self.require(asker.key, Permission::PublishScreen));
+        }
+        if let Err(error) = may {
             // Said again and refused, it is over.
             self.end(asker.key, &[source], ErrorCode::Conflict);
             return Err(error);
@@ -228,14 +233,11 @@ impl Room {
             .members
             .get_mut(&asker.key)
             .ok_or(ErrorCode::NotFound)?;
-        if member
-            .publications
-            .pending
-            .get(&source)
-            .is_some_and(|pending| pending.link == asker.link)
-        {
+        let earlier = member.publications.pending.get(&source);
+        if earlier.is_some_and(|pending| pending.link == asker.link) {
             return Err(ErrorCode::Conflict.into());
         }
+        let is_left_over = earlier.is_some();
         // Said again, as after a resume, for a new peer connection or for
         // another m-line: the shard knows what is negotiated, the room does not.
         if let Some(publication) = member.publications.live.get(&source) {
@@ -254,6 +256,11 @@ impl Room {
         };
         member.publications.pending.insert(source, pending);
         let (member, source) = (asker.key, to_source(source));
+        if is_left_over {
+            // The shard may have accepted what an older link asked for. If it
+            // refuses this, nothing may be forwarded of which the room knows nothing.
+            self.command(Command::Unpublish { member, source });
+        }
         self.command(Command::Publish {
             member,
             attempt,

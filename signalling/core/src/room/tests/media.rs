@@ -6,7 +6,7 @@ use conclave_sfu_wire::control::{
     TransportFailure, View,
 };
 use conclave_signalling_wire::limits::SDP_BYTES;
-use conclave_signalling_wire::objects::PictureSource;
+use conclave_signalling_wire::objects::{Effect, Override, Permission, PictureSource};
 use conclave_signalling_wire::request::{
     self, MediaSlotsAck, MediaUnpublish, MediaWish, ScreenStart, TrackState,
 };
@@ -369,6 +369,52 @@ fn a_publication_taken_back_before_the_answer_is_undone() {
             &format!("1 ok {second} done")
         ]
     );
+}
+
+#[test]
+fn nothing_is_left_of_what_a_lost_link_asked_for_when_it_is_asked_again() {
+    let mut stage = Stage::new();
+    let (ada, joined) = stage.join("Ada");
+    stage.publish(ada, Source::Microphone, "0");
+    stage.room.handle_link_lost(stage.now, ada);
+    let (again, _) = stage.resume(joined.resume_token, 0, HOME);
+    stage.done();
+    // The shard may accept the first and refuse the second.
+    let id = stage.publish(again, Source::Microphone, "9");
+    assert_eq!(
+        stage.done(),
+        [
+            "shard unpublish 1 Microphone",
+            "shard publish 1 9 Microphone false"
+        ]
+    );
+    let (member, source) = (stage.key(again), ShardSource::Microphone);
+    stage.room.handle_media(
+        stage.now,
+        Event::PublishRefused {
+            member,
+            attempt: stage.attempt(member, source),
+            source,
+            error: PublishError::UnknownMid,
+        },
+    );
+    assert_eq!(stage.done(), [format!("2 error {id} bad_request mid")]);
+}
+
+#[test]
+fn the_sound_of_a_screen_asks_for_the_right_to_its_picture_too() {
+    let mut stage = Stage::new();
+    let (bob, _) = stage.join("Bob");
+    let key = stage.key(bob);
+    let deny = Override {
+        key: Permission::PublishScreen,
+        effect: Effect::Deny,
+        expires_at: None,
+    };
+    stage.room.members.get_mut(&key).unwrap().overrides = vec![deny];
+    stage.done();
+    let id = stage.publish(bob, Source::ScreenAudio, "3");
+    assert_eq!(stage.done(), [format!("1 error {id} forbidden")]);
 }
 
 #[test]
