@@ -175,10 +175,11 @@ impl Room {
         self.lobby.clear();
         let members = std::mem::take(&mut self.members);
         self.ids.clear();
+        // Else the room is about to be closed in the media plane, and they with it.
+        let stays_open = !self.is_idle();
         for (key, member) in members {
             self.outputs.push_back(Output::TokenRevoked(member.token));
-            if !self.stewards.is_empty() {
-                // The room stays open in the media plane.
+            if stays_open {
                 self.command(Command::Drop { member: key });
             }
             self.note_left(&member.device);

@@ -2,7 +2,9 @@
 
 use super::*;
 use conclave_signalling_wire::objects::NoHost;
-use conclave_signalling_wire::request::{Leave, RoleSet};
+use conclave_signalling_wire::request::{Leave, RoleSet, RoomUpdate};
+use conclave_signalling_wire::room::Patch;
+use conclave_signalling_wire::secret::SecretText;
 
 const HOST: u8 = 1;
 const COHOST: u8 = 2;
@@ -153,6 +155,24 @@ fn a_meeting_may_end_without_a_host() {
     );
     assert!(stage.room.is_idle());
     assert_eq!(stage.room.poll_timeout(), None);
+}
+
+#[test]
+fn a_meeting_that_ends_ends_in_the_media_plane_even_if_a_password_is_still_hashed() {
+    let mut stage = stage(NoHost::End, false);
+    let (host, _) = stage.try_invite("Ada", 1, HOST);
+    stage.join("Bob");
+    let update = RoomUpdate {
+        password: Patch::Set(SecretText::new("correct horse")),
+        ..RoomUpdate::default()
+    };
+    stage.ask(host, update);
+    stage.ask(host, Leave {});
+    stage.outputs();
+    stage.pass(GRACE);
+    let done = stage.done();
+    assert!(done.contains(&"shard drop 2".to_owned()), "{done:?}");
+    assert!(!stage.room.is_idle());
 }
 
 #[test]
