@@ -50,7 +50,7 @@ use crate::member::{Member, Presence};
 use crate::output::{LinkId, Notice, Output, Reply};
 use crate::prompts::Prompts;
 use crate::rate::seconds;
-use crate::record::RoomRecord;
+use crate::record::{Change, RoomRecord};
 use crate::screen::Screen;
 use crate::settings::Settings;
 use crate::standings::Standings;
@@ -113,7 +113,8 @@ pub struct Room {
 }
 
 impl Room {
-    /// Makes a room without participants, as it was kept. `key` is drawn anew each time.
+    /// Makes a room without participants, as it was kept. `key` is drawn anew
+    /// each time. It may have something to be kept at once.
     pub fn new(
         config: RoomConfig,
         record: RoomRecord,
@@ -130,6 +131,10 @@ impl Room {
             bans,
             standings,
         } = record;
+        let (standings, changed) = Standings::new(standings, clock.at(now));
+        let outputs = changed
+            .into_iter()
+            .map(|standing| Output::Persist(Change::Standing(Box::new(standing))));
         Room {
             config,
             id,
@@ -138,7 +143,7 @@ impl Room {
             told_waiting: !settings.start_without_host,
             invites: InviteList::new(invites),
             bans: BanList::new(bans),
-            standings: Standings::new(standings, clock.at(now)),
+            standings,
             lobby: Lobby::new(),
             hosts: Hosts::NotBegun,
             settings,
@@ -162,7 +167,7 @@ impl Room {
             barriers: Barriers::default(),
             hashings: Hashings::default(),
             deeds: Deeds::default(),
-            outputs: VecDeque::new(),
+            outputs: outputs.collect(),
         }
     }
 

@@ -20,15 +20,20 @@ pub(crate) struct Standings {
 }
 
 impl Standings {
-    /// Takes what was kept. Who was in when the server stopped left at `now`.
-    pub(crate) fn new(kept: Vec<Standing>, now: Timestamp) -> Self {
+    /// Takes what was kept. Who was in when the server stopped left at `now`;
+    /// those standings are returned, to be kept so: else each restart, or each
+    /// time that the room is opened again, would give them more time.
+    pub(crate) fn new(kept: Vec<Standing>, now: Timestamp) -> (Self, Vec<Standing>) {
+        let mut changed = Vec::new();
         let kept = kept.into_iter().map(|mut standing| {
-            standing.left_at.get_or_insert(now);
+            if standing.left_at.is_none() {
+                standing.left_at = Some(now);
+                changed.push(standing.clone());
+            }
             (standing.device, standing)
         });
-        Standings {
-            kept: kept.collect(),
-        }
+        let kept = kept.collect();
+        (Standings { kept }, changed)
     }
 
     /// Returns what a device has, as long as it counts: while the meeting that
@@ -169,7 +174,13 @@ mod tests {
             panic!("not kept")
         };
         let restart = later(NOW, Duration::from_secs(3600));
-        let standings = Standings::new(vec![*kept], restart);
+        let (standings, changed) = Standings::new(vec![*kept], restart);
+        assert_eq!(changed[0].left_at, Some(restart));
+        assert!(
+            Standings::new(changed, later(restart, Duration::from_secs(9)))
+                .1
+                .is_empty()
+        );
         assert!(standings.of(restart, None, &DEVICE).is_some());
         let late = later(restart, STANDING_KEPT);
         assert!(standings.of(late, None, &DEVICE).is_none());
