@@ -108,6 +108,11 @@ async fn who_was_removed_waits_whatever_would_have_let_it_pass() {
         update.await;
         drop(link);
     }
+    // Nor does a new invite help the device that was removed.
+    let invite = json!({"role": "presenter", "max_uses": 1, "bypass_lobby": true});
+    let fresh = stage.invite(&room, invite).await;
+    let entry = person.entry.clone().invite(&fresh);
+    assert_eq!(outcome(&stage, &entry).await, "lobby");
     // Nor does the personal invite let another device of its in.
     let other = person.entry.clone().device(&fresh_device());
     assert_eq!(outcome(&stage, &other).await, "invite_used_up");

@@ -53,9 +53,6 @@ async fn nobody_speaks_in_the_name_of_another() {
     for (verb, data) in messages {
         let code = forger.link.refused(verb, data.clone()).await;
         assert_eq!(code, "bad_request", "{verb} {data}");
-        if forger.link.sent > 50 {
-            break;
-        }
     }
     // Beside the data it is no better.
     for member in ["from", "participant", "seq", "ok", "role"] {

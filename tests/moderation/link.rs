@@ -42,8 +42,6 @@ pub(crate) struct Link {
     taken: usize,
     /// The bytes of every message, in order.
     pub(crate) bytes: Vec<usize>,
-    /// How many messages were sent.
-    pub(crate) sent: u32,
     closed: Option<Closed>,
 }
 
@@ -71,7 +69,6 @@ impl Link {
             seen: 0,
             taken: 0,
             bytes: Vec::new(),
-            sent: 0,
             closed: None,
         }
     }
@@ -86,7 +83,6 @@ impl Link {
 
     /// Sends any text.
     pub(crate) async fn send_text(&mut self, text: impl Into<String>) {
-        self.sent += 1;
         let _ = self.socket.send(Message::text(text.into())).await;
     }
 
@@ -98,7 +94,6 @@ impl Link {
     /// Puts a message into the buffer of the socket without waiting for the peer.
     pub(crate) async fn feed(&mut self, verb: &str, data: Value) -> u32 {
         self.id += 1;
-        self.sent += 1;
         let text = json!({"id": self.id, "type": verb, "data": data}).to_string();
         let _ = self.socket.feed(Message::text(text)).await;
         self.id

@@ -38,13 +38,16 @@ async fn nobody_can_do_what_the_specification_does_not_allow_and_everybody_can_d
     while let Some(run) = runs.join_next().await {
         tally.add(run.unwrap());
     }
+    // All of it stands in one log, whose chain is whole.
+    let verified = stage.node.rooms().audit_verify(&[]).await.unwrap();
     println!(
-        "matrix: {} cells in {} meetings; {} done, {} refused ({:?})",
+        "matrix: {} cells in {} meetings; {} done, {} refused ({:?}); {} audit records",
         tally.done + tally.refused.values().sum::<usize>(),
         tally.scenes,
         tally.done,
         tally.refused.values().sum::<usize>(),
         tally.refused,
+        verified.records,
     );
     let wrong = &tally.wrong;
     assert!(

@@ -260,3 +260,101 @@ async fn a_demoted_helper_who_comes_again_by_its_invite_stays_demoted() {
     let again = stage.join(&entry).await;
     assert_eq!(again.mirror.own()["role"], "attendee");
 }
+
+#[tokio::test]
+async fn a_helper_admits_nobody_as_more_than_it_may_make_of_them() {
+    let stage = Stage::start().await;
+    let update = json!({"lobby": "on", "start_without_host": true});
+    let room = stage.room("meeting", update).await;
+    let mut host = stage.host(&room).await;
+    let mut helper = stage.invited(&room, "co_host").await;
+    for role in ["host", "co_host"] {
+        let (mut link, reply) = stage.knock(&stage.entry(&room)).await;
+        let admit = json!({"knocks": [reply["ok"]["knock"]], "as_role": role});
+        assert_eq!(
+            helper.link.refused("lobby.admit", admit.clone()).await,
+            "forbidden"
+        );
+        // A guest is no co-host by the word of a host either, and nobody is made a host.
+        assert_eq!(host.link.refused("lobby.admit", admit).await, "forbidden");
+        link.ok("lobby.ping", json!({})).await;
+        assert!(link.heard.is_empty(), "{role}: {:?}", link.heard);
+    }
+    host.settle().await;
+    assert_eq!(host.mirror.people.len(), 2);
+}
+
+#[tokio::test]
+async fn a_right_over_others_that_was_lent_reaches_lower_roles_alone() {
+    let stage = Stage::start().await;
+    let room = open_room(&stage).await;
+    let mut host = stage.host(&room).await;
+    let mut lent = stage.invited(&room, "attendee").await;
+    let mut equal = stage.invited(&room, "attendee").await;
+    let mut presenter = stage.invited(&room, "presenter").await;
+    let mut lower = stage.invited(&room, "viewer").await;
+    for key in ["participant.remove", "media.mute", "role.assign"] {
+        host.settle().await;
+        let rev = host.mirror.people[&lent.id]["rev"].clone();
+        let order = json!({"participant": lent.id, "key": key, "effect": "allow", "rev": rev});
+        host.link.ok("perm.override", order).await;
+    }
+    for victim in [&host.id, &equal.id, &presenter.id] {
+        let order = json!({"participant": victim});
+        assert_eq!(
+            lent.link.refused("participant.remove", order).await,
+            "forbidden"
+        );
+        let set = json!({"participant": victim, "role": "viewer", "rev": 1});
+        assert_eq!(lent.link.refused("role.set", set).await, "forbidden");
+    }
+    for role in ["attendee", "presenter", "host"] {
+        let set = json!({"participant": lower.id, "role": role, "rev": 1});
+        assert_eq!(lent.link.refused("role.set", set).await, "forbidden");
+    }
+    is_untouched(&mut equal, "attendee").await;
+    is_untouched(&mut presenter, "presenter").await;
+    is_untouched(&mut lower, "viewer").await;
+    // A ban was not lent with the removal.
+    let order = json!({"participant": lower.id, "ban": {"scope": "room"}});
+    assert_eq!(
+        lent.link.refused("participant.remove", order).await,
+        "forbidden"
+    );
+    lent.link
+        .ok("participant.remove", json!({"participant": lower.id}))
+        .await;
+    assert_eq!(lower.link.closed().await, 4403);
+}
+
+#[tokio::test]
+async fn a_right_that_was_lent_ends_with_its_time_and_is_not_prolonged_by_coming_again() {
+    let stage = Stage::start().await;
+    let room = open_room(&stage).await;
+    let mut host = stage.host(&room).await;
+    let person = stage.invited(&room, "viewer").await;
+    for ttl_s in [0, 86_401, u32::MAX] {
+        let grant =
+            json!({"participant": person.id, "source": "microphone", "on": true, "ttl_s": ttl_s});
+        assert_eq!(host.link.refused("media.grant", grant).await, "bad_request");
+    }
+    let grant = json!({"participant": person.id, "source": "microphone", "on": true, "ttl_s": 1});
+    host.link.ok("media.grant", grant).await;
+    // It leaves and comes back with what it was given, and hears the end of it.
+    let entry = person.entry.clone();
+    person.leave().await;
+    let mut again = stage.join(&entry).await;
+    if again.mirror.may("publish.audio") {
+        again.publish("microphone").await;
+        let told = again.link.push("permissions").await;
+        assert!(
+            !told["permissions"].to_string().contains("publish.audio"),
+            "{told}"
+        );
+        // It was over before its owner was told what it may do.
+        let revoked = again.link.all("media.revoked");
+        assert_eq!(revoked[0]["data"]["reason"], "permission_revoked");
+    }
+    is_untouched(&mut again, "viewer").await;
+    assert!(stage.shard.as_ref().unwrap().published().is_empty());
+}
