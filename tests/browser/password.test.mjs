@@ -15,7 +15,9 @@ meeting("a wrong password is refused as an unknown room is, and the right one jo
   await sheet.getByRole("textbox", { name: "New password" }).fill("correct horse");
   await sheet.getByRole("button", { name: "Save" }).click();
   await sheet.getByText("This meeting has a password.").waitFor();
-  await sheet.getByRole("checkbox", { name: "Lobby: people wait until they are let in" }).uncheck();
+  const lobby = sheet.getByRole("checkbox", { name: "Lobby: people wait until they are let in" });
+  await lobby.click();
+  await until("there is no lobby", async () => !(await lobby.isChecked()));
   await manager.close(sheet);
 
   const bob = await here.somebody("Bob", "blue");
