@@ -1,0 +1,195 @@
+//! What a step said, as far as the model has to learn from it, and what the
+//! model expects it to say.
+
+use std::collections::BTreeMap;
+
+use conclave_sfu_wire::control::{Command, MemberKey};
+use conclave_signalling_core::output::{LinkId, OperatorReply, Output, Reply};
+use conclave_signalling_core::record::{Ban, Change, Invite};
+use conclave_signalling_wire::error::{CloseCode, ErrorCode};
+use conclave_signalling_wire::ids::{KnockId, ParticipantId, RequestId};
+use conclave_signalling_wire::moderation::RevokedReason;
+use conclave_signalling_wire::objects::Source;
+use conclave_signalling_wire::push::{LobbyStatus, Push};
+use conclave_signalling_wire::reply::{HelloOutcome, JoinOutcome, Joined};
+use conclave_signalling_wire::secret::{InviteSecret, ResumeToken};
+
+/// An answer as the model writes it: words for a good one, a code and perhaps a
+/// member for a refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Ok(String),
+    No(ErrorCode, Option<&'static str>),
+}
+
+impl Outcome {
+    pub(crate) fn ok(words: impl Into<String>) -> Self {
+        Outcome::Ok(words.into())
+    }
+
+    pub(crate) fn no(code: ErrorCode) -> Self {
+        Outcome::No(code, None)
+    }
+
+    pub(crate) fn is(&self, said: &Said) -> bool {
+        match (self, said) {
+            (Outcome::Ok(expected), Said::Ok(words)) => expected == words,
+            (Outcome::No(expected, field), Said::No(code, member)) => {
+                expected == code && (field.is_none() || *field == member.as_deref())
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The same, as the room wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Said {
+    Ok(String),
+    No(ErrorCode, Option<String>),
+}
+
+/// Writes a good answer in the words that the model uses.
+pub(crate) fn words(reply: &Reply) -> String {
+    match reply {
+        Reply::Hello(HelloOutcome::Welcome(_)) => "welcome".to_owned(),
+        Reply::Hello(HelloOutcome::Resumed(_)) => "resumed".to_owned(),
+        Reply::Join(JoinOutcome::Joined(_)) => "joined".to_owned(),
+        Reply::Join(JoinOutcome::Lobby(lobby)) => format!("lobby {:?}", lobby.state),
+        Reply::Join(JoinOutcome::Duplicate(twin)) => format!("duplicate {}", twin.participant),
+        Reply::Done => "done".to_owned(),
+        Reply::Renamed(_) => "renamed".to_owned(),
+        Reply::Answer(_) => "answer".to_owned(),
+        Reply::Published(_) => "published".to_owned(),
+        Reply::Wished(_) => "wished".to_owned(),
+        Reply::Acked(_) => "acked".to_owned(),
+        Reply::ScreenStarted(_) => "screen started".to_owned(),
+        Reply::Managed(managed) => format!("managed {:?}", managed.role),
+        Reply::RoomRevised(revised) => format!("room {}", revised.rev),
+        Reply::Revised(_) => "revised".to_owned(),
+        Reply::Lobby(lobby) => {
+            let results = lobby.results.iter();
+            let results = results.map(|one| lobby_words(one.knock, one.result, one.by));
+            results.collect()
+        }
+        Reply::Muted(muted) => format!("muted {:?}", muted.participants),
+        Reply::Requested(_) => "requested".to_owned(),
+        Reply::Removed(removed) => {
+            format!("removed {} ban {}", removed.removals, removed.ban.is_some())
+        }
+        Reply::Bans(bans) => {
+            let ids: Vec<_> = bans.bans.iter().map(|ban| ban.id).collect();
+            format!("bans {ids:?}")
+        }
+        Reply::Invited(created) => format!("invited {:?}", created.invite.role),
+        Reply::Invites(invites) => {
+            let invites = invites.invites.iter();
+            let states = invites.map(|one| format!("{} {:?} {}, ", one.id, one.state, one.uses));
+            states.collect()
+        }
+    }
+}
+
+pub(crate) fn lobby_words(
+    knock: KnockId,
+    result: impl std::fmt::Debug,
+    by: Option<ParticipantId>,
+) -> String {
+    format!("{knock} {result:?} {by:?}, ")
+}
+
+pub(crate) fn operator_words(reply: &OperatorReply) -> String {
+    match reply {
+        OperatorReply::Done => "done".to_owned(),
+        OperatorReply::Room(_) => "room".to_owned(),
+        OperatorReply::Invited(created) => format!("invited {:?}", created.invite.role),
+        OperatorReply::Invites(_) => "invites".to_owned(),
+        OperatorReply::Bans(_) => "bans".to_owned(),
+    }
+}
+
+/// What the model cannot know: identifiers and secrets that the room draws.
+#[derive(Default)]
+pub(crate) struct Seen {
+    pub(crate) joined: BTreeMap<LinkId, Joined>,
+    pub(crate) knocks: BTreeMap<LinkId, KnockId>,
+    /// Knocks that were drawn for those sent back, with the keys they were given.
+    pub(crate) drawn: Vec<(KnockId, MemberKey)>,
+    pub(crate) invites: Vec<Invite>,
+    pub(crate) secrets: Vec<InviteSecret>,
+    pub(crate) bans: Vec<Ban>,
+    pub(crate) requests: Vec<RequestId>,
+    pub(crate) attempts: Vec<u32>,
+    pub(crate) tickets: Vec<u64>,
+    pub(crate) barriers: Vec<u64>,
+    pub(crate) resumed: BTreeMap<LinkId, ResumeToken>,
+}
+
+impl Seen {
+    pub(crate) fn of(outputs: &[Output], drawn: Vec<(KnockId, MemberKey)>) -> Self {
+        let mut seen = Seen {
+            drawn,
+            ..Seen::default()
+        };
+        for output in outputs {
+            seen.take(output);
+        }
+        seen
+    }
+
+    fn take(&mut self, output: &Output) {
+        match output {
+            Output::Reply { link, ok, .. } => match ok.as_ref() {
+                Reply::Join(JoinOutcome::Joined(joined)) => {
+                    self.joined.insert(*link, joined.as_ref().clone());
+                }
+                Reply::Join(JoinOutcome::Lobby(lobby)) => {
+                    self.knocks.insert(*link, lobby.knock);
+                }
+                Reply::Hello(HelloOutcome::Resumed(resumed)) => {
+                    self.resumed.insert(*link, resumed.resume_token);
+                }
+                Reply::Invited(created) => self.secrets.push(created.secret),
+                Reply::Requested(requested) => self.requests.push(requested.request),
+                _ => {}
+            },
+            Output::Operator { answer, .. } => {
+                if let Ok(OperatorReply::Invited(created)) = answer.as_ref() {
+                    self.secrets.push(created.secret);
+                }
+            }
+            Output::Push { link, notice, .. } => {
+                if let Push::LobbyStatus(LobbyStatus::Admitted { joined, .. }) = notice.push() {
+                    self.joined.insert(*link, joined.as_ref().clone());
+                }
+            }
+            Output::Persist(Change::Invite(invite)) => self.invites.push(invite.as_ref().clone()),
+            Output::Persist(Change::Ban(ban)) => self.bans.push(ban.as_ref().clone()),
+            Output::Media(Command::Publish { attempt, .. }) => self.attempts.push(*attempt),
+            Output::Media(Command::Barrier { number, .. }) => self.barriers.push(*number),
+            Output::Hash { ticket, .. } => self.tickets.push(*ticket),
+            _ => {}
+        }
+    }
+}
+
+/// What a step is to say, the order within each list aside.
+#[derive(Debug, Default)]
+pub(crate) struct Expected {
+    pub(crate) answers: Vec<(LinkId, u32, Outcome)>,
+    pub(crate) operator: Vec<(u64, Outcome)>,
+    pub(crate) closes: Vec<(LinkId, CloseCode)>,
+    pub(crate) released: Vec<LinkId>,
+    /// Action and outcome.
+    pub(crate) audits: Vec<(String, String)>,
+    /// Whose publication was muted or ended by somebody else.
+    pub(crate) revoked: Vec<(MemberKey, Source, RevokedReason)>,
+    /// Who is told what came of its request to unmute.
+    pub(crate) answered: Vec<(MemberKey, RequestId)>,
+    /// Who is asked to unmute.
+    pub(crate) requested: Vec<(MemberKey, RequestId)>,
+    /// Who is gone in this step.
+    pub(crate) dead: Vec<ParticipantId>,
+    /// Who of them because the meeting ended.
+    pub(crate) ended: Vec<ParticipantId>,
+}
