@@ -31,10 +31,19 @@ const SHOWN_MS = 8_000;
 /** More would hide the meeting. */
 const MOST = 4;
 
-/** Adds a message; the oldest one gives way. */
+/** Adds a message in place of one that says the same; the oldest one gives way. */
 export function toasted(toasts: readonly Toast[], text: ToastText, nowMs: number): readonly Toast[] {
   const id = 1 + toasts.reduce((most, one) => Math.max(most, one.id), 0);
-  return [...toasts, { id, text, untilMs: nowMs + SHOWN_MS }].slice(-MOST);
+  const others = toasts.filter((one) => gistOf(one.text) !== gistOf(text));
+  return [...others, { id, text, untilMs: nowMs + SHOWN_MS }].slice(-MOST);
+}
+
+/** Two messages with the same gist say the same. */
+function gistOf(text: ToastText): string {
+  // Who was sending hears of a lock twice: as a change of the room, and as the end of the own publication.
+  const locks = (text.kind === "revoked" && text.reason === "locked") || (text.kind === "sourceLocked" && text.on);
+  if (!locks) return JSON.stringify(text);
+  return JSON.stringify(["locks", text.source === "screen_audio" ? "screen" : text.source, text.by]);
 }
 
 /** Drops what was shown long enough. Returns `toasts` itself when nothing is dropped. */
