@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test sim build bench fuzz check client tools clean
+.PHONY: help run test sim soak build bench fuzz check client tools clean
 
 # Further flags for `make run`, for example ARGS="--https 127.0.0.1:9443".
 ARGS ?=
@@ -20,6 +20,7 @@ help:
 	@echo 'make run      build everything and serve a meeting on this machine (ARGS="..." for flags)'
 	@echo 'make test     every test: Rust, client, browsers; ends with the totals'
 	@echo 'make sim      one scenario run again on the virtual clock (SEED=6)'
+	@echo 'make soak     the long versions: ten million random steps, two hundred crashes'
 	@echo 'make check    formatting, lints, documentation, licences'
 	@echo 'make build    the release binary: target/release/conclave'
 	@echo 'make bench    measure the media core'
@@ -35,6 +36,12 @@ test:
 
 sim: tools
 	SEED=$(SEED) cargo test --locked -p conclave-tests --test scenarios
+
+# Some twenty minutes on two cores. The tests of the server open its pages.
+soak: tools client
+	CONCLAVE_MODEL_STEPS=10000000 cargo test --locked -p conclave-signalling-core --test model
+	CONCLAVE_SOAK=1 cargo test --locked -p conclave --test crash
+	CONCLAVE_SOAK=1 cargo test --locked -p conclave-tests --test moderation races
 
 build: tools client
 	cargo build --locked --release --bin conclave
