@@ -99,3 +99,37 @@ test("a message that is not over stays the same object", () => {
   expect(expired(list, 7_999)).toBe(list);
   expect(expired(list, 8_000)).toEqual([]);
 });
+
+test("without a link a deed and a setting say at once that nothing was done", () => {
+  const client = inside(participant("ada"));
+  client.tell({ kind: "linkClosed", code: 1006, random: 0 });
+  expect(client.tell({ kind: "updateRoom", change: { locked: true } })).toEqual([]);
+  expect(client.state.desk).toMatchObject({
+    update: { kind: "idle" },
+    problem: { about: "room.update", code: "offline" },
+  });
+  expect(client.tell({ kind: "act", request: { type: "ban.list", data: {} } })).toEqual([]);
+  expect(client.state.desk.problem).toMatchObject({ about: "ban.list", code: "offline" });
+  expect(client.tell({ kind: "act", request: { type: "lobby.admit", data: { knocks: ["a"] } } })).toEqual([]);
+  expect(toasts(client)).toEqual([{ kind: "offline" }]);
+});
+
+test("settings can be changed again after the link came back", () => {
+  const client = inside();
+  client.tell({ kind: "updateRoom", change: { locked: true } });
+  client.tell({ kind: "linkClosed", code: 1006, random: 0 });
+  client.tell({ kind: "updateRoom", change: { lobby: "on" } });
+  client.tell({ kind: "retryNow" });
+  client.tell({ kind: "linkOpen" });
+  client.tell({ kind: "updateRoom", change: { lobby: "on" } });
+  client.tell(ok("hello", { outcome: "resumed", resume_token: "rt_1", missed: [], snapshot: null, media: "kept" }));
+  expect(requestsOf(client.tell({ kind: "updateRoom", change: { locked: true } }))).toEqual([
+    { type: "room.update", data: { locked: true, rev: room.rev } },
+  ]);
+});
+
+test("a part of the page that is missing is told", () => {
+  const client = inside();
+  client.tell({ kind: "say", text: { kind: "partMissing" } });
+  expect(toasts(client)).toEqual([{ kind: "partMissing" }]);
+});

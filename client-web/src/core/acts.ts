@@ -9,8 +9,12 @@ import { toasted } from "./toasts";
 
 const requests = (list: readonly Request[]): Effect[] => list.map(ask);
 
-/** Sends what a moderator asks for. */
-export function act(state: MeetingState, request: Act): Step {
+/** Sends what a moderator asks for; without a link it says that nothing was done. */
+export function act(state: MeetingState, request: Act, nowMs: number): Step {
+  if (state.link.kind !== "up") {
+    if (desk.isDeskRequest(request)) return only({ ...state, desk: desk.unsent(state.desk, request.type) });
+    return only({ ...state, toasts: toasted(state.toasts, { kind: "offline" }, nowMs) });
+  }
   if (!desk.isDeskRequest(request)) return { state, effects: [ask(request)] };
   const sent = desk.send(state.desk, request);
   return { state: { ...state, desk: sent.desk }, effects: requests(sent.requests) };
@@ -18,6 +22,7 @@ export function act(state: MeetingState, request: Act): Step {
 
 export function updateRoom(state: MeetingState, change: desk.RoomChange): Step {
   if (state.room === null) return only(state);
+  if (state.link.kind !== "up") return only({ ...state, desk: desk.unsent(state.desk, "room.update") });
   const sent = desk.change(state.desk, state.room.rev, change);
   return { state: { ...state, desk: sent.desk }, effects: requests(sent.requests) };
 }

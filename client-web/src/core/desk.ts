@@ -25,7 +25,8 @@ export type RoomChange = Omit<RoomUpdate, "rev">;
 /** What did not work, and with what. */
 export interface Problem {
   about: DeskVerb;
-  code: ErrorCode;
+  /** `offline`: nobody was asked, as there is no link. */
+  code: ErrorCode | "offline";
   /** The member of the request that is wrong, as the server names it. */
   field: string | null;
   retryAfterS: number | null;
@@ -144,6 +145,12 @@ export function refused(desk: Desk, request: DeskRequest, error: ErrorBody): Des
     update: request.type === "room.update" ? { kind: "idle" } : desk.update,
   });
 }
+
+/** Takes a wish that nobody can be asked for now. */
+export const unsent = (desk: Desk, about: DeskVerb): Desk => ({
+  ...desk,
+  problem: { about, code: "offline", field: null, retryAfterS: null },
+});
 
 /** Forgets what was under way when the link broke. */
 export const interrupted = (desk: Desk): Desk =>

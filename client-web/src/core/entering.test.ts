@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { ErrorBody, Request } from "../wire/messages";
-import { entering, entry, joinData, media, ok, push, refusal, requestsOf, Script } from "./script";
+import { credentialOf } from "./entering";
+import { entering, entry, joinData, media, ok, push, refusal, requestsOf, Script, share } from "./script";
 import { joined } from "./testing";
 
 const request: Request = { type: "join", data: joinData() };
@@ -110,7 +111,7 @@ test("a removal is told with its words, and nothing comes back by itself", () =>
 test("who loses the place and is refused shares no screen that nobody sees", () => {
   const client = entering();
   client.tell(ok("join", joined()));
-  client.tell({ kind: "captured", sources: ["screen", "screen_audio"] });
+  share(client, ["screen", "screen_audio"]);
   client.lose();
   client.tell(
     refusal(
@@ -123,4 +124,10 @@ test("who loses the place and is refused shares no screen that nobody sees", () 
   expect(effects).toContainEqual({ kind: "release", source: "screen_audio" });
   expect(client.state.phase.kind).toBe("outside");
   expect(client.state.permissions.size).toBe(0);
+});
+
+test("an invite link counts more than a password that was tried before it", () => {
+  expect(credentialOf("s", "wrong")).toEqual({ kind: "invite", secret: "s" });
+  expect(credentialOf(null, "right")).toEqual({ kind: "password", password: "right" });
+  expect(credentialOf(null, "")).toEqual({ kind: "none" });
 });

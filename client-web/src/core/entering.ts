@@ -1,7 +1,8 @@
 /** The way into the room: greeting, joining, coming back, and being refused. */
-import type { DuplicateChoice, ErrorBody } from "../wire/messages";
+import type { Credential, DuplicateChoice, ErrorBody } from "../wire/messages";
 import { protocolVersion } from "../wire/messages";
 import { factsOf, inside } from "./arrival";
+import { interrupted } from "./desk";
 import { outside } from "./leaving";
 import * as lobby from "./lobby";
 import * as own from "./publishing";
@@ -13,19 +14,29 @@ import { openTransport } from "./transport";
 /** What this client calls itself. */
 export const CLIENT = "conclave-web/0.1.0";
 
+/** Returns what entitles to enter: the link, else what was typed, else nothing. */
+export function credentialOf(secret: string | null, password: string): Credential {
+  if (secret !== null) return { kind: "invite", secret };
+  return password === "" ? { kind: "none" } : { kind: "password", password };
+}
+
 export function enter(state: MeetingState, entry: Entry): Step {
   const { microphone, camera } = state.publishing.sources;
   const fresh = initialState({ microphone: microphone.wanted, camera: camera.wanted });
+  const screen = own.stopScreen(own.unpublished(state.publishing));
   const next: MeetingState = {
     ...fresh,
     // Numbers of peer connections never repeat in one tab, whatever the server still remembers.
     generation: state.generation,
-    publishing: own.unpublished(state.publishing),
+    publishing: screen.publishing,
     asksPassword: state.asksPassword,
     phase: { kind: "entering", entry },
     link: { kind: "trying", lostAtMs: null, attempt: 1 },
   };
-  return { state: next, effects: [{ kind: "forget" }, { kind: "closeTransport" }, { kind: "openLink" }] };
+  return {
+    state: next,
+    effects: [{ kind: "forget" }, ...screen.effects, { kind: "closeTransport" }, { kind: "openLink" }],
+  };
 }
 
 export function reload(state: MeetingState, entry: Entry, saved: SavedMeeting, nowMs: number): Step {
@@ -92,6 +103,7 @@ export function greeted(state: MeetingState, ok: Extract<Reply, { type: "hello" 
     link: { kind: "up" },
     retryAfterMs: null,
     resume: { ...state.resume, token: ok.resume_token },
+    desk: interrupted(state.desk),
     // Pictures are asked for anew: the last wish may not have arrived.
     wish: { ...state.wish, sent: null },
   };

@@ -6,15 +6,15 @@ import { nobodyWaits } from "./watch";
 
 /** Goes back to the page before the room, with the reason. A shared screen ends: nobody would see that it runs. */
 export function outside(state: MeetingState, notice: Notice | null): Step {
-  const picture = own.stop(state.publishing, "screen");
-  const sound = own.stop(picture.publishing, "screen_audio");
+  const screen = own.stopScreen(state.publishing);
   const next: MeetingState = {
     ...state,
     phase: { kind: "outside" },
     link: { kind: "off" },
     resume: null,
     transport: { kind: "closed" },
-    publishing: own.unpublished(sound.publishing),
+    publishing: own.unpublished(screen.publishing),
+    picking: false,
     permissions: new Set(),
     overrides: [],
     watch: nobodyWaits,
@@ -22,10 +22,9 @@ export function outside(state: MeetingState, notice: Notice | null): Step {
     toasts: [],
     notice,
   };
-  const released = [...picture.effects, ...sound.effects];
   return {
     state: next,
-    effects: [{ kind: "forget" }, ...released, { kind: "closeTransport" }, { kind: "closeLink" }],
+    effects: [{ kind: "forget" }, ...screen.effects, { kind: "closeTransport" }, { kind: "closeLink" }],
   };
 }
 

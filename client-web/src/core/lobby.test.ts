@@ -11,6 +11,7 @@ import {
   refusal,
   requestsOf,
   Script,
+  share,
   entry,
   media,
 } from "./script";
@@ -130,12 +131,26 @@ describe("the end of waiting", () => {
   });
 });
 
+test("who is not let in is not filmed any more", () => {
+  const client = new Script();
+  client.tell({ kind: "preview", on: true });
+  client.tell({ kind: "captured", sources: ["microphone", "camera"] });
+  client.tell({ kind: "join", entry });
+  client.tell({ kind: "linkOpen" });
+  client.tell(ok("hello", { outcome: "welcome", media }));
+  client.tell(ok("join", knock));
+  const effects = client.tell(status({ state: "denied", knock: "knk_1", reason: null, block_s: 60 }));
+  expect(effects).toContainEqual({ kind: "release", source: "microphone" });
+  expect(effects).toContainEqual({ kind: "release", source: "camera" });
+  expect(client.state.publishing.sources.camera).toMatchObject({ wanted: true, capture: "none" });
+});
+
 describe("sent back from the room", () => {
   const back = status({ state: "waiting", knock: "knk_2", message: "Wait", note: null, since });
 
   test("ends the connection, the screen and the right to resume, and keeps the preview", () => {
     const client = publishing("camera");
-    client.tell({ kind: "captured", sources: ["screen"] });
+    share(client);
     const effects = client.tell(back, 1_000);
     expect(effects).toContainEqual({ kind: "closeTransport" });
     expect(effects).toContainEqual({ kind: "release", source: "screen" });

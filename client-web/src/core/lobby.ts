@@ -71,6 +71,8 @@ export function status(state: MeetingState, push: LobbyStatus, nowMs: number): S
       return {
         state: {
           ...torn.state,
+          // Nobody looks at the preview any more: the devices go off with it.
+          publishing: { ...torn.state.publishing, preview: false },
           phase: { kind: "denied", entry: phase.entry, reason: push.reason, againAtMs: nowMs + push.block_s * 1_000 },
           link: { kind: "off" },
         },
@@ -140,18 +142,13 @@ function wait(state: MeetingState, entry: Entry, lobby: Waiting): Step {
 /** Ends all media and forgets the room; microphone and camera stay on this device, for the preview. */
 function tearDown(state: MeetingState): Step {
   const connected = state.phase.kind === "inside";
-  let publishing = own.unpublished(state.publishing);
-  const effects: Effect[] = [];
-  for (const source of ["screen", "screen_audio"] as const) {
-    const stopped = own.stop(publishing, source);
-    publishing = stopped.publishing;
-    effects.push(...stopped.effects);
-  }
+  const { publishing, effects } = own.stopScreen(own.unpublished(state.publishing));
   if (connected) effects.push({ kind: "closeTransport" });
   return {
     state: {
       ...state,
       publishing,
+      picking: false,
       resume: null,
       transport: { kind: "closed" },
       audioMids: [],
@@ -171,6 +168,9 @@ function tearDown(state: MeetingState): Step {
     effects,
   };
 }
+
+/** Whether the server takes somebody for gone whose page, being hidden, is late with its ticks. */
+export const needsSteadyTicks = (state: MeetingState): boolean => state.phase.kind === "waiting";
 
 /** Says that this one is still there, when it is time. */
 export function heartbeat(state: MeetingState, nowMs: number): Step {

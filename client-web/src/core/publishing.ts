@@ -182,6 +182,13 @@ export function stop(publishing: Publishing, source: Source): PublishingStep {
   return { publishing: update(publishing, source, { wanted: false, capture: "none" }), effects: release };
 }
 
+/** Switches the own screen off, and its sound with it. */
+export function stopScreen(publishing: Publishing): PublishingStep {
+  const picture = stop(publishing, "screen");
+  const sound = stop(picture.publishing, "screen_audio");
+  return { publishing: sound.publishing, effects: [...picture.effects, ...sound.effects] };
+}
+
 /** Switches off what may not be sent. A right that comes back later switches nothing on by itself. */
 export function obey(publishing: Publishing, permissions: ReadonlySet<Permission>): PublishingStep {
   let result = publishing;

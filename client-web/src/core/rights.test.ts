@@ -1,6 +1,18 @@
 import { describe, expect, test } from "vitest";
 import type { MediaRevoked, Permission, PermissionsChanged, PushFrame } from "../wire/messages";
-import { inside, kinds, negotiated, ok, published, publishing, push, refusal, requestsOf, type Script } from "./script";
+import {
+  inside,
+  kinds,
+  negotiated,
+  ok,
+  published,
+  publishing,
+  push,
+  refusal,
+  requestsOf,
+  share,
+  type Script,
+} from "./script";
 import { participant, room } from "./testing";
 
 const ALL: Permission[] = ["room.join", "publish.audio", "publish.video", "publish.screen", "publish.screen_audio"];
@@ -71,7 +83,7 @@ describe("a publication that somebody else ends", () => {
 
   test("a screen ends with its sound, in one message", () => {
     const client = negotiated();
-    client.tell({ kind: "captured", sources: ["screen", "screen_audio"] });
+    share(client, ["screen", "screen_audio"]);
     client.tell(published("screen"));
     client.tell(published("screen_audio"));
     const effects = client.tell(revoked({ source: "screen", reason: "stopped", by: null }));

@@ -1,5 +1,5 @@
 /** The client under test, its clock, and what it is told. */
-import type { ErrorBody, PushFrame, Request } from "../wire/messages";
+import type { ErrorBody, PushFrame, Request, Source } from "../wire/messages";
 import type { Effect, Entry, MeetingEvent, MeetingState, SavedMeeting } from "./state";
 import { initialState } from "./state";
 import { step } from "./step";
@@ -108,6 +108,12 @@ export const published = (source: "microphone" | "camera" | "screen" | "screen_a
     { track: "trk_1", rids: [] },
     { type: "media.publish", data: { mid: "0", source, muted: false } },
   );
+
+/** Shares the screen: the server says yes, and somebody picks it. */
+export function share(client: Script, sources: readonly Source[] = ["screen"]): readonly Effect[] {
+  client.tell(ok("screen.start", { share_id: "trk_9" }, { type: "screen.start", data: { audio: sources.length > 1 } }));
+  return client.tell({ kind: "captured", sources });
+}
 
 export const refusal = (request: Request, error: ErrorBody): Told => ({ kind: "failed", request, error });
 

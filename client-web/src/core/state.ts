@@ -27,7 +27,7 @@ import type { SlotTable } from "./slots";
 import { noSlots } from "./slots";
 import type { Speakers } from "./speaker";
 import { silence } from "./speaker";
-import type { Toast } from "./toasts";
+import type { Toast, ToastText } from "./toasts";
 import type { Watch } from "./watch";
 import { nobodyWaits } from "./watch";
 import type { ShownTile, Wish } from "./wish";
@@ -150,6 +150,8 @@ export interface MeetingState {
   audioMids: readonly string[];
   slots: SlotTable;
   publishing: Publishing;
+  /** Whether the browser's picker of screens is open for this stay. */
+  picking: boolean;
   layers: Partial<Record<Source, readonly Rid[]>>;
   speakers: Speakers;
   quality: ReadonlyMap<string, number>;
@@ -165,6 +167,7 @@ export type MeetingEvent = { nowMs: number } & (
   | { kind: "consent"; agreed: boolean }
   | { kind: "needs"; password: boolean }
   | { kind: "act"; request: Act }
+  | { kind: "say"; text: ToastText }
   | { kind: "updateRoom"; change: RoomChange }
   | { kind: "answerPrompt"; request: string; answer: RequestAnswer }
   | { kind: "explain"; source: "microphone" | "camera" | "screen" }
@@ -272,6 +275,8 @@ export interface SavedMeeting {
 export interface SavedWait {
   room: string;
   name: string;
+  /** As it was typed, where the room asked for one. */
+  password: string | null;
   waiting: true;
   microphone: boolean;
   camera: boolean;
@@ -318,6 +323,7 @@ export function initialState(wants: { microphone: boolean; camera: boolean }): M
     audioMids: [],
     slots: noSlots,
     publishing: nothingPublished(wants),
+    picking: false,
     layers: {},
     speakers: silence,
     quality: new Map(),

@@ -14,8 +14,8 @@ import { arm, frame } from "./slots";
 import { settle } from "./speaker";
 import type { Effect, LeftReason, MeetingEvent, MeetingState, Notice, Reply, Step } from "./state";
 import { ask, entered, only, quiet } from "./state";
-import { expired as expiredToasts } from "./toasts";
-import { captured, captureFailed, explain, recapture, shareScreen, stopScreen, want } from "./tracks";
+import { expired as expiredToasts, toasted } from "./toasts";
+import { captured, captureFailed, explain, recapture, screenGranted, shareScreen, stopScreen, want } from "./tracks";
 import { ice, iceRestartDue, offerAnswered, offerFailed, openTransport } from "./transport";
 import { dismissed } from "./watch";
 import { due, show } from "./wish";
@@ -62,7 +62,9 @@ function handle(state: MeetingState, event: MeetingEvent): Step {
     case "needs":
       return only(state.asksPassword === event.password ? state : { ...state, asksPassword: event.password });
     case "act":
-      return acts.act(state, event.request);
+      return acts.act(state, event.request, event.nowMs);
+    case "say":
+      return only({ ...state, toasts: toasted(state.toasts, event.text, event.nowMs) });
     case "updateRoom":
       return acts.updateRoom(state, event.change);
     case "answerPrompt":
@@ -234,7 +236,7 @@ function answered(state: MeetingState, event: Reply & { kind: "ok" }, nowMs: num
     case "media.slots.ack":
       return only({ ...state, slots: arm(state.slots, event.request.data.rev, event.ok.first_rtp_timestamp) });
     case "screen.start":
-      return { state, effects: [{ kind: "captureScreen", audio: event.request.data.audio }] };
+      return screenGranted(state, event.request.data.audio);
     case "media.publish":
     case "media.unpublish":
     case "track.state": {

@@ -18,6 +18,9 @@ export type ToastText =
   | { kind: "locked"; on: boolean; by: string | null }
   | { kind: "sourceLocked"; source: Source; on: boolean; by: string | null }
   | { kind: "forbidden"; source: Source; why: Why | null }
+  /** A part of the page could not be loaded. */
+  | { kind: "partMissing" }
+  | { kind: "offline" }
   | { kind: "refused"; verb: Act["type"]; code: ErrorCode; retryAfterS: number | null };
 
 export interface Toast {

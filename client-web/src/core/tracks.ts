@@ -3,7 +3,7 @@ import type { Source } from "../wire/messages";
 import { publishControl } from "./controls";
 import * as own from "./publishing";
 import type { CaptureFailure, Effect, MeetingState, Notice, Step } from "./state";
-import { ask, entered } from "./state";
+import { ask, entered, only } from "./state";
 import { toasted } from "./toasts";
 
 export function want(state: MeetingState, source: "microphone" | "camera", on: boolean, nowMs: number): Step {
@@ -28,35 +28,64 @@ export function shareScreen(state: MeetingState, audio: boolean): Step {
   return { state, effects: [ask({ type: "screen.start", data: { audio } })] };
 }
 
+/** Takes the server's leave to share: the browser asks what to show. */
+export function screenGranted(state: MeetingState, audio: boolean): Step {
+  if (state.phase.kind !== "inside") return only(state);
+  return { state: { ...state, picking: true }, effects: [{ kind: "captureScreen", audio }] };
+}
+
 export function recapture(state: MeetingState, source: "microphone" | "camera"): Step {
   const running = state.publishing.sources[source].capture === "running";
   return { state, effects: running ? [{ kind: "capture", sources: [source] }] : [] };
 }
 
 export function captured(state: MeetingState, sources: readonly Source[]): Step {
+  const isScreen = (source: Source): boolean => source === "screen" || source === "screen_audio";
+  const shared = sources.some(isScreen);
+  if (shared && !maySend(state)) return tooLate(state, sources.filter(isScreen));
   let { publishing } = state;
   const effects: Effect[] = [];
   for (const source of sources) {
-    const screen = source === "screen" || source === "screen_audio";
+    const screen = isScreen(source);
     publishing = own.update(publishing, source, { capture: "running", ...(screen ? { wanted: true } : {}) });
     const { wanted, publication } = publishing.sources[source];
     effects.push({ kind: "enable", source, on: wanted });
     if (wanted && publication.kind === "live" && !publication.muted) effects.push({ kind: "attach", source });
   }
-  return { state: { ...state, publishing }, effects };
+  return { state: { ...state, publishing, picking: state.picking && !shared }, effects };
+}
+
+/** Whether a screen that was just chosen was chosen for this stay, and may be shown in it. */
+const maySend = (state: MeetingState): boolean =>
+  state.phase.kind === "inside" && state.picking && state.permissions.has(own.PERMISSION.screen);
+
+const asks = (state: MeetingState): boolean => state.phase.kind === "inside" && state.link.kind === "up";
+
+/** Gives a screen back that was chosen after the stay, or the right to show it, had ended. */
+function tooLate(state: MeetingState, sources: readonly Source[]): Step {
+  const publishing = sources.reduce(
+    (all, source) => own.update(all, source, { wanted: false, capture: "none" }),
+    state.publishing,
+  );
+  const effects = sources.map((source): Effect => ({ kind: "release", source }));
+  // The server may still hold the place of the screen that does not come.
+  if (asks(state)) {
+    effects.push(ask({ type: "media.unpublish", data: { source: "screen" } }));
+  }
+  return { state: { ...state, publishing, picking: false }, effects };
 }
 
 export function captureFailed(state: MeetingState, source: Source, reason: CaptureFailure): Step {
   const { publishing, effects } = own.stop(state.publishing, source);
   const all: Effect[] = [...effects];
   // The server holds a place for the screen that will not come.
-  if (source === "screen" && publishing.sources.screen.publication.kind === "off" && state.link.kind === "up") {
+  if (source === "screen" && publishing.sources.screen.publication.kind === "off" && asks(state)) {
     all.push(ask({ type: "media.unpublish", data: { source } }));
   }
   if (source === "screen") {
     const sound = own.stop(publishing, "screen_audio");
     return {
-      state: { ...state, publishing: sound.publishing, notice: noticeOf(state, source, reason) },
+      state: { ...state, publishing: sound.publishing, picking: false, notice: noticeOf(state, source, reason) },
       effects: [...all, ...sound.effects],
     };
   }
@@ -76,7 +105,6 @@ export function noticeOf(state: MeetingState, source: Source, reason: CaptureFai
 }
 
 export function stopScreen(state: MeetingState): Step {
-  const picture = own.stop(state.publishing, "screen");
-  const sound = own.stop(picture.publishing, "screen_audio");
-  return { state: { ...state, publishing: sound.publishing }, effects: [...picture.effects, ...sound.effects] };
+  const { publishing, effects } = own.stopScreen(state.publishing);
+  return { state: { ...state, publishing }, effects };
 }

@@ -6,12 +6,15 @@ import type { Source } from "../wire/messages";
 import { SOURCES } from "../core/publishing";
 import type { Announcement, Effect, MeetingEvent, MeetingState, Reply, SavedMeeting, SavedWait } from "../core/state";
 import { initialState } from "../core/state";
+import { needsSteadyTicks } from "../core/lobby";
+import { savedOf } from "../core/saved";
 import { step } from "../core/step";
 import type { Captured, DeviceChoice } from "./devices";
 import { capture, captureScreen } from "./devices";
 import { Link } from "./link";
 import { chime } from "./sounds";
 import { readJson, write } from "./storage";
+import { SteadyTicks } from "./steady";
 import { Transport } from "./transport";
 
 const TICK_MS = 200;
@@ -34,6 +37,7 @@ export class Meeting {
   readonly #tracks = new Map<Source, MediaStreamTrack>();
   readonly #listener: Listener;
   readonly #timer: ReturnType<typeof setInterval>;
+  readonly #steady = new SteadyTicks(() => this.tell({ kind: "tick" }));
   readonly #inbox: Input[] = [];
   readonly #closing = new AbortController();
   #stepping = false;
@@ -68,6 +72,7 @@ export class Meeting {
   /** Ends everything this object opened. */
   close(): void {
     clearInterval(this.#timer);
+    this.#steady.close();
     this.#closing.abort();
     this.#link?.close();
     this.#transport?.close();
@@ -91,6 +96,7 @@ export class Meeting {
     const { state, effects } = step(this.#state, { ...input, nowMs: performance.now() } as MeetingEvent);
     if (state !== this.#state) {
       this.#state = state;
+      this.#steady.run(needsSteadyTicks(state));
       this.#listener.changed(state);
     }
     for (const effect of effects) this.#perform(effect);
@@ -204,29 +210,8 @@ export class Meeting {
 }
 
 function save(state: MeetingState): void {
-  const { phase, resume, room, self } = state;
-  const microphone = state.publishing.sources.microphone.wanted;
-  const camera = state.publishing.sources.camera.wanted;
-  if (phase.kind === "waiting") {
-    const wait: SavedWait = { room: phase.entry.room, name: phase.entry.name, waiting: true, microphone, camera };
-    return write("session", "meeting", JSON.stringify(wait));
-  }
-  if (phase.kind !== "inside" || resume === null || room === null || self === null) return;
-  const saved: SavedMeeting = {
-    room: phase.entry.room,
-    name: phase.entry.name,
-    resume,
-    microphone,
-    camera,
-    media: state.media,
-    iceServers: state.iceServers,
-    roomInfo: room,
-    self,
-    roster: [...state.roster.values()],
-    permissions: [...state.permissions],
-    overrides: state.overrides,
-  };
-  write("session", "meeting", JSON.stringify(saved));
+  const saved = savedOf(state);
+  if (saved !== null) write("session", "meeting", JSON.stringify(saved));
 }
 
 /** Returns the stay in `room`, or before it, that this tab had before the page was loaded anew. */

@@ -1,7 +1,8 @@
 /** The meeting as the components see it: one reactive state, and the few things a user can do. */
 import { flushSync } from "svelte";
-import type { Credential, DuplicateChoice, RequestAnswer, RoomSummary } from "../wire/messages";
+import type { DuplicateChoice, RequestAnswer, RoomSummary } from "../wire/messages";
 import type { RoomChange } from "../core/desk";
+import { credentialOf } from "../core/entering";
 import type { Act, Announcement, Entry, MeetingState } from "../core/state";
 import { initialState } from "../core/state";
 import type { ShownTile } from "../core/wish";
@@ -37,7 +38,7 @@ export class Client {
   summary = $state.raw<RoomSummary | null>(null);
   /** The secret of the invite link that opened the page. */
   secret = $state<string | null>(null);
-  /** The password as it was typed; in memory only. */
+  /** The password as it was typed; in memory, and with the tab while one waits by it. */
   password = $state("");
   /** Whether the last way in led to the lobby. */
   waited = $state(false);
@@ -64,9 +65,10 @@ export class Client {
     watchDevices(() => void this.#list(), this.#closing.signal);
     void this.#list();
     this.secret = takeInvite();
-    addEventListener("hashchange", () => (this.secret = takeInvite()), { signal: this.#closing.signal });
+    addEventListener("hashchange", () => this.#invited(takeInvite()), { signal: this.#closing.signal });
     if (saved === null || "waiting" in saved) void this.#look();
     if (saved === null) return;
+    if ("waiting" in saved) this.password = saved.password ?? "";
     if ("waiting" in saved) this.#meeting.tell({ kind: "join", entry: this.#entry(saved.name) });
     else this.#meeting.tell({ kind: "reload", entry: this.#entry(saved.name), saved });
   }
@@ -78,6 +80,15 @@ export class Client {
     this.dismissNotice();
     void this.#look();
   };
+
+  /** Takes another link to the same room into the open page: what went wrong without it is over. */
+  #invited(secret: string | null): void {
+    if (secret === this.secret) return;
+    this.secret = secret;
+    this.password = "";
+    this.dismissNotice();
+    void this.#look();
+  }
 
   /** Asks the server what a join needs. Without an answer the page offers the usual. */
   async #look(): Promise<void> {
@@ -104,7 +115,14 @@ export class Client {
   chooseDuplicate = (choice: DuplicateChoice | "cancel"): void =>
     this.#meeting.tell({ kind: "duplicateChoice", choice });
   agree = (agreed: boolean): void => this.#meeting.tell({ kind: "consent", agreed });
-  act = (request: Act): void => this.#meeting.tell({ kind: "act", request });
+  /** Asks for something; returns whether there is a link to ask on. */
+  act = (request: Act): boolean => {
+    const { connected } = this;
+    this.#meeting.tell({ kind: "act", request });
+    return connected;
+  };
+  /** Says that a part of the page did not load. */
+  partMissing = (): void => this.#meeting.tell({ kind: "say", text: { kind: "partMissing" } });
   updateRoom = (change: RoomChange): void => this.#meeting.tell({ kind: "updateRoom", change });
   answer = (request: string, answer: RequestAnswer): void =>
     this.#meeting.tell({ kind: "answerPrompt", request, answer });
@@ -168,14 +186,19 @@ export class Client {
     }, SPOKEN_MS);
   }
 
-  /** What entitles to enter: what was typed, else the link, else nothing. */
-  get credential(): Credential {
-    if (this.password !== "") return { kind: "password", password: this.password };
-    return this.secret === null ? { kind: "none" } : { kind: "invite", secret: this.secret };
+  /** Whether the server can be asked for anything at present. */
+  get connected(): boolean {
+    return this.state.link.kind === "up";
   }
 
   #entry(name: string): Entry {
-    return { room: this.room, name, credential: this.credential, deviceKey: deviceKey(), consentHash: null };
+    return {
+      room: this.room,
+      name,
+      credential: credentialOf(this.secret, this.password),
+      deviceKey: deviceKey(),
+      consentHash: null,
+    };
   }
 
   #changed(state: MeetingState): void {

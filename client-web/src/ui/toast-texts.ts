@@ -62,6 +62,10 @@ export function toastText(text: ToastText): string {
     }
     case "forbidden":
       return text.why === null ? m[`error_forbidden_${switchOf(text.source)}`]() : whyText(text.why);
+    case "partMissing":
+      return m.part_missing();
+    case "offline":
+      return m.offline_nothing();
     case "refused":
       return refusedText(text.code, text.retryAfterS);
   }
@@ -95,8 +99,10 @@ function lobbyResultText(text: Extract<ToastText, { kind: "lobbyResult" }>): str
 }
 
 /** Why a verb of a moderator was refused. */
-export function refusedText(code: ErrorCode, retryAfterS: number | null): string {
+export function refusedText(code: ErrorCode | "offline", retryAfterS: number | null): string {
   switch (code) {
+    case "offline":
+      return m.offline_nothing();
     case "forbidden":
       return m.refused_forbidden();
     case "not_found":
