@@ -347,10 +347,19 @@ fn same_room(known: &Room, mut expected: Room, is_new: bool) -> Result<(), Strin
             }
         }
     }
-    match known == expected {
-        true => Ok(()),
-        false => Err(format!(
-            "knows the room as {known:?} instead of {expected:?}"
-        )),
+    if known == expected {
+        return Ok(());
     }
+    // A room is long: only the lines that differ.
+    let (known, expected) = (format!("{known:#?}"), format!("{expected:#?}"));
+    let lines = |text: &str, other: &str| -> Vec<String> {
+        let other: Vec<&str> = other.lines().collect();
+        let new = text.lines().filter(|line| !other.contains(line));
+        new.map(|line| line.trim().to_owned()).collect()
+    };
+    Err(format!(
+        "knows of the room {:?} instead of {:?}",
+        lines(&known, &expected),
+        lines(&expected, &known)
+    ))
 }

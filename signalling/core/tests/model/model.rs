@@ -362,16 +362,22 @@ impl Model {
         device: DeviceHash,
         change: impl FnOnce(&mut Standing),
     ) {
-        let blank = Standing::new(device);
+        let blank = Standing {
+            device,
+            role: None,
+            custom_role: None,
+            overrides: Vec::new(),
+            admitted: false,
+            removals: 0,
+            left_at: None,
+        };
         let mut standing = self.standing(&device).cloned().unwrap_or(blank);
         change(&mut standing);
         let is_in = self.people.values().any(|person| person.device == device);
         standing.left_at = (!is_in).then(|| at(self.now));
         let is_worth_keeping = standing.role.is_some()
             || !standing.overrides.is_empty()
-            || standing.name.is_some()
             || standing.admitted
-            || standing.sent_back
             || standing.removals > 0;
         if is_worth_keeping {
             self.standings.insert(device, standing);
