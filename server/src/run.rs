@@ -1,5 +1,7 @@
 //! From a configuration to a running server, and back to nothing.
 
+use std::collections::BTreeSet;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,6 +12,7 @@ use conclave_signalling_node::{ConfiguredRoom, Ensured, Node, Rooms};
 use conclave_signalling_store::Store;
 use conclave_signalling_wire::room::RoomUpdate;
 use conclave_signalling_wire::secret::InviteSecret;
+use conclave_signalling_wire::text::Slug;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -113,7 +116,8 @@ async fn run(config: &Config, ready_file: Option<&Path>) -> Result<(), Error> {
         media_ips: &setup::media_ips(config, &server.machine),
     }
     .text();
-    print!("{banner}");
+    // A closed standard output ends nothing: meetings need no banner.
+    let _ = io::stdout().write_all(banner.as_bytes());
     tracing::info!(
         https_port = server.ports.https,
         http_port = server.ports.http,
@@ -155,7 +159,8 @@ impl Server {
     async fn start(config: &Config) -> Result<Self, Error> {
         let machine = Machine::look().context("cannot list the addresses of this machine")?;
         let rooms = configured_rooms(config)?;
-        setup::make_private_folder(&config.storage.data_dir)?;
+        // Nothing is put into it, or taken from it, before.
+        storage::folder(&config.storage)?;
         let identity = setup::identity(config, &machine)?;
         let readiness = Arc::new(Readiness::new(identity.not_after));
         let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(
@@ -196,7 +201,7 @@ impl Server {
         let signalling = Node::start(node_config, store.clone(), shards, events)
             .await
             .context("cannot read the rooms")?;
-        let host_secret = furnish(config, &signalling.rooms(), rooms).await?;
+        let host_secret = furnish(config, &store, &signalling.rooms(), rooms).await?;
         trail::begin(&store).await?;
 
         let counters = Arc::default();
@@ -259,7 +264,8 @@ impl Server {
         while listeners.join_next().await.is_some() {}
         // Ends threads, so it waits.
         let _ = tokio::task::spawn_blocking(move || media.shutdown()).await;
-        trail::close(store, heads).await;
+        trail::close(&store, heads).await;
+        let kept = store.statistics();
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         tracing::info!(
             accepted = count(&counters.accepted),
@@ -271,6 +277,9 @@ impl Server {
             unknown = count(&counters.unknown),
             events_dropped = count(&loss.repeated),
             events_lost = count(&loss.final_ones),
+            commits = kept.transactions,
+            changes = kept.jobs,
+            changes_failed = kept.failed,
             "ended"
         );
     }
@@ -280,12 +289,18 @@ impl Server {
 /// of the host link that `--dev` prints.
 async fn furnish(
     config: &Config,
+    store: &Store,
     rooms: &Rooms,
     configured: Vec<(Room, RoomUpdate)>,
 ) -> Result<Option<InviteSecret>, Error> {
+    let damaged = damaged_rooms(store).await?;
     let first = configured.first().map(|(room, _)| room.slug.clone());
     for (room, update) in configured {
         let slug = room.slug.clone();
+        if damaged.contains(&slug) {
+            tracing::error!(room = %slug, "a room of the configuration is damaged and stays closed until it is deleted");
+            continue;
+        }
         let digest = storage::digest(&config.storage, &room, &update)?;
         let ensured = rooms.ensure(ConfiguredRoom {
             slug: room.slug,
@@ -304,7 +319,7 @@ async fn furnish(
             Ensured::Unchanged => {}
         }
     }
-    let Some(first) = first.filter(|_| config.dev) else {
+    let Some(first) = first.filter(|first| config.dev && !damaged.contains(first)) else {
         return Ok(None);
     };
     let secret = storage::dev_host_secret(&config.storage.data_dir)?;
@@ -313,6 +328,13 @@ async fn furnish(
         .await
         .context("cannot make the host link")?;
     Ok(Some(secret))
+}
+
+/// Returns the rooms that are there and cannot be read.
+async fn damaged_rooms(store: &Store) -> anyhow::Result<BTreeSet<Slug>> {
+    let directory = store.directory().await.context("cannot read the rooms")?;
+    let damaged = directory.into_iter().filter(|room| room.settings.is_none());
+    Ok(damaged.map(|room| room.slug).collect())
 }
 
 /// Returns the rooms of the configuration with their passwords.

@@ -1,14 +1,10 @@
 //! What follows from a configuration and a machine: certificate, names,
 //! addresses, links.
 
-use std::fs;
 use std::net::IpAddr;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use anyhow::Context;
 use conclave_signalling_node::{Config as NodeConfig, Hashing, PasswordLimits, RoomsCreate};
 use conclave_signalling_wire::secret::InviteSecret;
 
@@ -40,18 +36,6 @@ pub(crate) fn check_certificate(config: &Config) -> Result<(), ConfigError> {
         return Ok(());
     };
     load_files(files, config.tls.tls13_only).map(|_| ())
-}
-
-/// Makes a folder that only its owner enters, unless it is there.
-///
-/// # Errors
-/// When it cannot be made.
-pub(crate) fn make_private_folder(path: &Path) -> anyhow::Result<()> {
-    let made = fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path);
-    made.with_context(|| format!("cannot make the folder {}", path.display()))
 }
 
 /// Returns the certificate to serve with: that of the configured files, or

@@ -1,13 +1,13 @@
 //! The store as the configuration names it, and what the server keeps beside it.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::Context;
-use conclave_signalling_store::{MasterKey, Store, StoreError};
+use conclave_signalling_store::{MasterKey, Store, StoreError, private_folder};
 use conclave_signalling_wire::limits::{PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN};
 use conclave_signalling_wire::room::{Patch, RoomUpdate};
 use conclave_signalling_wire::secret::{InviteSecret, SecretText};
@@ -15,9 +15,8 @@ use conclave_signalling_wire::time::Timestamp;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::config::{ConfigError, Origin, Problem, Room, Storage, beside};
+use crate::config::{ConfigError, Problem, Room, Storage, beside};
 use crate::run::Error;
-use crate::setup::make_private_folder;
 
 /// The secret of the host link of `--dev`, so that a link that somebody keeps opens the next start too.
 const DEV_HOST_SECRET: &str = "dev-host-secret";
@@ -25,6 +24,14 @@ const DEV_HOST_SECRET: &str = "dev-host-secret";
 /// Returns where the database of a data folder is.
 pub(crate) fn database_in(data_dir: &Path) -> PathBuf {
     data_dir.join("conclave.db")
+}
+
+/// Makes the data folder, unless it is there and nobody else changes what is in it.
+///
+/// # Errors
+/// When it cannot be used, with words on what to do.
+pub(crate) fn folder(storage: &Storage) -> anyhow::Result<()> {
+    private_folder(&storage.data_dir).context("the data folder")
 }
 
 /// Returns the time of the wall clock.
@@ -42,11 +49,18 @@ pub(crate) async fn open(storage: &Storage) -> Result<Store, Error> {
     let Storage {
         data_dir,
         master_key_file,
+        master_key_origin,
     } = storage;
-    make_private_folder(data_dir)?;
-    let key = MasterKey::load_or_create(master_key_file).map_err(|error| {
+    folder(storage)?;
+    // What another key sealed does not open again: a lost key is not made anew.
+    let key = if database_in(data_dir).exists() {
+        MasterKey::load(master_key_file)
+    } else {
+        MasterKey::load_or_create(master_key_file)
+    };
+    let key = key.map_err(|error| {
         let text = format!("`storage.master_key_file`: {error}");
-        ConfigError::from(Problem::new(&Origin::Default, text))
+        ConfigError::from(Problem::new(master_key_origin, text))
     })?;
     Store::open(data_dir, key).await.map_err(|error| {
         let hint = match &error {
@@ -81,17 +95,23 @@ pub(crate) fn with_password(room: &Room) -> Result<RoomUpdate, ConfigError> {
 }
 
 fn read_password(path: &Path) -> Result<SecretText, String> {
-    let metadata = fs::metadata(path).map_err(|error| error.to_string())?;
+    let mut file = fs::File::open(path).map_err(|error| error.to_string())?;
+    let metadata = file.metadata().map_err(|error| error.to_string())?;
     let mode = metadata.mode() & 0o7777;
     if mode & 0o007 != 0 {
         return Err(format!(
             "everybody may open it (mode {mode:04o}); chmod 600 ends that"
         ));
     }
-    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let mut text = String::new();
+    file.read_to_string(&mut text)
+        .map_err(|error| error.to_string())?;
     // Editors end the last line.
     let password = text.strip_suffix('\n').unwrap_or(&text);
     let password = password.strip_suffix('\r').unwrap_or(password);
+    if password.contains(['\n', '\r']) {
+        return Err("it has several lines; a password is one".to_owned());
+    }
     let chars = password.chars().count();
     if !(PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX).contains(&chars) {
         return Err(format!(
@@ -162,11 +182,32 @@ mod tests {
     use conclave_signalling_wire::text::Slug;
 
     use super::*;
+    use crate::config::Origin;
+
+    #[tokio::test]
+    async fn a_lost_master_key_is_not_made_anew() {
+        let data_dir = folder("lost-key");
+        let storage = Storage {
+            master_key_file: data_dir.join("master.key"),
+            master_key_origin: Origin::Environment("CONCLAVE_KEY".to_owned()),
+            data_dir: data_dir.clone(),
+        };
+        open(&storage).await.unwrap().close().await.unwrap();
+        fs::remove_file(&storage.master_key_file).unwrap();
+        let Err(Error::Config(refused)) = open(&storage).await else {
+            panic!("it was opened");
+        };
+        let text = refused.to_string();
+        assert!(text.contains("is not there"), "{text}");
+        assert!(text.contains("CONCLAVE_KEY"), "{text}");
+        assert!(!storage.master_key_file.exists());
+        fs::remove_dir_all(data_dir).unwrap();
+    }
 
     fn folder(test: &str) -> PathBuf {
         let name = format!("conclave-storage-{test}-{}", std::process::id());
         let folder = std::env::temp_dir().join(name);
-        make_private_folder(&folder).unwrap();
+        private_folder(&folder).unwrap();
         folder
     }
 
@@ -187,6 +228,9 @@ mod tests {
             let refused = read(text, 0o600).unwrap_err();
             assert!(refused.ends_with(&format!("this has {chars}")), "{refused}");
         }
+        for text in ["pass word\n\n", "password\n# of the team\n", "pass\rword"] {
+            assert!(read(text, 0o600).unwrap_err().contains("several lines"));
+        }
         fs::remove_file(&file).unwrap();
         assert!(read_password(&file).is_err());
         fs::remove_dir_all(folder).unwrap();
@@ -198,6 +242,7 @@ mod tests {
         let storage = Storage {
             data_dir: folder.clone(),
             master_key_file: folder.join("key"),
+            master_key_origin: Origin::Default,
         };
         fs::write(&storage.master_key_file, [1; 32]).unwrap();
         let room = Room {

@@ -47,8 +47,8 @@ async fn note(store: &Store, action: &str) -> anyhow::Result<()> {
 }
 
 /// Ends the store: its last signed head is logged too.
-pub(crate) async fn close(store: Store, heads: Heads) {
-    if let Err(error) = note(&store, "server.stop").await {
+pub(crate) async fn close(store: &Store, heads: Heads) {
+    if let Err(error) = note(store, "server.stop").await {
         tracing::error!(%error, "the end is not in the audit log");
     }
     let newest = heads.0.await;

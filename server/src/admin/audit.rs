@@ -27,15 +27,20 @@ pub(super) async fn list(State(admin): State<Admin>, uri: Uri) -> Result<Respons
     let room = query.get("room").map(|name| room_id(&admin, name));
     let wanted = AuditQuery {
         after: cursor,
-        limit: u32::try_from(limit).unwrap_or(u32::MAX),
+        // One more shows whether there are more.
+        limit: u32::try_from(limit + usize::from(cursor.is_some())).unwrap_or(u32::MAX),
         action: query.get("action").map(str::to_owned),
         actor: query.get("actor").map(str::to_owned),
         room: room.transpose()?,
     };
     let records = admin.rooms.audit_tail(&wanted).await?;
-    let data: Vec<Value> = records.iter().map(read_back).collect();
-    let last = records.last().map(|record| json!(record.seq.to_string()));
-    Ok(lists::answer(data, last.filter(|_| records.len() == limit)))
+    let page = records.get(..limit).unwrap_or(&records);
+    let last = page.last().filter(|_| page.len() < records.len());
+    let next_cursor = last.map(|record| json!(record.seq.to_string()));
+    Ok(lists::answer(
+        page.iter().map(read_back).collect(),
+        next_cursor,
+    ))
 }
 
 /// Reads the chain from its beginning. `anchor`, perhaps several times, is a

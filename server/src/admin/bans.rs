@@ -6,7 +6,7 @@ use conclave_signalling_wire::moderation::BanLift;
 use http::{StatusCode, Uri};
 use serde_json::json;
 
-use super::lists::{self, Query};
+use super::lists::{List, Query};
 use super::{Admin, Problem};
 
 pub(super) async fn list(
@@ -16,8 +16,13 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     let query = Query::of(&uri, &["limit", "cursor"])?;
     let slug = admin.slug_of(&name)?;
-    let bans = admin.rooms.bans(&slug).await?.bans;
-    lists::page(bans.iter().map(|ban| json!(ban)).collect(), "id", &query)
+    let list = List {
+        entries: admin.rooms.bans(&slug).await?.bans,
+        key: |ban| ban.id,
+        parse: |text| text.parse().ok(),
+        order: |one, other| other.cmp(one),
+    };
+    list.page(&query, |ban| json!(ban))
 }
 
 pub(super) async fn lift(

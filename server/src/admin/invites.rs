@@ -7,7 +7,7 @@ use conclave_signalling_wire::invite::{InviteCreate, InviteRevoke};
 use http::{HeaderMap, StatusCode, Uri};
 use serde_json::json;
 
-use super::lists::{self, Query};
+use super::lists::{List, Query};
 use super::{Admin, Problem, json_response, object};
 use crate::members;
 
@@ -18,12 +18,13 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     let query = Query::of(&uri, &["limit", "cursor"])?;
     let slug = admin.slug_of(&name)?;
-    let invites = admin.rooms.invites(&slug).await?.invites;
-    lists::page(
-        invites.iter().map(|invite| json!(invite)).collect(),
-        "id",
-        &query,
-    )
+    let list = List {
+        entries: admin.rooms.invites(&slug).await?.invites,
+        key: |invite| invite.id,
+        parse: |text| text.parse().ok(),
+        order: |one, other| other.cmp(one),
+    };
+    list.page(&query, |invite| json!(invite))
 }
 
 pub(super) async fn create(

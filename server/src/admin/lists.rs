@@ -1,5 +1,7 @@
 //! Lists in pages, and what a query asks of them.
 
+use std::cmp::Ordering;
+
 use axum::response::Response;
 use http::{StatusCode, Uri};
 use serde_json::{Value, json};
@@ -81,28 +83,40 @@ impl Query {
     }
 }
 
-/// Answers with a page of a list that is in memory: what comes after the entry
-/// whose `key` is the cursor.
-///
-/// # Errors
-/// When limit or cursor cannot be.
-pub(crate) fn page(
-    entries: Vec<Value>,
-    key: &'static str,
-    query: &Query,
-) -> Result<Response, Problem> {
-    let limit = query.limit()?;
-    let begin = match query.get("cursor") {
-        None => 0,
-        Some(cursor) => {
-            let place = entries.iter().position(|entry| entry[key] == cursor);
-            1 + place.ok_or_else(|| Problem::malformed("the entry of the `cursor` is gone"))?
-        }
-    };
-    let has_more = entries.len() > begin + limit;
-    let data: Vec<Value> = entries.into_iter().skip(begin).take(limit).collect();
-    let last = data.last().map(|entry| entry[key].clone());
-    Ok(answer(data, last.filter(|_| has_more)))
+/// A list that is in memory, and in an order that its entries keep.
+pub(crate) struct List<T, K> {
+    /// All of it, in its order.
+    pub(crate) entries: Vec<T>,
+    /// What an entry is known by.
+    pub(crate) key: fn(&T) -> K,
+    /// How a key is read.
+    pub(crate) parse: fn(&str) -> Option<K>,
+    /// The order.
+    pub(crate) order: fn(&K, &K) -> Ordering,
+}
+
+impl<T, K: ToString> List<T, K> {
+    /// Answers with a page: what comes after the cursor, whose own entry may be gone meanwhile.
+    ///
+    /// # Errors
+    /// When limit or cursor cannot be.
+    pub(crate) fn page(
+        &self,
+        query: &Query,
+        json: impl Fn(&T) -> Value,
+    ) -> Result<Response, Problem> {
+        let limit = query.limit()?;
+        let cursor = query.parsed("cursor", self.parse)?;
+        let begin = cursor.map_or(0, |cursor| {
+            let is_seen = |entry: &T| (self.order)(&(self.key)(entry), &cursor).is_le();
+            self.entries.partition_point(is_seen)
+        });
+        let rest = self.entries.get(begin..).unwrap_or_default();
+        let page = rest.get(..limit).unwrap_or(rest);
+        let last = page.last().filter(|_| page.len() < rest.len());
+        let next_cursor = last.map(|entry| Value::String((self.key)(entry).to_string()));
+        Ok(answer(page.iter().map(json).collect(), next_cursor))
+    }
 }
 
 /// Returns a page and the cursor of the next one, if there is one.

@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use conclave_signalling_core::record::Actor;
 use conclave_signalling_core::settings::Settings;
-use conclave_signalling_node::{NewRoom, RoomsError};
+use conclave_signalling_node::{CreatedRoom, NewRoom, RoomsError};
 use conclave_signalling_wire::error::ErrorCode;
 use conclave_signalling_wire::objects::Room;
 use conclave_signalling_wire::room::{Preset, RoomUpdate};
@@ -13,7 +13,7 @@ use conclave_signalling_wire::text::Slug;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use serde_json::{Value, json};
 
-use super::lists::{self, Query};
+use super::lists::{List, Query};
 use super::{Admin, Problem, json_response, object};
 use crate::members::{self, BadMember};
 
@@ -22,8 +22,13 @@ const TRIES: usize = 4;
 
 pub(super) async fn list(State(admin): State<Admin>, uri: Uri) -> Result<Response, Problem> {
     let query = Query::of(&uri, &["limit", "cursor"])?;
-    let entries = admin.rooms.list().into_iter();
-    let entries = entries.map(|entry| {
+    let list = List {
+        entries: admin.rooms.list(),
+        key: |entry| entry.slug.clone(),
+        parse: |text| Slug::new(text).ok(),
+        order: Ord::cmp,
+    };
+    list.page(&query, |entry| {
         json!({
             "id": entry.id,
             "slug": entry.slug,
@@ -33,8 +38,7 @@ pub(super) async fn list(State(admin): State<Admin>, uri: Uri) -> Result<Respons
             "is_live": entry.is_live,
             "guest_link": admin.guest_link(&entry.slug),
         })
-    });
-    lists::page(entries.collect(), "slug", &query)
+    })
 }
 
 pub(super) async fn create(
@@ -65,14 +69,27 @@ pub(super) async fn create(
         update,
     };
     let made = admin.rooms.create(new, Actor::Operator).await?;
-    let room = admin.rooms.show(&made.slug).await?;
-    let mut resource = resource(&admin, &room).await?;
+    let shown = admin.rooms.show(&made.slug).await;
+    Ok(created(&admin, &made, shown.ok()).await)
+}
+
+/// Answers that a room was made, even if it cannot be shown at the moment:
+/// nobody ever sees its host link again.
+async fn created(admin: &Admin, made: &CreatedRoom, shown: Option<Room>) -> Response {
+    let (mut resource, rev) = match &shown {
+        Some(room) => (changed(admin, room).await, Some(room.rev)),
+        None => {
+            let link = admin.guest_link(&made.slug);
+            let known = json!({"id": made.id, "slug": made.slug, "guest_link": link});
+            (known, None)
+        }
+    };
     resource["host_link"] = json!(admin.invite_link(&made.slug, &made.host_secret));
-    let mut response = tagged(StatusCode::CREATED, &room, &resource);
-    if let Ok(place) = HeaderValue::from_str(&format!("/api/v1/rooms/{}", room.slug)) {
+    let mut response = tagged(StatusCode::CREATED, rev, &resource);
+    if let Ok(place) = HeaderValue::from_str(&format!("/api/v1/rooms/{}", made.slug)) {
         response.headers_mut().insert(header::LOCATION, place);
     }
-    Ok(response)
+    response
 }
 
 pub(super) async fn show(
@@ -82,7 +99,7 @@ pub(super) async fn show(
     let slug = admin.slug_of(&name)?;
     let room = admin.rooms.show(&slug).await?;
     let resource = resource(&admin, &room).await?;
-    Ok(tagged(StatusCode::OK, &room, &resource))
+    Ok(tagged(StatusCode::OK, Some(room.rev), &resource))
 }
 
 /// Changes what a merge patch (RFC 7396) names.
@@ -107,8 +124,8 @@ pub(super) async fn update(
         tries += 1;
         match admin.rooms.update(&slug, update).await {
             Ok(room) => {
-                let resource = resource(&admin, &room).await?;
-                return Ok(tagged(StatusCode::OK, &room, &resource));
+                let resource = changed(&admin, &room).await;
+                return Ok(tagged(StatusCode::OK, Some(room.rev), &resource));
             }
             Err(RoomsError::Refused(refusal)) if refusal.code == ErrorCode::Conflict => {
                 if if_match.is_some() {
@@ -142,18 +159,31 @@ fn slug(text: &str) -> Result<Slug, BadMember> {
 
 /// Returns a room as hosts see it, and what only operators see of it.
 async fn resource(admin: &Admin, room: &Room) -> Result<Value, Problem> {
-    let mut resource = json!(room);
-    resource["guest_link"] = json!(admin.guest_link(&room.slug));
+    let mut resource = as_hosts_see(admin, room);
     if let Some(record) = admin.store.room(room.id).await? {
         resource["allowed_networks"] = json!(record.settings.allowed_networks);
     }
     Ok(resource)
 }
 
+/// As [`resource`], of a room that was just changed: that this was done is
+/// said even if part of what it is by now cannot be read.
+async fn changed(admin: &Admin, room: &Room) -> Value {
+    let whole = resource(admin, room).await;
+    whole.unwrap_or_else(|_| as_hosts_see(admin, room))
+}
+
+fn as_hosts_see(admin: &Admin, room: &Room) -> Value {
+    let mut resource = json!(room);
+    resource["guest_link"] = json!(admin.guest_link(&room.slug));
+    resource
+}
+
 /// Returns a room with its `rev` as ETag.
-fn tagged(status: StatusCode, room: &Room, resource: &Value) -> Response {
+fn tagged(status: StatusCode, rev: Option<u32>, resource: &Value) -> Response {
     let mut response = json_response(status, resource);
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", room.rev)) {
+    let tag = rev.and_then(|rev| HeaderValue::from_str(&format!("\"{rev}\"")).ok());
+    if let Some(tag) = tag {
         response.headers_mut().insert(header::ETAG, tag);
     }
     response
@@ -171,5 +201,40 @@ fn if_match(headers: &HeaderMap) -> Result<Option<u32>, Problem> {
             rev.map(Some)
                 .map_err(|_| Problem::malformed("`If-Match` must be an ETag of this room"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+    use conclave_signalling_node::{Config, NoMedia, Node};
+    use conclave_signalling_store::Store;
+    use conclave_signalling_wire::ids::RoomId;
+    use conclave_signalling_wire::secret::InviteSecret;
+    use std::sync::Arc;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_host_link_is_answered_if_nothing_else_can_be() {
+        let store = Store::open_temporary().await.unwrap();
+        let (_, events) = mpsc::channel(1);
+        let node = Node::start(Config::default(), store.clone(), Arc::new(NoMedia), events);
+        let rooms = node.await.unwrap().rooms();
+        let admin = Admin::new(rooms, store, None);
+        let made = CreatedRoom {
+            id: RoomId::new(0, [0; 10]),
+            slug: Slug::new("team").unwrap(),
+            host_secret: InviteSecret::new([7; 16]),
+        };
+        let answer = created(&admin, &made, None).await;
+        assert_eq!(answer.status(), StatusCode::CREATED);
+        assert!(!answer.headers().contains_key(header::ETAG));
+        let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        let secret = made.host_secret.reveal();
+        assert_eq!(body["host_link"], format!("/r/team#i={secret}"));
+        assert_eq!(body["slug"], "team");
     }
 }

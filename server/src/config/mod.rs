@@ -68,6 +68,8 @@ pub(crate) struct Storage {
     pub(crate) data_dir: PathBuf,
     /// The file of the key that seals personal fields.
     pub(crate) master_key_file: PathBuf,
+    /// Who named it.
+    pub(crate) master_key_origin: Origin,
 }
 
 /// What a command needs that works on the data of a server.
@@ -188,10 +190,12 @@ impl Reader<'_> {
     fn storage(&mut self) -> Storage {
         let data_dir = PathBuf::from(self.text("data_dir"));
         let named = self.file("storage.master_key_file");
-        let master_key_file = named.map_or_else(|| data_dir.join("master.key"), |(file, _)| file);
+        let beside = || (data_dir.join("master.key"), Origin::Default);
+        let (master_key_file, master_key_origin) = named.unwrap_or_else(beside);
         Storage {
             data_dir,
             master_key_file,
+            master_key_origin,
         }
     }
 }

@@ -15,6 +15,8 @@ use conclave_signalling_node::{Config as NodeConfig, NoMedia, Node};
 use conclave_signalling_store::Store;
 use futures_util::StreamExt;
 use http::{Method, Request, StatusCode, header};
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -77,7 +79,7 @@ impl Api {
     /// is begun only where `may_make`.
     pub(super) fn reach(local: Local, may_make: bool) -> Result<Self, Failure> {
         let path = control::path_in(&local.storage.data_dir);
-        match UnixStream::connect(&path) {
+        match connect(&path) {
             Ok(_) => Ok(Api::Server(path)),
             Err(error)
                 if matches!(
@@ -99,6 +101,11 @@ impl Api {
                 path.display()
             ))),
         }
+    }
+
+    /// Returns whether a server answers, and this process does not keep one from starting.
+    pub(super) fn is_server(&self) -> bool {
+        matches!(self, Api::Server(_))
     }
 
     /// Asks, and gives the body of a success to `sink` piece by piece. Returns
@@ -194,19 +201,43 @@ impl Drop for Offline {
     }
 }
 
-/// Another user would leave files that the server's own cannot open.
+/// Another user would leave files that the server's own cannot open, be it the
+/// first ones of a folder that was made for it.
 fn refuse_foreign(data_dir: &Path) -> Result<(), Failure> {
-    let Ok(metadata) = fs::metadata(storage::database_in(data_dir)) else {
-        return Ok(());
-    };
-    let owner = metadata.uid();
-    if owner == nix::unistd::geteuid().as_raw() {
-        return Ok(());
+    let own = nix::unistd::geteuid().as_raw();
+    for path in [data_dir, &storage::database_in(data_dir)] {
+        let Ok(metadata) = fs::metadata(path) else {
+            continue;
+        };
+        if metadata.uid() != own {
+            return Err(Failure::Failed(format!(
+                "no server runs on {}, and it belongs to the user with the number {}: run this as that user",
+                data_dir.display(),
+                metadata.uid()
+            )));
+        }
     }
-    Err(Failure::Failed(format!(
-        "no server runs on {}, and its files belong to the user with the number {owner}: run this as that user",
-        data_dir.display()
-    )))
+    Ok(())
+}
+
+/// Connects to the control socket, of a server and of nobody who only put a socket there.
+fn connect(path: &Path) -> io::Result<UnixStream> {
+    let stream = UnixStream::connect(path)?;
+    let peer = getsockopt(&stream, PeerCredentials).map_err(io::Error::from)?;
+    let folder = path.parent().map_or(Ok(None), |folder| {
+        fs::metadata(folder).map(|metadata| Some(metadata.uid()))
+    })?;
+    if is_server(peer.uid(), nix::unistd::geteuid().as_raw(), folder) {
+        return Ok(stream);
+    }
+    let text = format!("it answers as the user with the number {}", peer.uid());
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
+}
+
+/// Returns whether a process of the user `peer` may be told what `own` has to
+/// say. Root also speaks to the server of whoever the data folder belongs to.
+fn is_server(peer: u32, own: u32, folder: Option<u32>) -> bool {
+    peer == own || peer == 0 || (own == 0 && folder == Some(peer))
 }
 
 impl From<run::Error> for Failure {
@@ -224,7 +255,7 @@ fn over_socket(
     ask: &Ask,
     sink: &mut dyn Write,
 ) -> anyhow::Result<(StatusCode, Vec<u8>)> {
-    let mut stream = UnixStream::connect(path)?;
+    let mut stream = connect(path)?;
     let body = ask.body.as_ref().map(Value::to_string).unwrap_or_default();
     write!(
         stream,
@@ -310,6 +341,20 @@ mod tests {
         let (status, refusal) = read_answer(answer.as_bytes(), &mut sink)?;
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Ok((status.as_u16(), text(sink), text(refusal)))
+    }
+
+    #[test]
+    fn only_the_server_is_told_anything() {
+        for (peer, own, folder, expected) in [
+            (1000, 1000, 1000, true),
+            (0, 1000, 1000, true),
+            (1001, 1000, 1000, false),
+            (1001, 1000, 1001, false),
+            (1001, 0, 1001, true),
+            (1001, 0, 0, false),
+        ] {
+            assert_eq!(is_server(peer, own, Some(folder)), expected, "{peer} {own}");
+        }
     }
 
     #[test]

@@ -101,6 +101,10 @@ pub(super) fn run(command: &AuditCommand) -> Result<(), Failure> {
 impl Tail {
     fn run(&self) -> Result<(), Failure> {
         let api = self.place.reach()?;
+        if self.follow && !api.is_server() {
+            let text = "no server runs: nothing comes to follow, and waiting for it would keep one from starting";
+            return Err(Failure::Failed(text.to_owned()));
+        }
         let mut last = self.print_page(&api, None)?;
         if !self.follow {
             return Ok(());

@@ -1,6 +1,7 @@
 //! The commands of an operator, on a server that runs and on one that does not.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Output;
 
@@ -294,6 +295,66 @@ async fn a_record_that_somebody_edits_removes_or_adds_is_found() {
         );
         fs::remove_dir_all(folder).unwrap();
     }
+}
+
+#[test]
+fn without_a_server_there_is_nothing_to_follow() {
+    let folder = folder("follow");
+    let operator = Operator {
+        data: folder.join("data"),
+        public_url: "https://meet.example.org".to_owned(),
+    };
+    operator.text(&["room", "create", "team"]);
+    let text = operator.refused(&["audit", "tail", "--follow"], 1);
+    assert!(text.contains("nothing comes to follow"), "{text}");
+    operator.text(&["audit", "tail"]);
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_folder_that_others_write_to_or_own_is_not_used() {
+    let folder = folder("foreign");
+    let operator = Operator {
+        data: folder.join("data"),
+        public_url: "https://meet.example.org".to_owned(),
+    };
+    fs::create_dir(&operator.data).unwrap();
+    fs::set_permissions(&operator.data, Permissions::from_mode(0o777)).unwrap();
+    let text = operator.refused(&["room", "create", "team"], 1);
+    assert!(text.contains("mode 0777"), "{text}");
+    fs::set_permissions(&operator.data, Permissions::from_mode(0o700)).unwrap();
+    // Only root can give a folder away.
+    if std::os::unix::fs::chown(&operator.data, Some(4711), None).is_ok() {
+        let text = operator.refused(&["room", "create", "team"], 1);
+        assert!(text.contains("the user with the number 4711"), "{text}");
+        assert_eq!(fs::read_dir(&operator.data).unwrap().count(), 0);
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_room_does_not_stop_the_server() {
+    let folder = folder("damaged");
+    let mut server = Server::start_in(folder.clone());
+    server.cli_json(&["room", "create", "team"]);
+    server.signal("TERM");
+    server.process.wait().unwrap();
+    let database = format!("sqlite://{}", folder.join("data/conclave.db").display());
+    let mut connection = SqliteConnection::connect(&database).await.unwrap();
+    sqlx::query("UPDATE room SET settings = '{}'")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    connection.close().await.unwrap();
+
+    let server = Server::start_in(folder);
+    assert!(server.ready()["host_link"].is_null());
+    for room in ["team", "welcome"] {
+        assert_eq!(server.cli(&["room", "show", room]).status.code(), Some(1));
+        let deleted = server.cli(&["room", "delete", room]);
+        assert!(deleted.status.success(), "{}", errors(&deleted));
+    }
+    server.cli_json(&["room", "create", "team"]);
 }
 
 #[test]

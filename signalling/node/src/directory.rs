@@ -25,6 +25,8 @@ pub(crate) enum Lock {
         /// Which of the passwords that the room has had.
         rev: u32,
     },
+    /// The room cannot be read: to those outside it does not exist.
+    Damaged,
 }
 
 /// One room, as seen from its door: some 3 KiB at most, mostly much less.
@@ -58,6 +60,17 @@ impl Door {
         }
     }
 
+    /// Makes the door of a room that cannot be read, so that it can still be deleted.
+    pub(crate) fn damaged(id: RoomId) -> Self {
+        Door {
+            id,
+            title: String::new(),
+            has_lobby: false,
+            closes_at: None,
+            lock: Lock::Damaged,
+        }
+    }
+
     /// Returns whether it asks for no password.
     pub(crate) fn is_open(&self) -> bool {
         matches!(self.lock, Lock::Open { .. })
@@ -75,7 +88,7 @@ pub(crate) fn describe(now: Timestamp, door: Option<&Door>) -> RoomSummary {
     let door = door.filter(|door| !door.is_closed(now));
     let open = door.and_then(|door| match &door.lock {
         Lock::Open { consent_text } => Some((door, consent_text)),
-        Lock::Password { .. } => None,
+        Lock::Password { .. } | Lock::Damaged => None,
     });
     RoomSummary {
         title: open.map(|(door, _)| door.title.clone()),
@@ -162,6 +175,13 @@ mod tests {
         assert!(!door.is_open());
         assert_eq!(describe(NOW, Some(&door)), describe(NOW, None));
         assert_eq!(describe(NOW, None).needs, Needs::Password);
+    }
+
+    #[test]
+    fn neither_does_a_damaged_one() {
+        let door = Door::damaged(RoomId::new(0, [0; 10]));
+        assert!(!door.is_open());
+        assert_eq!(describe(NOW, Some(&door)), describe(NOW, None));
     }
 
     #[test]

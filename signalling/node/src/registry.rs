@@ -76,7 +76,11 @@ impl Registry {
         let network_keys = store.network_keys(Timestamp::from_unix_ms(unix_ms)).await?;
         let directory = Directory::default();
         for room in store.directory().await? {
-            directory.put(room.slug, Door::new(room.id, &room.settings));
+            let door = room.settings.as_ref().map_or_else(
+                || Door::damaged(room.id),
+                |settings| Door::new(room.id, settings),
+            );
+            directory.put(room.slug, door);
         }
         // Hashing takes the cores from meetings: never more than half of them.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);

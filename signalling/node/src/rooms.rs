@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use conclave_signalling_core::record::Actor;
 use conclave_signalling_store::{
-    Anchor, AuditQuery, AuditRecord, ExportError, StoreError, Verified, VerifyError,
+    Anchor, AuditQuery, AuditRecord, StoreError, Verified, VerifyError,
 };
 use conclave_signalling_wire::error::{ErrorBody, ErrorCode};
 use conclave_signalling_wire::ids::RoomId;
@@ -201,17 +201,6 @@ impl Rooms {
     /// Those of the store.
     pub async fn audit_tail(&self, query: &AuditQuery) -> Result<Vec<AuditRecord>, StoreError> {
         self.registry.store.audit_tail(query).await
-    }
-
-    /// Writes all records after a number as lines of JSON; returns how many.
-    ///
-    /// # Errors
-    /// Those of the store and of `line`.
-    pub async fn audit_export<F>(&self, after: u64, line: F) -> Result<u64, ExportError>
-    where
-        F: FnMut(&str) -> std::io::Result<()>,
-    {
-        self.registry.store.audit_export(after, line).await
     }
 
     /// Checks that nobody has changed the audit log.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::folder::FolderError;
 use crate::key::KeyFileError;
 
 /// Why the store could not do something. None of them holds a value that was stored.
@@ -40,6 +41,9 @@ pub enum StoreError {
     /// A key file cannot be used.
     #[error(transparent)]
     Key(#[from] KeyFileError),
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// Another room has this slug.
     #[error("another room has this name")]
     SlugTaken,

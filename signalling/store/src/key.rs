@@ -3,12 +3,14 @@
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand::fill;
 use thiserror::Error;
 use zeroize::Zeroizing;
+
+use crate::folder;
 
 /// Bytes of every key here.
 pub(crate) const KEY_BYTES: usize = 32;
@@ -28,10 +30,25 @@ impl MasterKey {
     /// on the disk, or not at all.
     ///
     /// # Errors
-    /// [`KeyFileError`], if the file can be read by others than its owner, has
-    /// another length, or cannot be read or made.
+    /// [`KeyFileError`], if the file can be read by others than its owner, is
+    /// another user's, has another length, or cannot be read or made.
     pub fn load_or_create(path: &Path) -> Result<Self, KeyFileError> {
         load_or_create(path).map(MasterKey)
+    }
+
+    /// Reads a key that must be there: another one would open nothing that it sealed.
+    ///
+    /// # Errors
+    /// [`KeyFileError`], above all [`KeyFileError::Missing`].
+    pub fn load(path: &Path) -> Result<Self, KeyFileError> {
+        load(path).map(MasterKey).map_err(|error| match error {
+            Loading::Io(error) if error.kind() == io::ErrorKind::NotFound => {
+                let path = path.to_owned();
+                KeyFileError::Missing { path }
+            }
+            Loading::Io(error) => broken(path, &error),
+            Loading::Refused(error) => error,
+        })
     }
 
     pub(crate) fn bytes(&self) -> &[u8; KEY_BYTES] {
@@ -56,6 +73,20 @@ pub enum KeyFileError {
         /// Its permission bits.
         mode: u32,
     },
+    /// Another user could change it.
+    #[error("{} belongs to the user with the number {owner}, who could change the key in it", .path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+    },
+    /// It is not there.
+    #[error("the key file {} is not there, and another key does not open what it sealed: restore it", .path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
     /// It does not hold 32 bytes.
     #[error("{} is no key: it does not have exactly 32 bytes", .path.display())]
     Length {
@@ -74,26 +105,41 @@ pub enum KeyFileError {
 
 /// See [`MasterKey::load_or_create`].
 pub(crate) fn load_or_create(path: &Path) -> Result<Zeroizing<[u8; KEY_BYTES]>, KeyFileError> {
-    let broken = |error: io::Error| KeyFileError::Io {
-        path: path.to_owned(),
-        why: error.to_string(),
-    };
     match load(path) {
         Err(Loading::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(Loading::Io(error)) => return Err(broken(error)),
+        Err(Loading::Io(error)) => return Err(broken(path, &error)),
         Err(Loading::Refused(error)) => return Err(error),
         Ok(key) => return Ok(key),
     }
     match create(path) {
         // Another process was faster: its key is the key.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(broken(error)),
+        Err(error) => return Err(broken(path, &error)),
         Ok(()) => {}
     }
     load(path).map_err(|error| match error {
-        Loading::Io(error) => broken(error),
+        Loading::Io(error) => broken(path, &error),
         Loading::Refused(error) => error,
     })
+}
+
+fn broken(path: &Path, error: &io::Error) -> KeyFileError {
+    KeyFileError::Io {
+        path: path.to_owned(),
+        why: error.to_string(),
+    }
+}
+
+/// Returns what is wrong with whose a key file is and who may open it.
+fn judge(path: &Path, owner: u32, mode: u32, own: u32) -> Result<(), KeyFileError> {
+    let path = path.to_owned();
+    if !folder::is_trusted(owner, own) {
+        return Err(KeyFileError::Foreign { path, owner });
+    }
+    if mode & 0o077 != 0 {
+        return Err(KeyFileError::OpenToOthers { path, mode });
+    }
+    Ok(())
 }
 
 enum Loading {
@@ -109,13 +155,9 @@ impl From<io::Error> for Loading {
 
 fn load(path: &Path) -> Result<Zeroizing<[u8; KEY_BYTES]>, Loading> {
     let mut file = File::open(path)?;
-    let mode = file.metadata()?.permissions().mode() & 0o7777;
-    if mode & 0o077 != 0 {
-        return Err(Loading::Refused(KeyFileError::OpenToOthers {
-            path: path.to_owned(),
-            mode,
-        }));
-    }
+    let metadata = file.metadata()?;
+    let mode = metadata.mode() & 0o7777;
+    judge(path, metadata.uid(), mode, folder::own_user()).map_err(Loading::Refused)?;
     let length = |path: &Path| {
         Loading::Refused(KeyFileError::Length {
             path: path.to_owned(),
@@ -165,6 +207,8 @@ fn write_key(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
     use crate::tests::Folder;
 
@@ -209,6 +253,29 @@ mod tests {
         let refused = MasterKey::load_or_create(&path).unwrap_err();
         assert_eq!(refused, KeyFileError::OpenToOthers { path, mode: 0o640 });
         assert!(refused.to_string().contains("chmod 600"));
+    }
+
+    #[test]
+    fn a_key_of_another_user_is_refused() {
+        let path = Path::new("master.key");
+        assert_eq!(judge(path, 1000, 0o600, 1000), Ok(()));
+        assert_eq!(judge(path, 0, 0o400, 1000), Ok(()));
+        for (owner, own) in [(1001, 1000), (1000, 0)] {
+            let refused = judge(path, owner, 0o600, own);
+            let path = path.to_owned();
+            assert_eq!(refused, Err(KeyFileError::Foreign { path, owner }));
+        }
+    }
+
+    #[test]
+    fn a_key_that_must_be_there_is_not_made() {
+        let folder = Folder::new();
+        let path = folder.path().join("master.key");
+        let missing = MasterKey::load(&path).unwrap_err();
+        assert_eq!(missing, KeyFileError::Missing { path: path.clone() });
+        assert!(!path.exists());
+        let made = MasterKey::load_or_create(&path).unwrap();
+        assert_eq!(MasterKey::load(&path).unwrap().bytes(), made.bytes());
     }
 
     #[test]

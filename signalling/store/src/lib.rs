@@ -13,6 +13,7 @@
 
 mod audit;
 mod error;
+mod folder;
 mod key;
 mod network;
 mod open;
@@ -25,10 +26,10 @@ mod writer;
 mod tests;
 
 pub use audit::{
-    Anchor, AuditQuery, AuditRecord, Broken, Checkpoint, ExportError, InvalidAnchor, Verified,
-    VerifyError,
+    Anchor, AuditQuery, AuditRecord, Broken, Checkpoint, InvalidAnchor, Verified, VerifyError,
 };
 pub use error::StoreError;
+pub use folder::{FolderError, private_folder};
 pub use key::{KeyFileError, MasterKey};
 pub use network::NetworkKey;
 pub use sql::{DirectoryEntry, NewRoom, Purged};

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::audit::checkpoint::Signer;
 use crate::error::StoreError;
+use crate::folder::private_folder;
 use crate::key::{self, MasterKey};
 use crate::seal::Sealer;
 use crate::sql::{audit, connect};
@@ -69,7 +70,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::InUse`], [`StoreError::NotADatabase`], [`StoreError::Newer`],
     /// [`StoreError::WrongKey`], [`StoreError::WrongAuditKey`] (also if the key
-    /// is not there any more), [`StoreError::Key`] or whatever SQLite says. A
+    /// is not there any more), [`StoreError::Key`], [`StoreError::Folder`] or whatever SQLite says. A
     /// file that is refused is left as it is.
     pub async fn open(data_dir: &Path, key: MasterKey) -> Result<Store, StoreError> {
         open(data_dir, key, Tuning::default(), None).await
@@ -104,11 +105,7 @@ pub(crate) async fn open(
     let unusable = |error: io::Error| {
         StoreError::Unavailable(format!("the data folder {}: {error}", data_dir.display()))
     };
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(data_dir)
-        .map_err(unusable)?;
+    private_folder(data_dir)?;
     let held = Held {
         _lock: lock(data_dir.join(LOCK)).map_err(|error| match error {
             Locking::InUse(path) => StoreError::InUse { path },
@@ -117,10 +114,13 @@ pub(crate) async fn open(
         _folder: folder,
     };
     let path = data_dir.join(DATABASE);
-    let is_new = prepare(&path).map_err(unusable)?;
-    if !is_new {
+    let file = database(&path).map_err(unusable)?;
+    if file.metadata().map_err(unusable)?.len() > 0 {
         connect::inspect(&path, &tuning).await?;
     }
+    close_to_others(&file).map_err(unusable)?;
+    // Before SQLite has it open for long: closing a file ends all locks that its process has on it.
+    drop(file);
     let mut db = connect::writer(&path, &tuning).await?;
     connect::migrate(&mut db).await?;
     let sealer = Sealer::new(&key);
@@ -164,21 +164,23 @@ fn lock(path: PathBuf) -> Result<File, Locking> {
     }
 }
 
-/// Makes an empty file of mode 0600, or takes from an old one what others may
-/// do with it: SQLite gives its other files the mode of this one. Returns
-/// whether there is nothing in it.
-fn prepare(path: &Path) -> io::Result<bool> {
-    let file = OpenOptions::new()
+/// Opens the file, or makes an empty one of mode 0600.
+fn database(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
-        .open(path)?;
-    let metadata = file.metadata()?;
-    if metadata.permissions().mode() & 0o077 != 0 {
-        file.set_permissions(Permissions::from_mode(0o600))?;
+        .open(path)
+}
+
+/// Takes from a file that is ours what others may do with it: SQLite gives its
+/// other files the mode of this one.
+fn close_to_others(file: &File) -> io::Result<()> {
+    if file.metadata()?.permissions().mode() & 0o077 == 0 {
+        return Ok(());
     }
-    Ok(metadata.len() == 0)
+    file.set_permissions(Permissions::from_mode(0o600))
 }
 
 /// Reads the audit key. A new one is made only for a log that was never signed:

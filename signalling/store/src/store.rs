@@ -12,9 +12,7 @@ use sqlx::{Sqlite, SqlitePool};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::audit::chain::Chain;
-use crate::audit::{
-    Anchor, AuditQuery, AuditRecord, Broken, Checkpoint, ExportError, Verified, VerifyError,
-};
+use crate::audit::{Anchor, AuditQuery, AuditRecord, Broken, Checkpoint, Verified, VerifyError};
 use crate::error::StoreError;
 use crate::network::NetworkKey;
 use crate::open::Held;
@@ -159,7 +157,8 @@ impl Store {
         Ok(self.readers.acquire().await?)
     }
 
-    /// Returns all rooms, by their slugs.
+    /// Returns all rooms, by their slugs. What is damaged is logged; a room
+    /// whose very names are is left out.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -173,24 +172,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn room(&self, id: RoomId) -> Result<Option<RoomRecord>, StoreError> {
-        self.read_room(Some(id), None).await
-    }
-
-    /// As [`Store::room`], by its name in links.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn room_by_slug(&self, slug: &Slug) -> Result<Option<RoomRecord>, StoreError> {
-        self.read_room(None, Some(slug)).await
-    }
-
-    async fn read_room(
-        &self,
-        id: Option<RoomId>,
-        slug: Option<&Slug>,
-    ) -> Result<Option<RoomRecord>, StoreError> {
         let mut snapshot = self.readers.begin().await?;
-        records::room(&mut snapshot, &self.tools.sealer, id, slug).await
+        records::room(&mut snapshot, &self.tools.sealer, id).await
     }
 
     /// Returns whether a room has an invite with this secret, usable or not. Takes as long
@@ -246,36 +229,6 @@ impl Store {
         let mut db = self.reader().await?;
         let records = audit::find(&mut db, query).await?;
         records.into_iter().map(AuditRecord::try_from).collect()
-    }
-
-    /// Gives each record after `after` (0 for all) to `line` as one line of
-    /// JSON without its end, see [`AuditRecord::to_json_line`]; returns how many
-    /// there were. What is appended meanwhile is not in it. `line` is called on
-    /// the caller's task: it should not block for long.
-    ///
-    /// # Errors
-    /// [`ExportError`], also that of `line`, which ends it.
-    pub async fn audit_export<F>(&self, after: u64, mut line: F) -> Result<u64, ExportError>
-    where
-        F: FnMut(&str) -> std::io::Result<()>,
-    {
-        let until = audit::head(&mut *self.reader().await?).await?.seq;
-        let mut place = i64::try_from(after).unwrap_or(i64::MAX);
-        let mut lines = 0;
-        loop {
-            // A connection for each page: others read while `line` waits for its pipe.
-            let page = audit::raw_page(&mut *self.reader().await?, place, until).await?;
-            let Some((last, _)) = page.last() else {
-                return Ok(lines);
-            };
-            place = *last;
-            for (seq, record) in page {
-                let record =
-                    record.ok_or_else(|| StoreError::Damaged(format!("audit record {seq}")))?;
-                line(&AuditRecord::try_from(record)?.to_json_line())?;
-                lines += 1;
-            }
-        }
     }
 
     /// Reads the whole audit log and checks that nothing of it was changed,

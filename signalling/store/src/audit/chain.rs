@@ -134,6 +134,13 @@ impl<'a> Chain<'a> {
         if signed_until > self.head.seq {
             return Err(missing("it is missing, and was signed"));
         }
+        let of_empty = self.anchors.get(&0).into_iter().flatten();
+        if of_empty.into_iter().any(|hash| *hash != Anchor::EMPTY.hash) {
+            return Err(Broken {
+                seq: 0,
+                why: "a hash was noted elsewhere for a log without records",
+            });
+        }
         let noted_until = self.anchors.last_key_value().map_or(0, |(seq, _)| *seq);
         if noted_until > self.head.seq {
             return Err(missing("it is missing, and was noted elsewhere"));

@@ -201,17 +201,6 @@ impl Default for AuditQuery {
     }
 }
 
-/// Why an export ended early.
-#[derive(Debug, Error)]
-pub enum ExportError {
-    /// The log could not be read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// A line could not be written.
-    #[error("a line could not be written: {0}")]
-    Write(#[from] std::io::Error),
-}
-
 /// Why the log was not found in order.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum VerifyError {

@@ -45,8 +45,8 @@ pub struct DirectoryEntry {
     pub id: RoomId,
     /// Its name in links.
     pub slug: Slug,
-    /// Its policies.
-    pub settings: Settings,
+    /// Its policies; `None` if they are damaged. Such a room can be deleted, and nothing else.
+    pub settings: Option<Settings>,
 }
 
 /// What was deleted because its time was over.

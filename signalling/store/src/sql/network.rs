@@ -16,6 +16,10 @@ const USED_MS: i64 = 24 * 3600 * 1000;
 /// by its network for a day more.
 const KEPT_MS: i64 = 2 * USED_MS;
 
+/// How far a clock is set back in its daily life. More is an error that was
+/// mended; less than this would make keys whenever a clock is corrected.
+const SET_BACK_MS: i64 = 3600 * 1000;
+
 #[derive(FromRow)]
 struct Row {
     id: i64,
@@ -42,10 +46,14 @@ pub(crate) async fn keys(
         .collect()
 }
 
-/// Returns whether these keys, the newest first, are what they should be at `now`.
+/// Returns whether these keys, the newest first, are what they should be at
+/// `now`. A key that was made in the future is not: the clock was wrong then,
+/// and the key would be used until that time comes.
 pub(crate) fn are_fresh(keys: &[NetworkKey], now: Timestamp) -> bool {
-    keys.first()
-        .is_some_and(|newest| ms(now) - ms(newest.created_at()) < USED_MS)
+    keys.first().is_some_and(|newest| {
+        let age = ms(now).saturating_sub(ms(newest.created_at()));
+        (-SET_BACK_MS..USED_MS).contains(&age)
+    })
 }
 
 /// Makes a new key if the newest is too old.
@@ -69,14 +77,14 @@ pub(crate) async fn renew(
     Ok(())
 }
 
-/// Deletes old keys that no ban needs any more; returns how many.
+/// Deletes keys that are old, or from a time that is far ahead, and that no ban needs any more; returns how many.
 pub(crate) async fn drop_unused(
     db: &mut SqliteConnection,
     now: Timestamp,
 ) -> Result<u64, StoreError> {
     let dropped = sqlx::query(
         "DELETE FROM network_key
-         WHERE created_at <= ?1
+         WHERE (created_at <= ?1 OR created_at > ?3)
            AND id < (SELECT max(id) FROM network_key)
            AND NOT EXISTS (
                SELECT 1 FROM ban
@@ -84,6 +92,7 @@ pub(crate) async fn drop_unused(
     )
     .bind(ms(now).saturating_sub(KEPT_MS))
     .bind(ms(now))
+    .bind(ms(now).saturating_add(KEPT_MS))
     .execute(db)
     .await?;
     Ok(dropped.rows_affected())

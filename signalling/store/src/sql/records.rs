@@ -2,10 +2,12 @@
 
 use conclave_signalling_core::digest::{DeviceHash, InviteHash, NetworkTag};
 use conclave_signalling_core::record::{Ban, Invite, RoomRecord, Standing};
-use conclave_signalling_core::settings::PasswordHash;
+use conclave_signalling_core::settings::{PasswordHash, Settings};
 use conclave_signalling_wire::ids::RoomId;
 use conclave_signalling_wire::text::{DisplayName, RoleName, Slug};
-use sqlx::{FromRow, SqliteConnection};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{FromRow, Row, SqliteConnection};
+use tracing::error;
 
 use super::DirectoryEntry;
 use super::rooms::{At, place};
@@ -24,51 +26,71 @@ struct RoomRow {
 }
 
 impl RoomRow {
-    fn read(self, sealer: &Sealer) -> Result<DirectoryEntry, StoreError> {
+    fn settings(self, sealer: &Sealer) -> Result<Settings, StoreError> {
         let password = open(sealer, ("room", &self.id, "password"), self.password)?;
-        Ok(DirectoryEntry {
-            id: parse(&self.id, "room.id")?,
-            slug: Slug::new(&self.slug).map_err(|_| damaged("room.slug"))?,
-            settings: from_settings(&self.settings, password.map(PasswordHash))?,
-        })
+        from_settings(&self.settings, password.map(PasswordHash))
     }
 }
 
-/// Returns all rooms by their slugs.
+fn names(id: &str, slug: &str) -> Result<(RoomId, Slug), StoreError> {
+    let slug = Slug::new(slug).map_err(|_| damaged("room.slug"))?;
+    Ok((parse(id, "room.id")?, slug))
+}
+
+/// Returns all rooms by their slugs. One that is damaged keeps nobody from the others.
 pub(crate) async fn directory(
     db: &mut SqliteConnection,
     sealer: &Sealer,
 ) -> Result<Vec<DirectoryEntry>, StoreError> {
-    let rows: Vec<RoomRow> =
-        sqlx::query_as("SELECT id, slug, settings, password FROM room ORDER BY slug")
-            .fetch_all(db)
-            .await?;
-    rows.into_iter().map(|row| row.read(sealer)).collect()
+    let rows = sqlx::query("SELECT id, slug, settings, password FROM room ORDER BY slug")
+        .fetch_all(db)
+        .await?;
+    let entries = rows.iter().filter_map(|row| entry(row, sealer));
+    Ok(entries.collect())
 }
 
-/// Returns a room whole, by its identifier or by its slug, whichever is given.
-/// Needs a transaction, or it may be torn.
+/// Reads a room as far as it can be read; `None` if not even its names can.
+fn entry(row: &SqliteRow, sealer: &Sealer) -> Option<DirectoryEntry> {
+    let text = |column| -> String { row.try_get(column).unwrap_or_default() };
+    let (id, slug) = (text("id"), text("slug"));
+    let (id, slug) = match names(&id, &slug) {
+        Ok(names) => names,
+        Err(error) => {
+            error!(?id, ?slug, %error, "a damaged room is left out");
+            return None;
+        }
+    };
+    let whole = RoomRow::from_row(row).map_err(StoreError::from);
+    let settings = match whole.and_then(|row| row.settings(sealer)) {
+        Ok(settings) => Some(settings),
+        Err(error) => {
+            error!(room = %id, slug = %slug, %error, "a room is damaged: nobody enters it");
+            None
+        }
+    };
+    Some(DirectoryEntry { id, slug, settings })
+}
+
+/// Returns a room whole. Needs a transaction, or it may be torn.
 pub(crate) async fn room(
     db: &mut SqliteConnection,
     sealer: &Sealer,
-    id: Option<RoomId>,
-    slug: Option<&Slug>,
+    id: RoomId,
 ) -> Result<Option<RoomRecord>, StoreError> {
     let row: Option<RoomRow> =
-        sqlx::query_as("SELECT id, slug, settings, password FROM room WHERE id = ?1 OR slug = ?2")
-            .bind(id.map(|id| id.to_string()))
-            .bind(slug.map(Slug::as_str))
+        sqlx::query_as("SELECT id, slug, settings, password FROM room WHERE id = ?1")
+            .bind(id.to_string())
             .fetch_optional(&mut *db)
             .await?;
     let Some(row) = row else {
         return Ok(None);
     };
     let key = row.id.clone();
-    let DirectoryEntry { id, slug, settings } = row.read(sealer)?;
+    let (id, slug) = names(&row.id, &row.slug)?;
     Ok(Some(RoomRecord {
         id,
         slug,
-        settings,
+        settings: row.settings(sealer)?,
         invites: invites(db, sealer, &key).await?,
         bans: bans(db, sealer, &key).await?,
         standings: standings(db, &key).await?,

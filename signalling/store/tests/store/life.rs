@@ -160,9 +160,11 @@ async fn a_file_that_is_no_database_is_refused_and_left_alone() {
         let folder = Folder::new();
         let path = folder.file("conclave.db");
         std::fs::write(&path, &garbage).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
         let refused = folder.try_open().await.unwrap_err();
         assert_eq!(refused, StoreError::NotADatabase { path: path.clone() });
         assert_eq!(std::fs::read(&path).unwrap(), garbage);
+        assert_eq!(mode(&path), 0o644);
     }
 }
 

@@ -10,6 +10,8 @@ mod rooms;
 mod speed;
 mod values;
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -22,7 +24,7 @@ use conclave_signalling_wire::objects::{Preset, Role};
 use conclave_signalling_wire::text::{DisplayName, Slug};
 use conclave_signalling_wire::time::Timestamp;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 
 /// 2026-11-22T10:00:00Z.
 const NOW_MS: u64 = 1_795_341_600_000;
@@ -53,7 +55,7 @@ impl Folder {
             MADE.fetch_add(1, Ordering::Relaxed)
         );
         let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path).unwrap();
+        DirBuilder::new().mode(0o700).create(&path).unwrap();
         Folder(path)
     }
 
@@ -80,9 +82,12 @@ impl Folder {
     }
 
     /// Runs one statement on a database that nobody has open.
-    async fn tamper(&self, statement: &'static str) {
+    async fn tamper(&self, statement: impl std::fmt::Display) {
         let mut db = self.raw().await;
-        sqlx::query(statement).execute(&mut db).await.unwrap();
+        sqlx::query(AssertSqlSafe(statement.to_string()))
+            .execute(&mut db)
+            .await
+            .unwrap();
         db.close().await.unwrap();
     }
 }
@@ -165,13 +170,10 @@ fn ban(number: u64) -> Ban {
 
 fn standing(number: u64) -> Standing {
     Standing {
-        device: DeviceHash(hash(number)),
         role: Some(Role::Presenter),
-        custom_role: None,
-        overrides: Vec::new(),
+        name: Some(DisplayName::new("Renamed Person").unwrap()),
         admitted: true,
-        removals: 0,
-        left_at: None,
+        ..Standing::new(DeviceHash(hash(number)))
     }
 }
 

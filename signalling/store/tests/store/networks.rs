@@ -86,9 +86,28 @@ async fn a_lifted_ban_needs_no_key() {
 }
 
 #[tokio::test]
-async fn a_clock_that_goes_back_makes_no_key() {
+async fn a_clock_that_is_corrected_makes_no_key() {
+    let folder = Folder::new();
+    let store = with_room(&folder).await;
+    assert_eq!(ids_at(&store, HOUR_MS).await, [1]);
+    assert_eq!(ids_at(&store, 0).await, [1]);
+}
+
+#[tokio::test]
+async fn a_key_from_a_wrong_future_is_replaced_at_once() {
+    let folder = Folder::new();
+    let store = with_room(&folder).await;
+    assert_eq!(ids_at(&store, 900 * DAY_MS).await, [1]);
+    assert_eq!(ids_at(&store, 0).await, [2]);
+    assert_eq!(ids_at(&store, DAY_MS).await, [3, 2]);
+}
+
+#[tokio::test]
+async fn a_key_from_tomorrow_lasts_as_long_as_another() {
     let folder = Folder::new();
     let store = with_room(&folder).await;
     assert_eq!(ids_at(&store, DAY_MS).await, [1]);
-    assert_eq!(ids_at(&store, 0).await, [1]);
+    assert_eq!(ids_at(&store, 0).await, [2, 1]);
+    assert_eq!(ids_at(&store, 2 * DAY_MS).await, [3, 1]);
+    assert_eq!(ids_at(&store, 3 * DAY_MS).await, [4, 3]);
 }

@@ -17,11 +17,10 @@ async fn welcome(store: &Store) -> RoomRecord {
 }
 
 #[tokio::test]
-async fn a_new_room_is_found_by_both_its_names() {
+async fn a_new_room_is_found() {
     let folder = Folder::new();
     let store = folder.open().await;
-    let slug = Slug::new("welcome").unwrap();
-    assert!(store.room_by_slug(&slug).await.unwrap().is_none());
+    assert!(store.room(room_id(1)).await.unwrap().is_none());
     let mut room = new_room(1, "welcome");
     room.invites = vec![invite(1), invite(2)];
     store.create_room(room, entry("room.create")).await.unwrap();
@@ -29,18 +28,48 @@ async fn a_new_room_is_found_by_both_its_names() {
         .create_room(new_room(2, "another"), entry("room.create"))
         .await
         .unwrap();
-    for found in [
-        store.room(room_id(1)).await.unwrap().unwrap(),
-        store.room_by_slug(&slug).await.unwrap().unwrap(),
-    ] {
-        assert_eq!((found.id, &found.slug), (room_id(1), &slug));
-        assert_eq!(found.settings.title, "welcome");
-        assert_eq!(found.invites, [invite(1), invite(2)]);
-        assert_eq!((found.bans.len(), found.standings.len()), (0, 0));
-    }
+    let found = welcome(&store).await;
+    assert_eq!((found.id, found.slug.as_str()), (room_id(1), "welcome"));
+    assert_eq!(found.settings.title, "welcome");
+    assert_eq!(found.invites, [invite(1), invite(2)]);
+    assert_eq!((found.bans.len(), found.standings.len()), (0, 0));
     let directory = store.directory().await.unwrap();
     let slugs: Vec<&str> = directory.iter().map(|room| room.slug.as_str()).collect();
     assert_eq!(slugs, ["another", "welcome"]);
+}
+
+#[tokio::test]
+async fn a_damaged_room_keeps_nobody_from_the_others() {
+    for (damage, left) in [
+        ("settings = '{}'", &["damaged", "other"][..]),
+        ("settings = CAST(x'ff' AS TEXT)", &["damaged", "other"]),
+        ("password = x'00'", &["damaged", "other"]),
+        ("slug = 'No Slug'", &["other"]),
+        ("id = 'nothing'", &["other"]),
+    ] {
+        let folder = Folder::new();
+        let store = folder.open().await;
+        for (number, slug) in [(1, "damaged"), (2, "other")] {
+            let room = new_room(number, slug);
+            store.create_room(room, entry("room.create")).await.unwrap();
+        }
+        store.close().await.unwrap();
+        let statement = format!("UPDATE room SET {damage} WHERE slug = 'damaged'");
+        folder.tamper(statement).await;
+        let store = folder.open().await;
+        let directory = store.directory().await.unwrap();
+        let slugs: Vec<&str> = directory.iter().map(|room| room.slug.as_str()).collect();
+        assert_eq!(slugs, left, "{damage}");
+        for room in directory {
+            let is_whole = room.slug.as_str() == "other";
+            assert_eq!(room.settings.is_some(), is_whole, "{damage}");
+            assert_eq!(store.room(room.id).await.is_ok(), is_whole, "{damage}");
+        }
+        if left.len() == 2 {
+            let deleted = store.delete_room(room_id(1), entry("room.delete")).await;
+            assert_eq!(deleted, Ok(()), "{damage}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -147,15 +176,17 @@ async fn another_room_cannot_be_reached_by_the_identifier_of_what_it_has() {
         );
     }
     let gone = vec![
+        Change::InviteGone(invite(1).id),
         Change::BanLifted(ban(1).id),
         Change::StandingGone(standing(1).device),
     ];
     store.commit(room_id(2), gone.clone()).await.unwrap();
     let room = welcome(&store).await;
-    assert_eq!((room.bans.len(), room.standings.len()), (1, 1));
+    let kept = |room: &RoomRecord| (room.invites.len(), room.bans.len(), room.standings.len());
+    assert_eq!(kept(&room), (1, 1, 1));
     store.commit(room_id(1), gone).await.unwrap();
     let room = welcome(&store).await;
-    assert_eq!((room.bans.len(), room.standings.len()), (0, 0));
+    assert_eq!(kept(&room), (0, 0, 0));
 }
 
 #[tokio::test]
@@ -270,9 +301,11 @@ async fn names_notes_reasons_and_password_hashes_are_nowhere_in_the_files() {
         Change::Settings(Box::new(settings)),
         Change::Invite(Box::new(invite(1))),
         Change::Ban(Box::new(ban(1))),
+        Change::Standing(Box::new(standing(1))),
     ];
     store.commit(room_id(1), changes).await.unwrap();
     let words = [
+        "Renamed",
         "argon2id",
         "Lovelace",
         "demonstration",
@@ -364,6 +397,6 @@ async fn round_trip(
     assert_eq!(room.bans, bans);
     assert_eq!(room.standings, standings);
     let directory = store.directory().await.unwrap();
-    assert_eq!(directory[0].settings, changed);
+    assert_eq!(directory[0].settings.as_ref(), Some(&changed));
     store.close().await.unwrap();
 }
