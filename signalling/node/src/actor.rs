@@ -1,19 +1,24 @@
 //! One room as a task: what it was, its inbox, and how it ends.
 
+mod keeping;
 mod meeting;
 mod shard;
 mod voices;
 
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use conclave_signalling_core::record::{Actor as Who, AuditEntry, RoomRecord};
-use conclave_signalling_wire::error::{ErrorBody, ErrorCode};
+use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
 use conclave_signalling_wire::ids::RoomId;
 use conclave_signalling_wire::text::Slug;
 use tokio::sync::oneshot;
 use tracing::error;
 
-use crate::actor::meeting::{End, Meeting};
+use crate::actor::meeting::Meeting;
 use crate::inbox::{Inbox, Queues, Seat, ToRoom, inbox};
 use crate::registry::Registry;
 use crate::rooms::RoomsError;
@@ -31,6 +36,34 @@ pub(crate) fn spawn(registry: Arc<Registry>, id: RoomId, slug: Slug) -> Arc<Inbo
     own
 }
 
+type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+type Deletion = (Who, oneshot::Sender<Result<(), RoomsError>>);
+
+/// Why a meeting is over.
+enum End {
+    /// Nobody is in it, and everything is kept.
+    Idle,
+    /// It failed; everybody in it is told that it ended.
+    Failed,
+    /// What changed was not kept: everybody comes back to what was.
+    NotKept,
+    /// The operator deletes the room.
+    Deleted {
+        by: Who,
+        done: oneshot::Sender<Result<(), RoomsError>>,
+    },
+}
+
+impl End {
+    /// Returns what is said to links that are still there.
+    fn code(&self) -> CloseCode {
+        match self {
+            End::NotKept => CloseCode::Draining,
+            End::Idle | End::Failed | End::Deleted { .. } => CloseCode::Ended,
+        }
+    }
+}
+
 struct Actor {
     id: RoomId,
     slug: Slug,
@@ -43,10 +76,13 @@ impl Actor {
         loop {
             match self.registry.store.room(self.id).await {
                 Ok(Some(record)) => self.meet(record, &mut queues).await,
-                Ok(None) => turn_away(&mut queues, Seat::Unknown),
+                Ok(None) => turn_away(&mut queues, Seat::Unknown).clear(),
                 Err(error) => {
                     error!(room = %self.id, %error, "a room could not be read");
-                    turn_away(&mut queues, Seat::Unavailable);
+                    // What cannot be read can be deleted all the same.
+                    for (by, done) in turn_away(&mut queues, Seat::Unavailable) {
+                        self.delete(by, done).await;
+                    }
                 }
             }
             if self.registry.end(self.id, || queues.messages.is_empty()) {
@@ -58,15 +94,28 @@ impl Actor {
     /// Holds the room until nobody is in it or it failed, and everything that
     /// it was to keep is kept or given up.
     async fn meet(&self, record: RoomRecord, queues: &mut Queues) {
-        let mut meeting = Meeting::new(
-            Arc::clone(&self.registry),
-            self.slug.clone(),
-            Arc::clone(&self.own),
-            record,
-        );
+        // What was said of it last may not have been what was kept.
+        self.registry
+            .directory
+            .refresh(&self.slug, self.id, &record.settings);
+        let begun = catch_unwind(AssertUnwindSafe(|| {
+            Meeting::new(
+                Arc::clone(&self.registry),
+                self.slug.clone(),
+                Arc::clone(&self.own),
+                record,
+            )
+        }));
+        let Ok(mut meeting) = begun else {
+            self.registry.panics.fetch_add(1, Ordering::Relaxed);
+            error!(room = %self.id, "a room panicked before it began");
+            for (by, done) in turn_away(queues, Seat::Unavailable) {
+                self.delete(by, done).await;
+            }
+            return;
+        };
         let end = meeting.run(queues).await;
-        // A commit that was begun may still take effect: the room is read again after it.
-        meeting.end().await;
+        meeting.end(&end, queues).await;
         if let End::Deleted { by, done } = end {
             self.delete(by, done).await;
         }
@@ -93,28 +142,65 @@ impl Actor {
     }
 }
 
-/// Answers everything that waits for a room that is not there.
-fn turn_away(queues: &mut Queues, why: Seat) {
+/// A room whose task ends by a panic begins anew with the next who enters it.
+impl Drop for Actor {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.registry.panics.fetch_add(1, Ordering::Relaxed);
+            error!(room = %self.id, "the task of a room panicked");
+        }
+        self.registry.forget(self.id, &self.own);
+    }
+}
+
+/// Answers everything that waits for a room that is not there or cannot be
+/// read, but for those who want to delete one that cannot be read.
+fn turn_away(queues: &mut Queues, why: Seat) -> Vec<Deletion> {
     while queues.events.try_recv().is_ok() {}
+    let mut deletions = Vec::new();
     while let Ok(message) = queues.messages.try_recv() {
-        // None of those who wait for an answer has to be there still.
-        match message {
-            ToRoom::Join { done, .. }
-            | ToRoom::Manage { done, .. }
-            | ToRoom::Resume { done, .. } => {
-                let _ = done.send(why);
+        deletions.extend(turn_one_away(message, why));
+    }
+    deletions
+}
+
+/// Answers everything that comes while a room cannot be entered. Never ends.
+async fn turn_away_all(queues: &mut Queues) {
+    loop {
+        tokio::select! {
+            Some(message) = queues.messages.recv() => {
+                if let Some((_, done)) = turn_one_away(message, Seat::Unavailable) {
+                    // Whoever asked may be gone.
+                    let _ = done.send(Err(ErrorCode::NotAvailable.into()));
+                }
             }
-            ToRoom::Order { done, .. } => {
-                let code = match why {
-                    Seat::Unknown => ErrorCode::NotFound,
-                    _ => ErrorCode::NotAvailable,
-                };
-                let _ = done.send(Err(ErrorBody::from(code)));
-            }
-            ToRoom::Delete { done, .. } => {
-                let _ = done.send(Err(RoomsError::UnknownRoom));
-            }
-            ToRoom::Message { .. } | ToRoom::LinkLost { .. } | ToRoom::Draining => {}
+            Some(_) = queues.events.recv() => {}
+            else => std::future::pending().await,
         }
     }
+}
+
+fn turn_one_away(message: ToRoom, why: Seat) -> Option<Deletion> {
+    // None of those who wait for an answer has to be there still.
+    match message {
+        ToRoom::Join { done, .. } | ToRoom::Manage { done, .. } | ToRoom::Resume { done, .. } => {
+            let _ = done.send(why);
+        }
+        ToRoom::Order { done, .. } => {
+            let code = match why {
+                Seat::Unknown => ErrorCode::NotFound,
+                _ => ErrorCode::NotAvailable,
+            };
+            let _ = done.send(Err(ErrorBody::from(code)));
+        }
+        ToRoom::Delete { done, .. } if why == Seat::Unknown => {
+            let _ = done.send(Err(RoomsError::UnknownRoom));
+        }
+        ToRoom::Delete { by, done } => return Some((by, done)),
+        ToRoom::Message { .. }
+        | ToRoom::LinkLost { .. }
+        | ToRoom::Settle { .. }
+        | ToRoom::Draining => {}
+    }
+    None
 }

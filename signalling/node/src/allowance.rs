@@ -29,21 +29,15 @@ impl Allowance {
             .filter(|wait| !wait.is_zero())
     }
 
-    /// Counts an event, or says how long to wait.
-    pub(crate) fn take(&self, now: Instant, due: &mut Instant) -> Result<(), Duration> {
-        match self.wait(now, *due) {
-            Some(wait) => Err(wait),
-            None => {
-                *due = (*due).max(now) + self.interval;
-                Ok(())
-            }
-        }
+    /// Counts an event that need not wait, and returns the new `due`.
+    pub(crate) fn take(&self, now: Instant, due: Instant) -> Instant {
+        due.max(now) + self.interval
     }
 
     /// Counts an event, allowed or not, and returns the new `due`: at most
     /// `debt_max` after the burst, so that a flood is forgotten some time.
     pub(crate) fn charge(&self, now: Instant, due: Instant, debt_max: Duration) -> Instant {
-        (due.max(now) + self.interval).min(now + self.tolerance + debt_max)
+        self.take(now, due).min(now + self.tolerance + debt_max)
     }
 }
 
@@ -64,7 +58,8 @@ mod tests {
         let allowance = Allowance::new(10, MINUTE, 3);
         let mut due = start;
         for _ in 0..3 {
-            assert_eq!(allowance.take(start, &mut due), Ok(()));
+            assert_eq!(allowance.wait(start, due), None);
+            due = allowance.take(start, due);
         }
         assert_eq!(allowance.wait(start, due), Some(6 * SECOND));
         assert_eq!(allowance.wait(start + 6 * SECOND, due), None);

@@ -1,7 +1,7 @@
 //! What whoever runs the node gives it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use conclave_sfu_wire::control::Command;
 use conclave_signalling_wire::limits::{
@@ -60,6 +60,8 @@ pub struct Config {
     /// Whether a page of this origin may open a link. The value of the header
     /// as it came, such as `https://meet.example.org`.
     pub origin_allowed: Arc<dyn Fn(&str) -> bool + Send + Sync>,
+    /// What the wall clock shows, in milliseconds since 1970. It is read once a minute.
+    pub wall_clock_ms: Arc<dyn Fn() -> u64 + Send + Sync>,
     /// Who may make rooms.
     pub rooms_create: RoomsCreate,
     /// Rooms in all, some 3 KiB each in memory; beyond it nobody but the operator makes one.
@@ -98,6 +100,7 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             origin_allowed: Arc::new(|_| false),
+            wall_clock_ms: Arc::new(system_time_ms),
             rooms_create: RoomsCreate::Admins,
             rooms_max: 100_000,
             rooms_per_source_per_hour: ROOMS_PER_SOURCE_PER_HOUR,
@@ -115,4 +118,9 @@ impl Default for Config {
             retry_after: Duration::from_secs(2),
         }
     }
+}
+
+fn system_time_ms() -> u64 {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH);
+    u64::try_from(unix.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }

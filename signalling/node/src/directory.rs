@@ -2,6 +2,7 @@
 //! not come in, so that guesses never reach a room.
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use conclave_signalling_core::settings::{PasswordHash, Settings};
@@ -11,6 +12,8 @@ use conclave_signalling_wire::objects::LobbyMode;
 use conclave_signalling_wire::reply::{Needs, RoomSummary};
 use conclave_signalling_wire::text::Slug;
 use conclave_signalling_wire::time::Timestamp;
+
+use crate::hashing::Hashing;
 
 /// What a join without an invite needs.
 pub(crate) enum Lock {
@@ -71,6 +74,14 @@ impl Door {
         }
     }
 
+    /// Returns what comparing with its password costs.
+    fn cost(&self) -> Option<Hashing> {
+        match &self.lock {
+            Lock::Password { hash, .. } => Hashing::of(hash),
+            Lock::Open { .. } | Lock::Damaged => None,
+        }
+    }
+
     /// Returns whether it asks for no password.
     pub(crate) fn is_open(&self) -> bool {
         matches!(self.lock, Lock::Open { .. })
@@ -103,52 +114,106 @@ pub(crate) fn describe(now: Timestamp, door: Option<&Door>) -> RoomSummary {
 /// All rooms that there are.
 #[derive(Default)]
 pub(crate) struct Directory {
-    doors: RwLock<BTreeMap<Slug, Arc<Door>>>,
+    doors: RwLock<Doors>,
+    hasher: RandomState,
+}
+
+#[derive(Default)]
+struct Doors {
+    by_slug: BTreeMap<Slug, Arc<Door>>,
+    /// How many passwords there are of each cost.
+    costs: BTreeMap<Hashing, usize>,
+}
+
+impl Doors {
+    fn put(&mut self, slug: Slug, door: Door) {
+        if let Some(cost) = door.cost() {
+            *self.costs.entry(cost).or_default() += 1;
+        }
+        let former = self.by_slug.insert(slug, Arc::new(door));
+        self.discount(former.as_deref());
+    }
+
+    fn remove(&mut self, slug: &Slug) {
+        let former = self.by_slug.remove(slug);
+        self.discount(former.as_deref());
+    }
+
+    fn discount(&mut self, door: Option<&Door>) {
+        let Some(cost) = door.and_then(Door::cost) else {
+            return;
+        };
+        if let Some(count) = self.costs.get_mut(&cost) {
+            *count -= 1;
+            if *count == 0 {
+                self.costs.remove(&cost);
+            }
+        }
+    }
 }
 
 impl Directory {
     /// Adds a room.
     pub(crate) fn put(&self, slug: Slug, door: Door) {
-        self.write().insert(slug, Arc::new(door));
+        self.write().put(slug, door);
     }
 
     /// Changes what is known of a room, if it still exists.
     pub(crate) fn refresh(&self, slug: &Slug, id: RoomId, settings: &Settings) {
-        if let Some(door) = self.write().get_mut(slug).filter(|door| door.id == id) {
-            *door = Arc::new(Door::new(id, settings));
+        let mut doors = self.write();
+        if doors.by_slug.get(slug).is_some_and(|door| door.id == id) {
+            doors.put(slug.clone(), Door::new(id, settings));
         }
     }
 
     /// Forgets a room, but not another one that has its slug by now.
     pub(crate) fn remove(&self, slug: &Slug, id: RoomId) {
         let mut doors = self.write();
-        if doors.get(slug).is_some_and(|door| door.id == id) {
+        if doors.by_slug.get(slug).is_some_and(|door| door.id == id) {
             doors.remove(slug);
         }
     }
 
+    /// Returns what comparing a password with that of a room that does not
+    /// exist has to cost: always the same for one slug, and as often so as with
+    /// rooms that do. Passwords that were hashed at another cost would tell them
+    /// apart otherwise. `None` without any password.
+    pub(crate) fn cost_of(&self, slug: &Slug) -> Option<Hashing> {
+        let doors = self.read();
+        let total: usize = doors.costs.values().sum();
+        // A fraction of the whole, so that a new room moves few slugs to another cost.
+        let hash = u128::from(self.hasher.hash_one(slug));
+        let mut place = (hash * total as u128) >> 64;
+        doors.costs.iter().find_map(|(cost, count)| {
+            let is_here = place < *count as u128;
+            place = place.saturating_sub(*count as u128);
+            is_here.then_some(*cost)
+        })
+    }
+
     pub(crate) fn find(&self, slug: &Slug) -> Option<Arc<Door>> {
-        self.read().get(slug).cloned()
+        self.read().by_slug.get(slug).cloned()
     }
 
     /// Returns all rooms, by slug.
     pub(crate) fn list(&self) -> Vec<(Slug, Arc<Door>)> {
         let doors = self.read();
         doors
+            .by_slug
             .iter()
             .map(|(slug, door)| (slug.clone(), Arc::clone(door)))
             .collect()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.read().len()
+        self.read().by_slug.len()
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<Slug, Arc<Door>>> {
+    fn read(&self) -> RwLockReadGuard<'_, Doors> {
         self.doors.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<Slug, Arc<Door>>> {
+    fn write(&self) -> RwLockWriteGuard<'_, Doors> {
         self.doors.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -182,6 +247,41 @@ mod tests {
         let door = Door::damaged(RoomId::new(0, [0; 10]));
         assert!(!door.is_open());
         assert_eq!(describe(NOW, Some(&door)), describe(NOW, None));
+    }
+
+    #[test]
+    fn rooms_that_do_not_exist_cost_what_others_do() {
+        let directory = Directory::default();
+        let unknown: Vec<_> = (0..1000)
+            .map(|number| Slug::new(&format!("nowhere-{number}")).unwrap())
+            .collect();
+        let costs = || -> Vec<_> { unknown.iter().map(|slug| directory.cost_of(slug)).collect() };
+        assert!(costs().iter().all(Option::is_none));
+        let put = |name: &str, memory: u32| {
+            let mut settings = settings();
+            let hash = format!("$argon2id$v=19$m={memory},t=1,p=1$c2FsdA$aGFzaA");
+            settings.set_password(Some(PasswordHash(hash)));
+            let slug = Slug::new(name).unwrap();
+            let door = Door::new(RoomId::new(0, [0; 10]), &settings);
+            directory.put(slug, door);
+        };
+        for (name, memory) in [("old", 64), ("older", 64), ("oldest", 64), ("new", 128)] {
+            put(name, memory);
+        }
+        let first = costs();
+        assert_eq!(first, costs());
+        let old = Some(Hashing {
+            m_kib: 64,
+            t: 1,
+            p: 1,
+        });
+        let count = first.iter().filter(|cost| **cost == old).count();
+        assert!((650..850).contains(&count), "{count}");
+        // A password that is changed costs what new ones do.
+        for name in ["old", "older", "oldest"] {
+            put(name, 128);
+        }
+        assert!(!costs().contains(&old));
     }
 
     #[test]

@@ -18,9 +18,8 @@ use tokio::time::{Duration, Instant};
 use tracing::error;
 
 use crate::directory::{Door, Lock};
-use crate::hashing::{Busy, busy};
+use crate::hashing::{Busy, Expected, busy};
 use crate::registry::Registry;
-use crate::source::Source;
 
 /// Why somebody may not, in the words of the protocol.
 pub(crate) type Refusal = Box<ErrorBody>;
@@ -74,7 +73,7 @@ pub(crate) async fn judge(
             refusal,
         }),
         None if check == Check::Password => {
-            let wait = registry.guesses().count(now(), Source::from(address), slug);
+            let wait = registry.guesses().count(now(), address, slug);
             Err(match wait {
                 Some(wait) => Box::new(refusal.retry_after_s(seconds(wait))),
                 None => refusal,
@@ -138,17 +137,16 @@ async fn guess(
     door: Option<&Door>,
     password: SecretText,
 ) -> Result<Option<(RoomId, Claim)>, Refusal> {
-    let source = Source::from(address);
     let check = || {
         registry
             .guesses()
-            .check(now(), source, slug)
+            .check(now(), address, slug)
             .map_err(limited)
     };
     check()?;
     let turn = registry
         .pool
-        .turn()
+        .turn_of(address)
         .await
         .map_err(|Busy| Box::new(busy()))?;
     // Others of the same source may have been wrong while this one waited.
@@ -156,9 +154,9 @@ async fn guess(
     let (known, hash) = match door.map(|door| (door.id, &door.lock)) {
         Some((id, Lock::Password { hash, rev })) => {
             let claim = Claim::Password { rev: *rev };
-            (Some((id, claim)), Some(hash.clone()))
+            (Some((id, claim)), Expected::Hash(hash.clone()))
         }
-        _ => (None, None),
+        _ => (None, Expected::Nothing(registry.directory.cost_of(slug))),
     };
     let is_right = turn
         .verify(hash, password)

@@ -1,17 +1,18 @@
 //! How often passwords may be guessed.
 //!
-//! Only wrong ones count: by source and room, by source, and by room. The last
-//! refuses nobody; it tells that holders of the password are to wait in the
-//! lobby, where a host looks at them.
+//! Only wrong ones count: by source and room, by source, by the network that it
+//! is in, by room, and in all. The last two refuse nobody; they tell that holders
+//! of the password are to wait in the lobby, where a host looks at them.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use conclave_signalling_wire::text::Slug;
 
 use crate::allowance::Allowance;
-use crate::source::Source;
+use crate::source::{SITE_TIMES, Source};
 
 /// Keys that are counted at a time, some 100 bytes each. An attacker needs as
 /// many networks to fill them; then nobody new may guess.
@@ -25,6 +26,9 @@ const FORGIVEN_AFTER: Duration = Duration::from_secs(300);
 /// How long a flood is felt after its end.
 const DEBT_MAX: Duration = MINUTE;
 const MINUTE: Duration = Duration::from_secs(60);
+/// Wrong passwords a minute on the whole server, beyond which whoever knows one
+/// waits in the lobby everywhere: ten rooms under siege.
+const IN_ALL: u32 = 600;
 
 /// How many wrong passwords there may be in a minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +60,7 @@ enum Key {
     Source(Source),
     SourceAndRoom(Source, u64),
     Room(u64),
+    All,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -74,6 +79,9 @@ pub(crate) struct Guesses {
     by_source_and_room: Allowance,
     by_source: Allowance,
     by_room: Allowance,
+    by_site_and_room: Allowance,
+    by_site: Allowance,
+    in_all: Allowance,
     backoff_max: Duration,
     /// Rooms are known by a keyed hash: nobody can make two of them collide,
     /// and rooms that do not exist cost no more than others.
@@ -85,11 +93,15 @@ pub(crate) struct Guesses {
 
 impl Guesses {
     pub(crate) fn new(limits: PasswordLimits, hasher: RandomState) -> Self {
-        let allowance = |count| Allowance::new(count, MINUTE, count);
+        let allowance = |count: u32| Allowance::new(count, MINUTE, count);
+        let of_site = |count: u32| allowance(count.saturating_mul(SITE_TIMES));
         Guesses {
             by_source_and_room: allowance(limits.per_source_and_room),
             by_source: allowance(limits.per_source),
             by_room: allowance(limits.per_room),
+            by_site_and_room: of_site(limits.per_source_and_room),
+            by_site: of_site(limits.per_source),
+            in_all: allowance(IN_ALL),
             backoff_max: limits.backoff_max,
             hasher,
             keys_max: KEYS,
@@ -104,10 +116,10 @@ impl Guesses {
     pub(crate) fn check(
         &mut self,
         now: Instant,
-        source: Source,
+        address: IpAddr,
         room: &Slug,
     ) -> Result<(), Duration> {
-        let keys = self.keys(source, room);
+        let keys = self.keys(address, room);
         if !self.has_space(now, &keys) {
             return Err(SWEEP_EVERY);
         }
@@ -118,13 +130,13 @@ impl Guesses {
     }
 
     /// Counts a wrong password. Returns how long its source now has to wait, if at all.
-    pub(crate) fn count(&mut self, now: Instant, source: Source, room: &Slug) -> Option<Duration> {
-        let keys = self.keys(source, room);
+    pub(crate) fn count(&mut self, now: Instant, address: IpAddr, room: &Slug) -> Option<Duration> {
+        let keys = self.keys(address, room);
         // Without space nothing can be counted, and nothing is checked either.
         if self.has_space(now, &keys) {
-            for key in keys {
-                let allowance = self.allowance(key);
-                let count = self.counts.entry(key).or_insert(Count {
+            for key in &keys {
+                let allowance = self.allowance(*key);
+                let count = self.counts.entry(*key).or_insert(Count {
                     due: now,
                     failures: 0,
                     failed_at: now,
@@ -142,40 +154,48 @@ impl Guesses {
 
     /// Returns whether so many were wrong in a room that right ones are to wait in its lobby.
     pub(crate) fn is_besieged(&self, now: Instant, room: &Slug) -> bool {
-        let count = self.counts.get(&Key::Room(self.hasher.hash_one(room)));
-        count.is_some_and(|count| self.by_room.wait(now, count.due).is_some())
+        let keys = [Key::Room(self.hasher.hash_one(room)), Key::All];
+        keys.iter().any(|key| {
+            let count = self.counts.get(key);
+            count.is_some_and(|count| self.allowance(*key).wait(now, count.due).is_some())
+        })
     }
 
-    fn keys(&self, source: Source, room: &Slug) -> [Key; 3] {
+    fn keys(&self, address: IpAddr, room: &Slug) -> Vec<Key> {
         let room = self.hasher.hash_one(room);
-        [
-            Key::Source(source),
-            Key::SourceAndRoom(source, room),
-            Key::Room(room),
-        ]
+        let sources = [Some(Source::from(address)), Source::site(address)];
+        let mut keys = vec![Key::Room(room), Key::All];
+        for source in sources.into_iter().flatten() {
+            keys.extend([Key::Source(source), Key::SourceAndRoom(source, room)]);
+        }
+        keys
     }
 
     fn allowance(&self, key: Key) -> Allowance {
         match key {
+            Key::Source(Source::Site(_)) => self.by_site,
+            Key::SourceAndRoom(Source::Site(_), _) => self.by_site_and_room,
             Key::Source(_) => self.by_source,
             Key::SourceAndRoom(..) => self.by_source_and_room,
             Key::Room(_) => self.by_room,
+            Key::All => self.in_all,
         }
     }
 
     fn wait(&self, now: Instant, keys: &[Key]) -> Option<Duration> {
         let waits = keys.iter().map(|key| {
             let count = self.counts.get(key)?;
-            match key {
-                Key::Room(_) => None,
-                Key::SourceAndRoom(..) => self.by_source_and_room.wait(now, count.due),
+            let pause = match key {
+                Key::Room(_) | Key::All => return None,
+                // Others of a network do not pause for one of it.
+                Key::SourceAndRoom(..) | Key::Source(Source::Site(_)) => None,
                 Key::Source(_) => {
                     let until = count.failed_at + self.backoff(count.failures);
                     let pause = until.saturating_duration_since(now);
-                    let pause = (!pause.is_zero()).then_some(pause);
-                    self.by_source.wait(now, count.due).max(pause)
+                    (!pause.is_zero()).then_some(pause)
                 }
-            }
+            };
+            self.allowance(*key).wait(now, count.due).max(pause)
         });
         waits.flatten().max()
     }
@@ -205,7 +225,7 @@ impl Guesses {
             self.counts.retain(|key, count| {
                 let forgiven = match key {
                     Key::Source(_) => count.failed_at + FORGIVEN_AFTER,
-                    Key::SourceAndRoom(..) | Key::Room(_) => now,
+                    Key::SourceAndRoom(..) | Key::Room(_) | Key::All => now,
                 };
                 count.due.max(forgiven) > now
             });
@@ -217,7 +237,6 @@ impl Guesses {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::IpAddr;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -225,8 +244,8 @@ mod tests {
         tokio::time::Instant::now().into_std()
     }
 
-    fn source(number: u32) -> Source {
-        Source::from(IpAddr::V4(number.into()))
+    fn source(number: u32) -> IpAddr {
+        IpAddr::V4(number.into())
     }
 
     fn room(name: &str) -> Slug {
@@ -312,21 +331,64 @@ mod tests {
     }
 
     #[test]
+    fn a_network_does_not_guess_more_by_changing_its_prefix() {
+        let mut guesses = Guesses::new(PasswordLimits::default(), RandomState::new());
+        let now = epoch();
+        let of = |site: u16, prefix: u16| -> IpAddr {
+            format!("2001:db8:{site:x}:{prefix:x}::1").parse().unwrap()
+        };
+        let mut hashed = 0;
+        for prefix in 0..5000 {
+            if guesses.check(now, of(1, prefix), &room("aaa")).is_ok() {
+                guesses.count(now, of(1, prefix), &room("aaa"));
+                hashed += 1;
+            }
+        }
+        assert_eq!(hashed, 80);
+        for prefix in 5000..9999 {
+            let name = room(&format!("room-{prefix}"));
+            if guesses.check(now, of(1, prefix), &name).is_ok() {
+                guesses.count(now, of(1, prefix), &name);
+                hashed += 1;
+            }
+        }
+        assert_eq!(hashed, 240);
+        assert_eq!(guesses.check(now, of(2, 1), &room("aaa")), Ok(()));
+    }
+
+    #[test]
+    fn a_storm_over_many_rooms_sends_all_to_the_lobby_and_refuses_nobody() {
+        let mut guesses = unpaused();
+        let now = epoch();
+        for number in 0..IN_ALL {
+            assert!(!guesses.is_besieged(now, &room("other")));
+            guesses.count(
+                now,
+                source(number),
+                &room(&format!("room-{}", number % 100)),
+            );
+        }
+        assert!(guesses.is_besieged(now, &room("other")));
+        assert_eq!(guesses.check(now, source(9999), &room("other")), Ok(()));
+        assert!(!guesses.is_besieged(now + MINUTE, &room("other")));
+    }
+
+    #[test]
     fn nobody_new_guesses_when_there_is_no_space() {
         let mut guesses = unpaused();
-        guesses.keys_max = 300;
+        guesses.keys_max = 301;
         let mut now = epoch();
         for number in 0..100 {
             guesses.count(now, source(number), &room(&format!("room-{number}")));
         }
-        assert_eq!(guesses.counts.len(), 300);
+        assert_eq!(guesses.counts.len(), 301);
         assert_eq!(
             guesses.check(now, source(100), &room("welcome")),
             Err(SWEEP_EVERY)
         );
         assert_eq!(guesses.count(now, source(100), &room("welcome")), None);
         assert_eq!(guesses.check(now, source(1), &room("room-1")), Ok(()));
-        assert_eq!(guesses.counts.len(), 300);
+        assert_eq!(guesses.counts.len(), 301);
         // What rests is forgotten first: the sources are remembered longest.
         now += MINUTE;
         assert_eq!(guesses.check(now, source(100), &room("welcome")), Ok(()));

@@ -1,8 +1,10 @@
 //! Passwords: hashed on few threads, in a short queue.
 //!
 //! A hash costs some 50 ms of a core and its memory, so a storm of them must
-//! cost neither the meetings that go on nor more memory than was planned.
+//! cost neither the meetings that go on nor more memory than was planned. One
+//! source, or one network, takes no more than half of the queue.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -16,8 +18,12 @@ use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Duration, timeout};
 
+use crate::source::{Place, Source, Sources};
+
 /// Passwords that may wait; beyond it they are answered `not_available`.
 const QUEUE: usize = 64;
+/// Passwords of one source, or of one /48, that may wait: the other half is for others.
+const QUEUE_OF_SOURCE: u32 = QUEUE as u32 / 2;
 /// How long one may wait. At 50 ms a hash, some 40 are served in it per permit.
 const WAIT_MAX: Duration = Duration::from_secs(2);
 /// After how many seconds a client is told to come back.
@@ -25,7 +31,7 @@ const RETRY_AFTER_S: u32 = 2;
 
 /// What a hash of a password costs (argon2id, RFC 9106). A hash that was made
 /// with other numbers stays valid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Hashing {
     /// Memory, KiB. What all hashes at once take is this times half of the cores.
     pub m_kib: u32,
@@ -43,6 +49,33 @@ impl Default for Hashing {
             t: 1,
             p: 1,
         }
+    }
+}
+
+impl Hashing {
+    /// Reads what a hash cost; `None` for a text that is none.
+    pub(crate) fn of(hash: &PasswordHash) -> Option<Self> {
+        let mut cost = Hashing {
+            m_kib: 0,
+            t: 0,
+            p: 0,
+        };
+        for parameter in hash.0.split('$').nth(3)?.split(',') {
+            let (name, value) = parameter.split_once('=')?;
+            let value = value.parse().ok()?;
+            match name {
+                "m" => cost.m_kib = value,
+                "t" => cost.t = value,
+                "p" => cost.p = value,
+                _ => return None,
+            }
+        }
+        Some(cost)
+    }
+
+    /// Returns these parameters as they stand in a hash.
+    fn parameters(&self) -> String {
+        format!("m={},t={},p={}", self.m_kib, self.t, self.p)
     }
 }
 
@@ -76,6 +109,7 @@ pub(crate) struct Pool {
     dummy: Arc<str>,
     permits: Arc<Semaphore>,
     queue: Arc<Semaphore>,
+    sources: Arc<Sources>,
     gauge: Arc<Gauge>,
 }
 
@@ -91,11 +125,23 @@ impl Pool {
             dummy: dummy.0.into(),
             permits: Arc::new(Semaphore::new(permits.max(1))),
             queue: Arc::new(Semaphore::new(permits.max(1) + QUEUE)),
+            sources: Arc::default(),
             gauge: Arc::default(),
         })
     }
 
-    /// Waits for a turn to hash one password.
+    /// Waits for a turn to hash one password, of somebody who comes from `address`.
+    pub(crate) async fn turn_of(&self, address: IpAddr) -> Result<Turn, Busy> {
+        let sources = [Some(Source::from(address)), Source::site(address)];
+        let mut places = Vec::new();
+        for source in sources.into_iter().flatten() {
+            places.push(self.sources.enter(source, QUEUE_OF_SOURCE).ok_or(Busy)?);
+        }
+        let turn = self.turn().await?;
+        Ok(Turn { places, ..turn })
+    }
+
+    /// Waits for a turn to hash one password of somebody who is in already.
     pub(crate) async fn turn(&self) -> Result<Turn, Busy> {
         let place = Arc::clone(&self.queue)
             .try_acquire_owned()
@@ -107,7 +153,17 @@ impl Pool {
         Ok(Turn {
             pool: self.clone(),
             held: (permit, place),
+            places: Vec::new(),
         })
+    }
+
+    /// Returns the hash of a password that nobody knows, as dear as others of this cost.
+    fn dummy(&self, cost: Option<Hashing>) -> String {
+        let mut parts: Vec<_> = self.dummy.split('$').map(str::to_owned).collect();
+        if let (Some(part), Some(cost)) = (parts.get_mut(3), cost) {
+            *part = cost.parameters();
+        }
+        parts.join("$")
     }
 
     /// Returns the most hashes that ran at once, and how many there were.
@@ -121,18 +177,30 @@ impl Pool {
 pub(crate) struct Turn {
     pool: Pool,
     held: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+    /// Of the source in the queue.
+    places: Vec<Place>,
+}
+
+/// What a password is compared with.
+pub(crate) enum Expected {
+    /// The hash of a room.
+    Hash(PasswordHash),
+    /// Nothing, which takes as long as a hash of this cost; that of new ones, without it.
+    Nothing(Option<Hashing>),
 }
 
 impl Turn {
-    /// Checks a password against a hash, or against one that nobody knows, which takes as long.
+    /// Checks a password against a hash, or against one that nobody knows.
     pub(crate) async fn verify(
         self,
-        expected: Option<PasswordHash>,
+        expected: Expected,
         password: SecretText,
     ) -> Result<bool, Busy> {
         self.run(move |pool| {
-            let exists = expected.is_some();
-            let expected = expected.map_or_else(|| pool.dummy.to_string(), |hash| hash.0);
+            let (exists, expected) = match expected {
+                Expected::Hash(hash) => (true, hash.0),
+                Expected::Nothing(cost) => (false, pool.dummy(cost)),
+            };
             let is_right = pool
                 .argon2
                 .verify_password(password.reveal().as_bytes(), expected.as_str())
@@ -155,7 +223,7 @@ impl Turn {
         self,
         work: impl FnOnce(&Pool) -> T + Send + 'static,
     ) -> Result<T, Busy> {
-        let Turn { pool, held } = self;
+        let Turn { pool, held, places } = self;
         let working = tokio::task::spawn_blocking(move || {
             let gauge = &pool.gauge;
             let running = gauge.running.fetch_add(1, Ordering::Relaxed) + 1;
@@ -163,7 +231,7 @@ impl Turn {
             gauge.total.fetch_add(1, Ordering::Relaxed);
             let done = work(&pool);
             gauge.running.fetch_sub(1, Ordering::Relaxed);
-            drop(held);
+            drop((held, places));
             done
         });
         working.await.map_err(|_| Busy)
@@ -203,16 +271,66 @@ mod tests {
         let hash = hash.unwrap();
         assert!(hash.0.starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
         for (expected, typed, is_right) in [
-            (Some(hash.clone()), "correct horse", true),
-            (Some(hash), "correct horsf", false),
-            (None, "correct horse", false),
+            (Expected::Hash(hash.clone()), "correct horse", true),
+            (Expected::Hash(hash), "correct horsf", false),
+            (Expected::Nothing(None), "correct horse", false),
             // The dummy is the hash of this.
-            (None, "", false),
+            (Expected::Nothing(None), "", false),
+            (Expected::Nothing(Some(CHEAP)), "", false),
         ] {
             let turn = pool.turn().await.unwrap();
             assert_eq!(turn.verify(expected, secret(typed)).await, Ok(is_right));
         }
-        assert_eq!(pool.counts().1, 5);
+        assert_eq!(pool.counts().1, 6);
+    }
+
+    #[tokio::test]
+    async fn the_dummy_costs_what_it_is_told_to() {
+        let pool = Pool::new(CHEAP, 1).unwrap();
+        let dear = Hashing {
+            m_kib: 4096,
+            t: 2,
+            p: 1,
+        };
+        for (told, cost) in [(None, CHEAP), (Some(dear), dear)] {
+            let dummy = PasswordHash(pool.dummy(told));
+            assert_eq!(Hashing::of(&dummy), Some(cost));
+            let made = Pool::new(cost, 1).unwrap();
+            assert_eq!(
+                Hashing::of(&PasswordHash(made.dummy.to_string())),
+                Some(cost)
+            );
+            // It is a hash, or comparing with it would cost nothing.
+            let verified = pool.argon2.verify_password(b"wrong", dummy.0.as_str());
+            assert_eq!(verified, Err(argon2::password_hash::Error::PasswordInvalid));
+        }
+        for text in ["", "$argon2id$v=19", "$argon2id$v=19$m=x,t=1,p=1$a$b"] {
+            assert_eq!(Hashing::of(&PasswordHash(text.to_owned())), None);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_source_takes_half_of_the_queue() {
+        let pool = Pool::new(CHEAP, 1).unwrap();
+        let turn = pool.turn().await.unwrap();
+        let wait = |address: String| {
+            let (pool, address) = (pool.clone(), address.parse().unwrap());
+            tokio::spawn(async move { pool.turn_of(address).await.map(drop) })
+        };
+        let mut waiting: Vec<_> = (0..QUEUE_OF_SOURCE)
+            .map(|prefix| wait(format!("2001:db8:1:{prefix:x}::1")))
+            .collect();
+        tokio::task::yield_now().await;
+        assert_eq!(
+            wait("2001:db8:1:ffff::1".to_owned()).await.unwrap(),
+            Err(Busy)
+        );
+        waiting.push(wait("2001:db8:2::1".to_owned()));
+        tokio::task::yield_now().await;
+        drop(turn);
+        for turn in waiting {
+            assert_eq!(turn.await.unwrap(), Ok(()));
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -59,6 +59,8 @@ pub(crate) enum ToRoom {
         by: Actor,
         done: oneshot::Sender<Result<(), RoomsError>>,
     },
+    /// Somebody waits until what happened before is kept.
+    Settle { done: oneshot::Sender<()> },
     /// The server will stop.
     Draining,
 }

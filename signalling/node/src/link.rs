@@ -1,24 +1,22 @@
 //! One WebSocket: what it says goes to its gate, then to its room.
 
+mod entering;
+
 use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use conclave_signalling_core::digest::{DeviceHash, TokenHash};
 use conclave_signalling_core::gate::{Gate, Step, welcome};
 use conclave_signalling_core::origin::Prefix;
 use conclave_signalling_core::output::LinkId;
 use conclave_signalling_core::rate::Rate;
-use conclave_signalling_core::room::{Entrant, Managing, Returning, resume_failed};
-use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
+use conclave_signalling_wire::error::{CloseCode, ErrorBody};
 use conclave_signalling_wire::frame::{encode_error, encode_reply, parse_request};
-use conclave_signalling_wire::invite::{RoomCreate, RoomManage};
 use conclave_signalling_wire::limits::{CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_S, IDLE_AFTER};
 use conclave_signalling_wire::reply::HelloOutcome;
-use conclave_signalling_wire::request::{Join, Resume};
 use futures_util::StreamExt;
 use futures_util::stream::SplitStream;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::Message;
@@ -26,12 +24,10 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as WireCl
 
 use crate::config::RoomsCreate;
 use crate::directory::describe;
-use crate::door;
-use crate::inbox::{Inbox, Seat, ToRoom};
+use crate::inbox::{Inbox, ToRoom};
 use crate::node::Phase;
 use crate::outbox::{CLOSE_WITHIN, Outbox, Signal, outbox};
 use crate::registry::Registry;
-use crate::rooms;
 use crate::screened::Greeted;
 use crate::upgrade::Socket;
 
@@ -60,6 +56,8 @@ struct Link {
     gate: Gate,
     /// Where its messages go; its gate, without one.
     room: Option<Arc<Inbox>>,
+    /// Where it waits for a seat.
+    asked: Option<Arc<Inbox>>,
 }
 
 /// Serves a link until it ends.
@@ -82,6 +80,7 @@ pub(crate) async fn run(
         greeted,
         gate: Gate::new(Instant::now().into_std()),
         room: None,
+        asked: None,
     };
     let end = link.read(&mut stream, &mut writing, phase).await;
     match end {
@@ -89,7 +88,8 @@ pub(crate) async fn run(
         End::Closed => {}
         End::Gone | End::PageGone => link.outbox.cut(CloseCode::Normal),
     }
-    if let Some(room) = &link.room {
+    // A room that seats it after this is told as well: it reads this later.
+    if let Some(room) = link.room.as_ref().or(link.asked.as_ref()) {
         // A room that has ended does not need to know.
         let _ = room
             .messages
@@ -121,6 +121,14 @@ async fn closing(phase: &mut watch::Receiver<Phase>) {
     }
 }
 
+/// Waits until a room does not listen any more. Never, without one.
+async fn lost(room: Option<&Inbox>) {
+    match room {
+        Some(room) => room.messages.closed().await,
+        None => std::future::pending().await,
+    }
+}
+
 impl Link {
     async fn read(
         &mut self,
@@ -143,6 +151,8 @@ impl Link {
                     Signal::Released => self.released(),
                 },
                 () = closing(&mut phase) => return End::Close(CloseCode::Draining),
+                // Its task is gone without a word.
+                () = lost(self.room.as_deref()) => return End::Close(CloseCode::Ended),
                 () = sleep_until(due) => return End::Close(self.overdue(idle)),
                 frame = stream.next() => {
                     let now = Instant::now();
@@ -151,7 +161,7 @@ impl Link {
                         idle = now + IDLE_AFTER;
                     }
                     let taken = match frame {
-                        Some(Ok(Message::Text(text))) => self.take(text.as_str()).await,
+                        Some(Ok(Message::Text(text))) => self.take_or_end(text.as_str(), &mut phase, idle).await,
                         Some(Ok(Message::Ping(_) | Message::Pong(_))) => match control.take(now.into_std()) {
                             Ok(()) => ControlFlow::Continue(()),
                             Err(_) => ControlFlow::Break(End::Close(CloseCode::Rate)),
@@ -184,6 +194,24 @@ impl Link {
     fn released(&mut self) {
         self.room = None;
         self.gate = Gate::again(Instant::now().into_std());
+    }
+
+    /// Takes a message. While a room, a hash or the store keeps it waiting, the
+    /// link may still end.
+    async fn take_or_end(
+        &mut self,
+        text: &str,
+        phase: &mut watch::Receiver<Phase>,
+        idle: Instant,
+    ) -> ControlFlow<End> {
+        let outbox = self.outbox.clone();
+        tokio::select! {
+            biased;
+            taken = self.take(text) => taken,
+            () = outbox.closed() => ControlFlow::Break(End::Closed),
+            () = closing(phase) => ControlFlow::Break(End::Close(CloseCode::Draining)),
+            () = sleep_until(idle) => ControlFlow::Break(End::Close(CloseCode::Idle)),
+        }
     }
 
     async fn take(&mut self, text: &str) -> ControlFlow<End> {
@@ -241,136 +269,5 @@ impl Link {
         );
         self.outbox
             .send(encode_reply(id, &HelloOutcome::Welcome(Box::new(welcome))));
-    }
-
-    async fn resume(&mut self, id: u32, resume: Resume) {
-        let token = TokenHash::from(&resume.token);
-        let Some(room) = self.registry.room_of_token(&token) else {
-            return self.refuse(id, &resume_failed());
-        };
-        let returning = Returning {
-            link: self.id,
-            prefix: self.prefix,
-            id,
-            token,
-            last_seq: resume.last_seq,
-        };
-        let (done, seat) = oneshot::channel();
-        let message = ToRoom::Resume {
-            returning: Box::new(returning),
-            outbox: self.outbox.clone(),
-            done,
-        };
-        if room.messages.send(message).await.is_err() {
-            return self.refuse(id, &resume_failed());
-        }
-        match seat.await {
-            Ok(Seat::Taken) => self.room = Some(room),
-            // The room has answered.
-            Ok(Seat::Refused) => {}
-            // The room ended before it came to this.
-            Ok(Seat::Unknown | Seat::Unavailable) | Err(_) => self.refuse(id, &resume_failed()),
-        }
-    }
-
-    async fn join(&mut self, id: u32, join: Join) -> ControlFlow<End> {
-        let registry = Arc::clone(&self.registry);
-        let pass = match door::count_try(&registry, self.address) {
-            Ok(()) => door::judge(&registry, self.address, &join.room, join.credential).await,
-            Err(error) => Err(error),
-        };
-        let pass = match pass {
-            Ok(pass) => pass,
-            Err(error) => return self.turned_away(id, &error),
-        };
-        let entrant = Entrant {
-            link: self.id,
-            member: registry.draw_member(),
-            prefix: self.prefix,
-            address: self.address,
-            networks: registry.networks(self.address),
-            id,
-            name: join.name,
-            device: DeviceHash::from(&join.device_key),
-            claim: pass.claim,
-            to_lobby: pass.to_lobby,
-            consent_hash: join.consent_hash,
-            duplicate: join.duplicate,
-        };
-        let (done, seat) = oneshot::channel();
-        let message = ToRoom::Join {
-            entrant: Box::new(entrant),
-            outbox: self.outbox.clone(),
-            done,
-        };
-        let room = registry.enter(pass.room, &join.room, message);
-        self.sit_down(id, &pass.refusal, room, seat).await
-    }
-
-    async fn manage(&mut self, id: u32, manage: RoomManage) -> ControlFlow<End> {
-        let registry = Arc::clone(&self.registry);
-        let pass = match door::count_try(&registry, self.address) {
-            Ok(()) => door::judge_manager(&registry, &manage.room, manage.credential).await,
-            Err(error) => Err(error),
-        };
-        let (room, invite, refusal) = match pass {
-            Ok(pass) => pass,
-            Err(error) => return self.turned_away(id, &error),
-        };
-        let managing = Managing {
-            link: self.id,
-            id,
-            invite,
-            device: DeviceHash::from(&manage.device_key),
-            prefix: self.prefix,
-            networks: registry.networks(self.address),
-            address: self.address,
-        };
-        let (done, seat) = oneshot::channel();
-        let message = ToRoom::Manage {
-            managing: Box::new(managing),
-            outbox: self.outbox.clone(),
-            done,
-        };
-        let room = registry.enter(room, &manage.room, message);
-        self.sit_down(id, &refusal, room, seat).await
-    }
-
-    /// Waits for what a room says to a link at its door.
-    async fn sit_down(
-        &mut self,
-        id: u32,
-        refusal: &ErrorBody,
-        room: Option<Arc<Inbox>>,
-        seat: oneshot::Receiver<Seat>,
-    ) -> ControlFlow<End> {
-        let unavailable = || ErrorBody::from(ErrorCode::NotAvailable).retry_after_s(1);
-        let Some(room) = room else {
-            return self.turned_away(id, &unavailable());
-        };
-        match seat.await {
-            Ok(Seat::Taken) => self.room = Some(room),
-            // The room has answered.
-            Ok(Seat::Refused) => {}
-            Ok(Seat::Unknown) => self.refuse(id, refusal),
-            Ok(Seat::Unavailable) => self.refuse(id, &unavailable()),
-            // The room failed over this.
-            Err(_) => return ControlFlow::Break(End::Close(CloseCode::Ended)),
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn turned_away(&self, id: u32, error: &ErrorBody) -> ControlFlow<End> {
-        self.registry.refusals.count(error.code);
-        self.refuse(id, error);
-        ControlFlow::Continue(())
-    }
-
-    async fn create(&mut self, id: u32, create: RoomCreate) {
-        let made = rooms::create_over_link(&self.registry, self.address, create).await;
-        match made {
-            Ok(created) => self.outbox.send(encode_reply(id, &created)),
-            Err(error) => self.refuse(id, &error),
-        }
     }
 }

@@ -8,8 +8,8 @@ use axum::routing::get;
 use conclave_sfu_wire::control::Event;
 use conclave_signalling_store::{Store, StoreError};
 use thiserror::Error;
-use tokio::sync::{mpsc, watch};
-use tokio::time::{Duration, Instant, sleep, timeout};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Duration, Instant, sleep, timeout, timeout_at};
 use tracing::warn;
 
 use crate::config::{Config, Media};
@@ -21,6 +21,8 @@ use crate::upgrade;
 
 /// How long links may take to end after they were told to.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+/// How long rooms may take to keep what happened in them, at the end.
+const SETTLE_WITHIN: Duration = Duration::from_secs(5);
 /// How often the audit log is told how many were turned away.
 const SUM_UP_EVERY: Duration = Duration::from_secs(60);
 /// After how many of these the store is asked for the keys of networks, which
@@ -92,7 +94,10 @@ pub struct Stats {
     pub links: usize,
     /// Rooms that ended by a panic since the start.
     pub room_panics_total: u64,
-    /// Rooms that ended because the store did not keep their changes, since the start.
+    /// Commits that the store refused and that were tried again, since the start.
+    pub commits_retried_total: u64,
+    /// Commits that were given up, since the start. With more in them than
+    /// records of the audit log, their room ended.
     pub commits_failed_total: u64,
     /// Passwords that were hashed since the start.
     pub hashes_total: usize,
@@ -158,6 +163,7 @@ impl Node {
             participants,
             links: self.shared.phase.receiver_count(),
             room_panics_total: registry.panics.load(Ordering::Relaxed),
+            commits_retried_total: registry.commits_retried.load(Ordering::Relaxed),
             commits_failed_total: registry.commits_failed.load(Ordering::Relaxed),
             hashes_total,
             hashes_at_once_max,
@@ -166,22 +172,49 @@ impl Node {
 
     /// Refuses new links, tells everybody `server.draining`, and after
     /// [`Config::drain`] closes all links with 4503. Returns when they are
-    /// closed, at once if there is none.
+    /// closed and what happened in rooms is kept, at once if there is nothing;
+    /// some seconds later if the store or a room does not answer.
     pub async fn drain(&self) {
         let Shared {
             registry, phase, ..
         } = self.shared.as_ref();
         phase.send_replace(Phase::Draining);
+        let closing = Instant::now() + registry.config.drain;
         for room in registry.inboxes() {
-            // A room that has ended has nobody to tell.
-            let _ = room.messages.send(ToRoom::Draining).await;
+            // A room that has ended has nobody to tell, and the close tells those in a busy one.
+            let _ = timeout_at(closing, room.messages.send(ToRoom::Draining)).await;
         }
-        if timeout(registry.config.drain, phase.closed()).await.is_ok() {
-            return;
+        if timeout_at(closing, phase.closed()).await.is_err() {
+            phase.send_replace(Phase::Closing);
+            // Whoever does not answer the close is closed by the end of the process.
+            let _ = timeout(CLOSE_WITHIN, phase.closed()).await;
         }
-        phase.send_replace(Phase::Closing);
-        // Whoever does not answer the close is closed by the end of the process.
-        let _ = timeout(CLOSE_WITHIN, phase.closed()).await;
+        if timeout(SETTLE_WITHIN, settle(registry)).await.is_err() {
+            warn!("not everything that happened in rooms was kept in time");
+        }
+    }
+}
+
+/// Waits until everything that happened so far is kept.
+async fn settle(registry: &Registry) {
+    let mut settling = Vec::new();
+    for room in registry.inboxes() {
+        let (done, settled) = oneshot::channel();
+        // A room that has ended has kept what it had.
+        let _ = room.messages.send(ToRoom::Settle { done }).await;
+        settling.push(settled);
+    }
+    for settled in settling {
+        let _ = settled.await;
+    }
+    write_refusals(registry).await;
+}
+
+async fn write_refusals(registry: &Registry) {
+    for entry in registry.refusals.take(registry.time()) {
+        if let Err(error) = registry.store.audit(entry).await {
+            warn!(%error, "the audit log does not know who was turned away");
+        }
     }
 }
 
@@ -202,12 +235,9 @@ async fn keep_up(registry: Weak<Registry>) {
         let Some(registry) = registry.upgrade() else {
             return;
         };
+        registry.read_clocks();
+        write_refusals(&registry).await;
         let (store, now) = (&registry.store, registry.time());
-        for entry in registry.refusals.take(now) {
-            if let Err(error) = store.audit(entry).await {
-                warn!(%error, "the audit log does not know who was turned away");
-            }
-        }
         if minute.is_multiple_of(KEYS_EVERY) {
             match store.network_keys(now).await {
                 Ok(keys) => registry.put_network_keys(keys),

@@ -127,6 +127,15 @@ impl Outbox {
         self.state.send_modify(|state| state.is_released = true);
     }
 
+    /// Waits until the link is closed or cut.
+    pub(crate) async fn closed(&self) {
+        let mut seen = self.state.subscribe();
+        // Not before this is gone, as it could still be closed.
+        if seen.wait_for(|state| state.ending.is_some()).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
     /// Waits until the link is closed, cut or released. A release is told once.
     pub(crate) async fn signal(&self) -> Signal {
         let mut seen = self.state.subscribe();

@@ -5,7 +5,7 @@ use std::hash::RandomState;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use conclave_sfu_wire::control::{Event, MemberKey, RoomKey};
 use conclave_signalling_core::clock::ClockAnchor;
@@ -17,10 +17,10 @@ use conclave_signalling_wire::ids::RoomId;
 use conclave_signalling_wire::text::Slug;
 use conclave_signalling_wire::time::Timestamp;
 use dashmap::DashMap;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 
 use crate::actor;
-use crate::allowance::Allowance;
 use crate::config::{Config, Media};
 use crate::directory::{Directory, Door};
 use crate::guesses::Guesses;
@@ -38,7 +38,7 @@ pub(crate) struct Registry {
     pub(crate) config: Config,
     pub(crate) store: Store,
     pub(crate) media: Arc<dyn Media>,
-    pub(crate) clock: ClockAnchor,
+    clock: RwLock<ClockAnchor>,
     pub(crate) directory: Directory,
     pub(crate) pool: Pool,
     pub(crate) sources: Arc<Sources>,
@@ -58,6 +58,7 @@ pub(crate) struct Registry {
     next_key: AtomicU64,
     pub(crate) refusals: Refusals,
     pub(crate) panics: AtomicU64,
+    pub(crate) commits_retried: AtomicU64,
     pub(crate) commits_failed: AtomicU64,
 }
 
@@ -68,10 +69,7 @@ impl Registry {
         store: Store,
         media: Arc<dyn Media>,
     ) -> Result<Self, StartError> {
-        let unix = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let unix_ms = u64::try_from(unix.as_millis()).unwrap_or(u64::MAX);
+        let unix_ms = (config.wall_clock_ms)();
         let clock = ClockAnchor::new(Instant::now().into_std(), unix_ms);
         let network_keys = store.network_keys(Timestamp::from_unix_ms(unix_ms)).await?;
         let directory = Directory::default();
@@ -85,20 +83,19 @@ impl Registry {
         // Hashing takes the cores from meetings: never more than half of them.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let pool = Pool::new(config.hashing, cores / 2)?;
-        let burst = config.joins_per_source_burst;
-        let joins = Allowance::new(config.joins_per_source_per_s, SECOND, burst);
+        let (joins, burst) = (config.joins_per_source_per_s, config.joins_per_source_burst);
         let rooms = config.rooms_per_source_per_hour;
         Ok(Registry {
             load: (0..media.shards().max(1))
                 .map(|_| AtomicUsize::new(0))
                 .collect(),
-            joins: PerSource::new(joins),
-            creations: PerSource::new(Allowance::new(rooms, HOUR, rooms)),
+            joins: PerSource::new(joins, SECOND, burst),
+            creations: PerSource::new(rooms, HOUR, rooms),
             guesses: Mutex::new(Guesses::new(config.password, RandomState::new())),
             config,
             store,
             media,
-            clock,
+            clock: RwLock::new(clock),
             directory,
             pool,
             sources: Arc::default(),
@@ -110,13 +107,25 @@ impl Registry {
             next_key: AtomicU64::new(1),
             refusals: Refusals::default(),
             panics: AtomicU64::new(0),
+            commits_retried: AtomicU64::new(0),
             commits_failed: AtomicU64::new(0),
         })
     }
 
     /// Returns what the wall clock shows.
     pub(crate) fn time(&self) -> Timestamp {
-        self.clock.at(Instant::now().into_std())
+        self.clock().at(Instant::now().into_std())
+    }
+
+    /// Returns the last reading of both clocks. A room keeps that with which it began.
+    pub(crate) fn clock(&self) -> ClockAnchor {
+        *self.clock.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads both clocks anew: the wall clock may have been set, or have stood still.
+    pub(crate) fn read_clocks(&self) {
+        let anchor = ClockAnchor::new(Instant::now().into_std(), (self.config.wall_clock_ms)());
+        *self.clock.write().unwrap_or_else(PoisonError::into_inner) = anchor;
     }
 
     /// Returns what the node says about every room.
@@ -177,11 +186,18 @@ impl Registry {
         slug: &Slug,
         message: ToRoom,
     ) -> Option<Arc<Inbox>> {
+        let begin = || actor::spawn(Arc::clone(self), id, slug.clone());
         let mut live = self.live();
-        let inbox = live
-            .entry(id)
-            .or_insert_with(|| actor::spawn(Arc::clone(self), id, slug.clone()));
-        inbox.messages.try_send(message).ok()?;
+        let inbox = live.entry(id).or_insert_with(begin);
+        match inbox.messages.try_send(message) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => return None,
+            // Its actor panicked, and has not been forgotten yet.
+            Err(TrySendError::Closed(message)) => {
+                *inbox = begin();
+                inbox.messages.try_send(message).ok()?;
+            }
+        }
         Some(Arc::clone(inbox))
     }
 
@@ -193,6 +209,14 @@ impl Registry {
             live.remove(&id);
         }
         ends
+    }
+
+    /// Forgets an actor that is gone, however it went, but not the next one of its room.
+    pub(crate) fn forget(&self, id: RoomId, inbox: &Arc<Inbox>) {
+        let mut live = self.live();
+        if live.get(&id).is_some_and(|known| Arc::ptr_eq(known, inbox)) {
+            live.remove(&id);
+        }
     }
 
     /// Returns whether somebody is in a room, waits for it or manages it.
@@ -278,5 +302,40 @@ impl Registry {
     /// Returns how many rooms are live, and how many participants they have.
     pub(crate) fn counts(&self) -> (usize, usize) {
         (self.live().len(), self.members.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::NoMedia;
+    use crate::hashing::Hashing;
+    use crate::inbox::inbox;
+
+    #[tokio::test]
+    async fn a_room_whose_task_is_gone_begins_anew() {
+        let hashing = Hashing {
+            m_kib: 64,
+            t: 1,
+            p: 1,
+        };
+        let config = Config {
+            hashing,
+            ..Config::default()
+        };
+        let store = Store::open_temporary().await.unwrap();
+        let registry = Registry::load(config, store, Arc::new(NoMedia)).await;
+        let registry = Arc::new(registry.ok().unwrap());
+        let (id, slug) = (RoomId::new(0, [0; 10]), Slug::new("welcome").unwrap());
+        let (dead, queues) = inbox();
+        drop(queues);
+        registry.live().insert(id, Arc::clone(&dead));
+        let entered = registry.enter(id, &slug, ToRoom::Draining).unwrap();
+        assert!(!Arc::ptr_eq(&entered, &dead));
+        // The end of the old task is not that of the new one.
+        registry.forget(id, &dead);
+        assert!(registry.is_live(id));
+        registry.forget(id, &entered);
+        assert!(!registry.is_live(id));
     }
 }

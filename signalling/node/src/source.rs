@@ -7,15 +7,35 @@ use std::time::{Duration, Instant};
 
 use crate::allowance::Allowance;
 
-/// Sources whose events are counted at a time. More than join within a burst's
-/// time on one server; at some 60 bytes each, less than a megabyte.
-const SOURCES: usize = 4096;
+/// Sources whose events are counted at a time, some 60 bytes each. Full means
+/// that nobody new may until some rest.
+const SOURCES: usize = 100_000;
+/// How often all sources are looked at for those that rest, once there are that many.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// How much more than one /64 a whole /48 may do. A /48 is what one customer
+/// gets, with 65,536 of them; but a campus or an office has one as well.
+pub(crate) const SITE_TIMES: u32 = 8;
 
-/// What counts as one source: whoever has an IPv6 address has a /64.
+/// What counts as one source: whoever has an IPv6 address has a /64, and often a /48.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Source {
     V4([u8; 4]),
     V6([u8; 8]),
+    /// All of a /48.
+    Site([u8; 6]),
+}
+
+impl Source {
+    /// Returns the network of an IPv6 address that is limited as a whole besides.
+    pub(crate) fn site(address: IpAddr) -> Option<Self> {
+        match address.to_canonical() {
+            IpAddr::V4(_) => None,
+            IpAddr::V6(v6) => {
+                let [a, b, c, d, e, f, ..] = v6.octets();
+                Some(Source::Site([a, b, c, d, e, f]))
+            }
+        }
+    }
 }
 
 impl From<IpAddr> for Source {
@@ -30,14 +50,14 @@ impl From<IpAddr> for Source {
     }
 }
 
-/// Counts links by source. Holds one entry per source that has a link, so the
-/// cap on all links bounds it.
+/// Counts what lasts, such as links, by source. Holds one entry per source that
+/// has one, so the cap on all of them bounds it.
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
-    links: Mutex<HashMap<Source, u32>>,
+    counts: Mutex<HashMap<Source, u32>>,
 }
 
-/// One link of a source, until dropped.
+/// One such thing of a source, until dropped.
 #[derive(Debug)]
 pub(crate) struct Place {
     sources: Arc<Sources>,
@@ -45,11 +65,10 @@ pub(crate) struct Place {
 }
 
 impl Sources {
-    /// Counts a link, unless its source has `limit` already.
-    pub(crate) fn enter(self: &Arc<Self>, address: IpAddr, limit: u32) -> Option<Place> {
-        let source = Source::from(address);
-        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = links.entry(source).or_default();
+    /// Counts one, unless its source has `limit` already.
+    pub(crate) fn enter(self: &Arc<Self>, source: Source, limit: u32) -> Option<Place> {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(source).or_default();
         if *count >= limit {
             return None;
         }
@@ -63,52 +82,84 @@ impl Sources {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut links = self
+        let mut counts = self
             .sources
-            .links
+            .counts
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = links.get_mut(&self.source) {
+        if let Some(count) = counts.get_mut(&self.source) {
             *count -= 1;
             if *count == 0 {
-                links.remove(&self.source);
+                counts.remove(&self.source);
             }
         }
     }
 }
 
-/// Counts events of one kind by source. Forgets those that rest, and beyond
-/// [`SOURCES`] the one that is nearest to it.
+/// Counts events of one kind by source, and by the network that it is in.
 #[derive(Debug)]
 pub(crate) struct PerSource {
     allowance: Allowance,
-    dues: Mutex<HashMap<Source, Instant>>,
+    of_site: Allowance,
+    state: Mutex<Dues>,
+}
+
+#[derive(Debug, Default)]
+struct Dues {
+    /// See [`Allowance`].
+    dues: HashMap<Source, Instant>,
+    swept_at: Option<Instant>,
 }
 
 impl PerSource {
-    /// Allows this to each source.
-    pub(crate) fn new(allowance: Allowance) -> Self {
+    /// Allows `count` events in each `period` to each source, and `burst` at
+    /// once; to a /48 [`SITE_TIMES`] as many.
+    pub(crate) fn new(count: u32, period: Duration, burst: u32) -> Self {
+        let times = |number: u32| number.saturating_mul(SITE_TIMES);
         PerSource {
-            allowance,
-            dues: Mutex::default(),
+            allowance: Allowance::new(count, period, burst),
+            of_site: Allowance::new(times(count), period, times(burst)),
+            state: Mutex::default(),
         }
     }
 
     /// Counts an event, or says how long to wait.
     pub(crate) fn take(&self, now: Instant, address: IpAddr) -> Result<(), Duration> {
-        let source = Source::from(address);
-        let mut dues = self.dues.lock().unwrap_or_else(PoisonError::into_inner);
-        if dues.len() >= SOURCES && !dues.contains_key(&source) {
-            dues.retain(|_, due| *due > now);
-            if dues.len() >= SOURCES {
-                let nearest = dues.iter().min_by_key(|(_, due)| **due);
-                if let Some(nearest) = nearest.map(|(source, _)| *source) {
-                    dues.remove(&nearest);
-                }
-            }
+        let source = (Source::from(address), self.allowance);
+        let site = Source::site(address).map(|site| (site, self.of_site));
+        let keys = [Some(source), site].into_iter().flatten();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if !state.has_space(now, keys.clone().map(|(key, _)| key)) {
+            return Err(SWEEP_EVERY);
         }
-        let due = dues.entry(source).or_insert(now);
-        self.allowance.take(now, due)
+        let waits = keys.clone().filter_map(|(key, allowance)| {
+            let due = state.dues.get(&key)?;
+            allowance.wait(now, *due)
+        });
+        if let Some(wait) = waits.max() {
+            return Err(wait);
+        }
+        for (key, allowance) in keys {
+            let due = state.dues.entry(key).or_insert(now);
+            *due = allowance.take(now, *due);
+        }
+        Ok(())
+    }
+}
+
+impl Dues {
+    /// Returns whether all these can be counted; forgets those that rest to make it so.
+    fn has_space(&mut self, now: Instant, keys: impl Iterator<Item = Source>) -> bool {
+        let missing = keys.filter(|key| !self.dues.contains_key(key)).count();
+        let fits = |dues: &Self| dues.dues.len() + missing <= SOURCES;
+        let swept_lately = self
+            .swept_at
+            .is_some_and(|at| now.saturating_duration_since(at) < SWEEP_EVERY);
+        if missing > 0 && !fits(self) && !swept_lately {
+            self.swept_at = Some(now);
+            self.dues.retain(|_, due| *due > now);
+        }
+        missing == 0 || fits(self)
     }
 }
 
@@ -116,10 +167,14 @@ impl PerSource {
 mod tests {
     use super::*;
 
+    fn source(text: &str) -> Source {
+        Source::from(text.parse::<IpAddr>().unwrap())
+    }
+
     #[test]
     fn a_source_has_so_many_links_and_no_more() {
         let sources = Arc::new(Sources::default());
-        let enter = |text: &str| sources.enter(text.parse().unwrap(), 2);
+        let enter = |text: &str| sources.enter(source(text), 2);
         let first = enter("2001:db8::1").unwrap();
         let _second = enter("2001:db8::2:1").unwrap();
         assert!(enter("2001:db8::3").is_none());
@@ -135,13 +190,13 @@ mod tests {
     #[test]
     fn nothing_is_kept_of_a_source_without_links() {
         let sources = Arc::new(Sources::default());
-        drop(sources.enter("192.0.2.1".parse().unwrap(), 2));
-        assert!(sources.links.lock().unwrap().is_empty());
+        drop(sources.enter(source("192.0.2.1"), 2));
+        assert!(sources.counts.lock().unwrap().is_empty());
     }
 
     #[test]
     fn a_source_joins_so_often() {
-        let joins = PerSource::new(Allowance::new(2, Duration::from_secs(1), 3));
+        let joins = PerSource::new(2, Duration::from_secs(1), 3);
         let now = tokio::time::Instant::now().into_std();
         let take = |now, text: &str| joins.take(now, text.parse().unwrap());
         for host in 1..=3 {
@@ -156,19 +211,33 @@ mod tests {
     }
 
     #[test]
-    fn who_joins_most_is_forgotten_last() {
-        let joins = PerSource::new(Allowance::new(1, Duration::from_secs(1), 2));
+    fn a_network_does_not_do_more_by_changing_its_prefix() {
+        let rooms = PerSource::new(2, Duration::from_secs(3600), 2);
+        let now = tokio::time::Instant::now().into_std();
+        let take = |now, prefix: u16| {
+            rooms.take(now, format!("2001:db8:5:{prefix:x}::1").parse().unwrap())
+        };
+        let made = (0..10_000).filter(|prefix| take(now, *prefix).is_ok());
+        assert_eq!(made.count(), 16);
+        // Nothing is kept of those that were refused.
+        assert_eq!(rooms.state.lock().unwrap().dues.len(), 17);
+        assert!(rooms.take(now, "2001:db8:6::1".parse().unwrap()).is_ok());
+        assert!(take(now + Duration::from_secs(225), 10_000).is_ok());
+    }
+
+    #[test]
+    fn nobody_new_may_when_there_is_no_space() {
+        let joins = PerSource::new(1, Duration::from_secs(1), 2);
         let now = tokio::time::Instant::now().into_std();
         let take = |now, number: u32| joins.take(now, IpAddr::V4(number.into()));
-        let known = || joins.dues.lock().unwrap().len();
-        assert_eq!((take(now, 0), take(now, 0)), (Ok(()), Ok(())));
-        for number in 1..=2 * SOURCES as u32 {
+        for number in 0..SOURCES as u32 {
             assert_eq!(take(now, number), Ok(()));
         }
-        assert_eq!(known(), SOURCES);
+        assert_eq!(take(now, u32::MAX), Err(SWEEP_EVERY));
+        assert_eq!(take(now, 0), Ok(()));
         assert!(take(now, 0).is_err());
         // Once they rest, all are forgotten as soon as there is need.
         assert_eq!(take(now + Duration::from_secs(2), u32::MAX), Ok(()));
-        assert_eq!(known(), 1);
+        assert_eq!(joins.state.lock().unwrap().dues.len(), 1);
     }
 }

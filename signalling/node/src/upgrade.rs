@@ -22,6 +22,7 @@ use tracing::{debug, warn};
 use crate::link;
 use crate::node::{Phase, Shared};
 use crate::screened::{Greeted, Screened};
+use crate::source::Source;
 
 /// Read at once from a socket: more would be memory that a silent link holds.
 const READ_BUFFER: usize = 4 * 1024;
@@ -67,7 +68,7 @@ pub(crate) async fn handle(
     }
     let Some(place) = registry
         .sources
-        .enter(address.ip(), registry.config.links_per_source)
+        .enter(Source::from(address.ip()), registry.config.links_per_source)
     else {
         return answer(StatusCode::TOO_MANY_REQUESTS, RETRY_AFTER, &retry_after);
     };

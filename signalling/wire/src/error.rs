@@ -304,7 +304,7 @@ pub enum CloseCode {
     Rate,
     /// The client reads too slowly.
     SlowConsumer,
-    /// The server is stopping.
+    /// The server is stopping, or a room has to begin anew from what was kept.
     Draining,
 }
 

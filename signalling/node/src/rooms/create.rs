@@ -1,6 +1,7 @@
 //! Making rooms.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use conclave_signalling_core::digest::InviteHash;
 use conclave_signalling_core::origin::Prefix;
@@ -30,7 +31,8 @@ use crate::rooms::{CreatedRoom, NewRoom, RoomsError};
 /// Who makes a room, and where it is written.
 pub(super) struct Maker {
     pub(super) by: Actor,
-    pub(super) prefix: Option<Prefix>,
+    /// From where, if over a link.
+    pub(super) address: Option<IpAddr>,
     /// Of the configuration file.
     pub(super) digest: Option<String>,
 }
@@ -39,7 +41,7 @@ impl From<Actor> for Maker {
     fn from(by: Actor) -> Self {
         Maker {
             by,
-            prefix: None,
+            address: None,
             digest: None,
         }
     }
@@ -47,7 +49,7 @@ impl From<Actor> for Maker {
 
 /// Makes a room for a link, if the server lets anybody do so.
 pub(crate) async fn create_over_link(
-    registry: &Registry,
+    registry: &Arc<Registry>,
     address: IpAddr,
     create: RoomCreate,
 ) -> Result<RoomCreated, Refusal> {
@@ -71,7 +73,7 @@ pub(crate) async fn create_over_link(
     };
     let session = SessionId::new(registry.time().unix_ms(), random());
     let maker = Maker {
-        prefix: Some(Prefix::from(address)),
+        address: Some(address),
         ..Maker::from(Actor::Link(session))
     };
     match super::create::create(registry, room, maker).await {
@@ -88,7 +90,7 @@ pub(crate) async fn create_over_link(
 }
 
 pub(super) async fn create(
-    registry: &Registry,
+    registry: &Arc<Registry>,
     room: NewRoom,
     maker: Maker,
 ) -> Result<CreatedRoom, RoomsError> {
@@ -107,7 +109,7 @@ pub(super) async fn create(
     let mut settings = Settings::new(preset, slug.as_str());
     settings.apply(&update).map_err(refused)?;
     if let Patch::Set(password) = update.password {
-        settings.set_password(Some(hash(registry, password).await?));
+        settings.set_password(Some(hash(registry, maker.address, password).await?));
         if update.lobby.is_none() {
             settings.lobby = LobbyMode::Off;
         }
@@ -133,12 +135,13 @@ pub(super) async fn create(
         target: Some(id.to_string()),
         room: Some(id),
         session: None,
-        prefix: maker.prefix.map(|prefix| prefix.to_string()),
+        prefix: maker
+            .address
+            .map(|address| Prefix::from(address).to_string()),
         outcome: "ok".to_owned(),
         detail: None,
     };
-    registry.store.create_room(stored, audit).await?;
-    registry.directory.put(slug.clone(), door);
+    keep(Arc::clone(registry), stored, door, audit).await?;
     Ok(CreatedRoom {
         id,
         slug,
@@ -146,12 +149,38 @@ pub(super) async fn create(
     })
 }
 
-async fn hash(registry: &Registry, password: SecretText) -> Result<PasswordHash, RoomsError> {
+/// Keeps a room and makes it known, even if whoever asked for it is gone meanwhile.
+async fn keep(
+    registry: Arc<Registry>,
+    room: StoredRoom,
+    door: Door,
+    audit: AuditEntry,
+) -> Result<(), RoomsError> {
+    let keeping = tokio::spawn(async move {
+        let slug = room.slug.clone();
+        registry.store.create_room(room, audit).await?;
+        registry.directory.put(slug, door);
+        Ok(())
+    });
+    // It is never aborted, and a panic in it is as good as a store that failed.
+    let is_gone = |_| ErrorCode::NotAvailable;
+    keeping.await.map_err(is_gone)?
+}
+
+async fn hash(
+    registry: &Registry,
+    address: Option<IpAddr>,
+    password: SecretText,
+) -> Result<PasswordHash, RoomsError> {
     let chars = password.reveal().chars().count();
     if !(PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX).contains(&chars) {
         return Err(ErrorBody::bad("password").into());
     }
-    let turn = registry.pool.turn().await.map_err(|Busy| busy())?;
+    let turn = match address {
+        Some(address) => registry.pool.turn_of(address).await,
+        None => registry.pool.turn().await,
+    };
+    let turn = turn.map_err(|Busy| busy())?;
     Ok(turn.hash(password).await.map_err(|Busy| busy())?)
 }
 

@@ -98,7 +98,12 @@ async fn only_wrong_passwords_count() {
     while refused.len() < 2 {
         let audit = server.store.audit_tail(&joins).await.unwrap();
         let entries = audit.into_iter().map(|record| record.entry);
-        let entries = entries.filter(|entry| entry.outcome != "ok");
+        let entries = entries
+            .filter(|entry| entry.outcome != "ok")
+            .inspect(|entry| {
+                assert_eq!(entry.prefix.as_deref(), Some("192.0.2.0/24"));
+                assert!(entry.room.is_some());
+            });
         refused = entries
             .map(|entry| (entry.outcome, entry.detail.unwrap_or_default()))
             .collect();

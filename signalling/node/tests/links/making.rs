@@ -177,3 +177,22 @@ async fn rooms_that_cannot_be_are_refused() {
     };
     assert_eq!(error.field.as_deref(), Some("password"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_wall_clock_that_is_set_is_right_within_a_minute() {
+    let server = Server::start().await;
+    let year = 365 * 24 * 3600 * 1000;
+    server
+        .wall_ahead_ms
+        .fetch_add(year, std::sync::atomic::Ordering::Relaxed);
+    server.sleep(tokio::time::Duration::from_secs(61)).await;
+    server.room("third", |_| {}).await;
+    let audit = server
+        .store
+        .audit_tail(&AuditQuery::default())
+        .await
+        .unwrap();
+    let [first, last] = [audit.first(), audit.last()].map(|record| record.unwrap().entry.at);
+    let apart = last.unix_ms() - first.unix_ms();
+    assert!((year..year + 120_000).contains(&apart), "{apart}");
+}

@@ -301,3 +301,27 @@ async fn a_server_without_links_stops_at_once() {
     server.node.drain().await;
     assert_eq!(start.elapsed(), Duration::ZERO);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_shard_is_told_later_that_a_room_ended() {
+    let server = Server::start().await;
+    let (mut ada, _) = server.joined("welcome", "Ada", 1).await;
+    server.shard.is_busy.store(true, Ordering::Relaxed);
+    let slug = conclave_signalling_wire::text::Slug::new("welcome").unwrap();
+    server.node.rooms().delete(&slug).await.unwrap();
+    assert_eq!(ada.closed().await, 4410);
+    assert!(
+        !server
+            .shard
+            .said()
+            .iter()
+            .any(|said| said.ends_with("close"))
+    );
+    server.shard.is_busy.store(false, Ordering::Relaxed);
+    server.sleep(Duration::from_millis(20)).await;
+    let said = server.shard.said();
+    assert!(
+        said.last().is_some_and(|said| said.ends_with("close")),
+        "{said:?}"
+    );
+}

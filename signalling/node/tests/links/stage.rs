@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::middleware::{Next, from_fn};
@@ -14,15 +15,17 @@ use conclave_signalling_core::record::Actor;
 use conclave_signalling_node::{
     ClientAddr, Config, CreatedRoom, Hashing, Media, MediaBusy, NewRoom, Node, Stats,
 };
-use conclave_signalling_store::Store;
+use conclave_signalling_store::{MasterKey, Store};
 use conclave_signalling_wire::objects::{LobbyMode, NoHost, Preset};
 use conclave_signalling_wire::room::RoomUpdate;
 use conclave_signalling_wire::text::{Slug, Title};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Executor, SqliteConnection};
 use tokio::io::{DuplexStream, duplex};
 use tokio::sync::mpsc;
-use tokio::time::Duration;
+use tokio::time::{Duration, Instant};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, Request};
 use tokio_tungstenite::tungstenite::{self, Message};
@@ -196,7 +199,28 @@ impl Clock {
     }
 }
 
+/// A second connection to the database of a server.
+pub(crate) struct Database {
+    db: SqliteConnection,
+    folder: PathBuf,
+}
+
+impl Database {
+    pub(crate) async fn does(&mut self, sql: &'static str) {
+        self.db.execute(sql).await.unwrap();
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        // What stays of it is in the folder for temporary files.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
 pub(crate) struct Server {
+    /// What the wall clock is ahead of that of the runtime, in milliseconds.
+    pub(crate) wall_ahead_ms: Arc<AtomicU64>,
     pub(crate) node: Node,
     pub(crate) store: Store,
     pub(crate) shard: Arc<FakeShard>,
@@ -221,6 +245,21 @@ impl Server {
         server
     }
 
+    /// Starts a server without rooms whose database another connection reaches.
+    pub(crate) async fn with_database() -> (Self, Database) {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("conclave-node-{}-{number}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        let clock = Clock::default();
+        clock.stop();
+        let store = Store::open(&folder, MasterKey::new([7; 32])).await.unwrap();
+        let options = SqliteConnectOptions::new().filename(folder.join("conclave.db"));
+        let db = options.connect().await.unwrap();
+        let server = Self::on(store, clock, |_| {}).await;
+        (server, Database { db, folder })
+    }
+
     /// Starts another server on the store of one that is gone.
     pub(crate) async fn again(self) -> Self {
         let Server { store, clock, .. } = self;
@@ -228,8 +267,12 @@ impl Server {
     }
 
     async fn on(store: Store, clock: Clock, change: impl FnOnce(&mut Config)) -> Self {
+        let wall_ahead_ms = Arc::new(AtomicU64::new(1_700_000_000_000));
+        let (start, ahead) = (Instant::now(), Arc::clone(&wall_ahead_ms));
+        let since_start = move || u64::try_from(start.elapsed().as_millis()).unwrap();
         let mut config = Config {
             origin_allowed: Arc::new(|origin| origin == ORIGIN),
+            wall_clock_ms: Arc::new(move || ahead.load(Ordering::Relaxed) + since_start()),
             hashing: CHEAP,
             ..Config::default()
         };
@@ -250,6 +293,7 @@ impl Server {
         let (streams, accepted) = mpsc::channel(16);
         tokio::spawn(async move { axum::serve(Streams(accepted), router).await });
         Server {
+            wall_ahead_ms,
             node,
             store,
             shard,

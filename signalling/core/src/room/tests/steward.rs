@@ -280,7 +280,6 @@ fn a_room_that_is_deleted_ends_for_everybody() {
     assert_eq!(
         operate(&mut stage, OperatorRequest::Delete),
         [
-            "keep act room.delete ok",
             "3 close 4410",
             "1 push 1 ended",
             "1 close 4410",
