@@ -14,7 +14,7 @@ import { capture, captureScreen } from "./devices";
 import { Link } from "./link";
 import { chime } from "./sounds";
 import { readJson, write } from "./storage";
-import { SteadyTicks } from "./steady";
+import { Steady } from "./steady";
 import { Transport } from "./transport";
 
 const TICK_MS = 200;
@@ -37,7 +37,7 @@ export class Meeting {
   readonly #tracks = new Map<Source, MediaStreamTrack>();
   readonly #listener: Listener;
   readonly #timer: ReturnType<typeof setInterval>;
-  readonly #steady = new SteadyTicks(() => this.tell({ kind: "tick" }));
+  readonly #steady = new Steady();
   readonly #inbox: Input[] = [];
   readonly #closing = new AbortController();
   #stepping = false;
@@ -96,7 +96,7 @@ export class Meeting {
     const { state, effects } = step(this.#state, { ...input, nowMs: performance.now() } as MeetingEvent);
     if (state !== this.#state) {
       this.#state = state;
-      this.#steady.run(needsSteadyTicks(state));
+      this.#steady.hold(needsSteadyTicks(state));
       this.#listener.changed(state);
     }
     for (const effect of effects) this.#perform(effect);

@@ -1,45 +1,39 @@
 import { afterEach, expect, test, vi } from "vitest";
-import { SteadyTicks } from "./steady";
+import { Steady } from "./steady";
 
-class FakeWorker {
-  static all: FakeWorker[] = [];
-  onmessage: (() => void) | null = null;
-  onerror: (() => void) | null = null;
-  terminated = false;
+class FakeConnection {
+  static all: FakeConnection[] = [];
+  closed = false;
   constructor() {
-    FakeWorker.all.push(this);
+    FakeConnection.all.push(this);
   }
-  terminate(): void {
-    this.terminated = true;
+  createDataChannel(): { close(): void } {
+    return { close: () => undefined };
+  }
+  close(): void {
+    this.closed = true;
   }
 }
 
 afterEach(() => {
   vi.unstubAllGlobals();
-  FakeWorker.all = [];
+  FakeConnection.all = [];
 });
 
-test("one worker ticks for as long as it is wanted", () => {
-  vi.stubGlobal("Worker", FakeWorker);
-  const tick = vi.fn();
-  const ticks = new SteadyTicks(tick);
-  ticks.run(false);
-  expect(FakeWorker.all).toHaveLength(0);
-  ticks.run(true);
-  ticks.run(true);
-  FakeWorker.all[0]?.onmessage?.();
-  expect(tick).toHaveBeenCalledTimes(1);
-  ticks.run(false);
-  expect(FakeWorker.all.map((one) => one.terminated)).toEqual([true]);
+test("one channel is held for as long as it is wanted", () => {
+  vi.stubGlobal("RTCPeerConnection", FakeConnection);
+  const steady = new Steady();
+  steady.hold(false);
+  expect(FakeConnection.all).toHaveLength(0);
+  steady.hold(true);
+  steady.hold(true);
+  expect(FakeConnection.all.map((one) => one.closed)).toEqual([false]);
+  steady.hold(false);
+  steady.close();
+  expect(FakeConnection.all.map((one) => one.closed)).toEqual([true]);
 });
 
-test("a worker that fails is not tried again, and a browser without any is no error", () => {
-  vi.stubGlobal("Worker", FakeWorker);
-  const ticks = new SteadyTicks(() => undefined);
-  ticks.run(true);
-  FakeWorker.all[0]?.onerror?.();
-  ticks.run(true);
-  expect(FakeWorker.all.map((one) => one.terminated)).toEqual([true]);
-  vi.unstubAllGlobals();
-  expect(() => new SteadyTicks(() => undefined).run(true)).not.toThrow();
+test("a browser without such connections is no error", () => {
+  vi.stubGlobal("RTCPeerConnection", undefined);
+  expect(() => new Steady().hold(true)).not.toThrow();
 });

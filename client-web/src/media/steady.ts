@@ -1,35 +1,28 @@
 /**
- * Ticks that come on time in a hidden page too. Browsers slow the timers of such a page down to one a minute, and the
- * lobby takes somebody who is silent for 25 s for gone; a worker's timers keep their pace.
+ * Keeps a hidden page's timers from being slowed down to one tick a minute: the lobby takes somebody who is silent for
+ * 25 s for gone.
+ *
+ * Chromium spares pages that hold a data channel; it need not lead anywhere, and nothing is sent. A worker would keep
+ * its pace in every browser, but the policy of the page admits no address of a script that is made at run time.
+ * Firefox spares a page with an open WebSocket.
  */
-export class SteadyTicks {
-  readonly #tick: () => void;
-  #worker: Worker | null = null;
-  /** Whether the browser gives no worker: the page's own timer has to do. */
-  #none = false;
+export class Steady {
+  #connection: RTCPeerConnection | null = null;
+  /** Held, as a channel that nobody holds may be collected. */
+  #channel: RTCDataChannel | null = null;
 
-  constructor(tick: () => void) {
-    this.#tick = tick;
-  }
-
-  /** Begins or ends the ticks. */
-  run(on: boolean): void {
+  /** Begins or ends to hold the channel. */
+  hold(on: boolean): void {
     if (!on) return this.close();
-    if (this.#worker !== null || this.#none) return;
-    try {
-      this.#worker = new Worker(new URL("./pacer.ts", import.meta.url), { type: "module" });
-      this.#worker.onmessage = () => this.#tick();
-      this.#worker.onerror = () => {
-        this.#none = true;
-        this.close();
-      };
-    } catch {
-      this.#none = true;
-    }
+    if (this.#channel !== null || typeof RTCPeerConnection === "undefined") return;
+    this.#connection = new RTCPeerConnection();
+    this.#channel = this.#connection.createDataChannel("");
   }
 
   close(): void {
-    this.#worker?.terminate();
-    this.#worker = null;
+    this.#channel?.close();
+    this.#connection?.close();
+    this.#channel = null;
+    this.#connection = null;
   }
 }
