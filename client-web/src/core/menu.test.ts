@@ -74,6 +74,25 @@ describe("the menu of a person", () => {
     expect(items).toContain("forbid camera");
   });
 
+  test("of a screen that nobody shares both are offered, and asking goes by the role and the lock", () => {
+    const { sources } = target("attendee");
+    const host = actor("host");
+    expect(sources.screen).toBeUndefined();
+    const items = kindsOf(host, target("attendee"));
+    expect(items).toContain("allow screen");
+    expect(items).toContain("forbid screen");
+    expect(items).toContain("ask screen");
+    expect(kindsOf(host, target("viewer"))).not.toContain("ask screen");
+    const attendees = { ...open.attendees, screen: false };
+    expect(kindsOf(actor("host", EVERYTHING, { attendees }), target("attendee"))).not.toContain("ask screen");
+    const av_lock = { ...open.av_lock, screen: { on: true, allow: ["ada"] } };
+    expect(kindsOf(actor("host", EVERYTHING, { av_lock }), target("attendee"))).toContain("ask screen");
+    const bound = { ...open.av_lock, screen: { on: true, allow: [] } };
+    expect(kindsOf(actor("host", EVERYTHING, { av_lock: bound }), target("attendee"))).not.toContain("ask screen");
+    const off = kindsOf(actor("host", EVERYTHING, { screen: "off" }), target("presenter"));
+    expect(off.filter((one) => one.endsWith(" screen"))).toEqual([]);
+  });
+
   test("under a lock only its own list helps", () => {
     const av_lock = { ...open.av_lock, microphone: { on: true, allow: ["ada"] } };
     const items = menuOf(actor("host", EVERYTHING, { av_lock }), target("attendee"));

@@ -57,9 +57,8 @@ export function menuOf(actor: Actor, target: Participant): MenuItem[] {
   for (const source of SWITCHES) {
     const sends = target.sources[source]?.published === true && !target.sources[source].muted;
     if (sends && may.has("media.mute")) items.push({ kind: "mute", source });
-    // Asking for what is locked would only lead to a refusal.
-    const barred = target.sources[source]?.locked === true;
-    if (!sends && !barred && may.has("media.request")) items.push({ kind: "ask", source });
+    // Asking for what is not allowed would only lead to a refusal.
+    if (!sends && !barred(room, target, source) && may.has("media.request")) items.push({ kind: "ask", source });
   }
   for (const source of SWITCHES) items.push(...rightsItems(actor, room, target, source));
   if (SWITCHES.some((source) => grants(actor, source))) items.push({ kind: "rights" });
@@ -83,9 +82,22 @@ function rightsItems(actor: Actor, room: Room, target: Participant, source: Swit
   }
   if (!grants(actor, source)) return [];
   const state = target.sources[source];
-  // Of a screen that is not shared nobody says whether it may be: then the role is the best guess.
-  const barred = state === undefined ? !roleShares(room, target) : state.locked;
-  return [{ kind: barred ? "allow" : "forbid", source }];
+  if (state !== undefined) return [{ kind: state.locked ? "allow" : "forbid", source }];
+  // Of a screen that is not shared nobody says whether it may be. What the whole room may not, no exception gives.
+  if (room.screen === "off") return [];
+  return [
+    { kind: "allow", source },
+    { kind: "forbid", source },
+  ];
+}
+
+/** Whether `target` may not send the source, as far as is known: where nobody says, the role is the best guess. */
+function barred(room: Room, target: Participant, source: Switch): boolean {
+  const state = target.sources[source];
+  if (state !== undefined) return state.locked;
+  const lock = lockOf(room, source);
+  if (lock.on && !isHost(target.role)) return !lock.allow.includes(target.id);
+  return !roleShares(room, target);
 }
 
 function roleShares(room: Room, target: Participant): boolean {

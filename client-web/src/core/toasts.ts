@@ -20,6 +20,8 @@ export type ToastText =
   | { kind: "forbidden"; source: Source; why: Why | null }
   /** A part of the page could not be loaded. */
   | { kind: "partMissing" }
+  /** The rights to the settings went while they were open. */
+  | { kind: "deskClosed" }
   | { kind: "offline" }
   | { kind: "refused"; verb: Act["type"]; code: ErrorCode; retryAfterS: number | null };
 

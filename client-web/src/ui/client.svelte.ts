@@ -42,6 +42,8 @@ export class Client {
   password = $state("");
   /** Whether the last way in led to the lobby. */
   waited = $state(false);
+  /** Whether the link may open the settings, as far as is known. */
+  manages = $state(true);
   /** Whose menu is open, and the button that opened it. */
   menu = $state.raw<{ participant: string; anchor: HTMLElement } | null>(null);
   readonly room: string;
@@ -75,16 +77,23 @@ export class Client {
 
   /** Goes on without an invite that is not valid. */
   forgetInvite = (): void => {
-    dropInvite();
-    this.secret = null;
+    this.forgetCredentials();
     this.dismissNotice();
     void this.#look();
+  };
+
+  /** Forgets what opened this meeting: the secret of the link and the password. */
+  forgetCredentials = (): void => {
+    dropInvite();
+    this.secret = null;
+    this.password = "";
   };
 
   /** Takes another link to the same room into the open page: what went wrong without it is over. */
   #invited(secret: string | null): void {
     if (secret === this.secret) return;
     this.secret = secret;
+    this.manages = true;
     this.password = "";
     this.dismissNotice();
     void this.#look();
@@ -121,6 +130,8 @@ export class Client {
     this.#meeting.tell({ kind: "act", request });
     return connected;
   };
+  /** Says that the sheet of settings was taken away. */
+  deskClosed = (): void => this.#meeting.tell({ kind: "say", text: { kind: "deskClosed" } });
   /** Says that a part of the page did not load. */
   partMissing = (): void => this.#meeting.tell({ kind: "say", text: { kind: "partMissing" } });
   updateRoom = (change: RoomChange): void => this.#meeting.tell({ kind: "updateRoom", change });

@@ -64,6 +64,8 @@ export function toastText(text: ToastText): string {
       return text.why === null ? m[`error_forbidden_${switchOf(text.source)}`]() : whyText(text.why);
     case "partMissing":
       return m.part_missing();
+    case "deskClosed":
+      return m.desk_closed();
     case "offline":
       return m.offline_nothing();
     case "refused":

@@ -1,5 +1,6 @@
 /** What the sheet works on: a room in which one is, or one that is only managed. */
 import type { Desk, DeskRequest, RoomChange } from "../../core/desk";
+import { m } from "../../paraglide/messages.js";
 import type { Participant, Permission, Role, Room, Source } from "../../wire/messages";
 
 export interface Sheet {
@@ -14,4 +15,42 @@ export interface Sheet {
   act: (request: Exclude<DeskRequest, { type: "room.update" }>) => void;
   change: (change: RoomChange) => void;
   dismissMade: () => void;
+}
+
+/** The words for a member of a request, as the sheet calls it; null for one that the sheet does not show. */
+export function fieldName(field: string | null): string | null {
+  switch (field) {
+    case "lobby_message":
+      return m.set_lobby_message();
+    case "password":
+      return m.new_password();
+    case "no_host_grace_s":
+      return m.set_no_host_grace();
+    case "caps":
+      return m.set_capacity();
+    case "opens_at":
+      return m.set_opens_at();
+    case "closes_at":
+      return m.set_closes_at();
+    case "consent_text":
+      return m.set_consent();
+    case "default_role":
+      return m.set_default_role();
+    case "screen":
+      return m.source_screen();
+    case "role":
+    case "custom_role":
+      return m.invite_role();
+    case "name":
+    case "name_locked":
+      return m.invite_name();
+    case "max_uses":
+      return m.invite_max_uses();
+    case "expires_at":
+      return m.invite_lasts();
+    case "note":
+      return m.invite_note();
+    default:
+      return null;
+  }
 }
