@@ -203,6 +203,7 @@ impl Server {
             .context("cannot read the rooms")?;
         let host_secret = furnish(config, &store, &signalling.rooms(), rooms).await?;
         trail::begin(&store).await?;
+        storage::warn_of_size(&config.storage);
 
         let counters = Arc::default();
         let (stop, stopped) = watch::channel(false);

@@ -21,6 +21,10 @@ use crate::run::Error;
 /// The secret of the host link of `--dev`, so that a link that somebody keeps opens the next start too.
 const DEV_HOST_SECRET: &str = "dev-host-secret";
 
+/// Bytes of a database that its operator hears of: some three million audit
+/// records of 300 bytes, which are all read to verify them.
+const LARGE_BYTES: u64 = 1 << 30;
+
 /// Returns where the database of a data folder is.
 pub(crate) fn database_in(data_dir: &Path) -> PathBuf {
     data_dir.join("conclave.db")
@@ -73,6 +77,19 @@ pub(crate) async fn open(storage: &Storage) -> Result<Store, Error> {
         };
         Error::Failure(anyhow::anyhow!("{error}{hint}"))
     })
+}
+
+/// Says how large the database is if somebody should know: the audit log in it
+/// grows for ever.
+pub(crate) fn warn_of_size(storage: &Storage) {
+    let file = fs::metadata(database_in(&storage.data_dir));
+    let bytes = file.map_or(0, |file| file.len());
+    if bytes > LARGE_BYTES {
+        tracing::warn!(
+            bytes,
+            "the database is large, most of it the audit log; docs/moderation.md says how to begin a new one"
+        );
+    }
 }
 
 /// Returns the settings of a configured room with the password out of its file.
