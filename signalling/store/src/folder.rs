@@ -122,13 +122,7 @@ mod tests {
         private_folder(&path).unwrap();
         set_permissions(&path, Permissions::from_mode(0o730)).unwrap();
         let refused = private_folder(&path).unwrap_err();
-        assert_eq!(
-            refused,
-            FolderError::OpenToOthers {
-                path: path.clone(),
-                mode: 0o730
-            }
-        );
+        assert_eq!(refused, FolderError::OpenToOthers { path, mode: 0o730 });
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();
         let refused = private_folder(&file).unwrap_err();
