@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use conclave_signalling_wire::error::ErrorCode;
 use conclave_signalling_wire::ids::{BanId, InviteId};
 use conclave_signalling_wire::limits::BANS;
 use conclave_signalling_wire::moderation::{BanInfo, BanKey};
@@ -73,16 +72,17 @@ impl BanList {
         }
     }
 
-    /// Adds one.
-    ///
-    /// # Errors
-    /// The room has as many as it may.
-    pub(crate) fn add(&mut self, ban: Ban) -> Result<(), ErrorCode> {
-        if self.bans.len() >= BANS {
-            return Err(ErrorCode::Conflict);
+    /// Adds one. Where the room has as many as it may, the one that ends soonest
+    /// gives way and is returned: whoever is removed is kept out whatever was before.
+    pub(crate) fn add(&mut self, ban: Ban) -> Option<BanId> {
+        let is_full = self.bans.len() >= BANS;
+        let soonest = self.bans.values().min_by_key(|known| known.expires_at);
+        let gone = soonest.filter(|_| is_full).map(|known| known.id);
+        if let Some(gone) = gone {
+            self.bans.remove(&gone);
         }
         self.bans.insert(ban.id, ban);
-        Ok(())
+        gone
     }
 
     /// Ends one. Returns it, if there was one.
@@ -199,14 +199,20 @@ mod tests {
     }
 
     #[test]
-    fn a_room_has_a_bound_on_them_and_those_that_ended_make_room() {
+    fn a_room_has_a_bound_on_them_and_the_one_that_ends_first_gives_way() {
         let mut bans = BanList::new((0..BANS as u64).map(|number| ban(number, false)).collect());
-        assert_eq!(bans.add(ban(5000, false)), Err(ErrorCode::Conflict));
+        let short = Ban {
+            expires_at: Timestamp::from_unix_ms(2_999_999),
+            ..ban(5000, false)
+        };
+        let first = BanId::new(0, [0; 10]);
+        assert_eq!(bans.add(short.clone()), Some(first));
+        assert_eq!(bans.add(ban(5001, false)), Some(short.id));
         let end = Timestamp::from_unix_ms(3_000_000);
         assert_eq!(bans.list(NOW).len(), BANS);
         assert!(bans.list(end).is_empty());
         assert_eq!(bans.expire(end).len(), BANS);
-        assert_eq!(bans.add(ban(5000, false)), Ok(()));
+        assert_eq!(bans.add(ban(5000, false)), None);
         assert!(bans.lift(BanId::new(5000, [0; 10])).is_some());
         assert!(bans.lift(BanId::new(5000, [0; 10])).is_none());
     }

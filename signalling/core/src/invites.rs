@@ -6,20 +6,18 @@ use std::time::Duration;
 use conclave_signalling_wire::error::ErrorCode;
 use conclave_signalling_wire::ids::InviteId;
 use conclave_signalling_wire::invite::{InviteInfo, InviteState};
-use conclave_signalling_wire::limits::INVITES;
+use conclave_signalling_wire::limits::{INVITE_USES, INVITES, INVITES_OWN};
 use conclave_signalling_wire::objects::{Identity, Role};
 use conclave_signalling_wire::time::Timestamp;
 
 use crate::clock::later;
 use crate::digest::{DeviceHash, InviteHash};
-use crate::record::Invite;
+use crate::record::{Actor, Invite};
 
-/// Invites, revoked ones included, that a room remembers and lists.
+/// Invites, revoked ones included, that a room remembers.
 const KEPT: usize = 2 * INVITES;
 /// How long after a meeting its devices come again by an invite that is used up.
 const GRACE: Duration = Duration::from_secs(600);
-/// Devices that an invite remembers, 32 bytes each.
-const DEVICES: usize = 1000;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -54,29 +52,47 @@ impl InviteList {
         self.invites.values().rev()
     }
 
-    /// Adds one.
+    /// Adds one. Returns one that is forgotten for it, of those taken back.
     ///
     /// # Errors
-    /// The room has as many as it may.
-    pub(crate) fn add(&mut self, invite: Invite) -> Result<(), ErrorCode> {
-        let live = self
-            .invites
-            .values()
-            .filter(|invite| invite.revoked_at.is_none());
-        if live.count() >= INVITES {
+    /// The room, or who made it, has as many as it may.
+    pub(crate) fn add(&mut self, invite: Invite) -> Result<Option<InviteId>, ErrorCode> {
+        let live = || {
+            let all = self.invites.values();
+            all.filter(|known| known.revoked_at.is_none())
+        };
+        if live().count() >= INVITES {
             return Err(ErrorCode::Conflict);
+        }
+        if !invite.vouched {
+            let unvouched = || live().filter(|known| !known.vouched);
+            let own = unvouched().filter(|known| known.maker == invite.maker);
+            if own.count() >= INVITES_OWN || unvouched().count() >= INVITES / 2 {
+                return Err(ErrorCode::Conflict);
+            }
         }
         self.ids.insert(invite.hash, invite.id);
         self.invites.insert(invite.id, invite);
-        if self.invites.len() > KEPT {
-            let mut revoked = self.invites.values();
-            let oldest = revoked.find(|invite| invite.revoked_at.is_some());
-            if let Some((id, hash)) = oldest.map(|invite| (invite.id, invite.hash)) {
-                self.invites.remove(&id);
-                self.ids.remove(&hash);
-            }
+        if self.invites.len() <= KEPT {
+            return Ok(None);
         }
-        Ok(())
+        let mut revoked = self.invites.values();
+        let oldest = revoked.find(|known| known.revoked_at.is_some());
+        let gone = oldest.map(|known| (known.id, known.hash));
+        if let Some((id, hash)) = gone {
+            self.invites.remove(&id);
+            self.ids.remove(&hash);
+        }
+        Ok(gone.map(|(id, _)| id))
+    }
+
+    /// Returns those of a maker that hold, known by its device or by who it was.
+    pub(crate) fn made_by(&self, device: &DeviceHash, who: Actor) -> Vec<InviteId> {
+        let live = self.invites.values().filter(|known| {
+            let is_own = known.maker == Some(*device) || known.created_by == who;
+            is_own && known.revoked_at.is_none()
+        });
+        live.map(|known| known.id).collect()
     }
 
     /// Takes one back for good. Returns it unless it was taken back before.
@@ -102,7 +118,7 @@ impl InviteList {
             // One for everybody and any number remembers nobody.
             let remembers =
                 invite.max_uses.is_some() || invite.bind_device && invite.devices.is_empty();
-            if remembers && invite.devices.len() < DEVICES {
+            if remembers && invite.devices.len() < INVITE_USES as usize {
                 invite.devices.push(device);
             }
         }
@@ -184,9 +200,9 @@ pub(crate) fn is_personal(invite: &Invite) -> bool {
     invite.max_uses == Some(1) || invite.name.is_some()
 }
 
-/// Returns how well its holder is known.
+/// Returns how well its holder is known: no better than by who made it.
 pub(crate) fn identity(invite: &Invite) -> Identity {
-    if is_personal(invite) {
+    if is_personal(invite) && invite.vouched {
         Identity::Invited
     } else {
         Identity::Guest
@@ -223,7 +239,6 @@ pub(crate) fn describe(invite: &Invite, now: Timestamp) -> InviteInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Actor;
 
     const NOW: Timestamp = Timestamp::from_unix_ms(1_000_000_000_000);
 
@@ -244,6 +259,8 @@ mod tests {
             bind_device: false,
             note: None,
             created_by: Actor::Operator,
+            maker: None,
+            vouched: true,
             created_at: NOW,
             last_used_at: None,
             revoked_at: None,
@@ -346,11 +363,11 @@ mod tests {
             ..invite()
         };
         for number in 0..INVITES {
-            assert_eq!(invites.add(make(number)), Ok(()));
+            assert_eq!(invites.add(make(number)), Ok(None));
         }
         assert_eq!(invites.add(make(INVITES)), Err(ErrorCode::Conflict));
         invites.revoke(NOW, make(0).id);
-        assert_eq!(invites.add(make(INVITES)), Ok(()));
+        assert_eq!(invites.add(make(INVITES)), Ok(None));
         assert_eq!(
             invites.by_hash(&make(INVITES).hash).map(|one| one.id),
             Some(make(INVITES).id)
@@ -358,7 +375,9 @@ mod tests {
         // Revoked ones are remembered for a while, not for ever.
         for number in 1..2 * INVITES {
             invites.revoke(NOW, make(number).id);
-            let _ = invites.add(make(INVITES + number));
+            let gone = invites.add(make(INVITES + number));
+            let oldest = number.checked_sub(INVITES).map(|number| make(number).id);
+            assert_eq!(gone, Ok(oldest), "{number}");
         }
         assert!(invites.newest_first().count() <= KEPT);
     }

@@ -3,7 +3,9 @@
 //! Whatever happens in the room reaches it only as a call: a waiter hears of its
 //! own knock and of what the hosts say to the lobby, and of nothing else.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::net::IpAddr;
 use std::time::Instant;
 
 use conclave_sfu_wire::control::MemberKey;
@@ -11,12 +13,14 @@ use conclave_signalling_wire::error::ErrorCode;
 use conclave_signalling_wire::ids::{KnockId, ParticipantId};
 use conclave_signalling_wire::limits::{
     LOBBY_ENTRIES, LOBBY_FLOOD_EVERY, LOBBY_FLOOD_PER_MINUTE, LOBBY_GONE_AFTER,
-    LOBBY_MESSAGES_BURST, LOBBY_MESSAGES_PER_S, LOBBY_PLACES, LOBBY_PLACES_PER_SOURCE,
+    LOBBY_MESSAGES_BURST, LOBBY_MESSAGES_PER_S, LOBBY_PLACES, LOBBY_PLACES_INVITED,
+    LOBBY_PLACES_PER_PREFIX, LOBBY_PLACES_PER_SOURCE,
 };
 use conclave_signalling_wire::lobby::{
     LobbyEntry, LobbyStatus, LobbyUpdate, Waiting, WaitingState,
 };
-use conclave_signalling_wire::objects::{Identity, Role};
+use conclave_signalling_wire::objects::Identity;
+use conclave_signalling_wire::request::DuplicateChoice;
 use conclave_signalling_wire::text::DisplayName;
 use conclave_signalling_wire::time::Timestamp;
 
@@ -28,13 +32,9 @@ use crate::room::Claim;
 
 /// Knocks of which is remembered who handled them.
 const HANDLED: usize = 200;
-/// Devices that are refused for a while; the one that is free first gives way.
-const BLOCKS: usize = 1000;
-/// Devices that were sent back here and have to wait whatever they show.
-const SENT_BACK: usize = 1000;
 
 /// What somebody who waits has shown at the door.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Visitor {
     /// The key that it will have; `None` until the shell draws one, after it was
     /// in the room under another.
@@ -46,12 +46,27 @@ pub(crate) struct Visitor {
     pub(crate) claim: Claim,
     /// Whether knowing the password is not enough at present.
     pub(crate) distrusted: bool,
+    /// From where exactly, for the allow-list of the room; `None` if that was
+    /// asked already. Never kept.
+    pub(crate) address: Option<IpAddr>,
+    /// The hash of the text that it agreed to.
+    pub(crate) consent: Option<String>,
+    /// What it chose where it was in the room already.
+    pub(crate) choice: Option<DuplicateChoice>,
+}
+
+impl fmt::Debug for Visitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Visitor")
+            .field("member", &self.member)
+            .field("device", &self.device)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What those who admit see of it beyond its name.
 #[derive(Debug, Clone)]
 pub(crate) struct Marks {
-    pub(crate) role: Role,
     pub(crate) identity: Identity,
     pub(crate) invite_note: Option<String>,
     pub(crate) previous_kick: bool,
@@ -72,8 +87,9 @@ pub(crate) struct Knock {
     pub(crate) marks: Marks,
     pub(crate) state: WaitingState,
     since: Timestamp,
-    /// The `lobby_rev` at which it was listed as it is.
-    rev: u32,
+    /// The first `lobby_rev` at which it was listed as it is; `None` while others
+    /// before it fill the list.
+    listed: Option<u32>,
     note: Option<String>,
     presence: Presence,
     /// When its place is given up unless something is heard.
@@ -120,8 +136,6 @@ pub(crate) struct Lobby {
     rev: u32,
     knocks: BTreeMap<KnockId, Knock>,
     handled: VecDeque<(KnockId, Option<ParticipantId>)>,
-    blocks: BTreeMap<DeviceHash, Instant>,
-    sent_back: BTreeSet<DeviceHash>,
     recent: PerMinute,
     /// When those who admit were told last, and of which `lobby_rev`.
     told: Option<(Instant, u32)>,
@@ -135,21 +149,30 @@ impl Lobby {
             rev: 0,
             knocks: BTreeMap::new(),
             handled: VecDeque::new(),
-            blocks: BTreeMap::new(),
-            sent_back: BTreeSet::new(),
             recent: PerMinute::new(LOBBY_FLOOD_PER_MINUTE),
             told: None,
             flood_until: None,
         }
     }
 
-    /// Returns whether there is a place for somebody who comes over one of these networks.
+    /// Returns whether there is a place for somebody. The last ones are kept for
+    /// those with an invite of their own.
     ///
     /// # Errors
-    /// `full`, or `rate_limited` where one network has too many places.
-    pub(crate) fn has_place(&self, networks: &[NetworkTag]) -> Result<(), ErrorCode> {
-        if self.knocks.len() >= LOBBY_PLACES {
+    /// `full`, or `rate_limited` where one network or one neighbourhood has too many places.
+    pub(crate) fn has_place(&self, visitor: &Visitor, identity: Identity) -> Result<(), ErrorCode> {
+        let kept = match identity {
+            Identity::Guest => LOBBY_PLACES_INVITED,
+            _ => 0,
+        };
+        if self.knocks.len() + kept >= LOBBY_PLACES {
             return Err(ErrorCode::Full);
+        }
+        let (networks, prefix) = (&visitor.networks, visitor.prefix);
+        let known = self.knocks.values();
+        let near = known.filter(|knock| knock.visitor.prefix == prefix);
+        if near.count() >= LOBBY_PLACES_PER_PREFIX {
+            return Err(ErrorCode::RateLimited);
         }
         let neighbours = self.knocks.values().filter(|knock| {
             knock
@@ -173,13 +196,24 @@ impl Lobby {
             marks: place.marks,
             state: place.state,
             since: place.since,
-            rev: self.rev,
+            listed: None,
             note: None,
             presence: link.map_or(Presence::Away, Presence::Here),
             gone_at: now + LOBBY_GONE_AFTER,
             messages: Rate::new(LOBBY_MESSAGES_PER_S, LOBBY_MESSAGES_BURST),
         };
         self.knocks.insert(knock, knocked);
+        self.note_listed();
+    }
+
+    /// Writes down from which number on each is on the list.
+    fn note_listed(&mut self) {
+        for (place, knock) in self.knocks.values_mut().enumerate() {
+            knock.listed = match place < LOBBY_ENTRIES {
+                true => knock.listed.or(Some(self.rev)),
+                false => None,
+            };
+        }
     }
 
     fn count_knock(&mut self, now: Instant) {
@@ -203,13 +237,14 @@ impl Lobby {
         let is_same = known.visitor.name == visitor.name && known.visitor.claim == visitor.claim;
         if !is_same {
             self.rev += 1;
-            known.rev = self.rev;
+            known.listed = None;
         }
         known.visitor = visitor;
         known.marks = marks;
         known.gone_at = now + LOBBY_GONE_AFTER;
         let before = std::mem::replace(&mut known.presence, Presence::Here(link));
         if !is_same {
+            self.note_listed();
             self.count_knock(now);
         }
         match before {
@@ -243,9 +278,10 @@ impl Lobby {
         self.knocks.iter().map(|(id, knock)| (*id, knock))
     }
 
-    /// Names everybody who was listed up to a `lobby_rev`.
+    /// Names everybody who is on the list since a `lobby_rev` or an earlier one.
     pub(crate) fn listed_up_to(&self, rev: u32) -> Vec<KnockId> {
-        let listed = self.knocks.iter().filter(|(_, knock)| knock.rev <= rev);
+        let known = self.knocks.iter();
+        let listed = known.filter(|(_, knock)| knock.listed.is_some_and(|listed| listed <= rev));
         listed.map(|(id, _)| *id).collect()
     }
 
@@ -270,6 +306,7 @@ impl Lobby {
     pub(crate) fn take_out(&mut self, knock: KnockId) -> Option<Knock> {
         let known = self.knocks.remove(&knock)?;
         self.rev += 1;
+        self.note_listed();
         Some(known)
     }
 
@@ -312,54 +349,12 @@ impl Lobby {
         changed
     }
 
-    /// Refuses a device until `until`.
-    pub(crate) fn block(&mut self, now: Instant, device: DeviceHash, until: Instant) {
-        self.blocks.retain(|_, until| now < *until);
-        if self.blocks.len() >= BLOCKS {
-            let first = self.blocks.iter().min_by_key(|(_, until)| **until);
-            if let Some(device) = first.map(|(device, _)| *device) {
-                self.blocks.remove(&device);
-            }
-        }
-        self.blocks.insert(device, until);
-    }
-
-    /// Returns until when a device is refused, if it is.
-    pub(crate) fn blocked_until(&self, now: Instant, device: &DeviceHash) -> Option<Instant> {
-        self.blocks
-            .get(device)
-            .copied()
-            .filter(|until| now < *until)
-    }
-
-    /// Records that a device was sent back here: it waits whatever it shows.
-    pub(crate) fn send_back(&mut self, device: DeviceHash) {
-        if self.sent_back.len() >= SENT_BACK {
-            self.sent_back.pop_first();
-        }
-        self.sent_back.insert(device);
-    }
-
-    pub(crate) fn was_sent_back(&self, device: &DeviceHash) -> bool {
-        self.sent_back.contains(device)
-    }
-
-    /// Records that a device need not wait any more.
-    pub(crate) fn forgive(&mut self, device: &DeviceHash) {
-        self.sent_back.remove(device);
-    }
-
     /// Forgets everybody who waits.
     pub(crate) fn clear(&mut self) {
         if !self.knocks.is_empty() {
             self.knocks.clear();
             self.rev += 1;
         }
-    }
-
-    /// Forgets what concerned only the meeting that has ended.
-    pub(crate) fn meeting_ended(&mut self) {
-        self.sent_back.clear();
     }
 
     /// Returns the rev of the newest list.
@@ -464,9 +459,11 @@ mod tests {
                 device: DeviceHash(hash),
                 claim: Claim::Open,
                 distrusted: false,
+                address: None,
+                consent: None,
+                choice: None,
             },
             marks: Marks {
-                role: Role::Attendee,
                 identity: Identity::Guest,
                 invite_note: None,
                 previous_kick: false,
@@ -488,16 +485,40 @@ mod tests {
         let (now, mut lobby) = (epoch(), Lobby::new());
         for number in 0..LOBBY_PLACES_PER_SOURCE as u64 {
             let place = place(number, 1);
-            assert_eq!(lobby.has_place(&place.visitor.networks), Ok(()));
+            assert_eq!(lobby.has_place(&place.visitor, Identity::Guest), Ok(()));
             lobby.add(now, knock_id(number), None, place);
         }
-        let tags = |network| place(0, network).visitor.networks;
-        assert_eq!(lobby.has_place(&tags(1)), Err(ErrorCode::RateLimited));
-        assert_eq!(lobby.has_place(&tags(2)), Ok(()));
-        for number in 1000..1000 + (LOBBY_PLACES - LOBBY_PLACES_PER_SOURCE) as u64 {
+        let from = |network| place(0, network).visitor;
+        let has_place =
+            |lobby: &Lobby, network, identity| lobby.has_place(&from(network), identity);
+        let (guest, invited) = (Identity::Guest, Identity::Invited);
+        assert_eq!(has_place(&lobby, 1, guest), Err(ErrorCode::RateLimited));
+        assert_eq!(has_place(&lobby, 2, guest), Ok(()));
+        let fill = |lobby: &mut Lobby, from: u64, to: usize| {
+            for number in from..to as u64 {
+                let mut place = place(number, 2);
+                place.visitor.prefix = Prefix::V4([198, 51, number as u8]);
+                lobby.add(now, knock_id(number), None, place);
+            }
+        };
+        let neighbours = LOBBY_PLACES_PER_PREFIX as u64;
+        for number in LOBBY_PLACES_PER_SOURCE as u64..neighbours {
             lobby.add(now, knock_id(number), None, place(number, 2));
         }
-        assert_eq!(lobby.has_place(&tags(3)), Err(ErrorCode::Full));
+        // Not even over a network of its own.
+        assert_eq!(has_place(&lobby, 3, guest), Err(ErrorCode::RateLimited));
+        let elsewhere = |lobby: &Lobby, identity| {
+            let mut visitor = from(3);
+            visitor.prefix = Prefix::V4([203, 0, 113]);
+            lobby.has_place(&visitor, identity)
+        };
+        assert_eq!(elsewhere(&lobby, guest), Ok(()));
+        fill(&mut lobby, neighbours, LOBBY_PLACES - LOBBY_PLACES_INVITED);
+        assert_eq!(elsewhere(&lobby, guest), Err(ErrorCode::Full));
+        assert_eq!(elsewhere(&lobby, invited), Ok(()));
+        let invited_from = (LOBBY_PLACES - LOBBY_PLACES_INVITED) as u64;
+        fill(&mut lobby, invited_from, LOBBY_PLACES);
+        assert_eq!(elsewhere(&lobby, invited), Err(ErrorCode::Full));
         let list = lobby.list(now);
         assert_eq!((list.entries.len(), list.more), (50, 150));
     }
@@ -563,20 +584,5 @@ mod tests {
         let calm = soon + LOBBY_FLOOD_EVERY;
         assert_eq!(lobby.update_due(calm), Some(calm));
         assert!(!lobby.list(calm).flood);
-    }
-
-    #[test]
-    fn a_blocked_device_is_free_again() {
-        let (now, mut lobby) = (epoch(), Lobby::new());
-        let device = |number| place(number, 1).visitor.device;
-        let until = now + Duration::from_secs(60);
-        for number in 0..BLOCKS as u64 + 1 {
-            lobby.block(now, device(number), until + Duration::from_secs(number));
-        }
-        assert_eq!(lobby.blocked_until(now, &device(0)), None);
-        let last = until + Duration::from_secs(1);
-        assert_eq!(lobby.blocked_until(now, &device(1)), Some(last));
-        assert_eq!(lobby.blocked_until(last, &device(1)), None);
-        assert_eq!(lobby.blocks.len(), BLOCKS);
     }
 }

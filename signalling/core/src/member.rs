@@ -4,7 +4,10 @@ use std::time::Instant;
 
 use conclave_signalling_wire::ids::InviteId;
 use conclave_signalling_wire::ids::SessionId;
-use conclave_signalling_wire::limits::{MESSAGES_BURST, MESSAGES_PER_S, WISHES_PER_S};
+use conclave_signalling_wire::limits::{
+    INVITES_OWN_PER_MINUTE, MESSAGES_BURST, MESSAGES_PER_S, ROOM_CHANGES_BURST, ROOM_CHANGES_PER_S,
+    WISHES_PER_S,
+};
 use conclave_signalling_wire::objects::{Override, Participant, Role};
 use conclave_signalling_wire::text::RoleName;
 
@@ -15,7 +18,7 @@ use crate::origin::Prefix;
 use crate::output::LinkId;
 use crate::permission::{PermissionSet, Subject};
 use crate::publications::Publications;
-use crate::rate::Rate;
+use crate::rate::{PerMinute, Rate};
 use crate::room::{Claim, Refusals};
 use crate::slots::Mirror;
 
@@ -35,6 +38,8 @@ pub(crate) enum Presence {
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) presence: Presence,
+    /// The how many-th it was to come in.
+    pub(crate) arrival: u64,
     /// What others see.
     pub(crate) face: Participant,
     pub(crate) session: SessionId,
@@ -58,6 +63,10 @@ pub(crate) struct Member {
     pub(crate) log: PushLog,
     pub(crate) messages: Rate,
     pub(crate) wishes: Rate,
+    /// Of changes of the room.
+    pub(crate) changes: Rate,
+    /// Of invites, where it does not manage them.
+    pub(crate) invitations: PerMinute,
     /// What it was refused, for the audit log.
     pub(crate) refusals: Refusals,
     pub(crate) negotiation: Negotiation,
@@ -84,6 +93,7 @@ impl Member {
     pub(crate) fn new(arrival: Arrival) -> Self {
         Member {
             presence: Presence::Connected(arrival.link),
+            arrival: 0,
             face: arrival.face,
             session: arrival.session,
             device: arrival.device,
@@ -99,6 +109,8 @@ impl Member {
             log: PushLog::default(),
             messages: Rate::new(MESSAGES_PER_S, MESSAGES_BURST),
             wishes: Rate::new(WISHES_PER_S, WISHES_PER_S),
+            changes: Rate::new(ROOM_CHANGES_PER_S, ROOM_CHANGES_BURST),
+            invitations: PerMinute::new(INVITES_OWN_PER_MINUTE),
             refusals: Refusals::default(),
             negotiation: Negotiation::new(),
             publications: Publications::default(),

@@ -88,6 +88,10 @@ pub struct Invite {
     pub note: Option<String>,
     /// Who made it.
     pub created_by: Actor,
+    /// The device of who made it in the room: a ban on that takes it back.
+    pub maker: Option<DeviceHash>,
+    /// Whether who made it managed invites: only then is its holder known by it.
+    pub vouched: bool,
     /// When.
     pub created_at: Timestamp,
     /// When it let somebody in last, or the meeting ended that it did so for: used
@@ -142,7 +146,7 @@ impl std::fmt::Debug for Ban {
 }
 
 /// What a device was given in a session: applied again when it comes back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
     /// Which device.
     pub device: DeviceHash,
@@ -152,12 +156,56 @@ pub struct Standing {
     pub custom_role: Option<RoleName>,
     /// Its exceptions.
     pub overrides: Vec<Override>,
+    /// The name that somebody else gave it. Sealed at rest.
+    #[serde(default)]
+    pub name: Option<DisplayName>,
     /// Whether it was admitted and need not wait again.
     pub admitted: bool,
     /// How often it was removed in this session: then it waits, whatever its credential.
     pub removals: u32,
+    /// Whether it was sent back to the lobby and not admitted since.
+    #[serde(default)]
+    pub sent_back: bool,
+    /// The invite by which it came in last.
+    #[serde(default)]
+    pub invite: Option<InviteId>,
+    /// The network from which it was removed or sent back.
+    #[serde(default)]
+    pub network: Option<NetworkTag>,
     /// Since when it is away; `None` while it is in, and after a crash.
     pub left_at: Option<Timestamp>,
+}
+
+impl Standing {
+    /// Returns that of a device of which nothing is known.
+    pub fn new(device: DeviceHash) -> Self {
+        Standing {
+            device,
+            role: None,
+            custom_role: None,
+            overrides: Vec::new(),
+            name: None,
+            admitted: false,
+            removals: 0,
+            sent_back: false,
+            invite: None,
+            network: None,
+            left_at: None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Standing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Standing")
+            .field("device", &self.device)
+            .field("role", &self.role)
+            .field("admitted", &self.admitted)
+            .field("removals", &self.removals)
+            .field("sent_back", &self.sent_back)
+            .field("left_at", &self.left_at)
+            .finish_non_exhaustive()
+    }
 }
 
 /// One entry of the audit log. Holds no content and no name.
@@ -191,6 +239,8 @@ pub enum Change {
     Settings(Box<Settings>),
     /// A new or changed invite.
     Invite(Box<Invite>),
+    /// An invite that was taken back is remembered no longer.
+    InviteGone(InviteId),
     /// A new ban.
     Ban(Box<Ban>),
     /// A ban is over.

@@ -50,7 +50,7 @@ use crate::member::{Member, Presence};
 use crate::output::{LinkId, Notice, Output, Reply};
 use crate::prompts::Prompts;
 use crate::rate::seconds;
-use crate::record::{Change, RoomRecord};
+use crate::record::{Actor, Change, RoomRecord};
 use crate::screen::Screen;
 use crate::settings::Settings;
 use crate::standings::Standings;
@@ -96,8 +96,12 @@ pub struct Room {
     is_open: bool,
     /// Whether it was deleted: nobody comes in any more.
     is_deleted: bool,
-    /// Keys rise with each join, so this is the order of the roster.
     members: BTreeMap<MemberKey, Member>,
+    /// How many came in, ever: keys are drawn at the door, and who waits there
+    /// comes in after those who knocked later.
+    arrivals: u64,
+    /// How the last of those went who are gone.
+    last_gone: Option<LeftReason>,
     links: BTreeMap<LinkId, Seat>,
     stewards: BTreeMap<LinkId, Steward>,
     door_refusals: Refusals,
@@ -156,6 +160,8 @@ impl Room {
             is_open: false,
             is_deleted: false,
             members: BTreeMap::new(),
+            arrivals: 0,
+            last_gone: None,
             links: BTreeMap::new(),
             stewards: BTreeMap::new(),
             door_refusals: Refusals::default(),
@@ -274,7 +280,9 @@ impl Room {
 
     /// Returns the participants, in the order in which they came, dropped ones included.
     pub fn roster(&self) -> impl Iterator<Item = &Participant> {
-        self.members.values().map(|member| &member.face)
+        let mut members: Vec<&Member> = self.members.values().collect();
+        members.sort_unstable_by_key(|member| member.arrival);
+        members.into_iter().map(|member| &member.face)
     }
 
     /// Returns how many participants there are, dropped ones included.
@@ -395,6 +403,7 @@ impl Room {
     /// Returns who it was.
     fn remove(&mut self, key: MemberKey, reason: LeftReason) -> Option<Member> {
         let member = self.members.remove(&key)?;
+        self.last_gone = Some(reason);
         self.ids.remove(&member.face.id);
         if let Some(link) = member.link() {
             self.links.remove(&link);
@@ -402,6 +411,8 @@ impl Room {
         self.screen.release(key);
         self.outputs.push_back(Output::TokenRevoked(member.token));
         self.command(Command::Drop { member: key });
+        let who = (Actor::Participant(member.face.id), Some(member.prefix));
+        self.audit_left_out(who, &member.refusals);
         self.forget_requests(key, member.face.id);
         self.show_departure(&member.face, reason);
         if self.members.is_empty() {

@@ -338,7 +338,7 @@ impl Settings {
         closes_at.apply(&mut self.closes_at);
         set(&mut self.allowed_networks, networks);
         text_of(consent_text).apply(&mut self.consent_text);
-        set(&mut self.custom_roles, custom_roles);
+        set(&mut self.custom_roles, custom_roles.map(each_once));
         set(&mut self.screen, screen);
         self.rev += 1;
         Ok(())
@@ -418,6 +418,17 @@ fn are_roles(roles: &[CustomRole]) -> bool {
         && roles.iter().all(|role| {
             role.base != Role::Host && !role.deny.iter().any(|denied| fixed.contains(denied))
         })
+}
+
+/// Names each permission of each role once: it is kept and told as often as it is named.
+fn each_once(mut roles: Vec<CustomRole>) -> Vec<CustomRole> {
+    for role in &mut roles {
+        for keys in [&mut role.allow, &mut role.deny] {
+            let mut known = BTreeSet::new();
+            keys.retain(|key| known.insert(*key));
+        }
+    }
+    roles
 }
 
 fn parse_networks(texts: &[String]) -> Result<Vec<Network>, UpdateError> {

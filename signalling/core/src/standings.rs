@@ -48,6 +48,16 @@ impl Standings {
         counts(standing, now, since).then_some(standing)
     }
 
+    /// Walks through what counts.
+    pub(crate) fn live(
+        &self,
+        now: Timestamp,
+        since: Option<Timestamp>,
+    ) -> impl Iterator<Item = &Standing> {
+        let kept = self.kept.values();
+        kept.filter(move |standing| counts(standing, now, since))
+    }
+
     /// Changes what a device has. Returns it if it is to be kept, `None` if
     /// there is nothing to keep and was nothing.
     pub(crate) fn change(
@@ -58,19 +68,10 @@ impl Standings {
         change: impl FnOnce(&mut Standing),
     ) -> Option<Kept> {
         let before = self.kept.remove(&device);
-        let blank = Standing {
-            device,
-            role: None,
-            custom_role: None,
-            overrides: Vec::new(),
-            admitted: false,
-            removals: 0,
-            left_at: None,
-        };
         let current = before
             .clone()
             .filter(|standing| counts(standing, now, since));
-        let mut standing = current.unwrap_or(blank);
+        let mut standing = current.unwrap_or_else(|| Standing::new(device));
         change(&mut standing);
         if is_worthless(&standing) {
             return before.map(|_| Kept::Gone(device));
@@ -81,6 +82,11 @@ impl Standings {
         }
         self.kept.insert(device, standing.clone());
         Some(Kept::Changed(Box::new(standing)))
+    }
+
+    /// Returns whether there are more than are to be remembered.
+    pub(crate) fn is_over_full(&self) -> bool {
+        self.kept.len() > STANDINGS
     }
 
     /// Forgets what counts no longer, and what is too much. Returns whose.
@@ -125,7 +131,9 @@ fn counts(standing: &Standing, now: Timestamp, since: Option<Timestamp>) -> bool
 fn is_worthless(standing: &Standing) -> bool {
     standing.role.is_none()
         && standing.overrides.is_empty()
+        && standing.name.is_none()
         && !standing.admitted
+        && !standing.sent_back
         && standing.removals == 0
 }
 

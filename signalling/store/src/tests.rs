@@ -86,6 +86,8 @@ fn invite(number: u8, secret: u8) -> Invite {
         bind_device: false,
         note: None,
         created_by: Actor::Operator,
+        maker: None,
+        vouched: true,
         created_at: NOW,
         last_used_at: None,
         revoked_at: None,

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
@@ -76,11 +77,41 @@ pub fn parse_request(text: &str) -> Result<RequestFrame, Malformed> {
     match Request::read(&name, data.get()) {
         None => Err(Malformed::refused(id, ErrorCode::UnknownType)),
         Some(_) if !is_object(data.get()) => Err(Malformed::refused(id, ErrorCode::BadRequest)),
-        Some(Ok(request)) => Ok(RequestFrame { id, request }),
+        Some(Ok(request)) => match misread_list(data.get(), &request) {
+            Some(path) => Err(Malformed::refused(id, ErrorBody::bad(path))),
+            None => Ok(RequestFrame { id, request }),
+        },
         Some(Err(field)) => {
             let error = field.map_or_else(|| ErrorCode::BadRequest.into(), ErrorBody::bad);
             Err(Malformed::refused(id, error))
         }
+    }
+}
+
+/// Finds a list that was read as an object inside of data, see [`is_object`]:
+/// one that the request has no list for. Returns its path.
+fn misread_list(data: &str, request: &Request) -> Option<String> {
+    if !data.contains('[') {
+        return None;
+    }
+    let (sent, read) = (serde_json::from_str(data), serde_json::to_value(request));
+    let path = misread_path(&sent.ok()?, &read.ok()?)?;
+    Some(bounded(path.trim_start_matches('.')))
+}
+
+fn misread_path(sent: &Value, read: &Value) -> Option<String> {
+    match (sent, read) {
+        (Value::Array(_), Value::Object(_)) => Some(String::new()),
+        (Value::Array(sent), Value::Array(read)) => {
+            let mut places = sent.iter().zip(read).enumerate();
+            places.find_map(|(place, (sent, read))| {
+                misread_path(sent, read).map(|rest| format!("[{place}]{rest}"))
+            })
+        }
+        (Value::Object(sent), Value::Object(read)) => sent.iter().find_map(|(name, sent)| {
+            misread_path(sent, read.get(name)?).map(|rest| format!(".{name}{rest}"))
+        }),
+        _ => None,
     }
 }
 

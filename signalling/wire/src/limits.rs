@@ -36,6 +36,10 @@ pub const MESSAGES_BURST: u32 = 60;
 pub const OFFERS_PER_MINUTE: u32 = 6;
 /// Wishes of a participant in a second.
 pub const WISHES_PER_S: u32 = 5;
+/// Changes of a room that one link makes in a second, sustained: each is told to everybody.
+pub const ROOM_CHANGES_PER_S: u32 = 2;
+/// Changes of a room that one link makes at once.
+pub const ROOM_CHANGES_BURST: u32 = 20;
 /// Transports of a participant that are rebuilt in a minute; then it stays without media.
 pub const RESETS_PER_MINUTE: u32 = 3;
 
@@ -57,12 +61,25 @@ pub const CUSTOM_ROLES: usize = 16;
 pub const NETWORKS: usize = 64;
 /// Invites of a room that are not revoked. Each costs some 300 bytes while somebody is in the room.
 pub const INVITES: usize = 1000;
+/// Invites that are not revoked of one device that does not manage invites. All such devices together
+/// have half of [`INVITES`]: the others stay free for those who do.
+pub const INVITES_OWN: usize = 20;
+/// Invites that one participant who does not manage invites makes in a minute.
+pub const INVITES_OWN_PER_MINUTE: u32 = 10;
+/// Uses that an invite may be limited to: each device is remembered, 32 bytes each, and not counted again.
+pub const INVITE_USES: u32 = 1000;
 /// Bans of a room. Each costs some 300 bytes while somebody is in the room.
 pub const BANS: usize = 1000;
+/// Participants that one device may be in a room: a page and a second screen.
+pub const SEATS_PER_DEVICE: usize = 2;
 /// People in a lobby.
 pub const LOBBY_PLACES: usize = 200;
 /// People in a lobby from one source: more would let one network fill it.
 pub const LOBBY_PLACES_PER_SOURCE: usize = 20;
+/// People in a lobby from one neighbourhood, an IPv4 /24 or an IPv6 /48: whoever has a /48 has 65,536 networks.
+pub const LOBBY_PLACES_PER_PREFIX: usize = 60;
+/// Places of a lobby that are kept for those with an invite of their own.
+pub const LOBBY_PLACES_INVITED: usize = 50;
 /// Entries of one `lobby.update`: two screens of a list; `more` counts the rest.
 pub const LOBBY_ENTRIES: usize = 50;
 /// Knocks in a minute beyond which `lobby.update` comes at most every [`LOBBY_FLOOD_EVERY`].

@@ -190,9 +190,11 @@ pub struct LobbyEntry {
     pub state: WaitingState,
     /// The note on its invite.
     pub invite_note: Option<String>,
-    /// Whether this device was removed in this meeting before.
+    /// Whether this device, or another by the same invite, was removed from this meeting, sent
+    /// back to the lobby or made less.
     pub previous_kick: bool,
-    /// Whether a ban on its network matched, and nothing else of it.
+    /// Whether a ban on its network matched, or somebody was removed from this meeting who came
+    /// from there, and nothing else of it.
     pub network_banned: bool,
     /// What was said to it.
     pub note: Option<String>,

@@ -6,7 +6,7 @@ use std::time::Instant;
 use conclave_sfu_wire::control::{Command, MemberKey};
 use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
 use conclave_signalling_wire::ids::{KnockId, ParticipantId, SessionId};
-use conclave_signalling_wire::objects::{self, Participant, Permission};
+use conclave_signalling_wire::objects::{self, Participant, Permission, Role};
 use conclave_signalling_wire::push::{LobbyStatus, MediaRestart, RestartReason};
 use conclave_signalling_wire::reply::{HelloOutcome, JoinOutcome, MediaState, Resumed};
 use conclave_signalling_wire::request::DuplicateChoice;
@@ -24,6 +24,7 @@ use crate::room::audit::Act;
 use crate::room::door::Candidate;
 use crate::room::hosts::Hosts;
 use crate::room::seats::Seat;
+use crate::room::standing::note_admission;
 
 /// What somebody shows at the door, as far as the shell has checked it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +76,10 @@ pub struct Returning {
     pub link: LinkId,
     /// From where.
     pub prefix: Prefix,
+    /// From where exactly: compared with the room's allow-list and not kept.
+    pub address: IpAddr,
+    /// From where, as bans remember it: one per live key, the newest first.
+    pub networks: Vec<NetworkTag>,
     /// The number of the `hello`.
     pub id: u32,
     /// Which place.
@@ -179,10 +184,11 @@ impl Room {
             self.hosts = Hosts::Present;
         }
         let face = member.face.clone();
+        self.arrivals += 1;
+        member.arrival = self.arrivals;
         self.members.insert(key, member);
         self.links.insert(link, Seat::Member(key));
         self.ids.insert(participant, key);
-        self.lobby.forgive(&visitor.device);
         self.note_arrival(key, way);
         self.show_arrival(&face);
         self.count_changed(Some(key));
@@ -212,8 +218,9 @@ impl Room {
             return;
         };
         let (id, device, prefix) = (member.face.id, member.device, member.prefix);
-        let face = (member.face.role, member.face.custom_role.clone());
-        let given = (face != member.by_claim).then_some(face);
+        let given = (member.face.role, member.face.custom_role.clone());
+        let (by_claim, came_by) = (member.by_claim.clone(), member.invite);
+        let is_given = given != by_claim;
         let mut is_limited = false;
         if let Some(invite) = member.invite
             && let Some(used) = self.invites.used(now, invite, device).cloned()
@@ -238,12 +245,16 @@ impl Room {
         let is_known = self.standing_of(&device).is_some();
         // After a crash nothing else tells that the device of a used up invite
         // was in this meeting.
-        if is_known || is_limited || is_admitted || given.is_some() {
+        if is_known || is_limited || is_admitted || is_given {
             self.change_standing(device, |standing| {
-                standing.admitted |= is_admitted || is_limited && standing.removals == 0;
-                if let Some((role, custom_role)) = given {
-                    standing.role = Some(role);
-                    standing.custom_role = custom_role;
+                standing.invite = came_by.or(standing.invite);
+                if is_admitted {
+                    note_admission(standing, given, &by_claim);
+                    return;
+                }
+                standing.admitted |= is_limited && standing.removals == 0 && !standing.sent_back;
+                if is_given {
+                    (standing.role, standing.custom_role) = (Some(given.0), given.1);
                 }
             });
         }
@@ -262,14 +273,21 @@ impl Room {
         let Returning {
             link,
             prefix,
+            address,
             id,
             token,
             last_seq,
+            ref networks,
         } = *returning;
         let Some(key) = self
             .members
             .iter()
-            .find(|(_, member)| member.token == token && !self.is_revoked(member.invite))
+            .find(|(_, member)| {
+                let is_host = member.by_claim.0 == Role::Host;
+                member.token == token
+                    && !self.is_revoked(member.invite)
+                    && (is_host || self.is_allowed(address))
+            })
             .map(|(key, _)| *key)
         else {
             self.refuse(link, id, resume_failed());
@@ -282,6 +300,7 @@ impl Room {
         member.knows_lobby = self.lobby.rev() == 0;
         let before = std::mem::replace(&mut member.presence, Presence::Connected(link));
         let moved = std::mem::replace(&mut member.prefix, prefix) != prefix;
+        member.networks.clone_from(networks);
         let media = member.negotiation.state();
         member.token = TokenHash::from(&fresh);
         let missed = member.log.since(last_seq);

@@ -48,6 +48,11 @@ impl Refusals {
         }
         Some(std::mem::take(&mut self.suppressed))
     }
+
+    /// Returns how many were left out since the last that was written down.
+    fn left_out(&self) -> u32 {
+        self.suppressed
+    }
 }
 
 /// An act to be written down.
@@ -82,6 +87,25 @@ impl Room {
     /// Writes down that an act was refused.
     pub(super) fn audit_refusal(&mut self, act: Act<'_>, error: &ErrorBody) {
         self.write_down(act, error.code.name().to_owned());
+    }
+
+    /// Writes down how many refusals of somebody who goes were left out.
+    pub(super) fn audit_left_out(
+        &mut self,
+        (actor, prefix): (Actor, Option<Prefix>),
+        refusals: &Refusals,
+    ) {
+        let left_out = refusals.left_out();
+        if left_out > 0 {
+            let act = Act {
+                actor,
+                prefix,
+                action: "participant.refused",
+                target: None,
+                detail: Some(format!("{left_out} refusals left out")),
+            };
+            self.audit(act);
+        }
     }
 
     /// Writes down what came of a request. `refusals` bounds the refusals of its

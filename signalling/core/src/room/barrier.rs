@@ -56,6 +56,12 @@ impl Barriers {
         self.held.values().any(|held| held.to == waiting)
     }
 
+    /// Forgets what a link waited for that is in the room no longer.
+    pub(super) fn forget(&mut self, link: LinkId) {
+        let is_of = |to| matches!(to, ReplyTo::Link { link: other, .. } if other == link);
+        self.held.retain(|_, held| !is_of(held.to));
+    }
+
     /// Returns whether the operator waits here.
     pub(super) fn holds_operator(&self) -> bool {
         let mut held = self.held.values();

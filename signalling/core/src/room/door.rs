@@ -10,6 +10,7 @@ use std::time::Instant;
 use conclave_sfu_wire::control::MemberKey;
 use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
 use conclave_signalling_wire::ids::{InviteId, SessionId};
+use conclave_signalling_wire::limits::SEATS_PER_DEVICE;
 use conclave_signalling_wire::objects::{DuplicatePolicy, Identity, Override, Permission, Role};
 use conclave_signalling_wire::push::LeftReason;
 use conclave_signalling_wire::reply::{Duplicate, DuplicateOption, JoinOutcome};
@@ -28,6 +29,7 @@ use crate::record::{Actor, Invite};
 use crate::room::Room;
 use crate::room::arrive::{Claim, Entrant, Way};
 use crate::room::audit::Act;
+use crate::room::standing::Likeness;
 
 /// Somebody who may come in, and what there is to say about it.
 #[derive(Debug)]
@@ -49,25 +51,42 @@ pub(super) struct Candidate {
     /// Whether it was admitted to this meeting before.
     was_admitted: bool,
     /// Whether it was removed from this meeting and not admitted since.
-    pub(super) was_removed: bool,
+    was_removed: bool,
+    /// Whether it was sent back to the lobby and not admitted since.
+    was_sent_back: bool,
+    /// By what it may be somebody who was, under another device key.
+    likeness: Option<Likeness>,
     pub(super) invite_note: Option<String>,
 }
 
 impl Candidate {
     pub(super) fn marks(&self) -> Marks {
         Marks {
-            role: self.role,
             identity: self.identity,
             invite_note: self.invite_note.clone(),
-            previous_kick: self.was_removed,
-            network_banned: matches!(self.verdict, Verdict::NetworkOnly { .. }),
+            previous_kick: self.was_removed
+                || self.was_sent_back
+                || self.likeness == Some(Likeness::Invite),
+            network_banned: matches!(self.verdict, Verdict::NetworkOnly { .. })
+                || self.likeness == Some(Likeness::Network),
         }
+    }
+
+    /// Returns whether somebody has to look at it before it comes in, whatever it shows.
+    pub(super) fn is_suspect(&self) -> bool {
+        let visitor = &self.visitor;
+        let is_marked = self.was_removed
+            || self.was_sent_back
+            || self.likeness.is_some()
+            || visitor.distrusted && matches!(visitor.claim, Claim::Password { .. })
+            || matches!(self.verdict, Verdict::NetworkOnly { .. });
+        is_marked && !self.was_admitted
     }
 }
 
 /// A participant that somebody at the door already is.
 #[derive(Debug, Clone, Copy)]
-struct Twin {
+pub(super) struct Twin {
     key: MemberKey,
     presence: Presence,
     /// Whether it is the same device, or else another one with the same invite.
@@ -115,7 +134,7 @@ impl Room {
             duplicate,
             ..
         } = entrant;
-        let candidate = self.candidate(Visitor {
+        let mut candidate = self.candidate(Visitor {
             member: Some(entrant.member),
             prefix: entrant.prefix,
             networks: entrant.networks,
@@ -123,10 +142,17 @@ impl Room {
             device: entrant.device,
             claim: entrant.claim,
             distrusted: entrant.to_lobby,
+            address: Some(address),
+            consent: consent_hash,
+            choice: duplicate,
         })?;
         self.check_bans(&candidate, address)?;
         let twin = self.twin(&candidate);
-        let duplication = twin.map(|twin| self.judge_twin(&candidate, twin, duplicate));
+        let duplication = twin.map(|twin| self.judge_twin(&candidate, twin));
+        if duplication == Some(Duplication::Join) && twin.is_some_and(|twin| twin.is_same_device) {
+            // Who was admitted was one, not as many as it likes.
+            candidate.was_admitted = false;
+        }
         // A device that is in the room and comes in its own place is no newcomer.
         let is_newcomer =
             twin.is_none_or(|twin| !twin.is_same_device) || duplication == Some(Duplication::Join);
@@ -137,10 +163,13 @@ impl Room {
             }
         }
         let replaces = duplication == Some(Duplication::Replace);
-        if duplication != Some(Duplication::Ask) && !self.has_place(&candidate, replaces) {
+        let has_place =
+            duplication == Some(Duplication::Ask) || self.has_place(&candidate, replaces);
+        let ghost = self.ghost_of(&candidate).filter(|_| !has_place);
+        if !has_place && ghost.is_none() {
             return Err(ErrorCode::Full.into());
         }
-        self.check_consent(consent_hash.as_deref())?;
+        self.check_consent(candidate.visitor.consent.as_deref())?;
         match (duplication, twin) {
             (Some(Duplication::Ask), Some(twin)) => {
                 self.offer_choice(link, id, twin.key);
@@ -156,16 +185,57 @@ impl Room {
         if is_newcomer && self.must_wait(&candidate) {
             return self.wait(link, id, candidate).map(|()| true);
         }
-        if let Some(twin) = twin.filter(|_| replaces) {
-            // Its successor comes at once, so the meeting goes on even if nobody else is in it.
-            self.remove(twin.key, LeftReason::Left);
-            if let Presence::Connected(old) = twin.presence {
-                self.close(old, CloseCode::TakenOver);
-            }
+        self.replace(twin.filter(|_| replaces));
+        if let Some(ghost) = ghost {
+            self.remove(ghost, LeftReason::ConnectionLost);
         }
         self.forget_knock_of(&candidate.visitor.device);
         self.admit(candidate, link, Way::Door { id });
         Ok(true)
+    }
+
+    /// Takes somebody out whose successor comes at once, so that the meeting goes
+    /// on even if nobody else is in it.
+    pub(super) fn replace(&mut self, twin: Option<Twin>) {
+        let Some(twin) = twin else {
+            return;
+        };
+        self.remove(twin.key, LeftReason::Left);
+        if let Presence::Connected(old) = twin.presence {
+            self.close(old, CloseCode::TakenOver);
+        }
+    }
+
+    /// Asks again what may have changed while somebody waited. Returns whose place
+    /// it takes, if somebody's.
+    ///
+    /// # Errors
+    /// Why it does not come in as it is.
+    pub(super) fn is_still_welcome(
+        &self,
+        candidate: &Candidate,
+    ) -> Result<Option<Twin>, ErrorBody> {
+        let visitor = &candidate.visitor;
+        if let Verdict::Banned { until } = candidate.verdict {
+            return Err(ErrorBody::from(ErrorCode::Banned).until(until));
+        }
+        if !candidate.is_host {
+            self.check_window(&visitor.claim)?;
+            if visitor
+                .address
+                .is_some_and(|address| !self.is_allowed(address))
+            {
+                return Err(ErrorCode::Banned.into());
+            }
+        }
+        self.check_consent(visitor.consent.as_deref())?;
+        let twin = self.twin(candidate);
+        match twin.map(|twin| self.judge_twin(candidate, twin)) {
+            Some(Duplication::Busy) => Err(ErrorCode::Busy.into()),
+            Some(Duplication::Replace) => Ok(twin),
+            // Whoever admits it sees that it is there already.
+            Some(Duplication::Join | Duplication::Ask) | None => Ok(None),
+        }
     }
 
     /// Works out what somebody would be in the room.
@@ -178,7 +248,7 @@ impl Room {
         if self.is_deleted {
             return Err(wrong(&visitor.claim));
         }
-        let mut bypasses = false;
+        let (mut bypasses, mut is_name_locked) = (false, false);
         let mut invite = None;
         match visitor.claim {
             // A password was set while this one was on its way.
@@ -193,11 +263,12 @@ impl Room {
             Claim::Invite(hash) => {
                 let known = self.invites.by_hash(&hash);
                 let known = known.ok_or_else(|| wrong(&visitor.claim))?;
-                let goes_on = self.session.is_some() || self.standing_of(&visitor.device).is_some();
+                let goes_on = self.standing_of(&visitor.device).is_some();
                 invites::judge(known, now, &visitor.device, goes_on)?;
                 bypasses = known.bypass_lobby;
                 if let Some(name) = known.name.as_ref().filter(|_| known.name_locked) {
                     visitor.name = name.clone();
+                    is_name_locked = true;
                 }
                 invite = Some(known);
             }
@@ -231,13 +302,26 @@ impl Room {
         let who = Traits {
             invite: invite.map(|invite| invite.id),
             device: &visitor.device,
-            // Whoever shares a network with somebody is not kept from its own room.
-            networks: if is_host { &[] } else { &visitor.networks },
+            networks: &visitor.networks,
         };
-        let verdict = self.bans.judge(now, who);
+        // Whoever has a key to the room is not kept from it.
+        let verdict = match is_host {
+            true => Verdict::Free,
+            false => self.bans.judge(now, who),
+        };
         let was_admitted = standing.is_some_and(|known| known.admitted);
+        let invite_id = invite.map(|invite| invite.id);
+        let likeness = match is_host {
+            true => None,
+            false => self.likeness(&visitor, invite_id, by_claim.0),
+        };
+        let renamed = standing.and_then(|known| known.name.clone());
+        let keeps_name = is_name_locked || !permissions.contains(Permission::SelfRename);
+        if let Some(name) = renamed.filter(|_| keeps_name) {
+            visitor.name = name;
+        }
         Ok(Candidate {
-            invite: invite.map(|invite| invite.id),
+            invite: invite_id,
             is_host,
             by_claim,
             role,
@@ -248,6 +332,8 @@ impl Room {
             bypasses: bypasses || permissions.contains(Permission::LobbyBypass),
             was_admitted,
             was_removed: !was_admitted && standing.is_some_and(|known| known.removals > 0),
+            was_sent_back: !was_admitted && standing.is_some_and(|known| known.sent_back),
+            likeness,
             invite_note: invite.and_then(|invite| invite.note.clone()),
             overrides,
             visitor,
@@ -283,15 +369,16 @@ impl Room {
         if candidate.is_host {
             return Ok(());
         }
-        let device = &candidate.visitor.device;
-        if let Some(until) = self.lobby.blocked_until(self.now, device) {
-            return Err(banned.until(self.clock.at(until)));
-        }
-        let allowed = &self.settings.allowed_networks;
-        if !allowed.is_empty() && !allowed.iter().any(|network| network.contains(address)) {
+        if !self.is_allowed(address) {
             return Err(banned);
         }
         Ok(())
+    }
+
+    /// Returns whether the room may be entered from an address.
+    pub(super) fn is_allowed(&self, address: IpAddr) -> bool {
+        let allowed = &self.settings.allowed_networks;
+        allowed.is_empty() || allowed.iter().any(|network| network.contains(address))
     }
 
     /// Keeps newcomers out before the room opens; after it has closed it is like
@@ -319,6 +406,16 @@ impl Room {
         others < most + usize::from(candidate.is_host)
     }
 
+    /// Finds the place of a host whose link broke, for one with the same invite.
+    fn ghost_of(&self, candidate: &Candidate) -> Option<MemberKey> {
+        let mut members = self.members.iter();
+        let ghost = members.find(|(_, member)| {
+            let is_dropped = matches!(member.presence, Presence::Dropped { .. });
+            is_dropped && member.invite == candidate.invite
+        });
+        ghost.filter(|_| candidate.is_host).map(|(key, _)| *key)
+    }
+
     fn check_consent(&self, agreed: Option<&str>) -> Result<(), ErrorBody> {
         let Some(text) = &self.settings.consent_text else {
             return Ok(());
@@ -334,8 +431,8 @@ impl Room {
     /// personal invite.
     fn twin(&self, candidate: &Candidate) -> Option<Twin> {
         let newest = |is_twin: &dyn Fn(&Member) -> bool, is_same_device| {
-            let mut twins = self.members.iter().rev();
-            let (key, member) = twins.find(|(_, member)| is_twin(member))?;
+            let twins = self.members.iter().filter(|(_, member)| is_twin(member));
+            let (key, member) = twins.max_by_key(|(_, member)| member.arrival)?;
             Some(Twin {
                 key: *key,
                 presence: member.presence,
@@ -354,12 +451,20 @@ impl Room {
         })
     }
 
-    fn judge_twin(
-        &self,
-        candidate: &Candidate,
-        twin: Twin,
-        choice: Option<DuplicateChoice>,
-    ) -> Duplication {
+    fn judge_twin(&self, candidate: &Candidate, twin: Twin) -> Duplication {
+        let judged = self.judge_choice(candidate, twin);
+        let device = &candidate.visitor.device;
+        let seats = self.members.values();
+        let seats = seats.filter(|member| member.device == *device).count();
+        let is_full = seats >= SEATS_PER_DEVICE;
+        match judged {
+            Duplication::Join if is_full => Duplication::Busy,
+            judged => judged,
+        }
+    }
+
+    fn judge_choice(&self, candidate: &Candidate, twin: Twin) -> Duplication {
+        let choice = candidate.visitor.choice;
         let is_dropped = matches!(twin.presence, Presence::Dropped { .. });
         let policy = match self.settings.duplicate {
             // Nobody shuts a host out, not even the host.
@@ -401,12 +506,7 @@ impl Room {
         if candidate.is_host {
             return false;
         }
-        let visitor = &candidate.visitor;
-        let is_suspect = candidate.was_removed
-            || self.lobby.was_sent_back(&visitor.device)
-            || visitor.distrusted && matches!(visitor.claim, Claim::Password { .. })
-            || matches!(candidate.verdict, Verdict::NetworkOnly { .. });
-        if is_suspect && !candidate.was_admitted {
+        if candidate.is_suspect() {
             return true;
         }
         // Who was in the meeting and comes back to it is no newcomer.

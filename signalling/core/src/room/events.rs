@@ -9,7 +9,7 @@ use conclave_sfu_wire::control::{
 use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
 use conclave_signalling_wire::objects::Source;
 use conclave_signalling_wire::push::{
-    MediaLayers, MediaQuality, MediaReset, MediaSlots, Quality, Slot, Speaker, Speakers,
+    LeftReason, MediaLayers, MediaQuality, MediaReset, MediaSlots, Quality, Slot, Speaker, Speakers,
 };
 use conclave_signalling_wire::reply::{AckedSlots, MediaAnswer, Published, SlotMids};
 
@@ -329,7 +329,7 @@ impl Room {
     /// met again, so those who manage it come again too.
     fn fail(&mut self) {
         self.close_stewards(CloseCode::Ended);
-        self.end_meeting(None);
+        self.end_meeting(None, LeftReason::ConnectionLost);
         self.abandon_barriers();
         // What is still being hashed would keep the room from being closed.
         for to in self.hashings.clear() {

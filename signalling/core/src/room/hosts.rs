@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use conclave_signalling_wire::objects::{NoHost, Permission};
+use conclave_signalling_wire::push::LeftReason;
 
 use crate::record::Actor;
 use crate::room::Room;
@@ -76,7 +77,7 @@ impl Room {
             });
         }
         if self.hosts == Hosts::Gone && self.settings.no_host == NoHost::End {
-            self.end_meeting(None);
+            self.end_meeting(None, LeftReason::Ended);
             self.hosts = Hosts::NotBegun;
         }
         let is_waiting = self.is_waiting_for_host();

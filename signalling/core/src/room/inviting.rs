@@ -1,10 +1,14 @@
 //! Invites and bans.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use conclave_sfu_wire::control::MemberKey;
 use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
-use conclave_signalling_wire::ids::{BanId, InviteId};
+use conclave_signalling_wire::ids::{BanId, InviteId, ParticipantId};
 use conclave_signalling_wire::invite::{InviteCreated, InviteInfo, InviteState, Invites};
+use conclave_signalling_wire::limits::INVITE_USES;
 use conclave_signalling_wire::moderation::{BanInfo, Bans, Removed};
 use conclave_signalling_wire::objects::{Permission, Role};
 use conclave_signalling_wire::push::LeftReason;
@@ -16,9 +20,11 @@ use crate::bans::Verdict;
 use crate::clock::later;
 use crate::digest::{DeviceHash, InviteHash, NetworkTag};
 use crate::invites;
+use crate::lobby::Visitor;
 use crate::member::Member;
 use crate::output::{Notice, Reply};
 use crate::permission::may_act_on;
+use crate::rate::seconds;
 use crate::record::{Actor, Ban, Change, Invite};
 use crate::room::Room;
 use crate::room::arrive::Claim;
@@ -38,6 +44,7 @@ const LISTED: usize = 250;
 /// By what a ban knows somebody.
 #[derive(Debug, Clone)]
 pub(super) struct Facts {
+    pub(super) who: Actor,
     pub(super) name: String,
     pub(super) device: DeviceHash,
     pub(super) networks: Vec<NetworkTag>,
@@ -47,6 +54,7 @@ pub(super) struct Facts {
 impl From<&Member> for Facts {
     fn from(member: &Member) -> Self {
         Facts {
+            who: Actor::Participant(member.face.id),
             name: member.face.name.as_str().to_owned(),
             device: member.device,
             networks: member.networks.clone(),
@@ -58,9 +66,10 @@ impl From<&Member> for Facts {
 impl Room {
     /// Bans a participant, who is still there or was just removed. Whoever it
     /// is in the lobby too goes.
+    /// Where the room has as many bans as it may, the one that ends soonest gives way.
     ///
     /// # Errors
-    /// `conflict` where the room has as many bans as it may.
+    /// `bad_request` for a time that is no ban.
     pub(super) fn make_ban(
         &mut self,
         by: Actor,
@@ -92,10 +101,47 @@ impl Room {
             created_at: now,
             expires_at,
         };
-        self.bans.add(ban.clone())?;
-        self.persist(Change::Ban(Box::new(ban.clone())));
+        self.keep_ban(ban.clone());
+        // Nobody comes in any more on the word of who may not come in.
+        for invite in self.invites.made_by(&facts.device, facts.who) {
+            self.take_back(invite, by);
+        }
         self.dismiss_banned(by);
         Ok(ban)
+    }
+
+    /// Keeps a device off for a while that was sent away from the lobby: a ban
+    /// like any other, which is listed and can be lifted.
+    pub(super) fn block(
+        &mut self,
+        by: Option<ParticipantId>,
+        visitor: &Visitor,
+        reason: Option<&str>,
+        block_s: u32,
+    ) {
+        self.expire_bans();
+        let now = self.time();
+        let ban = Ban {
+            id: BanId::new(now.unix_ms(), self.random()),
+            invite: None,
+            device: Some(visitor.device),
+            network: None,
+            network_until: now,
+            strict: false,
+            name: Some(visitor.name.as_str().to_owned()),
+            reason: reason.map(str::to_owned),
+            by: by.map_or(Actor::Room, Actor::Participant),
+            created_at: now,
+            expires_at: later(now, Duration::from_secs(block_s.into())),
+        };
+        self.keep_ban(ban);
+    }
+
+    fn keep_ban(&mut self, ban: Ban) {
+        if let Some(ended) = self.bans.add(ban.clone()) {
+            self.persist(Change::BanLifted(ended));
+        }
+        self.persist(Change::Ban(Box::new(ban)));
     }
 
     /// Sends those away who wait and are banned.
@@ -148,13 +194,22 @@ impl Room {
 
     pub(super) fn create_invite(&mut self, asker: Asker, create: InviteCreate) -> Answer {
         let authority = self.authority_of(asker.key)?;
+        self.check_invite(&authority, &create)?;
+        let manages = authority.permissions.contains(Permission::InviteManage);
+        let now = self.now;
+        if let Some(member) = self.members.get_mut(&asker.key).filter(|_| !manages) {
+            let taken = member.invitations.take(now);
+            taken.map_err(|wait| {
+                ErrorBody::from(ErrorCode::RateLimited).retry_after_s(seconds(wait))
+            })?;
+        }
         self.invite_for(&authority, create)
     }
 
     pub(super) fn invite_for(&mut self, authority: &Authority, create: InviteCreate) -> Answer {
         self.check_invite(authority, &create)?;
         let secret = InviteSecret::new(self.random());
-        let invite = self.add_invite(authority.actor, InviteHash::from(&secret), create)?;
+        let invite = self.add_invite(authority, InviteHash::from(&secret), create)?;
         let invite = invites::describe(&invite, self.time());
         Ok(Some(Reply::Invited(Box::new(InviteCreated {
             invite,
@@ -183,7 +238,10 @@ impl Room {
         if create.bypass_lobby && !authority.permissions.contains(Permission::LobbyManage) {
             return Err(forbidden("bypass_lobby"));
         }
-        if create.max_uses == Some(0) {
+        if create
+            .max_uses
+            .is_some_and(|uses| !(1..=INVITE_USES).contains(&uses))
+        {
             return Err(ErrorBody::bad("max_uses"));
         }
         if create.name_locked && create.name.is_none() {
@@ -201,11 +259,13 @@ impl Room {
     /// Adds and keeps an invite.
     pub(super) fn add_invite(
         &mut self,
-        by: Actor,
+        by: &Authority,
         hash: InviteHash,
         create: InviteCreate,
     ) -> Result<Invite, ErrorBody> {
         let now = self.time();
+        let key = by.actor.participant().and_then(|id| self.ids.get(&id));
+        let maker = key.and_then(|key| Some(self.members.get(key)?.device));
         let invite = Invite {
             id: InviteId::new(now.unix_ms(), self.random()),
             hash,
@@ -221,12 +281,16 @@ impl Room {
             bypass_lobby: create.bypass_lobby,
             bind_device: create.bind_device,
             note: create.note.map(|note| note.as_str().to_owned()),
-            created_by: by,
+            created_by: by.actor,
+            maker,
+            vouched: by.permissions.contains(Permission::InviteManage),
             created_at: now,
             last_used_at: None,
             revoked_at: None,
         };
-        self.invites.add(invite.clone())?;
+        if let Some(gone) = self.invites.add(invite.clone())? {
+            self.persist(Change::InviteGone(gone));
+        }
         self.persist(Change::Invite(Box::new(invite.clone())));
         Ok(invite)
     }
@@ -249,7 +313,15 @@ impl Room {
         if invites.len() > LISTED {
             invites.retain(|invite| invite.state != InviteState::Revoked);
         }
-        invites.truncate(LISTED);
+        // Those of who manages them before what others made.
+        if invites.len() > LISTED {
+            invites.sort_by_key(|invite| {
+                let known = self.invites.get(&invite.id);
+                !known.is_some_and(|known| known.vouched)
+            });
+            invites.truncate(LISTED);
+            invites.sort_by_key(|invite| Reverse(invite.id));
+        }
         Ok(Some(Reply::Invites(Invites { invites })))
     }
 
@@ -276,17 +348,27 @@ impl Room {
             return Err(not_found());
         }
         let reaches = authority.role == Role::Host || authority.role.outranks(invite.role);
-        if !is_own && !reaches {
+        if !is_own && !reaches || self.is_first_key(invite) && !self.is_held_by(id, authority) {
             return Err(ErrorCode::Forbidden.into());
         }
         if order.remove_holders {
             authority.require(Permission::ParticipantRemove)?;
         }
-        let hash = invite.hash;
-        let now = self.time();
-        if let Some(revoked) = self.invites.revoke(now, id).cloned() {
-            self.persist(Change::Invite(Box::new(revoked)));
+        self.take_back(id, authority.actor);
+        if order.remove_holders {
+            self.remove_holders(authority.role, id);
         }
+        self.once_stopped(to, Reply::Done)
+    }
+
+    /// Takes an invite back, and sends those away who wait by it.
+    fn take_back(&mut self, id: InviteId, by: Actor) {
+        let now = self.time();
+        let Some(revoked) = self.invites.revoke(now, id).cloned() else {
+            return;
+        };
+        let hash = revoked.hash;
+        self.persist(Change::Invite(Box::new(revoked)));
         let waiting: Vec<_> = self
             .lobby
             .iter()
@@ -294,22 +376,46 @@ impl Room {
             .map(|(knock, _)| knock)
             .collect();
         for knock in waiting {
-            self.dismiss(knock, authority.actor.participant(), None, 0);
+            self.dismiss(knock, by.participant(), None, 0);
         }
-        if order.remove_holders {
-            self.remove_holders(authority.role, id);
+        self.note_revoked(id);
+    }
+
+    /// Returns whether an invite is the key of an owner: one that makes hosts and
+    /// was made with the room or by the operator. Other hosts are guests of its holder.
+    fn is_first_key(&self, invite: &Invite) -> bool {
+        let is_lent = matches!(invite.created_by, Actor::Participant(_) | Actor::Invite(_));
+        invite.role == Role::Host && !is_lent
+    }
+
+    /// Returns whether somebody acts by this very invite, or is the operator.
+    fn is_held_by(&self, id: InviteId, authority: &Authority) -> bool {
+        match authority.actor {
+            Actor::Participant(who) => {
+                let key = self.ids.get(&who);
+                let member = key.and_then(|key| self.members.get(key));
+                member.is_some_and(|member| member.invite == Some(id))
+            }
+            Actor::Invite(own) => own == id,
+            Actor::Operator | Actor::Configuration => true,
+            Actor::Link(_) | Actor::Room => false,
         }
-        self.once_stopped(to, Reply::Done)
     }
 
     fn remove_holders(&mut self, own: Role, id: InviteId) {
-        let holders: Vec<_> = self
-            .members
-            .iter()
-            .filter(|(_, member)| member.invite == Some(id) && may_act_on(own, member.face.role))
-            .map(|(key, _)| *key)
-            .collect();
-        for key in holders {
+        let lower = self.members.iter();
+        let lower = lower.filter(|(_, member)| may_act_on(own, member.face.role));
+        let holders = lower.clone();
+        let holders = holders.filter(|(_, member)| member.invite == Some(id));
+        // One of each device: its other pages go with it.
+        let holders: BTreeMap<DeviceHash, MemberKey> =
+            holders.map(|(key, member)| (member.device, *key)).collect();
+        let seats = lower.filter(|(_, member)| holders.contains_key(&member.device));
+        let seats: Vec<MemberKey> = seats.map(|(key, _)| *key).collect();
+        for key in holders.into_values() {
+            self.note_removal(key);
+        }
+        for key in seats {
             let removed = Removed {
                 reason: None,
                 message: None,
@@ -325,7 +431,10 @@ impl Room {
 
     /// Returns whether somebody came in by an invite that was taken back.
     pub(super) fn is_revoked(&self, invite: Option<InviteId>) -> bool {
-        let invite = invite.and_then(|id| self.invites.get(&id));
-        invite.is_some_and(|invite| invite.revoked_at.is_some())
+        // One that is remembered no longer was taken back long ago.
+        invite.is_some_and(|id| {
+            let known = self.invites.get(&id);
+            known.is_none_or(|invite| invite.revoked_at.is_some())
+        })
     }
 }

@@ -19,8 +19,11 @@ use conclave_signalling_wire::request::{
 use conclave_signalling_wire::text::Prose;
 use conclave_signalling_wire::time::Timestamp;
 
+use crate::digest::DeviceHash;
 use crate::output::{Notice, Output, Reply};
-use crate::permission::{can_be_overridden, may_act_on, may_assign, may_hold};
+use crate::permission::{
+    Subject, can_be_overridden, may_act_on, may_assign, may_hold, permissions_of,
+};
 use crate::prompts::{Prompt, Unasked};
 use crate::rate::seconds;
 use crate::record::Actor;
@@ -28,6 +31,7 @@ use crate::room::Room;
 use crate::room::enforce::SHARE;
 use crate::room::inviting::Facts;
 use crate::room::requests::{Answer, Asker};
+use crate::room::rights::Authority;
 
 /// A day: an exception that is to last longer is one without an end.
 const TTL_S_MAX: u32 = 86_400;
@@ -54,6 +58,18 @@ impl Room {
             if allowed.any(|key| !authority.permissions.contains(*key)) {
                 return Err(forbidden.field("custom_role"));
             }
+        }
+        // Nor does it give what it may not itself by way of a role.
+        let given = Subject {
+            role: set.role,
+            custom_role: set.custom_role.as_ref(),
+            ..member.subject()
+        };
+        let had = self.evaluate(member);
+        let given = permissions_of(&self.settings, &given, self.time());
+        let mut gained = given.to_vec().into_iter().filter(|key| !had.contains(*key));
+        if gained.any(|key| !authority.permissions.contains(key)) {
+            return Err(forbidden.field("role"));
         }
         if face.rev != set.rev {
             return Err(ErrorBody::from(ErrorCode::Conflict).field("rev"));
@@ -125,6 +141,11 @@ impl Room {
             return Err(ErrorBody::from(ErrorCode::Forbidden).field("source"));
         }
         check_ttl(grant.ttl_s)?;
+        let keys = match grant.on {
+            true => keys,
+            // Nor does it give something by taking it for a shorter time.
+            false => self.not_shortened(target, &by, keys, grant.ttl_s),
+        };
         let effect = if grant.on {
             Effect::Allow
         } else {
@@ -133,6 +154,39 @@ impl Room {
         let by = by.actor.participant();
         self.except(target, &keys, Some(effect), grant.ttl_s, by);
         self.revised(asker, target)
+    }
+
+    /// Returns what a participant may be denied for so long by somebody who does
+    /// not have all of it: not what it is denied for longer.
+    fn not_shortened(
+        &self,
+        target: MemberKey,
+        by: &Authority,
+        keys: Vec<Permission>,
+        ttl_s: Option<u32>,
+    ) -> Vec<Permission> {
+        let until = ttl_s.map(|ttl_s| self.in_s(ttl_s));
+        let Some(member) = self.members.get(&target) else {
+            return keys;
+        };
+        let denied = self.live_overrides(member);
+        let lasts_longer = |key: &Permission| {
+            denied.iter().any(|known| {
+                let ends_later = match (known.expires_at, until) {
+                    (_, None) => false,
+                    (None, Some(_)) => true,
+                    (Some(end), Some(until)) => end > until,
+                };
+                known.key == *key && known.effect == Effect::Deny && ends_later
+            })
+        };
+        let keys = keys.into_iter();
+        keys.filter(|key| by.permissions.contains(*key) || !lasts_longer(key))
+            .collect()
+    }
+
+    fn in_s(&self, ttl_s: u32) -> Timestamp {
+        Timestamp::from_unix_ms(self.time().unix_ms() + 1000 * u64::from(ttl_s))
     }
 
     /// Makes exceptions for a participant, or takes them back.
@@ -144,15 +198,13 @@ impl Room {
         ttl_s: Option<u32>,
         by: Option<ParticipantId>,
     ) {
-        let now = self.time();
+        let expires_at = ttl_s.map(|ttl_s| self.in_s(ttl_s));
         let Some(member) = self.members.get_mut(&target) else {
             return;
         };
         let overrides = &mut member.overrides;
         overrides.retain(|known| !keys.contains(&known.key));
         if let Some(effect) = effect {
-            let expires_at =
-                ttl_s.map(|ttl_s| Timestamp::from_unix_ms(now.unix_ms() + 1000 * u64::from(ttl_s)));
             overrides.extend(keys.iter().map(|key| Override {
                 key: *key,
                 effect,
@@ -191,6 +243,7 @@ impl Room {
         for key in targets {
             if self.mute_all(key, &sources, by)
                 && let Some(member) = self.members.get(&key)
+                && self.is_known_to(asker.key, member.face.id)
             {
                 muted.push(member.face.id);
             }
@@ -214,6 +267,21 @@ impl Room {
             may_act_on(actor.face.role, member.face.role) && !except.contains(&member.face.id)
         });
         Ok(lower.map(|(key, _)| *key).collect())
+    }
+
+    /// Returns all that a device is in the room and that is below a participant:
+    /// whoever is removed goes with its other pages.
+    pub(super) fn lower_of_device(
+        &self,
+        key: MemberKey,
+        device: DeviceHash,
+    ) -> Result<Vec<MemberKey>, ErrorBody> {
+        let mut lower = self.lower_than(key, &[])?;
+        lower.retain(|key| {
+            let member = self.members.get(key);
+            member.is_some_and(|member| member.device == device)
+        });
+        Ok(lower)
     }
 
     /// Mutes or stops sources of somebody. Returns whether any of them was open.
@@ -314,12 +382,11 @@ impl Room {
         let by = Actor::Participant(by.face.id);
         let member = self.members.get(&target).ok_or(ErrorCode::NotFound)?;
         let (device, facts) = (member.device, Facts::from(member));
-        let is_banned = ban.is_some();
         let ban = match ban {
             Some(ban) => Some(self.make_ban(by, &facts, &ban, reason.as_ref())?),
             None => None,
         };
-        let removals = self.note_removal(device);
+        let removals = self.note_removal(target);
         let text = |prose: Prose| prose.as_str().to_owned();
         let removed = Removed {
             reason: reason.map(text),
@@ -327,17 +394,11 @@ impl Room {
             banned_until: ban.as_ref().map(|ban| ban.expires_at),
         };
         let removed = Notice::new(removed);
-        // A ban is on the device: its other participants go as well.
-        let lower = self.lower_than(asker.key, &[])?;
-        let is_meant = |key: &MemberKey| {
-            let member = self.members.get(key);
-            *key == target || is_banned && member.is_some_and(|member| member.device == device)
-        };
-        let targets: Vec<MemberKey> = lower.into_iter().filter(is_meant).collect();
-        for key in targets {
+        for key in self.lower_of_device(asker.key, device)? {
             self.send_away(key, &removed);
         }
         let ban = ban.map(|ban| ban.id);
+        self.deeds.outcome = ban.map(|ban| format!("as {ban}"));
         self.once_stopped(asker.to(), Reply::Removed(RemovedOk { ban, removals }))
     }
 

@@ -8,6 +8,7 @@ use conclave_signalling_wire::ids::{BanId, InviteId};
 use conclave_signalling_wire::invite::InviteState;
 use conclave_signalling_wire::moderation::RoomRevised;
 use conclave_signalling_wire::objects::Role;
+use conclave_signalling_wire::push::LeftReason;
 use conclave_signalling_wire::request::{
     BanLift, BanList, InviteCreate, InviteList, InviteRevoke, Request, RoomUpdate,
 };
@@ -148,7 +149,7 @@ impl Room {
             bind_device: false,
             note: None,
         };
-        let invite = self.add_invite(authority.actor, hash, create)?;
+        let invite = self.add_invite(authority, hash, create)?;
         self.audit(Act {
             actor: authority.actor,
             prefix: None,
@@ -163,7 +164,7 @@ impl Room {
     fn delete(&mut self) {
         self.is_deleted = true;
         self.close_stewards(CloseCode::Ended);
-        self.end_meeting(None);
+        self.end_meeting(None, LeftReason::Ended);
     }
 
     /// Writes an answer for the operator.

@@ -1,8 +1,10 @@
 //! What hosts change about the room.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use conclave_sfu_wire::control::MemberKey;
 use conclave_signalling_wire::error::{ErrorBody, ErrorCode};
 use conclave_signalling_wire::ids::ParticipantId;
 use conclave_signalling_wire::limits::{PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN};
@@ -14,11 +16,13 @@ use conclave_signalling_wire::secret::SecretText;
 
 use crate::digest::DeviceHash;
 use crate::output::{LinkId, Notice, Output, Reply};
+use crate::rate::seconds;
 use crate::record::Change;
 use crate::room::Room;
 use crate::room::deeds::deed_of;
 use crate::room::requests::{Answer, Asker, ReplyTo};
 use crate::room::rights::Authority;
+use crate::room::seats::Seat;
 use crate::settings::{PasswordHash, Settings, UpdateError};
 
 /// Participants that an allow-list may name.
@@ -78,7 +82,18 @@ impl Hashings {
 impl Room {
     pub(super) fn update_room(&mut self, asker: Asker, update: RoomUpdate) -> Answer {
         let authority = self.authority_of(asker.key)?;
+        self.pace(asker.key)?;
         self.change_room(&authority, asker.to(), update)
+    }
+
+    /// Counts a change of the room by somebody in it.
+    ///
+    /// # Errors
+    /// `rate_limited`: each change is told to everybody.
+    fn pace(&mut self, key: MemberKey) -> Result<(), ErrorBody> {
+        let now = self.now;
+        let member = self.members.get_mut(&key).ok_or(ErrorCode::NotFound)?;
+        member.changes.take(now).map_err(too_fast)
     }
 
     /// Changes the policies of the room on anybody's authority. Whoever has to
@@ -173,13 +188,7 @@ impl Room {
         }
         let who = (authority.actor, authority.prefix);
         let answer = hashed.and_then(|hash| {
-            let authority = match authority.actor.participant() {
-                Some(id) => {
-                    let key = *self.ids.get(&id).ok_or(ErrorCode::Forbidden)?;
-                    self.authority_of(key)?
-                }
-                None => authority,
-            };
+            let authority = self.authority_again(to, authority)?;
             authority.require(Permission::RoomPassword)?;
             self.check_update(&authority, &update)?;
             self.commit_update(&authority, to, &update, Patch::Set(hash))
@@ -193,6 +202,18 @@ impl Room {
             self.record(who, deed, &answer, None);
         }
         self.answer_late(to, answer);
+    }
+
+    /// Returns the authority of somebody who asked earlier, as it is in this step.
+    fn authority_again(&self, to: ReplyTo, before: Authority) -> Result<Authority, ErrorBody> {
+        let ReplyTo::Link { link, .. } = to else {
+            return Ok(before);
+        };
+        match self.links.get(&link) {
+            Some(Seat::Member(key)) => self.authority_of(*key),
+            Some(Seat::Steward) => self.authority_of_link(link),
+            Some(Seat::Waiter(_)) | None => Err(ErrorCode::Forbidden.into()),
+        }
     }
 
     fn commit_update(
@@ -252,20 +273,30 @@ impl Room {
             by,
         });
         self.tell_stewards(&whole);
+        // Those who do not see everybody mostly see the same: it is written once.
+        let mut known: Vec<(RoomUpdated, Arc<Notice>)> = Vec::new();
         for key in keys {
-            match self.describe_to(key) {
-                None => self.tell(key, &whole),
-                Some(room) => {
-                    let room = Box::new(room);
-                    let by = by.filter(|by| self.is_known_to(key, *by));
-                    self.tell(key, &Notice::new(RoomUpdated { room, by }));
-                }
-            }
+            let Some(room) = self.describe_to(key) else {
+                self.tell(key, &whole);
+                continue;
+            };
+            let by = by.filter(|by| self.is_known_to(key, *by));
+            let room = Box::new(room);
+            let updated = RoomUpdated { room, by };
+            let same = known.iter().find(|(other, _)| *other == updated);
+            let notice = same.map(|(_, notice)| Arc::clone(notice));
+            let notice = notice.unwrap_or_else(|| {
+                let notice = Notice::new(updated.clone());
+                known.push((updated, Arc::clone(&notice)));
+                notice
+            });
+            self.tell(key, &notice);
         }
     }
 
     pub(super) fn lock_sources(&mut self, asker: Asker, order: MediaLock) -> Answer {
         self.require(asker.key, Permission::MediaLockAll)?;
+        self.pace(asker.key)?;
         let MediaLock { sources, on, allow } = order;
         if sources.is_empty() || sources.len() > 3 || sources.contains(&Source::ScreenAudio) {
             return Err(ErrorBody::bad("sources"));
@@ -316,7 +347,7 @@ fn needed_for(update: &RoomUpdate) -> Vec<Permission> {
 }
 
 /// Nobody makes, changes or unmakes a custom role of the own rank or above, nor
-/// one that may do what the maker may not.
+/// one that may, or whose holders then may, do what the maker may not.
 fn check_roles(
     authority: &Authority,
     before: &[CustomRole],
@@ -332,11 +363,26 @@ fn check_roles(
     if all.any(|role| !authority.role.outranks(role.base)) {
         return Err(forbidden());
     }
-    let mut allowed = made.iter().flat_map(|role| &role.allow);
-    if allowed.any(|key| !authority.permissions.contains(*key)) {
+    let allowed = made.iter().flat_map(|role| &role.allow);
+    // What a role denies no longer, its holders may.
+    let lost = unmade.iter().flat_map(|role| {
+        let mut still = made.iter();
+        let still = still.find(|one| (&one.name, one.base) == (&role.name, role.base));
+        let denied = still.map_or(&[][..], |one| &one.deny);
+        role.deny.iter().filter(move |key| !denied.contains(key))
+    });
+    if allowed
+        .chain(lost)
+        .any(|key| !authority.permissions.contains(*key))
+    {
         return Err(forbidden());
     }
     Ok(())
+}
+
+/// Returns the refusal of a change that comes too soon.
+pub(super) fn too_fast(wait: Duration) -> ErrorBody {
+    ErrorBody::from(ErrorCode::RateLimited).retry_after_s(seconds(wait))
 }
 
 fn update_error(error: UpdateError) -> ErrorBody {

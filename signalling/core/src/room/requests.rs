@@ -148,16 +148,23 @@ impl Room {
     }
 
     fn rename(&mut self, asker: Asker, rename: ParticipantRename) -> Answer {
-        let known = self.ids.get(&rename.participant);
-        let target = *known.ok_or(ErrorCode::NotFound)?;
-        if target == asker.key {
+        let own = self.members.get(&asker.key).ok_or(ErrorCode::NotFound)?;
+        let target = if own.face.id == rename.participant {
             self.require(asker.key, Permission::SelfRename)?;
             if self.is_name_locked(asker.key) {
                 return Err(ErrorCode::Forbidden.into());
             }
+            asker.key
         } else {
-            self.require_on(asker.key, Permission::ParticipantRename, rename.participant)?;
+            self.require_on(asker.key, Permission::ParticipantRename, rename.participant)?
+        };
+        let face = &self.members.get(&target).ok_or(ErrorCode::NotFound)?.face;
+        if face.name == rename.name {
+            let rev = face.rev;
+            return Ok(Some(Reply::Renamed(Renamed { rev })));
         }
+        // Kept before anybody is told.
+        self.note_name(target, (target != asker.key).then(|| rename.name.clone()));
         let rev = self.update(target, |face| face.name = rename.name);
         Ok(Some(Reply::Renamed(Renamed { rev })))
     }
@@ -216,12 +223,12 @@ impl Room {
             // The sound is nothing without its picture, and ends with the right to that.
             may = may.and(self.require(asker.key, Permission::PublishScreen));
         }
+        let may = may.and(self.check_cap(asker.key, source));
         if let Err(error) = may {
             // Said again and refused, it is over.
             self.end(asker.key, &[source], ErrorCode::Conflict);
             return Err(error);
         }
-        self.check_cap(asker.key, source)?;
         let mut track = TrackId::new(self.clock.at(now).unix_ms(), self.random());
         if matches!(source, Source::Screen | Source::ScreenAudio) {
             let share = self.acquire_screen(now, asker.key, track)?;

@@ -90,7 +90,7 @@ impl Room {
         self.require_rank(key, target)
     }
 
-    /// Asks that a participant outranks another.
+    /// Asks that a participant outranks another. Whom it does not see is not there.
     pub(super) fn require_rank(
         &self,
         key: MemberKey,
@@ -98,6 +98,9 @@ impl Room {
     ) -> Result<MemberKey, ErrorBody> {
         let found = *self.ids.get(&target).ok_or(ErrorCode::NotFound)?;
         let (actor, other) = (self.members.get(&key), self.members.get(&found));
+        if !self.is_known_to(key, target) {
+            return Err(ErrorCode::NotFound.into());
+        }
         match (actor, other) {
             (Some(actor), Some(other)) if may_act_on(actor.face.role, other.face.role) => Ok(found),
             _ => Err(ErrorCode::Forbidden.into()),

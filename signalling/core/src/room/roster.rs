@@ -61,7 +61,7 @@ fn is_prominent(role: Role) -> bool {
 
 /// Returns whether those who do not see roles see something else than what is.
 fn has_mask(face: &Participant) -> bool {
-    !is_prominent(face.role) && (face.role != Role::Attendee || face.custom_role.is_some())
+    !is_prominent(face.role) && *face != masked(face)
 }
 
 fn masked(face: &Participant) -> Participant {
@@ -69,6 +69,14 @@ fn masked(face: &Participant) -> Participant {
     if !is_prominent(face.role) {
         face.role = Role::Attendee;
         face.custom_role = None;
+        // Whether somebody may publish tells of its role and of its exceptions.
+        let sources = &mut face.sources;
+        sources.microphone.locked = false;
+        sources.camera.locked = false;
+        let shares = [&mut sources.screen, &mut sources.screen_audio];
+        for share in shares.into_iter().flatten() {
+            share.locked = false;
+        }
     }
     face
 }
@@ -95,9 +103,14 @@ impl Room {
     /// Returns the others as a participant sees them, in the order in which they came.
     pub(super) fn roster_for(&self, key: MemberKey, viewer: &Member) -> Vec<Participant> {
         let sees_roles = viewer.permissions.contains(Permission::RosterSeeRoles);
-        self.members
-            .iter()
+        let members = self.members.iter();
+        let mut others: Vec<(u64, &Member)> = members
             .filter(|(other, member)| **other != key && self.is_shown(viewer, &member.face))
+            .map(|(_, other)| (other.arrival, other))
+            .collect();
+        others.sort_unstable_by_key(|(arrival, _)| *arrival);
+        let others = others.into_iter();
+        others
             .map(|(_, other)| match sees_roles {
                 true => other.face.clone(),
                 false => masked(&other.face),

@@ -7,11 +7,11 @@ use conclave_signalling_wire::error::CloseCode;
 use conclave_signalling_wire::frame::{Malformed, RequestFrame};
 use conclave_signalling_wire::ids::{KnockId, ParticipantId};
 use conclave_signalling_wire::objects;
-use conclave_signalling_wire::push::Ended;
+use conclave_signalling_wire::push::{Ended, LeftReason};
 
 use crate::member::Presence;
 use crate::output::{LinkId, Notice, Output};
-use crate::record::Change;
+use crate::record::{Actor, Change};
 use crate::room::Room;
 
 /// Where a link leads.
@@ -139,14 +139,18 @@ impl Room {
         if !self.members.is_empty() {
             return;
         }
-        if self.session.take().is_some() {
+        if self.session.is_some() {
+            // A crash and a lost network are no end: who was in comes back to the meeting.
+            if self.last_gone != Some(LeftReason::ConnectionLost) {
+                self.note_ended();
+            }
+            self.session = None;
             let now = self.time();
             if let Some(since) = self.session_since.take() {
                 for invite in self.invites.meeting_ended(now, since) {
                     self.persist(Change::Invite(Box::new(invite)));
                 }
             }
-            self.lobby.meeting_ended();
         }
         if self.is_open && self.is_idle() {
             self.is_open = false;
@@ -154,8 +158,10 @@ impl Room {
         }
     }
 
-    /// Ends the meeting for everybody in the room and in its lobby.
-    pub(super) fn end_meeting(&mut self, by: Option<ParticipantId>) {
+    /// Ends the meeting for everybody in the room and in its lobby. `reason` is
+    /// `ended`, or `connection_lost` where nobody wanted it.
+    pub(super) fn end_meeting(&mut self, by: Option<ParticipantId>, reason: LeftReason) {
+        self.last_gone = Some(reason);
         let ended = Ended {
             by,
             message: None,
@@ -178,6 +184,8 @@ impl Room {
         // Else the room is about to be closed in the media plane, and they with it.
         let stays_open = !self.is_idle();
         for (key, member) in members {
+            let who = (Actor::Participant(member.face.id), Some(member.prefix));
+            self.audit_left_out(who, &member.refusals);
             self.outputs.push_back(Output::TokenRevoked(member.token));
             if stays_open {
                 self.command(Command::Drop { member: key });

@@ -8,7 +8,10 @@ use std::time::Instant;
 use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
 use conclave_signalling_wire::frame::{Malformed, RequestFrame};
 use conclave_signalling_wire::invite::Managed;
-use conclave_signalling_wire::limits::{MESSAGES_BURST, MESSAGES_PER_S};
+use conclave_signalling_wire::limits::{
+    MESSAGES_BURST, MESSAGES_PER_S, ROOM_CHANGES_BURST, ROOM_CHANGES_PER_S,
+};
+use conclave_signalling_wire::objects::Role;
 use conclave_signalling_wire::request::Request;
 use conclave_signalling_wire::text::DisplayName;
 
@@ -17,11 +20,14 @@ use crate::digest::{DeviceHash, InviteHash, NetworkTag};
 use crate::lobby::Visitor;
 use crate::origin::Prefix;
 use crate::output::{LinkId, Notice, Output, Reply};
+use crate::permission::may_act_on;
 use crate::rate::Rate;
 use crate::record::Actor;
 use crate::room::arrive::Claim;
+use crate::room::audit::Act;
 use crate::room::deeds::deed_of;
 use crate::room::door::wrong;
+use crate::room::policy::too_fast;
 use crate::room::requests::{Answer, ReplyTo};
 use crate::room::rights::Authority;
 use crate::room::seats::Seat;
@@ -59,6 +65,7 @@ pub(super) struct Steward {
     /// The number of the last push.
     seq: u32,
     messages: Rate,
+    changes: Rate,
     refusals: Refusals,
 }
 
@@ -84,17 +91,25 @@ impl Room {
             networks,
             seq: 0,
             messages: Rate::new(MESSAGES_PER_S, MESSAGES_BURST),
+            changes: Rate::new(ROOM_CHANGES_PER_S, ROOM_CHANGES_BURST),
             refusals: Refusals::default(),
         };
         let authority = self.authority_of_steward(&steward, Some(address));
         let authority = authority.and_then(|authority| {
             if self.stewards.len() >= STEWARDS {
-                return Err(ErrorCode::Full.into());
+                self.give_way(authority.role)?;
             }
             Ok(authority)
         });
         let is_in = match authority {
             Ok(authority) => {
+                self.audit(Act {
+                    actor: authority.actor,
+                    prefix: Some(prefix),
+                    action: "room.manage",
+                    target: None,
+                    detail: None,
+                });
                 self.stewards.insert(link, steward);
                 self.links.insert(link, Seat::Steward);
                 let managed = Managed {
@@ -115,6 +130,22 @@ impl Room {
         is_in
     }
 
+    /// Closes the link of the first steward who is no host, for one who is.
+    ///
+    /// # Errors
+    /// `full` where nobody gives way.
+    fn give_way(&mut self, role: Role) -> Result<(), ErrorBody> {
+        let mut stewards = self.stewards.iter();
+        let lower = stewards.find(|(_, steward)| {
+            let authority = self.authority_of_steward(steward, None);
+            authority.is_ok_and(|authority| may_act_on(role, authority.role))
+        });
+        let link = lower.map(|(link, _)| *link).ok_or(ErrorCode::Full)?;
+        self.forget_steward(link);
+        self.close(link, CloseCode::TakenOver);
+        Ok(())
+    }
+
     /// Works out what a steward may do at present: what its invite gives, less
     /// what was taken from its device since. `address` is asked about once.
     fn authority_of_steward(
@@ -133,6 +164,9 @@ impl Room {
             device: steward.device,
             claim,
             distrusted: false,
+            address: None,
+            consent: None,
+            choice: None,
         })?;
         // There is no lobby to wait in.
         if let Verdict::Banned { until } | Verdict::NetworkOnly { until } = candidate.verdict {
@@ -141,7 +175,7 @@ impl Room {
         if let Some(address) = address {
             self.check_bans(&candidate, address)?;
         }
-        if !candidate.role.is_host() || candidate.was_removed {
+        if !candidate.role.is_host() || candidate.is_suspect() {
             return Err(ErrorCode::Forbidden.into());
         }
         Ok(Authority {
@@ -150,6 +184,12 @@ impl Room {
             role: candidate.role,
             permissions: candidate.permissions,
         })
+    }
+
+    /// Works out what the steward of a link may do at present.
+    pub(super) fn authority_of_link(&self, link: LinkId) -> Result<Authority, ErrorBody> {
+        let steward = self.stewards.get(&link).ok_or(ErrorCode::Forbidden)?;
+        self.authority_of_steward(steward, None)
     }
 
     /// Takes a message of somebody who manages the room.
@@ -202,7 +242,12 @@ impl Room {
         request: Request,
     ) -> Answer {
         match request {
-            Request::RoomUpdate(update) => self.change_room(authority, to, update),
+            Request::RoomUpdate(update) => {
+                let now = self.now;
+                let steward = self.stewards.get_mut(&link).ok_or(ErrorCode::NotFound)?;
+                steward.changes.take(now).map_err(too_fast)?;
+                self.change_room(authority, to, update)
+            }
             Request::InviteCreate(create) => self.invite_for(authority, create),
             Request::InviteList(_) => self.invites_for(authority),
             Request::InviteRevoke(revoke) => self.revoke_for(authority, to, &revoke),
@@ -220,7 +265,13 @@ impl Room {
 
     /// Forgets somebody who managed the room, and what it still waited for.
     pub(super) fn forget_steward(&mut self, link: LinkId) {
-        self.stewards.remove(&link);
+        if let Some(steward) = self.stewards.remove(&link) {
+            let mut invites = self.invites.by_hash(&steward.invite).into_iter();
+            if let Some(invite) = invites.next().map(|invite| invite.id) {
+                let who = (Actor::Invite(invite), Some(steward.prefix));
+                self.audit_left_out(who, &steward.refusals);
+            }
+        }
         self.hashings.forget(link);
     }
 

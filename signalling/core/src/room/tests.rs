@@ -8,10 +8,12 @@ mod hosts;
 mod invites;
 mod lobby;
 mod media;
+mod misuse;
 mod model;
 mod moderate;
 mod policy;
 mod presence;
+mod returning;
 mod rights;
 mod roster;
 mod steward;
@@ -200,6 +202,8 @@ impl Stage {
         let returning = Returning {
             link,
             prefix,
+            address: IpAddr::from([192, 0, 2, 7]),
+            networks: Vec::new(),
             id: 1,
             token: TokenHash::from(&token),
             last_seq,
@@ -290,6 +294,8 @@ fn invite(number: u8, role: Role) -> Invite {
         bind_device: false,
         note: None,
         created_by: Actor::Operator,
+        maker: None,
+        vouched: true,
         created_at: Timestamp::from_unix_ms(START_MS),
         last_used_at: None,
         revoked_at: None,
@@ -348,6 +354,7 @@ fn kept(change: &Change) -> String {
     match change {
         Change::Settings(settings) => format!("settings {}", settings.rev),
         Change::Invite(invite) => format!("invite used {}", invite.uses),
+        Change::InviteGone(_) => "invite gone".to_owned(),
         Change::Ban(ban) => format!("ban strict {}", ban.strict),
         Change::BanLifted(_) => "ban lifted".to_owned(),
         Change::Standing(standing) => format!("standing of {:?}", standing.role),

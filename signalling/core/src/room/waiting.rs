@@ -1,7 +1,7 @@
 //! The lobby as the room keeps it: coming into it, out of it, and what is said
 //! on both sides of its door.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use conclave_sfu_wire::control::MemberKey;
 use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
@@ -18,8 +18,7 @@ use conclave_signalling_wire::request::{
     LobbyAdmit, LobbyDeny, LobbyNote, ParticipantToLobby, Request,
 };
 
-use crate::bans::Verdict;
-use crate::digest::DeviceHash;
+use crate::digest::{DeviceHash, consent_hash};
 use crate::lobby::{Marks, Past, Place, Visitor};
 use crate::output::{LinkId, Notice, Output, Reply};
 use crate::permission::{may_act_on, may_hold};
@@ -30,7 +29,9 @@ use crate::room::arrive::Way;
 use crate::room::audit::Act;
 use crate::room::door::Candidate;
 use crate::room::requests::{Answer, Asker};
+use crate::room::rights::Authority;
 use crate::room::seats::Seat;
+use crate::room::standing::note_admission;
 
 /// Knocks that one request names.
 const NAMED_MAX: usize = 200;
@@ -55,7 +56,8 @@ impl Room {
                 knock
             }
             None => {
-                self.lobby.has_place(&visitor.networks).map_err(no_place)?;
+                let place = self.lobby.has_place(&visitor, marks.identity);
+                place.map_err(no_place)?;
                 self.add_knock(Some(link), visitor, marks)
             }
         };
@@ -203,11 +205,14 @@ impl Room {
         let Ok(candidate) = self.candidate(known.visitor.clone()) else {
             return false;
         };
-        let is_kept_out = self.settings.locked
-            || matches!(candidate.verdict, Verdict::Banned { .. })
-            || self.must_wait(&candidate)
-            || !self.has_place(&candidate, false);
+        let is_kept_out = self.settings.locked || self.must_wait(&candidate);
         if is_kept_out || known.link().is_none() {
+            return false;
+        }
+        let Ok(twin) = self.is_still_welcome(&candidate) else {
+            return false;
+        };
+        if !self.has_place(&candidate, twin.is_some()) {
             return false;
         }
         self.audit(Act {
@@ -217,6 +222,7 @@ impl Room {
             target: Some(knock.to_string()),
             detail: None,
         });
+        self.replace(twin);
         self.let_in(knock, candidate, None);
         true
     }
@@ -239,13 +245,12 @@ impl Room {
                     role,
                     custom_role,
                     by_claim,
+                    invite,
                     ..
                 } = candidate;
-                self.lobby.forgive(&visitor.device);
-                let given = ((role, custom_role) != by_claim).then_some(role);
                 self.change_standing(visitor.device, |standing| {
-                    standing.admitted = true;
-                    standing.role = given.or(standing.role);
+                    standing.invite = invite.or(standing.invite);
+                    note_admission(standing, (role, custom_role), &by_claim);
                 });
                 if let Some(link) = known.link() {
                     self.links.remove(&link);
@@ -267,8 +272,7 @@ impl Room {
             return;
         };
         if block_s > 0 {
-            let until = self.now + Duration::from_secs(block_s.into());
-            self.lobby.block(self.now, known.visitor.device, until);
+            self.block(by, &known.visitor, reason, block_s);
         }
         if let Some(link) = known.link() {
             let denied = LobbyStatus::Denied {
@@ -315,7 +319,7 @@ impl Room {
         }
         let knocks = self.named(order.knocks, order.all_up_to_rev)?;
         if let Some(role) = order.as_role {
-            self.check_role(authority.role, role, &knocks)?;
+            self.check_role(&authority, role, &knocks)?;
         }
         let by = authority.actor.participant();
         let results: Vec<LobbyResult> = knocks
@@ -325,12 +329,24 @@ impl Room {
         self.sum_up(results)
     }
 
-    /// Asks that the sender may give a role to everybody whom it admits as such.
-    fn check_role(&self, own: Role, role: Role, knocks: &[KnockId]) -> Result<(), ErrorBody> {
+    /// Asks that the sender may give a role to everybody whom it admits as such:
+    /// to give another than somebody comes with is to assign it.
+    fn check_role(
+        &self,
+        authority: &Authority,
+        role: Role,
+        knocks: &[KnockId],
+    ) -> Result<(), ErrorBody> {
+        let own = authority.role;
+        let assigns = authority.permissions.contains(Permission::RoleAssign);
         let known = knocks.iter().filter_map(|knock| self.lobby.get(*knock));
-        let mut marks = known.map(|known| &known.marks);
-        let may_all = marks.all(|marks| {
-            may_act_on(own, marks.role) && may_hold(&self.settings, marks.identity, role)
+        // What they are at present: it may have changed since they knocked. Whom
+        // nothing lets in any more is not admitted as anything.
+        let mut candidates = known.filter_map(|known| self.candidate(known.visitor.clone()).ok());
+        let may_all = candidates.all(|candidate| {
+            may_act_on(own, candidate.role)
+                && may_hold(&self.settings, candidate.identity, role)
+                && (assigns || candidate.role == role)
         });
         if own.outranks(role) && may_all {
             Ok(())
@@ -354,21 +370,23 @@ impl Room {
             by: None,
         };
         let candidate = self.candidate(known.visitor.clone());
-        let candidate = candidate
-            .ok()
-            .filter(|candidate| !matches!(candidate.verdict, Verdict::Banned { .. }));
-        // What it came with has ended while it waited.
-        let Some(mut candidate) = candidate else {
+        let candidate = candidate.and_then(|candidate| {
+            let twin = self.is_still_welcome(&candidate)?;
+            Ok((candidate, twin))
+        });
+        // What it came with has ended while it waited, or it has to be asked again.
+        let Ok((mut candidate, twin)) = candidate else {
             self.dismiss(knock, by, None, 0);
             return result(LobbyOutcome::Denied);
         };
-        if !self.has_place(&candidate, false) {
+        if !self.has_place(&candidate, twin.is_some()) {
             return result(LobbyOutcome::Full);
         }
         if let Some(role) = role.filter(|role| *role != candidate.role) {
             candidate.role = role;
             candidate.custom_role = None;
         }
+        self.replace(twin);
         self.let_in(knock, candidate, by);
         result(LobbyOutcome::Admitted)
     }
@@ -444,13 +462,20 @@ impl Room {
     pub(super) fn send_to_lobby(&mut self, asker: Asker, order: ParticipantToLobby) -> Answer {
         let target =
             self.require_on(asker.key, Permission::ParticipantToLobby, order.participant)?;
+        let member = self.members.get(&target).ok_or(ErrorCode::NotFound)?;
+        let device = member.device;
+        let mut others = self.lower_of_device(asker.key, device)?;
+        others.retain(|other| *other != target);
+        self.note_sent_back(target);
         let member = self.remove(target, LeftReason::ToLobby);
         let member = member.ok_or(ErrorCode::NotFound)?;
-        let device = member.device;
-        if self.standing_of(&device).is_some() {
-            self.change_standing(device, |standing| standing.admitted = false);
+        // There is one place in the lobby for all pages of a device.
+        for other in others {
+            let other = self.remove(other, LeftReason::ToLobby);
+            if let Some(link) = other.and_then(|other| other.link()) {
+                self.close(link, CloseCode::TakenOver);
+            }
         }
-        self.lobby.send_back(device);
         self.forget_knock_of(&device);
         let visitor = Visitor {
             member: None,
@@ -460,11 +485,14 @@ impl Room {
             device,
             claim: member.claim,
             distrusted: false,
+            address: None,
+            // It agreed to the text of the room that it was in.
+            consent: self.settings.consent_text.as_deref().map(consent_hash),
+            choice: None,
         };
         let candidate = self.candidate(visitor.clone());
         let marks = candidate.as_ref().map_or_else(
             |_| Marks {
-                role: member.face.role,
                 identity: member.face.identity,
                 invite_note: None,
                 previous_kick: false,
@@ -475,6 +503,9 @@ impl Room {
         let knock = self.add_knock(member.link(), visitor, marks);
         self.outputs.push_back(Output::DrawKey { knock });
         if let Some(link) = member.link() {
+            // Who waits hears nothing of what it asked for in the room.
+            self.barriers.forget(link);
+            self.hashings.forget(link);
             self.links.insert(link, Seat::Waiter(knock));
             self.tell_waiter(knock);
         }

@@ -32,7 +32,9 @@ impl World {
     /// The room has those in it whom the model has, as what the model has them.
     fn check_roster(&self) -> Result<(), String> {
         let mut faces = self.room.roster();
-        for person in self.model.people.values() {
+        let mut people: Vec<_> = self.model.people.values().collect();
+        people.sort_by_key(|person| person.arrival);
+        for person in people {
             let mut face = faces.next().cloned().ok_or("somebody is missing")?;
             face.rev = 0;
             let expected = self.model.face(person);

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use conclave_sfu_wire::control::MemberKey;
 use conclave_signalling_core::digest::consent_hash;
 use conclave_signalling_core::output::LinkId;
-use conclave_signalling_core::record::{Actor, Invite};
+use conclave_signalling_core::record::{Actor, Ban, Invite};
 use conclave_signalling_core::room::{Claim, Entrant, Managing, Returning};
 use conclave_signalling_core::settings::Network;
 use conclave_signalling_wire::error::{CloseCode, ErrorCode};
@@ -43,7 +43,18 @@ pub(crate) struct Candidate {
     pub(crate) verdict: Verdict,
     pub(crate) bypasses: bool,
     pub(crate) was_admitted: bool,
-    pub(crate) was_removed: bool,
+    /// Whether it, or one that it resembles, was removed, sent back or made less.
+    pub(crate) is_marked: bool,
+}
+
+impl Candidate {
+    /// Somebody has to look at it first.
+    fn is_suspect(&self) -> bool {
+        let visitor = &self.visitor;
+        let is_doubtful = visitor.distrusted && matches!(visitor.claim, Claim::Password { .. });
+        let is_suspect = self.is_marked || is_doubtful || self.verdict == Verdict::Near;
+        is_suspect && !self.was_admitted
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +102,7 @@ impl Model {
             return Ok(());
         }
         // Used up: its devices come again until ten minutes after the meeting.
-        let goes_on = self.session_since.is_some() || self.standing(&visitor.device).is_some();
+        let goes_on = self.standing(&visitor.device).is_some();
         let used = invite.last_used_at;
         let is_recent = used.is_some_and(|used| now <= used.unix_ms() + 600_000);
         if is_known && (goes_on || is_recent) {
@@ -127,7 +138,9 @@ impl Model {
                 known = Some(invite.clone());
             }
         }
-        let is_invited = known.as_ref().is_some_and(is_personal);
+        let is_invited = known
+            .as_ref()
+            .is_some_and(|one| is_personal(one) && one.vouched);
         let identity = match is_invited {
             true => Identity::Invited,
             false => Identity::Guest,
@@ -161,7 +174,19 @@ impl Model {
         };
         let may = rules::all(&self.room, &self.locks, &who, self.now);
         let invite = known.as_ref().map(|invite| invite.id);
-        let verdict = self.judge_bans(&visitor, invite, is_host);
+        let verdict = match is_host {
+            true => Verdict::Free,
+            false => self.judge_bans(&visitor, invite),
+        };
+        let is_like = !is_host && self.likeness(&visitor, invite, by_claim.0);
+        let is_fixed = known
+            .as_ref()
+            .is_some_and(|one| one.name_locked && one.name.is_some());
+        let renamed = standing.and_then(|standing| standing.name.clone());
+        let keeps_name = is_fixed || !may.contains(&Permission::SelfRename);
+        if let Some(name) = renamed.filter(|_| keeps_name) {
+            visitor.name = name;
+        }
         let was_admitted = standing.is_some_and(|standing| standing.admitted);
         Ok(Candidate {
             invite,
@@ -173,22 +198,21 @@ impl Model {
             verdict,
             bypasses: bypasses || may.contains(&Permission::LobbyBypass),
             was_admitted,
-            was_removed: !was_admitted && standing.is_some_and(|standing| standing.removals > 0),
+            is_marked: is_like
+                || standing.is_some_and(|standing| standing.removals > 0 || standing.sent_back),
             overrides,
             may,
             visitor,
         })
     }
 
-    /// Who owns the room is not kept from it by the network that it shares.
-    fn judge_bans(&self, visitor: &Visitor, invite: Option<InviteId>, is_host: bool) -> Verdict {
+    fn judge_bans(&self, visitor: &Visitor, invite: Option<InviteId>) -> Verdict {
         let mut verdict = Verdict::Free;
         for ban in &self.bans {
             if ban.expires_at.unix_ms() <= self.now {
                 continue;
             }
-            let is_near = !is_host
-                && self.now < ban.network_until.unix_ms()
+            let is_near = self.now < ban.network_until.unix_ms()
                 && ban
                     .network
                     .is_some_and(|tag| visitor.networks.contains(&tag));
@@ -213,19 +237,19 @@ impl Model {
         if candidate.is_host {
             return Ok(());
         }
-        let blocked = self.blocks.get(&candidate.visitor.device);
-        if blocked.is_some_and(|until| self.now < *until) {
+        if !self.is_allowed(address) {
             return banned;
         }
+        Ok(())
+    }
+
+    fn is_allowed(&self, address: IpAddr) -> bool {
         let mut networks = self.allowed_networks.iter();
         let is_near = |text: &String| {
             let network = text.parse::<Network>();
             network.is_ok_and(|network| network.contains(address))
         };
-        if !self.allowed_networks.is_empty() && !networks.any(is_near) {
-            return banned;
-        }
-        Ok(())
+        self.allowed_networks.is_empty() || networks.any(is_near)
     }
 
     pub(crate) fn has_place(&self, is_host: bool, replaces: bool) -> bool {
@@ -239,16 +263,10 @@ impl Model {
     }
 
     pub(crate) fn must_wait(&self, candidate: &Candidate) -> bool {
-        let visitor = &candidate.visitor;
         if candidate.is_host {
             return false;
         }
-        let is_doubtful = visitor.distrusted && matches!(visitor.claim, Claim::Password { .. });
-        let is_suspect = candidate.was_removed
-            || self.sent_back.contains(&visitor.device)
-            || is_doubtful
-            || candidate.verdict == Verdict::Near;
-        if is_suspect && !candidate.was_admitted {
+        if candidate.is_suspect() {
             return true;
         }
         let comes_back = candidate.was_admitted && self.session_since.is_some();
@@ -286,22 +304,23 @@ impl Model {
     }
 
     fn enter(&mut self, seen: &mut Seen, entrant: &Entrant) -> Result<(), Refusal> {
-        let candidate = self.candidate(Visitor {
+        let mut candidate = self.candidate(Visitor {
             member: Some(entrant.member),
             networks: entrant.networks.clone(),
             name: entrant.name.clone(),
             device: entrant.device,
             claim: entrant.claim,
             distrusted: entrant.to_lobby,
+            address: Some(entrant.address),
+            consent: entrant.consent_hash.clone(),
+            choice: entrant.duplicate,
         })?;
         self.check_bans(&candidate, entrant.address)?;
-        // The newest of the same device, else of the same personal invite.
-        let same_device = self.keys_of(|person| person.device == entrant.device);
-        let personal = candidate.invite.filter(|id| is_personal(&self.invites[id]));
-        let same_invite = self.keys_of(|person| personal.is_some() && person.invite == personal);
-        let twin = same_device.last().or(same_invite.last()).copied();
-        let is_own = !same_device.is_empty();
-        let what = twin.map(|twin| self.judge_twin(&candidate, twin, is_own, entrant.duplicate));
+        let (twin, what) = self.twin_of(&candidate);
+        let is_own = twin.is_some_and(|twin| self.people[&twin].device == entrant.device);
+        if is_own && what == Some(Twin::Stays) {
+            candidate.was_admitted = false;
+        }
         let is_newcomer = !is_own || what == Some(Twin::Stays);
         if is_newcomer && !candidate.is_host {
             let now = self.now;
@@ -324,7 +343,13 @@ impl Model {
             }
         }
         let replaces = what == Some(Twin::Goes);
-        if what != Some(Twin::Asked) && !self.has_place(candidate.is_host, replaces) {
+        let has_place = what == Some(Twin::Asked) || self.has_place(candidate.is_host, replaces);
+        // A host whose link broke gives way to one with the same link.
+        let ghosts = self.keys_of(|person| {
+            candidate.is_host && person.link.is_none() && person.invite == candidate.invite
+        });
+        let ghost = ghosts.first().copied().filter(|_| !has_place);
+        if !has_place && ghost.is_none() {
             return Err((ErrorCode::Full, None));
         }
         if let Some(text) = &self.room.consent_text
@@ -346,15 +371,80 @@ impl Model {
             self.knock(seen, to, entrant.link, candidate);
             return Ok(());
         }
-        if let Some(twin) = twin.filter(|_| replaces)
-            && let Some(link) = self.take_out(twin).and_then(|person| person.link)
-        {
-            self.close(link, CloseCode::TakenOver);
+        self.replace(twin.filter(|_| replaces));
+        if let Some(ghost) = ghost {
+            self.take_out(ghost);
+            self.by_will = false;
         }
         self.forget_knock_of(&candidate);
         self.tell(to, Outcome::ok("joined"));
         self.admit(seen, candidate, entrant.link, false);
         Ok(())
+    }
+
+    pub(crate) fn replace(&mut self, twin: Option<MemberKey>) {
+        if let Some(twin) = twin
+            && let Some(link) = self.take_out(twin).and_then(|person| person.link)
+        {
+            self.close(link, CloseCode::TakenOver);
+        }
+    }
+
+    /// The newest of the same device, else of the same personal invite, and what becomes of it.
+    fn twin_of(&self, candidate: &Candidate) -> (Option<MemberKey>, Option<Twin>) {
+        let device = candidate.visitor.device;
+        let personal = candidate.invite.filter(|id| is_personal(&self.invites[id]));
+        let newest = |mut keys: Vec<MemberKey>| {
+            keys.sort_by_key(|key| self.people[key].arrival);
+            keys.last().copied()
+        };
+        let own = self.keys_of(|person| person.device == device);
+        let pages = own.len();
+        let same_invite = self.keys_of(|person| personal.is_some() && person.invite == personal);
+        let twin = newest(own).or_else(|| newest(same_invite));
+        let judge = |twin| {
+            let choice = candidate.visitor.choice;
+            match self.judge_twin(candidate, twin, pages > 0, choice) {
+                Twin::Stays if pages >= 2 => Twin::Busy,
+                judged => judged,
+            }
+        };
+        (twin, twin.map(judge))
+    }
+
+    /// What may have changed while somebody waited. Returns whom it replaces.
+    pub(crate) fn asked_again(&self, candidate: &Candidate) -> Result<Option<MemberKey>, Refusal> {
+        let no = |code| Err((code, None));
+        if candidate.verdict == Verdict::Banned {
+            return no(ErrorCode::Banned);
+        }
+        let (now, room) = (self.now, &self.room);
+        let is_open = room.closes_at.is_none_or(|closes| now < closes.unix_ms())
+            && room.opens_at.is_none_or(|opens| opens.unix_ms() <= now);
+        let address = candidate.visitor.address;
+        let is_near = address.is_none_or(|address| self.is_allowed(address));
+        if !(candidate.is_host || is_open && is_near) {
+            return no(ErrorCode::Forbidden);
+        }
+        if let Some(text) = &room.consent_text
+            && candidate.visitor.consent != Some(consent_hash(text))
+        {
+            return no(ErrorCode::ConsentRequired);
+        }
+        match self.twin_of(candidate) {
+            (_, Some(Twin::Busy)) => no(ErrorCode::Busy),
+            (twin, Some(Twin::Goes)) => Ok(twin),
+            _ => Ok(None),
+        }
+    }
+
+    /// An invite that is taken back spares nobody the lobby any more.
+    pub(crate) fn forget_admissions(&mut self, invite: InviteId) {
+        for device in self.standings.keys().copied().collect::<Vec<_>>() {
+            self.amend_standing(device, |standing| {
+                standing.admitted &= standing.invite != Some(invite);
+            });
+        }
     }
 
     fn judge_twin(
@@ -486,9 +576,12 @@ impl Model {
         };
         let device = visitor.device;
         let is_given = (role, &custom) != (by_claim.0, &by_claim.1);
-        let given = is_given.then(|| (role, custom.clone()));
+        let given = is_given.then_some(());
+        let came_as = (role, custom.clone());
+        self.arrivals += 1;
         let person = Person {
             id,
+            arrival: self.arrivals,
             link: Some(link),
             until: 0,
             device,
@@ -508,6 +601,8 @@ impl Model {
             live: Default::default(),
             asked: Default::default(),
             messages: Bucket::new(30, 60),
+            changes: Bucket::new(2, 20),
+            invited: Vec::new(),
             refusals: refusals(),
         };
         let starts = self.may(&person).contains(&Permission::SessionStart);
@@ -515,7 +610,6 @@ impl Model {
         if starts {
             self.lead = Lead::Present;
         }
-        self.sent_back.remove(&device);
         let mut is_limited = false;
         if let Some(invite) = invite.and_then(|id| self.invites.get_mut(&id)) {
             is_limited = invite.max_uses.is_some();
@@ -532,9 +626,12 @@ impl Model {
         let is_known = self.standing(&device).is_some();
         if is_known || is_limited || is_admitted || given.is_some() {
             self.change_standing(device, |standing| {
-                standing.admitted |= is_admitted || is_limited && standing.removals == 0;
-                if let Some((role, custom)) = given {
-                    (standing.role, standing.custom_role) = (Some(role), custom);
+                standing.invite = invite.or(standing.invite);
+                let is_clean = standing.removals == 0 && !standing.sent_back;
+                standing.admitted |= is_admitted || is_limited && is_clean;
+                standing.sent_back &= !is_admitted;
+                if given.is_some() || is_admitted && standing.role.is_some() {
+                    (standing.role, standing.custom_role) = (Some(came_as.0), came_as.1);
                 }
             });
         }
@@ -558,13 +655,16 @@ impl Model {
         let Ok(candidate) = self.candidate(waiter.visitor.clone()) else {
             return false;
         };
+        let Ok(twin) = self.asked_again(&candidate) else {
+            return false;
+        };
         if self.room.locked
-            || candidate.verdict == Verdict::Banned
             || self.must_wait(&candidate)
-            || !self.has_place(candidate.is_host, false)
+            || !self.has_place(candidate.is_host, twin.is_some())
         {
             return false;
         }
+        self.replace(twin);
         self.waiting.remove(&knock);
         self.handled.insert(knock, None);
         self.write_down("lobby.admit", "ok");
@@ -588,13 +688,14 @@ impl Model {
             Some(link) => self.admit(seen, candidate, link, true),
             None => {
                 let device = candidate.visitor.device;
-                self.sent_back.remove(&device);
                 let by_claim = (candidate.by_claim.0, &candidate.by_claim.1);
                 let is_given = (candidate.role, &candidate.custom) != by_claim;
                 self.change_standing(device, |standing| {
-                    standing.admitted = true;
-                    if is_given {
+                    (standing.admitted, standing.sent_back) = (true, false);
+                    standing.invite = candidate.invite.or(standing.invite);
+                    if is_given || standing.role.is_some() {
                         standing.role = Some(candidate.role);
+                        standing.custom_role = candidate.custom;
                     }
                 });
             }
@@ -602,14 +703,33 @@ impl Model {
     }
 
     /// Sends somebody away who waits.
-    pub(crate) fn dismiss(&mut self, knock: KnockId, by: Option<ParticipantId>, block_s: u32) {
+    pub(crate) fn dismiss(
+        &mut self,
+        seen: &mut Seen,
+        knock: KnockId,
+        by: Option<ParticipantId>,
+        block_s: u32,
+    ) {
         let Some(waiter) = self.waiting.remove(&knock) else {
             return;
         };
         self.handled.insert(knock, by);
         if block_s > 0 {
-            let until = self.now + 1000 * u64::from(block_s);
-            self.blocks.insert(waiter.visitor.device, until);
+            let now = self.now;
+            self.bans.retain(|ban| now < ban.expires_at.unix_ms());
+            let device = Some(waiter.visitor.device);
+            // Its identifier and its words are taken as they are told.
+            let known = seen.bans.iter().position(|ban| ban.device == device);
+            self.bans.extend(known.map(|known| Ban {
+                invite: None,
+                network: None,
+                network_until: at(now),
+                strict: false,
+                by: by.map_or(Actor::Room, Actor::Participant),
+                created_at: at(now),
+                expires_at: at(now + 1000 * u64::from(block_s)),
+                ..seen.bans.remove(known)
+            }));
         }
         if let Some(link) = waiter.link {
             self.expected.released.push(link);
@@ -628,14 +748,19 @@ impl Model {
         let key = who.and_then(|id| self.of_id(id)).filter(|key| {
             let invite = self.people[key].invite;
             let invite = invite.and_then(|id| self.invites.get(&id));
+            let is_host = self.people[key].by_claim.0 == Role::Host;
             invite.is_none_or(|invite| invite.revoked_at.is_none())
+                && (is_host || self.is_allowed(returning.address))
         });
         let to = To::Link(returning.link, returning.id);
         match key {
             None => self.tell(to, Outcome::no(ErrorCode::ResumeFailed)),
             Some(key) => {
                 let person = self.people.get_mut(&key);
-                let old = person.and_then(|person| person.link.replace(returning.link));
+                let old = person.and_then(|person| {
+                    person.networks.clone_from(&returning.networks);
+                    person.link.replace(returning.link)
+                });
                 if let Some(old) = old {
                     self.close(old, CloseCode::TakenOver);
                 }
@@ -653,17 +778,29 @@ impl Model {
             device: managing.device,
             networks: managing.networks.clone(),
             messages: Bucket::new(30, 60),
+            changes: Bucket::new(2, 20),
             refusals: refusals(),
         };
         let to = To::Link(managing.link, managing.id);
-        let authority = self
-            .authority_by(&steward, Some(managing.address))
-            .and_then(|authority| match self.stewards.len() {
-                0..10 => Ok(authority),
-                _ => Err((ErrorCode::Full, None)),
+        let authority = self.authority_by(&steward, Some(managing.address));
+        // A host comes before the first who is none.
+        let authority = authority.and_then(|authority| {
+            if self.stewards.len() < 10 {
+                return Ok(authority);
+            }
+            let mut stewards = self.stewards.keys();
+            let lower = stewards.find(|link| {
+                let known = self.authority_of_steward(**link);
+                known.is_ok_and(|known| rules::outranks(authority.role, known.role))
             });
+            let link = *lower.ok_or((ErrorCode::Full, None))?;
+            self.forget_steward(link);
+            self.close(link, CloseCode::TakenOver);
+            Ok(authority)
+        });
         match authority {
             Ok(authority) => {
+                self.write_down("room.manage", "ok");
                 self.stewards.insert(managing.link, steward);
                 self.tell(to, Outcome::ok(format!("managed {:?}", authority.role)));
             }
@@ -691,6 +828,9 @@ impl Model {
             device: steward.device,
             claim: Claim::Invite(steward.invite),
             distrusted: false,
+            address: None,
+            consent: None,
+            choice: None,
         })?;
         // There is no lobby in which it could wait.
         if candidate.verdict != Verdict::Free {
@@ -700,7 +840,7 @@ impl Model {
             self.check_bans(&candidate, address)?;
         }
         let forbidden = Err((ErrorCode::Forbidden, None));
-        if rules::rank(candidate.role) > 1 || candidate.was_removed {
+        if rules::rank(candidate.role) > 1 || candidate.is_suspect() {
             return forbidden;
         }
         let Some(invite) = candidate.invite else {

@@ -2,6 +2,7 @@
 //! anew, from all that is known.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use conclave_sfu_wire::control::MemberKey;
 use conclave_signalling_core::digest::{DeviceHash, InviteHash, NetworkTag};
@@ -16,7 +17,8 @@ use conclave_signalling_wire::objects::{
     Identity, NoHost, Override, Participant, Permission, Presence, Role, Room, Source, SourceState,
     Sources,
 };
-use conclave_signalling_wire::request::RoomUpdate;
+use conclave_signalling_wire::permission::Effect;
+use conclave_signalling_wire::request::{DuplicateChoice, RoomUpdate};
 use conclave_signalling_wire::text::{DisplayName, RoleName};
 use conclave_signalling_wire::time::Timestamp;
 
@@ -44,6 +46,8 @@ pub(crate) struct Asked {
 #[derive(Debug, Clone)]
 pub(crate) struct Person {
     pub(crate) id: ParticipantId,
+    /// The how many-th it was to come in.
+    pub(crate) arrival: u64,
     pub(crate) link: Option<LinkId>,
     /// Until when the place of a broken link is kept.
     pub(crate) until: u64,
@@ -61,6 +65,9 @@ pub(crate) struct Person {
     pub(crate) live: BTreeMap<Source, Publication>,
     pub(crate) asked: BTreeMap<Source, Asked>,
     pub(crate) messages: Bucket,
+    pub(crate) changes: Bucket,
+    /// When it made invites, in the last minute.
+    pub(crate) invited: Vec<u64>,
     pub(crate) refusals: Bucket,
 }
 
@@ -88,6 +95,9 @@ pub(crate) struct Visitor {
     pub(crate) device: DeviceHash,
     pub(crate) claim: Claim,
     pub(crate) distrusted: bool,
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) consent: Option<String>,
+    pub(crate) choice: Option<DuplicateChoice>,
 }
 
 #[derive(Debug, Clone)]
@@ -96,6 +106,7 @@ pub(crate) struct Steward {
     pub(crate) device: DeviceHash,
     pub(crate) networks: Vec<NetworkTag>,
     pub(crate) messages: Bucket,
+    pub(crate) changes: Bucket,
     pub(crate) refusals: Bucket,
 }
 
@@ -152,8 +163,10 @@ pub(crate) struct Model {
     pub(crate) people: BTreeMap<MemberKey, Person>,
     pub(crate) waiting: BTreeMap<KnockId, Waiter>,
     pub(crate) handled: BTreeMap<KnockId, Option<ParticipantId>>,
-    pub(crate) blocks: BTreeMap<DeviceHash, u64>,
-    pub(crate) sent_back: BTreeSet<DeviceHash>,
+    /// How many came in.
+    pub(crate) arrivals: u64,
+    /// Whether the last who went wanted to, or somebody wanted it to.
+    pub(crate) by_will: bool,
     pub(crate) recent_knocks: Vec<u64>,
     pub(crate) flood_until: u64,
     pub(crate) invites: BTreeMap<InviteId, Invite>,
@@ -307,6 +320,16 @@ impl Model {
             if !is_own && !sees_roles && rules::rank(face.role) > 2 {
                 face.role = Role::Attendee;
                 face.custom_role = None;
+                let Sources {
+                    microphone,
+                    camera,
+                    screen,
+                    screen_audio,
+                } = &mut face.sources;
+                let shares = screen.iter_mut().chain(screen_audio);
+                for source in shares.chain([microphone, camera]) {
+                    source.locked = false;
+                }
             }
             roster.insert(face.id, face);
         }
@@ -362,28 +385,80 @@ impl Model {
         device: DeviceHash,
         change: impl FnOnce(&mut Standing),
     ) {
-        let blank = Standing {
-            device,
-            role: None,
-            custom_role: None,
-            overrides: Vec::new(),
-            admitted: false,
-            removals: 0,
-            left_at: None,
-        };
+        let blank = Standing::new(device);
         let mut standing = self.standing(&device).cloned().unwrap_or(blank);
         change(&mut standing);
         let is_in = self.people.values().any(|person| person.device == device);
         standing.left_at = (!is_in).then(|| at(self.now));
+        self.keep_standing(standing);
+    }
+
+    /// Changes what somebody has, wherever it is.
+    pub(crate) fn amend_standing(
+        &mut self,
+        device: DeviceHash,
+        change: impl FnOnce(&mut Standing),
+    ) {
+        if let Some(mut standing) = self.standing(&device).cloned() {
+            change(&mut standing);
+            self.keep_standing(standing);
+        }
+    }
+
+    fn keep_standing(&mut self, standing: Standing) {
         let is_worth_keeping = standing.role.is_some()
             || !standing.overrides.is_empty()
+            || standing.name.is_some()
             || standing.admitted
+            || standing.sent_back
             || standing.removals > 0;
         if is_worth_keeping {
-            self.standings.insert(device, standing);
+            self.standings.insert(standing.device, standing);
         } else {
-            self.standings.remove(&device);
+            self.standings.remove(&standing.device);
         }
+    }
+
+    /// What a removal or a way back to the lobby leaves of somebody.
+    pub(crate) fn mark(&mut self, key: MemberKey, is_removed: bool) {
+        let person = self.people[&key].clone();
+        self.change_standing(person.device, |standing| {
+            standing.admitted = false;
+            standing.invite = person.invite.or(standing.invite);
+            standing.network = person.networks.first().copied().or(standing.network);
+            if !is_removed {
+                standing.sent_back = true;
+                return;
+            }
+            standing.removals += 1;
+            let by_claim = person.by_claim.0;
+            standing.role = standing
+                .role
+                .filter(|role| rules::outranks(by_claim, *role));
+            standing.custom_role = None;
+            let overrides = &mut standing.overrides;
+            overrides.retain(|known| known.effect == Effect::Deny);
+        });
+    }
+
+    /// Whether somebody may be one who is not wanted: by its invite, or else by its network.
+    pub(crate) fn likeness(
+        &self,
+        visitor: &Visitor,
+        invite: Option<InviteId>,
+        by_claim: Role,
+    ) -> bool {
+        self.standings.values().any(|known| {
+            let counts = known.device != visitor.device && self.counts(known);
+            let is_out = !known.admitted && (known.removals > 0 || known.sent_back);
+            let is_less = known
+                .role
+                .is_some_and(|role| rules::outranks(by_claim, role));
+            let is_same = invite.is_some() && known.invite == invite;
+            let mut networks = visitor.networks.iter();
+            let is_near = networks.any(|network| known.network == Some(*network));
+            counts && (is_out && (is_same || is_near) || is_less && is_same)
+        })
     }
 
     /// Remembers what somebody was given.
@@ -392,6 +467,7 @@ impl Model {
         let now = self.now;
         self.change_standing(person.device, |standing| {
             let is_given = (person.role, &person.custom) != (person.by_claim.0, &person.by_claim.1);
+            standing.invite = person.invite.or(standing.invite);
             standing.role = is_given.then_some(person.role);
             standing.custom_role = person.custom.clone().filter(|_| is_given);
             standing.overrides = person.overrides.clone();
@@ -455,11 +531,20 @@ impl Model {
     /// Takes a participant out. Its link is closed by the caller.
     pub(crate) fn take_out(&mut self, key: MemberKey) -> Option<Person> {
         let person = self.people.remove(&key)?;
+        self.by_will = true;
         self.share.take_if(|(holder, _)| *holder == key);
         self.forget_prompts(key);
+        self.write_left_out(&person.refusals);
         self.note_left(person.device);
         self.expected.dead.push(person.id);
         Some(person)
+    }
+
+    /// Who was refused too often to be written down is, when it goes.
+    fn write_left_out(&mut self, refusals: &Bucket) {
+        if refusals.missed > 0 {
+            self.write_down("participant.refused", "ok");
+        }
     }
 
     fn forget_prompts(&mut self, key: MemberKey) {
@@ -496,13 +581,16 @@ impl Model {
     }
 
     pub(crate) fn forget_steward(&mut self, link: LinkId) {
-        self.stewards.remove(&link);
+        if let Some(steward) = self.stewards.remove(&link) {
+            self.write_left_out(&steward.refusals);
+        }
         self.hashing
             .retain(|_, hashing| !matches!(hashing.to, To::Link(other, _) if other == link));
     }
 
     pub(crate) fn end_meeting(&mut self) {
         let people = std::mem::take(&mut self.people);
+        self.by_will = true;
         for person in people.values() {
             if let Some(link) = person.link {
                 self.close(link, CloseCode::Ended);
@@ -516,6 +604,7 @@ impl Model {
             }
         }
         for person in people.into_values() {
+            self.write_left_out(&person.refusals);
             self.note_left(person.device);
         }
         self.share = None;
@@ -655,6 +744,7 @@ impl Model {
         let gone = |person: &Person| person.link.is_none() && person.until <= now;
         for key in self.keys_of(gone) {
             self.take_out(key);
+            self.by_will = false;
         }
         if let Some((holder, Some(until))) = self.share
             && until <= now
@@ -722,6 +812,19 @@ impl Model {
     }
 
     fn end_session(&mut self) {
+        // What was given in a meeting that was ended is not for the next one.
+        if self.session_since.is_some() && self.by_will {
+            let usual = self.room.default_role;
+            for device in self.standings.keys().copied().collect::<Vec<_>>() {
+                self.amend_standing(device, |standing| {
+                    standing.admitted = false;
+                    standing.role = standing.role.filter(|role| rules::outranks(usual, *role));
+                    standing.custom_role = None;
+                    let overrides = &mut standing.overrides;
+                    overrides.retain(|known| known.effect == Effect::Deny);
+                });
+            }
+        }
         if let Some(since) = self.session_since.take() {
             for invite in self.invites.values_mut() {
                 let used = invite.last_used_at.map(Timestamp::unix_ms);
@@ -729,7 +832,6 @@ impl Model {
                     invite.last_used_at = Some(at(self.now));
                 }
             }
-            self.sent_back.clear();
         }
     }
 

@@ -151,6 +151,8 @@ pub(crate) struct Bucket {
     size: u64,
     /// Until when it drips, in nanoseconds since 1970.
     wet_until: u128,
+    /// How many were too many since the last that was not.
+    pub(crate) missed: u32,
 }
 
 impl Bucket {
@@ -159,6 +161,7 @@ impl Bucket {
             every_ns: 1_000_000_000 / per_s,
             size,
             wet_until: 0,
+            missed: 0,
         }
     }
 
@@ -167,8 +170,10 @@ impl Bucket {
         let wet = self.wet_until.max(now);
         let every = u128::from(self.every_ns);
         if wet - now > every * u128::from(self.size - 1) {
+            self.missed += 1;
             return false;
         }
+        self.missed = 0;
         self.wet_until = wet + every;
         true
     }

@@ -120,6 +120,8 @@ fn invites() -> Vec<Invite> {
         created_by: Actor::Operator,
         created_at: at(START_MS),
         last_used_at: None,
+        maker: None,
+        vouched: true,
         revoked_at: None,
     };
     let named = |text: &str| Some(DisplayName::new(text).expect("a name"));
@@ -214,8 +216,8 @@ fn model(record: &RoomRecord, participants_max: usize) -> Model {
         people: BTreeMap::new(),
         waiting: BTreeMap::new(),
         handled: BTreeMap::new(),
-        blocks: BTreeMap::new(),
-        sent_back: Default::default(),
+        arrivals: 0,
+        by_will: false,
         recent_knocks: Vec::new(),
         flood_until: 0,
         invites: invites.map(|invite| (invite.id, invite)).collect(),

@@ -50,6 +50,9 @@ impl Store {
             Change::Invite(invite) => {
                 self.invites.insert(invite.id, *invite);
             }
+            Change::InviteGone(id) => {
+                self.invites.remove(&id);
+            }
             Change::Ban(ban) => {
                 self.bans.insert(ban.id, *ban);
             }

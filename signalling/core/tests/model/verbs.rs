@@ -1,10 +1,10 @@
 //! The model of what is asked: by participants, by who waits, by who manages the
 //! room, by the operator, and what the media plane answers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use conclave_sfu_wire::control::{self, Event, MemberKey};
-use conclave_signalling_core::digest::InviteHash;
+use conclave_signalling_core::digest::{DeviceHash, InviteHash, consent_hash};
 use conclave_signalling_core::output::LinkId;
 use conclave_signalling_core::record::{Actor, Ban, Invite};
 use conclave_signalling_core::room::OperatorRequest;
@@ -28,8 +28,9 @@ use conclave_signalling_wire::text::RoleName;
 use crate::door::Verdict;
 use crate::model::{
     Answer, Asked, Authority, Hashing, Model, Prompt, Publication, Refusal, SHARE, To, Visitor, at,
+    who,
 };
-use crate::rules::{self, lock_of, outranks};
+use crate::rules::{self, Who, lock_of, outranks};
 use crate::seen::{Outcome, Seen, lobby_words};
 
 const FORBIDDEN: Refusal = (ErrorCode::Forbidden, None);
@@ -185,7 +186,7 @@ impl Model {
                 Ok(Some(Outcome::ok("screen started")))
             }
             Request::LobbyAdmit(admit) => self.admit_waiting(seen, &authority, admit),
-            Request::LobbyDeny(deny) => self.deny_waiting(&authority, deny),
+            Request::LobbyDeny(deny) => self.deny_waiting(seen, &authority, deny),
             Request::LobbyNote(note) => {
                 require(&authority, Permission::LobbyManage)?;
                 match self.waiting.get_mut(&note.knock) {
@@ -202,7 +203,7 @@ impl Model {
             Request::ParticipantToLobby(order) => {
                 require(&authority, Permission::ParticipantToLobby)?;
                 let target = self.lower(&authority, order.participant)?;
-                self.send_to_lobby(seen, target);
+                self.send_to_lobby(seen, &authority, target);
                 self.once_stopped(seen, to, "done")
             }
             Request::ParticipantRemove(order) => self.remove(seen, &authority, to, order),
@@ -228,16 +229,39 @@ impl Model {
                 done()
             }
             Request::MediaGrant(grant) => self.grant(seen, &authority, to, grant),
-            Request::MediaLock(lock) => self.lock(seen, &authority, to, lock),
-            Request::RoomUpdate(update) => self.update_room(seen, &authority, to, update),
+            Request::MediaLock(lock) => {
+                require(&authority, Permission::MediaLockAll)?;
+                self.pace(key)?;
+                self.lock(seen, &authority, to, lock)
+            }
+            Request::RoomUpdate(update) => {
+                self.pace(key)?;
+                self.update_room(seen, &authority, to, update)
+            }
             Request::LobbyPing(_) => Err((ErrorCode::BadRequest, None)),
             other => unreachable!("no history says {}: {by:?}", other.name()),
         }
     }
 
+    /// Twenty changes of the room at once, two a second.
+    fn pace(&mut self, key: MemberKey) -> Result<(), Refusal> {
+        let now = self.now;
+        let person = self.people.get_mut(&key);
+        match person.is_none_or(|person| person.changes.take(now)) {
+            true => Ok(()),
+            false => Err((ErrorCode::RateLimited, None)),
+        }
+    }
+
     /// Somebody whom the sender outranks.
     fn lower(&self, by: &Authority, target: ParticipantId) -> Result<MemberKey, Refusal> {
-        let key = self.of_id(target).ok_or((ErrorCode::NotFound, None))?;
+        let unknown = (ErrorCode::NotFound, None);
+        let key = self.of_id(target).ok_or(unknown)?;
+        if let Some(own) = by.actor.participant().and_then(|id| self.of_id(id))
+            && !self.sees(own, key)
+        {
+            return Err(unknown);
+        }
         match outranks(by.role, self.people[&key].role) {
             true => Ok(key),
             false => Err(FORBIDDEN),
@@ -245,9 +269,7 @@ impl Model {
     }
 
     fn rename(&mut self, key: MemberKey, by: &Authority, rename: &ParticipantRename) -> Answer {
-        let target = self.of_id(rename.participant);
-        let target = target.ok_or((ErrorCode::NotFound, None))?;
-        if target == key {
+        let target = if self.people[&key].id == rename.participant {
             require(by, Permission::SelfRename)?;
             let invite = self.people[&key]
                 .invite
@@ -255,9 +277,18 @@ impl Model {
             if invite.is_some_and(|invite| invite.name_locked) {
                 return Err(FORBIDDEN);
             }
+            key
         } else {
             require(by, Permission::ParticipantRename)?;
-            self.lower(by, rename.participant)?;
+            self.lower(by, rename.participant)?
+        };
+        if self.people[&target].name == rename.name {
+            return Ok(Some(Outcome::ok("renamed")));
+        }
+        let given = (target != key).then(|| rename.name.clone());
+        let device = self.people[&target].device;
+        if given.is_some() || self.standing(&device).is_some() {
+            self.change_standing(device, |standing| standing.name = given);
         }
         if let Some(person) = self.people.get_mut(&target) {
             person.name = rename.name.clone();
@@ -328,6 +359,7 @@ impl Model {
                 && (person.live.contains_key(&source) || person.asked.contains_key(&source))
         });
         if cap.is_some_and(|cap| others.count() >= cap as usize) {
+            self.end(key, &[source], ErrorCode::Conflict);
             return Err((ErrorCode::Full, Some("source")));
         }
         if SHARE.contains(&source) {
@@ -449,6 +481,16 @@ impl Model {
                 return Err((ErrorCode::Forbidden, Some("custom_role")));
             }
         }
+        let after = Who {
+            role: set.role,
+            custom: set.custom_role.as_ref(),
+            ..who(person)
+        };
+        let after = rules::all(&self.room, &self.locks, &after, self.now);
+        let had = self.may(person);
+        if after.difference(&had).any(|key| !by.may.contains(key)) {
+            return Err((ErrorCode::Forbidden, Some("role")));
+        }
         if seen_rev(self, key) != set.rev {
             return Err((ErrorCode::Conflict, Some("rev")));
         }
@@ -499,7 +541,7 @@ impl Model {
 
     fn grant(&mut self, seen: &mut Seen, by: &Authority, to: To, grant: &MediaGrant) -> Answer {
         require(by, Permission::MediaGrant)?;
-        let key = self.lower(by, grant.participant)?;
+        let target = self.lower(by, grant.participant)?;
         let mut keys = vec![Permission::to_publish(grant.source)];
         if grant.source == Source::Screen {
             keys.push(Permission::PublishScreenAudio);
@@ -508,6 +550,22 @@ impl Model {
             return Err((ErrorCode::Forbidden, Some("source")));
         }
         check_ttl(grant.ttl_s)?;
+        let until = grant
+            .ttl_s
+            .map_or(u64::MAX, |s| self.now + 1000 * u64::from(s));
+        let denied_longer = |key: &Permission| {
+            self.people[&target].overrides.iter().any(|known| {
+                let end = known.expires_at.map_or(u64::MAX, |end| end.unix_ms());
+                known.key == *key
+                    && known.effect == Effect::Deny
+                    && rules::is_live(known, self.now)
+                    && end > until
+            })
+        };
+        if !grant.on {
+            keys.retain(|key| by.may.contains(key) || !denied_longer(key));
+        }
+        let key = target;
         let effect = if grant.on {
             Effect::Allow
         } else {
@@ -568,7 +626,8 @@ impl Model {
                     false => self.mute(key, *source, RevokedReason::Muted, actor),
                 };
             }
-            muted.extend(any.then(|| self.people[&key].id));
+            let is_seen = self.sees(own, key);
+            muted.extend((any && is_seen).then(|| self.people[&key].id));
         }
         self.once_stopped(seen, to, format!("muted {muted:?}"))
     }
@@ -645,9 +704,11 @@ impl Model {
         let knocks = self.named(admit.knocks.as_ref(), admit.all_up_to_rev)?;
         if let Some(role) = admit.as_role {
             let known = knocks.iter().filter_map(|knock| self.waiting.get(knock));
-            let mut marks = known.map(|one| one.marks);
-            let may_all = marks.all(|(own, identity)| {
-                outranks(by.role, own) && rules::may_hold(&self.room, identity, role)
+            let mut known = known.filter_map(|one| self.candidate(one.visitor.clone()).ok());
+            let may_all = known.all(|one| {
+                outranks(by.role, one.role)
+                    && rules::may_hold(&self.room, one.identity, role)
+                    && (one.role == role || by.may.contains(&Permission::RoleAssign))
             });
             if !outranks(by.role, role) || !may_all {
                 return Err((ErrorCode::Forbidden, Some("as_role")));
@@ -661,26 +722,27 @@ impl Model {
                 continue;
             };
             let candidate = self.candidate(waiter.visitor.clone());
-            let candidate = candidate.ok().filter(|one| one.verdict != Verdict::Banned);
-            let Some(mut candidate) = candidate else {
-                self.dismiss(knock, actor, 0);
+            let candidate = candidate.and_then(|one| Ok((self.asked_again(&one)?, one)));
+            let Ok((twin, mut candidate)) = candidate else {
+                self.dismiss(seen, knock, actor, 0);
                 words += &lobby_words(knock, LobbyOutcome::Denied, None);
                 continue;
             };
-            if !self.has_place(candidate.is_host, false) {
+            if !self.has_place(candidate.is_host, twin.is_some()) {
                 words += &lobby_words(knock, LobbyOutcome::Full, None);
                 continue;
             }
             if let Some(role) = admit.as_role.filter(|role| *role != candidate.role) {
                 (candidate.role, candidate.custom) = (role, None);
             }
+            self.replace(twin);
             self.let_in(seen, knock, candidate, actor);
             words += &lobby_words(knock, LobbyOutcome::Admitted, None);
         }
         Ok(Some(Outcome::ok(words)))
     }
 
-    fn deny_waiting(&mut self, by: &Authority, deny: &LobbyDeny) -> Answer {
+    fn deny_waiting(&mut self, seen: &mut Seen, by: &Authority, deny: &LobbyDeny) -> Answer {
         require(by, Permission::LobbyManage)?;
         if deny.block_s > 86_400 {
             return Err(bad("block_s"));
@@ -689,7 +751,7 @@ impl Model {
         let mut words = String::new();
         for knock in knocks {
             if self.waiting.contains_key(&knock) {
-                self.dismiss(knock, by.actor.participant(), deny.block_s);
+                self.dismiss(seen, knock, by.actor.participant(), deny.block_s);
                 words += &lobby_words(knock, LobbyOutcome::Denied, None);
             } else {
                 words += &self.past(knock);
@@ -698,15 +760,28 @@ impl Model {
         Ok(Some(Outcome::ok(words)))
     }
 
-    fn send_to_lobby(&mut self, seen: &mut Seen, target: MemberKey) {
+    /// All that a device is below somebody.
+    fn lower_pages(&self, by: &Authority, device: DeviceHash) -> Vec<MemberKey> {
+        self.keys_of(|person| person.device == device && outranks(by.role, person.role))
+    }
+
+    fn send_to_lobby(&mut self, seen: &mut Seen, by: &Authority, target: MemberKey) {
+        let device = self.people[&target].device;
+        self.mark(target, false);
+        for key in self.lower_pages(by, device) {
+            if key != target
+                && let Some(link) = self.take_out(key).and_then(|person| person.link)
+            {
+                self.close(link, CloseCode::TakenOver);
+            }
+        }
         let Some(person) = self.take_out(target) else {
             return;
         };
-        let device = person.device;
-        if self.standing(&device).is_some() {
-            self.change_standing(device, |standing| standing.admitted = false);
-        }
-        self.sent_back.insert(device);
+        // It hears nothing more of what it asked for.
+        let is_its = |to: &To| matches!(to, To::Link(link, _) if Some(*link) == person.link);
+        self.held.retain(|_, (to, ..)| !is_its(to));
+        self.hashing.retain(|_, hashing| !is_its(&hashing.to));
         let drawn = seen.drawn.pop();
         let visitor = Visitor {
             member: drawn.map(|(_, key)| key),
@@ -715,6 +790,9 @@ impl Model {
             device,
             claim: person.claim,
             distrusted: false,
+            address: None,
+            consent: self.room.consent_text.as_deref().map(consent_hash),
+            choice: None,
         };
         self.forget_knock_of_device(&visitor);
         if let Some((knock, _)) = drawn {
@@ -774,21 +852,12 @@ impl Model {
         if let Some(ban) = &order.ban {
             self.ban(seen, by, target, ban, order)?;
         }
-        self.change_standing(device, |standing| {
-            standing.removals += 1;
-            standing.admitted = false;
-        });
+        self.mark(target, true);
         let removals = self
             .standing(&device)
             .map_or(0, |standing| standing.removals);
         let is_banned = order.ban.is_some();
-        let mut targets = self.keys_of(|person| {
-            is_banned && person.device == device && outranks(by.role, person.role)
-        });
-        targets.push(target);
-        targets.sort_unstable();
-        targets.dedup();
-        for key in targets {
+        for key in self.lower_pages(by, device) {
             self.send_away(key);
         }
         self.once_stopped(seen, to, format!("removed {removals} ban {is_banned}"))
@@ -813,6 +882,7 @@ impl Model {
             return Err(bad("ban.ttl_s"));
         }
         let person = &self.people[&target];
+        let (person_device, person_id) = (person.device, person.id);
         let known = person.invite.and_then(|id| self.invites.get(&id));
         // That of a host, or of many, is not banned with one of them.
         let known = known.filter(|invite| {
@@ -841,6 +911,21 @@ impl Model {
         };
         self.bans.retain(|ban| now < ban.expires_at.unix_ms());
         self.bans.push(ban);
+        let (device, maker) = (person_device, Actor::Participant(person_id));
+        let made = self.invites.values_mut().filter(|invite| {
+            let is_own = invite.maker == Some(device) || invite.created_by == maker;
+            is_own && invite.revoked_at.is_none()
+        });
+        let mut hashes = Vec::new();
+        for invite in made {
+            invite.revoked_at = Some(at(now));
+            hashes.push(conclave_signalling_core::room::Claim::Invite(invite.hash));
+        }
+        let gone = self.waiting.iter();
+        let gone = gone.filter(|(_, waiter)| hashes.contains(&waiter.visitor.claim));
+        for knock in gone.map(|(knock, _)| *knock).collect::<Vec<_>>() {
+            self.dismiss(seen, knock, by.actor.participant(), 0);
+        }
         let waiting: Vec<KnockId> = self
             .waiting
             .iter()
@@ -851,7 +936,7 @@ impl Model {
             .map(|(knock, _)| *knock)
             .collect();
         for knock in waiting {
-            self.dismiss(knock, by.actor.participant(), 0);
+            self.dismiss(seen, knock, by.actor.participant(), 0);
         }
         Ok(())
     }
@@ -896,7 +981,7 @@ impl Model {
         if create.bypass_lobby && !by.may.contains(&Permission::LobbyManage) {
             return Err((ErrorCode::Forbidden, Some("bypass_lobby")));
         }
-        if create.max_uses == Some(0) {
+        if create.max_uses == Some(0) || create.max_uses > Some(1000) {
             return Err(bad("max_uses"));
         }
         if create.name_locked && create.name.is_none() {
@@ -907,14 +992,40 @@ impl Model {
         {
             return Err(bad("expires_at"));
         }
+        if !by.may.contains(&Permission::InviteManage) {
+            let now = self.now;
+            let own = by.actor.participant().and_then(|id| self.of_id(id));
+            let own = own.and_then(|key| self.people.get_mut(&key));
+            let device = own.as_ref().map(|own| own.device);
+            if let Some(own) = own {
+                own.invited.retain(|time| now - time < 60_000);
+                if own.invited.len() >= 10 {
+                    return Err((ErrorCode::RateLimited, None));
+                }
+                own.invited.push(now);
+            }
+            let live = self.invites.values().filter(|invite| {
+                !invite.vouched && invite.maker == device && invite.revoked_at.is_none()
+            });
+            if live.count() >= 20 {
+                return Err((ErrorCode::Conflict, None));
+            }
+        }
         let (Some(secret), Some(made)) = (seen.secrets.pop(), seen.invites.pop()) else {
             return Ok(Some(Outcome::ok("invite")));
         };
-        self.add_invite(by.actor, InviteHash::from(&secret), made.id, create);
+        self.add_invite(by, InviteHash::from(&secret), made.id, create);
         Ok(Some(Outcome::ok(format!("invited {:?}", create.role))))
     }
 
-    fn add_invite(&mut self, by: Actor, hash: InviteHash, id: InviteId, create: &InviteCreate) {
+    fn add_invite(
+        &mut self,
+        by: &Authority,
+        hash: InviteHash,
+        id: InviteId,
+        create: &InviteCreate,
+    ) {
+        let maker = by.actor.participant().and_then(|id| self.of_id(id));
         let invite = Invite {
             id,
             hash,
@@ -930,7 +1041,9 @@ impl Model {
             bypass_lobby: create.bypass_lobby,
             bind_device: create.bind_device,
             note: create.note.as_ref().map(|note| note.as_str().to_owned()),
-            created_by: by,
+            created_by: by.actor,
+            maker: maker.map(|key| self.people[&key].device),
+            vouched: by.may.contains(&Permission::InviteManage),
             created_at: at(self.now),
             last_used_at: None,
             revoked_at: None,
@@ -983,6 +1096,19 @@ impl Model {
         if !is_own && by.role != Role::Host && !outranks(by.role, invite.role) {
             return Err(FORBIDDEN);
         }
+        // The link of an owner is its own to take back, and the operator's.
+        let is_owners = !matches!(invite.created_by, Actor::Participant(_) | Actor::Invite(_));
+        let is_held = match by.actor {
+            Actor::Participant(id) => {
+                let key = self.of_id(id);
+                key.is_some_and(|key| self.people[&key].invite == Some(order.invite))
+            }
+            Actor::Invite(own) => own == order.invite,
+            _ => true,
+        };
+        if invite.role == Role::Host && is_owners && !is_held {
+            return Err(FORBIDDEN);
+        }
         if order.remove_holders {
             require(by, Permission::ParticipantRemove)?;
         }
@@ -997,13 +1123,24 @@ impl Model {
             .iter()
             .filter(|(_, one)| one.visitor.claim == claim);
         for knock in waiting.map(|(knock, _)| *knock).collect::<Vec<_>>() {
-            self.dismiss(knock, by.actor.participant(), 0);
+            self.dismiss(seen, knock, by.actor.participant(), 0);
         }
+        self.forget_admissions(order.invite);
         if order.remove_holders {
             let holders = self.keys_of(|person| {
                 person.invite == Some(order.invite) && outranks(by.role, person.role)
             });
+            let mut devices = BTreeMap::new();
             for key in holders {
+                devices.insert(self.people[&key].device, key);
+            }
+            for key in devices.values() {
+                self.mark(*key, true);
+            }
+            let pages = self.keys_of(|person| {
+                devices.contains_key(&person.device) && outranks(by.role, person.role)
+            });
+            for key in pages {
                 self.send_away(key);
             }
         }
@@ -1095,7 +1232,14 @@ impl Model {
                 .clone()
                 .chain(unmade)
                 .any(|role| !outranks(by.role, role.base));
-            let mut keys = made.flat_map(|role| &role.allow);
+            let lost = old.iter().flat_map(|role| {
+                let same = |one: &&CustomRole| one.name == role.name && one.base == role.base;
+                let still = customs.iter().find(same);
+                let is_lost =
+                    move |key: &&Permission| still.is_none_or(|still| !still.deny.contains(key));
+                role.deny.iter().filter(is_lost)
+            });
+            let mut keys = made.flat_map(|role| &role.allow).chain(lost);
             if too_high || keys.any(|key| !by.may.contains(key)) {
                 return Err((ErrorCode::Forbidden, Some("custom_roles")));
             }
@@ -1251,12 +1395,13 @@ impl Model {
         update: &RoomUpdate,
     ) -> Answer {
         // What its sender may do is asked again.
-        let by = match before.actor.participant() {
-            Some(id) => {
+        let by = match (before.actor.participant(), to) {
+            (Some(id), _) => {
                 let key = self.of_id(id).ok_or(FORBIDDEN)?;
                 self.authority(key)
             }
-            None => before.clone(),
+            (None, To::Link(link, _)) => self.authority_of_steward(link)?,
+            (None, To::Operator(_)) => before.clone(),
         };
         require(&by, Permission::RoomPassword)?;
         self.check_update(&by, update)?;
@@ -1317,7 +1462,14 @@ impl Model {
         request: &Request,
     ) -> Answer {
         match request {
-            Request::RoomUpdate(update) => self.update_room(seen, by, to, update),
+            Request::RoomUpdate(update) => {
+                let now = self.now;
+                let steward = self.stewards.get_mut(&link);
+                if steward.is_some_and(|steward| !steward.changes.take(now)) {
+                    return Err((ErrorCode::RateLimited, None));
+                }
+                self.update_room(seen, by, to, update)
+            }
             Request::InviteCreate(create) => self.create_invite(seen, by, create),
             Request::InviteList(_) => self.list_invites(by),
             Request::InviteRevoke(order) => self.revoke_invite(seen, by, to, order),

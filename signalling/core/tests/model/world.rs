@@ -359,6 +359,8 @@ impl World {
         let returning = Returning {
             link,
             prefix: Prefix::from(address(resume.net)),
+            address: address(resume.net),
+            networks: networks(resume.net),
             id: 1,
             token: TokenHash::from(&token),
             last_seq,
@@ -545,8 +547,6 @@ impl Model {
         self.waiting.clear();
         self.handled.clear();
         self.lists.clear();
-        self.blocks.clear();
-        self.sent_back.clear();
         self.recent_knocks.clear();
         self.flood_until = 0;
         self.stewards.clear();

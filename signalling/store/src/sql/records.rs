@@ -10,7 +10,7 @@ use sqlx::{FromRow, Row, SqliteConnection};
 use tracing::error;
 
 use super::DirectoryEntry;
-use super::rooms::{At, place};
+use super::rooms::{At, place, standing_row};
 use super::values::{
     bytes, damaged, from_devices, from_json, from_settings, from_word, number, parse, time,
 };
@@ -93,7 +93,7 @@ pub(crate) async fn room(
         settings: row.settings(sealer)?,
         invites: invites(db, sealer, &key).await?,
         bans: bans(db, sealer, &key).await?,
-        standings: standings(db, &key).await?,
+        standings: standings(db, sealer, &key).await?,
     }))
 }
 
@@ -114,6 +114,8 @@ struct InviteRow {
     bind_device: bool,
     note: Option<Vec<u8>>,
     created_by: String,
+    maker: Option<Vec<u8>>,
+    vouched: bool,
     created_at: i64,
     last_used_at: Option<i64>,
     revoked_at: Option<i64>,
@@ -143,6 +145,11 @@ impl InviteRow {
             bind_device: self.bind_device,
             note: open(sealer, ("invite", &self.id, "note"), self.note)?,
             created_by: from_json(&self.created_by, "invite.created_by")?,
+            maker: self
+                .maker
+                .map(|device| bytes(&device, "invite.maker").map(DeviceHash))
+                .transpose()?,
+            vouched: self.vouched,
             created_at: time(self.created_at),
             last_used_at: self.last_used_at.map(time),
             revoked_at: self.revoked_at.map(time),
@@ -197,13 +204,7 @@ struct BanRow {
 
 impl BanRow {
     fn read(self, sealer: &Sealer) -> Result<Ban, StoreError> {
-        let network = match (self.network_key, self.network_tag) {
-            (Some(key), Some(tag)) => Some(NetworkTag {
-                key: number(key, "ban.network_key")?,
-                tag: bytes(&tag, "ban.network_tag")?,
-            }),
-            _ => None,
-        };
+        let network = network(self.network_key, self.network_tag, "ban.network")?;
         Ok(Ban {
             id: parse(&self.id, "ban.id")?,
             invite: self
@@ -247,10 +248,17 @@ struct StandingRow {
     admitted: bool,
     removals: i64,
     left_at: Option<i64>,
+    name: Option<Vec<u8>>,
+    sent_back: bool,
+    invite: Option<String>,
+    network_key: Option<i64>,
+    network_tag: Option<Vec<u8>>,
 }
 
 impl StandingRow {
-    fn read(self) -> Result<Standing, StoreError> {
+    fn read(self, sealer: &Sealer, room: &str) -> Result<Standing, StoreError> {
+        let row = standing_row(room, &self.device);
+        let name = open(sealer, ("standing", &row, "name"), self.name)?;
         Ok(Standing {
             device: DeviceHash(bytes(&self.device, "standing.device")?),
             role: self
@@ -260,19 +268,32 @@ impl StandingRow {
             custom_role: role_name(self.custom_role)?,
             overrides: from_json(&self.overrides, "standing.overrides")?,
             admitted: self.admitted,
+            name: name
+                .map(|name| DisplayName::new(&name).map_err(|_| damaged("standing.name")))
+                .transpose()?,
             removals: number(self.removals, "standing.removals")?,
+            sent_back: self.sent_back,
+            invite: self
+                .invite
+                .map(|invite| parse(&invite, "standing.invite"))
+                .transpose()?,
+            network: network(self.network_key, self.network_tag, "standing.network")?,
             left_at: self.left_at.map(time),
         })
     }
 }
 
-async fn standings(db: &mut SqliteConnection, room: &str) -> Result<Vec<Standing>, StoreError> {
+async fn standings(
+    db: &mut SqliteConnection,
+    sealer: &Sealer,
+    room: &str,
+) -> Result<Vec<Standing>, StoreError> {
     let rows: Vec<StandingRow> =
         sqlx::query_as("SELECT * FROM standing WHERE room = ?1 ORDER BY device")
             .bind(room)
             .fetch_all(db)
             .await?;
-    rows.into_iter().map(StandingRow::read).collect()
+    rows.into_iter().map(|row| row.read(sealer, room)).collect()
 }
 
 pub(crate) async fn config_digest(
@@ -285,6 +306,20 @@ pub(crate) async fn config_digest(
             .fetch_optional(db)
             .await?;
     Ok(digest.flatten())
+}
+
+fn network(
+    key: Option<i64>,
+    tag: Option<Vec<u8>>,
+    field: &'static str,
+) -> Result<Option<NetworkTag>, StoreError> {
+    let (Some(key), Some(tag)) = (key, tag) else {
+        return Ok(None);
+    };
+    Ok(Some(NetworkTag {
+        key: number(key, field)?,
+        tag: bytes(&tag, field)?,
+    }))
 }
 
 fn role_name(name: Option<String>) -> Result<Option<RoleName>, StoreError> {

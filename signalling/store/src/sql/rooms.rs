@@ -3,7 +3,7 @@
 use conclave_signalling_core::digest::DeviceHash;
 use conclave_signalling_core::record::{Ban, Change, Invite, Standing};
 use conclave_signalling_core::settings::Settings;
-use conclave_signalling_wire::ids::{BanId, RoomId};
+use conclave_signalling_wire::ids::{BanId, InviteId, RoomId};
 use conclave_signalling_wire::text::{DisplayName, RoleName};
 use sqlx::SqliteConnection;
 
@@ -98,9 +98,10 @@ pub(crate) async fn apply(
     match change {
         Change::Settings(settings) => save_settings(db, sealer, &room, settings).await,
         Change::Invite(invite) => save_invite(db, sealer, &room, invite).await,
+        Change::InviteGone(invite) => drop_invite(db, &room, *invite).await,
         Change::Ban(ban) => save_ban(db, sealer, &room, ban).await,
         Change::BanLifted(ban) => lift_ban(db, &room, *ban).await,
-        Change::Standing(standing) => save_standing(db, &room, standing).await,
+        Change::Standing(standing) => save_standing(db, sealer, &room, standing).await,
         Change::StandingGone(device) => drop_standing(db, &room, *device).await,
         Change::Audit(_) => Ok(()),
     }
@@ -141,8 +142,9 @@ async fn save_invite(
     sqlx::query(
         "INSERT INTO invite (id, room, hash, role, custom_role, name, name_locked, max_uses,
              devices, uses, not_before, expires_at, bypass_lobby, bind_device, note, created_by,
-             created_at, last_used_at, revoked_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
+             created_at, last_used_at, revoked_at, maker, vouched)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
+             ?20, ?21)
          ON CONFLICT (id) DO UPDATE SET hash = excluded.hash, role = excluded.role,
              custom_role = excluded.custom_role, name = excluded.name,
              name_locked = excluded.name_locked, max_uses = excluded.max_uses,
@@ -150,7 +152,8 @@ async fn save_invite(
              expires_at = excluded.expires_at, bypass_lobby = excluded.bypass_lobby,
              bind_device = excluded.bind_device, note = excluded.note,
              created_by = excluded.created_by, created_at = excluded.created_at,
-             last_used_at = excluded.last_used_at, revoked_at = excluded.revoked_at
+             last_used_at = excluded.last_used_at, revoked_at = excluded.revoked_at,
+             maker = excluded.maker, vouched = excluded.vouched
          WHERE room = excluded.room",
     )
     .bind(&id)
@@ -172,10 +175,25 @@ async fn save_invite(
     .bind(ms(invite.created_at))
     .bind(invite.last_used_at.map(ms))
     .bind(invite.revoked_at.map(ms))
+    .bind(invite.maker.as_ref().map(|device| device.0.as_slice()))
+    .bind(invite.vouched)
     .execute(db)
     .await
     .map_err(StoreError::from)
     .and_then(|saved| mine(saved.rows_affected()))
+}
+
+async fn drop_invite(
+    db: &mut SqliteConnection,
+    room: &str,
+    invite: InviteId,
+) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM invite WHERE id = ?1 AND room = ?2")
+        .bind(invite.to_string())
+        .bind(room)
+        .execute(db)
+        .await?;
+    Ok(())
 }
 
 async fn save_ban(
@@ -235,13 +253,17 @@ async fn lift_ban(db: &mut SqliteConnection, room: &str, ban: BanId) -> Result<(
 
 async fn save_standing(
     db: &mut SqliteConnection,
+    sealer: &Sealer,
     room: &str,
     standing: &Standing,
 ) -> Result<(), StoreError> {
+    let row = standing_row(room, &standing.device.0);
+    let name = standing.name.as_ref().map(DisplayName::as_str);
     sqlx::query(
         "INSERT OR REPLACE INTO standing
-             (room, device, role, custom_role, overrides, admitted, removals, left_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+             (room, device, role, custom_role, overrides, admitted, removals, left_at, name,
+              sent_back, invite, network_key, network_tag)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     )
     .bind(room)
     .bind(standing.device.0.as_slice())
@@ -251,6 +273,11 @@ async fn save_standing(
     .bind(standing.admitted)
     .bind(standing.removals)
     .bind(standing.left_at.map(ms))
+    .bind(seal(sealer, ("standing", &row, "name"), name)?)
+    .bind(standing.sent_back)
+    .bind(standing.invite.map(|invite| invite.to_string()))
+    .bind(standing.network.map(|network| network.key))
+    .bind(standing.network.map(|network| network.tag.to_vec()))
     .execute(db)
     .await?;
     Ok(())
@@ -267,6 +294,15 @@ async fn drop_standing(
         .execute(db)
         .await?;
     Ok(())
+}
+
+/// Names the row of a standing, whose key is made of two columns.
+pub(super) fn standing_row(room: &str, device: &[u8]) -> String {
+    let mut row = format!("{room}/");
+    for byte in device {
+        row.push_str(&format!("{byte:02x}"));
+    }
+    row
 }
 
 /// Table, row and column of a sealed field.

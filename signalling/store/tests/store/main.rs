@@ -146,6 +146,8 @@ fn invite(number: u64) -> Invite {
         bind_device: false,
         note: Some("for the demonstration".to_owned()),
         created_by: Actor::Operator,
+        maker: None,
+        vouched: true,
         created_at: now(),
         last_used_at: None,
         revoked_at: None,

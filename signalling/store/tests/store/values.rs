@@ -148,19 +148,20 @@ prop_compose! {
         hash: [u8; 32],
         roles in (role(), of(role_name())),
         name in of(display_name()),
-        flags: [bool; 3],
+        flags: [bool; 4],
+        maker in of(device()),
         uses: (Option<u32>, u32),
         devices in vec(device(), 0..5),
         times in (of(time()), of(time()), time(), of(time()), of(time())),
         note: Option<String>,
         created_by in actor(),
     ) -> Invite {
-        let [name_locked, bypass_lobby, bind_device] = flags;
+        let [name_locked, bypass_lobby, bind_device, vouched] = flags;
         Invite {
             id, hash: InviteHash(hash), role: roles.0, custom_role: roles.1, name, name_locked,
             max_uses: uses.0, devices, uses: uses.1, not_before: times.0, expires_at: times.1,
             bypass_lobby, bind_device, note, created_by, created_at: times.2,
-            last_used_at: times.3, revoked_at: times.4,
+            last_used_at: times.3, revoked_at: times.4, maker, vouched,
         }
     }
 }
@@ -201,10 +202,16 @@ prop_compose! {
         role in of(role()),
         custom_role in of(role_name()),
         overrides in vec(exception(), 0..4),
-        admitted: bool,
-        removals: u32,
+        name in of(display_name()),
+        (admitted, sent_back, removals) in any::<(bool, bool, u32)>(),
+        invite in of(invite_id()),
+        network in of((any::<u32>(), any::<[u8; 16]>())),
         left_at in of(time()),
     ) -> Standing {
-        Standing { device, role, custom_role, overrides, admitted, removals, left_at }
+        let network = network.map(|(key, tag)| NetworkTag { key, tag });
+        Standing {
+            device, role, custom_role, overrides, name, admitted, removals, sent_back, invite,
+            network, left_at,
+        }
     }
 }

@@ -38,6 +38,36 @@ fn a_list_is_no_object_though_its_values_fit_the_members() {
 }
 
 #[test]
+fn nor_is_a_list_an_object_inside_of_another() {
+    let id = ParticipantId::new(1, [0; 10]);
+    for (data, field) in [
+        (
+            format!(r#"{{"participant":"{id}","ban":["room",60,true]}}"#),
+            "ban",
+        ),
+        (
+            format!(r#"{{"participant":"{id}","ban":{{"scope":"room"}}}}"#),
+            "",
+        ),
+    ] {
+        let text = format!(r#"{{"id":9,"type":"participant.remove","data":{data}}}"#);
+        match field {
+            "" => assert!(parse_request(&text).is_ok(), "{text}"),
+            field => assert_eq!(
+                refusal(&text),
+                (9, ErrorCode::BadRequest, Some(field.to_owned()))
+            ),
+        }
+    }
+    let views = format!(r#"[["{id}","camera",720,null,"gallery"]]"#);
+    let text = format!(r#"{{"id":9,"type":"media.wish","data":{{"rev":1,"views":{views}}}}}"#);
+    assert_eq!(
+        refusal(&text),
+        (9, ErrorCode::BadRequest, Some("views[0]".to_owned()))
+    );
+}
+
+#[test]
 fn a_join_is_read_as_the_protocol_writes_it() {
     let text = r#"{"id":2,"type":"join","data":{"room":"welcome","credential":{"kind":"invite","secret":"AQEBAQEBAQEBAQEBAQEBAQ"},"name":"Ada","device_key":"AgICAgICAgICAgICAgICAg","consent_hash":null}}"#;
     let expected = Join {

@@ -198,13 +198,43 @@ fn limit_rows() -> Vec<(&'static str, String, &'static str)> {
             limits::INVITES.to_string(),
             "refused",
         ),
-        ("bans of a room", limits::BANS.to_string(), "refused"),
+        (
+            "invites of one device that does not manage invites",
+            limits::INVITES_OWN.to_string(),
+            "refused",
+        ),
+        (
+            "invites that one participant makes that does not",
+            format!("{} in a minute", limits::INVITES_OWN_PER_MINUTE),
+            "`rate_limited`",
+        ),
+        (
+            "uses to which an invite may be limited",
+            limits::INVITE_USES.to_string(),
+            "`bad_request`",
+        ),
+        (
+            "bans of a room",
+            limits::BANS.to_string(),
+            "the one that ends first gives way",
+        ),
+        (
+            "changes of a room by one link",
+            format!(
+                "{}/s, {} at once",
+                limits::ROOM_CHANGES_PER_S,
+                limits::ROOM_CHANGES_BURST
+            ),
+            "`rate_limited`",
+        ),
         (
             "people in a lobby",
             format!(
-                "{}, {} from one source",
+                "{}, {} from one source, {} from one /24 or /48, {} for the invited",
                 limits::LOBBY_PLACES,
-                limits::LOBBY_PLACES_PER_SOURCE
+                limits::LOBBY_PLACES_PER_SOURCE,
+                limits::LOBBY_PLACES_PER_PREFIX,
+                limits::LOBBY_PLACES_INVITED
             ),
             "refused",
         ),

@@ -343,6 +343,12 @@ fn visible(
             let is_plain = permissions.contains(&Permission::RosterSeeRoles) || face.id == own;
             if !is_plain && !leads {
                 face.role = Role::Attendee;
+                let shares = [&mut face.sources.screen, &mut face.sources.screen_audio];
+                for share in shares.into_iter().flatten() {
+                    share.locked = false;
+                }
+                face.sources.microphone.locked = false;
+                face.sources.camera.locked = false;
             }
             seen.insert(face.id, face);
         }

@@ -292,13 +292,8 @@ fn nobody_shuts_the_host_out() {
 #[test]
 fn a_role_that_was_given_is_given_again_but_makes_no_less_of_a_host() {
     let given = |device: u8, role| Standing {
-        device: DeviceHash::from(&DeviceKey::new([device; 16])),
         role: Some(role),
-        custom_role: None,
-        overrides: Vec::new(),
-        admitted: false,
-        removals: 0,
-        left_at: None,
+        ..Standing::new(DeviceHash::from(&DeviceKey::new([device; 16])))
     };
     // As after a crash: nobody is known to have left.
     let mut stage = Stage::with(|_, record| {
@@ -344,13 +339,9 @@ fn a_role_that_was_given_is_given_again_but_makes_no_less_of_a_host() {
 fn a_standing_ends_a_while_after_the_meeting() {
     let mut stage = Stage::with(|_, record| {
         record.standings = vec![Standing {
-            device: DeviceHash::from(&DeviceKey::new([1; 16])),
             role: Some(Role::Presenter),
-            custom_role: None,
-            overrides: Vec::new(),
-            admitted: false,
-            removals: 0,
             left_at: Some(Timestamp::from_unix_ms(START_MS - 300_000)),
+            ..Standing::new(DeviceHash::from(&DeviceKey::new([1; 16])))
         }];
     });
     stage.try_join("Ada", 1, None);

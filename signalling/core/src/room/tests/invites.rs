@@ -355,6 +355,8 @@ fn revoking_removes_holders_where_that_is_asked_for() {
         done,
         [
             "keep invite used 1",
+            "keep standing gone",
+            "keep standing of None",
             "2 push 1 removed",
             "token revoked",
             "shard drop 2",

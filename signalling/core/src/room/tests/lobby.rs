@@ -171,6 +171,7 @@ fn who_is_denied_may_try_again_after_a_while() {
     assert_eq!(
         stage.done(),
         [
+            "keep ban strict false",
             &format!("{} push - denied 600", bob.0),
             &format!("{} released", bob.0),
             "keep act lobby.deny ok",
@@ -476,9 +477,11 @@ fn who_is_sent_back_loses_its_media_and_waits_whatever_it_shows() {
     assert_eq!(
         done,
         [
+            "keep standing of None",
             "token revoked",
             "shard drop 2",
             "1 push 2 left ToLobby",
+            "keep standing of None",
             "draw key",
             "2 push - waiting",
             "shard barrier 1",

@@ -565,7 +565,8 @@ fn a_ban_is_on_all_that_a_device_has_in_the_room() {
         assert!(done.contains(&expected.to_owned()), "{expected} {done:?}");
     }
     let entry = entries(&outputs).pop().unwrap();
-    assert_eq!(entry.detail.as_deref(), Some("ban for 3600 s"));
+    let detail = entry.detail.unwrap();
+    assert!(detail.starts_with("ban for 3600 s, as ban_"), "{detail}");
     let until = outputs.iter().find_map(|output| match output {
         Output::Push { notice, .. } => match notice.push() {
             Push::Removed(removed) => Some(removed.banned_until),

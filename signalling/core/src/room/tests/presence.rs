@@ -217,8 +217,8 @@ fn one_may_rename_oneself_only() {
     assert_eq!(
         stage.done(),
         [
-            "keep act participant.rename not_found",
-            &format!("2 error {id} not_found")
+            "keep act participant.rename forbidden",
+            &format!("2 error {id} forbidden")
         ]
     );
 }

@@ -62,7 +62,10 @@ fn a_host_manages_the_room_from_outside() {
     let mut stage = stage();
     let (link, is_in) = manage(&mut stage, 1, HOST);
     assert!(is_in && !stage.room.is_idle());
-    assert_eq!(stage.done(), ["1 ok 3 managed as Host"]);
+    assert_eq!(
+        stage.done(),
+        ["keep act room.manage ok", "1 ok 3 managed as Host"]
+    );
     stage.join("Bob");
     let id = stage.ask(link, titled("Renamed"));
     assert_eq!(
@@ -158,6 +161,18 @@ fn whoever_loses_the_right_stops_managing() {
         "{done:?}"
     );
     assert!(!manage(&mut stage, 2, COHOST).1);
+    // Nor under another device key; but who was made less may be made more again.
+    assert!(!manage(&mut stage, 5, COHOST).1);
+    let rev = stage.room.participant_of(carl).unwrap().rev;
+    stage.ask(
+        host,
+        RoleSet {
+            participant: face.id,
+            role: Role::CoHost,
+            custom_role: None,
+            rev,
+        },
+    );
     // A revoked invite ends it too.
     let (steward, _) = manage(&mut stage, 5, COHOST);
     stage.outputs();
