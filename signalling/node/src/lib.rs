@@ -37,6 +37,7 @@ mod registry;
 mod rooms;
 mod screened;
 mod source;
+mod unused;
 mod upgrade;
 
 pub use config::{Config, Media, MediaBusy, NoMedia, RoomsCreate};

@@ -17,6 +17,7 @@ use crate::hashing::InvalidHashing;
 use crate::inbox::ToRoom;
 use crate::registry::Registry;
 use crate::rooms::Rooms;
+use crate::unused::delete_unused;
 use crate::upgrade;
 
 /// How long links may take to end after they were told to.
@@ -244,10 +245,11 @@ async fn keep_up(registry: Weak<Registry>) {
                 Err(error) => warn!(%error, "the keys of networks could not be read"),
             }
         }
-        if minute.is_multiple_of(PURGE_EVERY)
-            && let Err(error) = store.purge(now).await
-        {
-            warn!(%error, "what has expired could not be forgotten");
+        if minute.is_multiple_of(PURGE_EVERY) {
+            if let Err(error) = store.purge(now).await {
+                warn!(%error, "what has expired could not be forgotten");
+            }
+            delete_unused(&registry).await;
         }
     }
 }

@@ -196,3 +196,41 @@ async fn a_wall_clock_that_is_set_is_right_within_a_minute() {
     let apart = last.unix_ms() - first.unix_ms();
     assert!((year..year + 120_000).contains(&apart), "{apart}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_room_that_was_made_over_a_link_and_never_used_is_deleted_after_a_month() {
+    let server = Server::with(|config| {
+        config.rooms_create = RoomsCreate::Anyone;
+    })
+    .await;
+    let mut ada = server.greeted().await;
+    let [used, _unused] = [
+        ada.ask("room.create", json!({"title": "Used"})).await["ok"].clone(),
+        ada.ask("room.create", json!({"title": "Unused"})).await["ok"].clone(),
+    ];
+    let mut host = join(used["slug"].as_str().unwrap(), "Ada", 1);
+    host["credential"] = json!({"kind": "invite", "secret": used["secret"]});
+    let joined = ada.ask("join", host).await;
+    assert_eq!(joined["ok"]["self"]["role"], "host", "{joined}");
+    drop(ada);
+    let month = 31 * 24 * 3600 * 1000;
+    server
+        .wall_ahead_ms
+        .fetch_add(month, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(server.node.stats().rooms_known, 4);
+    // In steps, as the clock leaps while the store works.
+    for _ in 0..2 * 24 * 60 {
+        server.sleep(tokio::time::Duration::from_secs(60)).await;
+        if server.node.stats().rooms_known == 3 {
+            break;
+        }
+    }
+    let titles: Vec<_> = server
+        .node
+        .rooms()
+        .list()
+        .into_iter()
+        .map(|room| room.title)
+        .collect();
+    assert!(titles.contains(&"Used".to_owned()), "{titles:?}");
+}
