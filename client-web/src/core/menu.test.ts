@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Participant, Permission, Role, Room } from "../wire/messages";
-import { menuOf, outranks, rolesFor, rolesToInvite, type Actor } from "./menu";
+import { cohostBarred, menuOf, outranks, rolesFor, rolesToInvite, type Actor } from "./menu";
 import { participant, room as open } from "./testing";
 
 const ROLES: Role[] = ["host", "co_host", "presenter", "attendee", "viewer"];
@@ -130,6 +130,13 @@ describe("roles to give", () => {
     expect(names(actor("host", EVERYTHING, { guests_may_cohost: true }), target("attendee"))).toContain("co_host");
     expect(names(actor("co_host"), target("attendee", { identity: "invited" }))).toEqual(["presenter", "viewer"]);
     expect(names(actor("presenter"), target("viewer"))).toEqual(["attendee"]);
+  });
+
+  test("that a guest cannot have are explained to who could give them", () => {
+    expect(cohostBarred(actor("host"), target("attendee"))).toBe(true);
+    expect(cohostBarred(actor("host"), target("attendee", { identity: "invited" }))).toBe(false);
+    expect(cohostBarred(actor("host", EVERYTHING, { guests_may_cohost: true }), target("attendee"))).toBe(false);
+    expect(cohostBarred(actor("co_host"), target("attendee"))).toBe(false);
   });
 
   test("custom roles count by what they are based on", () => {

@@ -121,6 +121,14 @@ export function rolesFor(actor: Actor, target: Participant): RoleChoice[] {
   return [...plain, ...custom].filter((one) => !present(one));
 }
 
+/** Whether only a setting of the room keeps `target`, a guest, from being made a co-host. */
+export function cohostBarred(actor: Actor, target: Participant): boolean {
+  const { self, room, permissions } = actor;
+  if (self === null || room === null || !permissions.has("role.assign") || !outranks(self.role, target.role))
+    return false;
+  return outranks(self.role, "co_host") && target.identity === "guest" && !room.guests_may_cohost;
+}
+
 /** Returns the roles for which somebody may make an invite: those below the own one, for a host also the host's. */
 export function rolesToInvite(role: Role): Role[] {
   return RANK.filter((one) => outranks(role, one) || role === "host");

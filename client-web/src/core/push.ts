@@ -7,6 +7,7 @@ import { assign } from "./slots";
 import { forget, hear } from "./speaker";
 import type { MeetingState, Step } from "./state";
 import { nameOf } from "./state";
+import type { ToastText } from "./toasts";
 import { toasted } from "./toasts";
 import { openTransport, mediaLost } from "./transport";
 import { gone } from "./leaving";
@@ -31,7 +32,7 @@ function apply(state: MeetingState, message: PushFrame, nowMs: number): Step {
     case "participant.joined":
       return joined(state, message.data.participant, nowMs);
     case "participant.updated":
-      return updated(state, message.data.participant);
+      return updated(state, message.data.participant, nowMs);
     case "participant.left":
       return left(state, message.data.participant, message.data.reason, nowMs);
     case "roster.count":
@@ -106,11 +107,18 @@ function joined(state: MeetingState, one: Participant, nowMs: number): Step {
   return only({ ...state, roster, arrivals: known ? arrivals : next });
 }
 
-function updated(state: MeetingState, one: Participant): Step {
-  if (one.id === state.self?.id) return only(state.self.rev > one.rev ? state : { ...state, self: one });
+function updated(state: MeetingState, one: Participant, nowMs: number): Step {
+  if (one.id === state.self?.id) return selfUpdated(state, state.self, one, nowMs);
   const known = state.roster.get(one.id);
   if (known === undefined || known.rev > one.rev) return only(state);
   return only({ ...state, roster: new Map(state.roster).set(one.id, one) });
+}
+
+function selfUpdated(state: MeetingState, before: Participant, one: Participant, nowMs: number): Step {
+  if (before.rev > one.rev) return only(state);
+  const named: ToastText = { kind: "named", name: one.name };
+  const toasts = before.name === one.name ? state.toasts : toasted(state.toasts, named, nowMs);
+  return only({ ...state, self: one, toasts });
 }
 
 function left(state: MeetingState, id: string, reason: LeftReason, nowMs: number): Step {

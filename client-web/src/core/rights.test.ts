@@ -244,3 +244,13 @@ describe("a request of a host", () => {
     ]);
   });
 });
+
+test("a new own name is told, whoever gave it", () => {
+  const client = inside();
+  const me = participant("me", {}, 2);
+  client.tell(push({ type: "participant.updated", data: { participant: { ...me, hand: null } } }, 1));
+  expect(client.state.toasts).toEqual([]);
+  const renamed = { ...me, rev: 3, name: "Myself" };
+  client.tell(push({ type: "participant.updated", data: { participant: renamed } }, 2));
+  expect(client.state.toasts.map((one) => one.text)).toEqual([{ kind: "named", name: "Myself" }]);
+});

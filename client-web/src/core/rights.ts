@@ -54,6 +54,7 @@ export function roomUpdated(state: MeetingState, push: RoomUpdated, nowMs: numbe
     state: {
       ...state,
       room: push.room,
+      changedBy: nameOf(state, push.by) ?? state.changedBy,
       toasts: texts.reduce((toasts, text) => toasted(toasts, text, nowMs), state.toasts),
     },
     effects: [],

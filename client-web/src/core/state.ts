@@ -126,6 +126,8 @@ export interface MeetingState {
   iceServers: readonly IceServer[];
   room: Room | null;
   self: Participant | null;
+  /** The name of who changed the settings last, if that was told. */
+  changedBy: string | null;
   /** The others, in join order. */
   roster: ReadonlyMap<string, Participant>;
   /** The names of the last few who went, for messages about them that come later. */
@@ -306,6 +308,7 @@ export function initialState(wants: { microphone: boolean; camera: boolean }): M
     iceServers: [],
     room: null,
     self: null,
+    changedBy: null,
     roster: new Map(),
     departed: new Map(),
     count: null,

@@ -21,6 +21,15 @@ test("a lock that ends the own publication is one message, in whichever order it
   expect(texts(all(own, room))).toEqual([room]);
 });
 
+test("a right that is taken while it is used is one message, in whichever order it is told", () => {
+  const right: ToastText = { kind: "right", source: "camera", on: false, by: "Ada" };
+  const own: ToastText = { kind: "revoked", source: "camera", reason: "permission_revoked", by: "Ada" };
+  expect(texts(all(right, own))).toEqual([own]);
+  expect(texts(all(own, right))).toEqual([right]);
+  const back: ToastText = { kind: "right", source: "camera", on: true, by: "Ada" };
+  expect(texts(all(own, back))).toEqual([own, back]);
+});
+
 test("messages about different sources, people and directions stand beside each other", () => {
   const said: ToastText[] = [
     { kind: "sourceLocked", source: "microphone", on: true, by: "Ada" },

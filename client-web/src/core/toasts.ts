@@ -15,6 +15,8 @@ export type ToastText =
   | { kind: "denied"; count: number }
   | { kind: "role"; role: Role; customRole: string | null; by: string | null }
   | { kind: "right"; source: Source; on: boolean; by: string | null }
+  /** The own name changed, by whose hand ever. */
+  | { kind: "named"; name: string }
   | { kind: "locked"; on: boolean; by: string | null }
   | { kind: "sourceLocked"; source: Source; on: boolean; by: string | null }
   | { kind: "forbidden"; source: Source; why: Why | null }
@@ -45,7 +47,11 @@ export function toasted(toasts: readonly Toast[], text: ToastText, nowMs: number
 
 /** Two messages with the same gist say the same. */
 function gistOf(text: ToastText): string {
-  // Who was sending hears of a lock twice: as a change of the room, and as the end of the own publication.
+  // Who was sending hears of each twice: of a lock as a change of the room, of a right as a change of the own rights,
+  // and of both as the end of the own publication.
+  const rights =
+    (text.kind === "revoked" && text.reason === "permission_revoked") || (text.kind === "right" && !text.on);
+  if (rights) return JSON.stringify(["rights", text.source === "screen_audio" ? "screen" : text.source, text.by]);
   const locks = (text.kind === "revoked" && text.reason === "locked") || (text.kind === "sourceLocked" && text.on);
   if (!locks) return JSON.stringify(text);
   return JSON.stringify(["locks", text.source === "screen_audio" ? "screen" : text.source, text.by]);

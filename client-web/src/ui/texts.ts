@@ -1,5 +1,6 @@
 /** Words for what the core says in codes. */
 import type { Source } from "../wire/messages";
+import { isolate } from "../core/bidi";
 import type { Announcement, Notice, Refusal } from "../core/state";
 import { m } from "../paraglide/messages.js";
 import { timeText } from "./toast-texts";
@@ -18,18 +19,20 @@ export function announcementText(one: Announcement): string {
     }
     case "knocks": {
       const [name] = one.names;
-      return one.count === 1 && name !== undefined ? m.knock_one({ name }) : m.knock_many({ count: one.count });
+      return one.count === 1 && name !== undefined
+        ? m.knock_one({ name: isolate(name) })
+        : m.knock_many({ count: one.count });
     }
     case "joined": {
       const [name] = one.names;
       return one.names.length === 1 && name !== undefined
-        ? m.announce_joined_one({ name })
+        ? m.announce_joined_one({ name: isolate(name) })
         : m.announce_joined_many({ count: one.names.length });
     }
     case "left": {
       const [name] = one.names;
       return one.names.length === 1 && name !== undefined
-        ? m.announce_left_one({ name })
+        ? m.announce_left_one({ name: isolate(name) })
         : m.announce_left_many({ count: one.names.length });
     }
   }

@@ -1,5 +1,6 @@
 /** Words for what others did, for what came of the own deeds, and for why a control is greyed. */
 import type { ErrorCode, Role } from "../wire/messages";
+import { isolate } from "../core/bidi";
 import type { Why } from "../core/controls";
 import { switchOf } from "../core/rights";
 import type { ToastText } from "../core/toasts";
@@ -24,14 +25,20 @@ export function durationText(seconds: number): string {
   return m.minutes({ count: Math.round(seconds / 60) });
 }
 
+/** Rounds a wait up to whole minutes, and a long one to whole hours: nobody counts those by the minute. */
+export function roundedUp(seconds: number): number {
+  const unit = seconds > 2 * 3_600 ? 3_600 : 60;
+  return Math.ceil(seconds / unit) * unit;
+}
+
 export function toastText(text: ToastText): string {
   switch (text.kind) {
     case "revoked":
       return revokedText(text);
     case "asked":
-      return m.toast_asked({ name: text.who });
+      return m.toast_asked({ name: isolate(text.who) });
     case "answered": {
-      const name = text.who;
+      const name = isolate(text.who);
       if (text.answer === null) return m.toast_unanswered({ name });
       if (text.answer === "accept") return m.toast_accepted({ name });
       return text.answer === "decline" ? m.toast_declined({ name }) : m.toast_later({ name });
@@ -39,11 +46,13 @@ export function toastText(text: ToastText): string {
     case "muted":
       return text.count === 0 ? m.toast_muted_none() : m.toast_muted({ count: text.count });
     case "removed": {
-      const gone = text.banned ? m.toast_banned({ name: text.who }) : m.toast_removed({ name: text.who });
+      const gone = text.banned
+        ? m.toast_banned({ name: isolate(text.who) })
+        : m.toast_removed({ name: isolate(text.who) });
       return text.removals > 1 && !text.banned ? `${gone} ${m.toast_removed_again({ count: text.removals })}` : gone;
     }
     case "toLobby":
-      return m.toast_to_lobby({ name: text.who });
+      return m.toast_to_lobby({ name: isolate(text.who) });
     case "lobbyResult":
       return lobbyResultText(text);
     case "admitted":
@@ -51,9 +60,11 @@ export function toastText(text: ToastText): string {
     case "denied":
       return m.toast_denied({ count: text.count });
     case "role":
-      return m.toast_role({ role: text.customRole ?? roleName(text.role) });
+      return m.toast_role({ role: text.customRole !== null ? isolate(text.customRole) : roleName(text.role) });
     case "right":
       return text.on ? m[`toast_right_on_${switchOf(text.source)}`]() : m[`toast_right_off_${switchOf(text.source)}`]();
+    case "named":
+      return m.toast_named({ name: isolate(text.name) });
     case "locked":
       return byText(text.on ? m.toast_locked() : m.toast_unlocked(), text.by);
     case "sourceLocked": {
@@ -73,12 +84,13 @@ export function toastText(text: ToastText): string {
   }
 }
 
-const byText = (what: string, by: string | null): string => (by === null ? what : m.toast_by({ what, name: by }));
+const byText = (what: string, by: string | null): string =>
+  by === null ? what : m.toast_by({ what, name: isolate(by) });
 
 function revokedText(text: Extract<ToastText, { kind: "revoked" }>): string {
   const source = switchOf(text.source);
   if (text.reason === "muted") {
-    return text.by === null ? m[`toast_muted_${source}`]() : m[`toast_muted_by_${source}`]({ name: text.by });
+    return text.by === null ? m[`toast_muted_${source}`]() : m[`toast_muted_by_${source}`]({ name: isolate(text.by) });
   }
   const what = {
     locked: m[`toast_lock_on_${source}`],
@@ -89,10 +101,10 @@ function revokedText(text: Extract<ToastText, { kind: "revoked" }>): string {
 }
 
 function lobbyResultText(text: Extract<ToastText, { kind: "lobbyResult" }>): string {
-  const name = text.who === "" ? m.somebody() : text.who;
+  const name = text.who === "" ? m.somebody() : isolate(text.who);
   switch (text.result) {
     case "already_handled":
-      return text.by === null ? m.lobby_already({ name }) : m.lobby_already_by({ name, by: text.by });
+      return text.by === null ? m.lobby_already({ name }) : m.lobby_already_by({ name, by: isolate(text.by) });
     case "full":
       return m.lobby_full({ name });
     default:

@@ -8,6 +8,8 @@ export interface Sheet {
   role: Role;
   permissions: ReadonlySet<Permission>;
   desk: Desk;
+  /** Who changed the settings last, if that is known. */
+  changedBy: string | null;
   /** Those who are there; nobody is known outside the meeting. */
   people: readonly Participant[];
   /** Null outside the meeting, where there is nothing to lock. */
