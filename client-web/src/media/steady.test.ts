@@ -10,6 +10,9 @@ class FakeConnection {
   createDataChannel(): { close(): void } {
     return { close: () => undefined };
   }
+  setLocalDescription(): Promise<void> {
+    return Promise.resolve();
+  }
   close(): void {
     this.closed = true;
   }

@@ -15,8 +15,11 @@ export class Steady {
   hold(on: boolean): void {
     if (!on) return this.close();
     if (this.#channel !== null || typeof RTCPeerConnection === "undefined") return;
-    this.#connection = new RTCPeerConnection();
+    // Without relays it gathers no candidate: nothing leaves this device.
+    this.#connection = new RTCPeerConnection({ iceTransportPolicy: "relay" });
     this.#channel = this.#connection.createDataChannel("");
+    // It counts once it has an offer. Closed before that, it has nothing to do any more.
+    this.#connection.setLocalDescription().catch(() => undefined);
   }
 
   close(): void {
