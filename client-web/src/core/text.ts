@@ -47,7 +47,7 @@ export function toneOf(id: string, count: number): number {
 export function cleanName(typed: string, limit: number): string | null {
   const name = typed
     .normalize("NFC")
-    .replace(/[\p{Cc}\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]/gu, "")
+    .replace(/[\p{Cc}\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\u{e0000}-\u{e007f}]/gu, "")
     .trim();
   const length = [...name].length;
   return length >= 1 && length <= limit ? name : null;

@@ -202,6 +202,8 @@ fn host_invite(now: Timestamp, by: Actor, secret: &InviteSecret) -> Invite {
         bind_device: false,
         note: None,
         created_by: by,
+        maker: None,
+        vouched: true,
         created_at: now,
         last_used_at: None,
         revoked_at: None,
