@@ -23,7 +23,7 @@ help:
 	@echo 'make soak     the long versions: ten million random steps, two hundred crashes'
 	@echo 'make check    formatting, lints, documentation, licences'
 	@echo 'make build    the release binary: target/release/conclave'
-	@echo 'make bench    measure the media core'
+	@echo 'make bench    measure the media core and the control plane'
 	@echo 'make fuzz     throw bytes at every parser (FUZZ_SECONDS=30 each)'
 	@echo 'make clean    remove what was built'
 
@@ -48,6 +48,7 @@ build: tools client
 
 bench: tools
 	cargo bench --locked -p conclave-tests --bench sfu
+	cargo bench --locked -p conclave-tests --bench signalling
 
 fuzz: tools
 	@scripts/need-cargo.sh cargo-fuzz

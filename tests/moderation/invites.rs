@@ -82,7 +82,9 @@ async fn an_invite_works_neither_before_nor_after_its_time() {
     let over = stage.invite(&room, json!({"role": "attendee"})).await;
     // No room has read it yet: it expires where it lies.
     let directory = stage.store.directory().await.unwrap();
-    let entry = directory.iter().find(|entry| entry.slug.as_str() == room.slug);
+    let entry = directory
+        .iter()
+        .find(|entry| entry.slug.as_str() == room.slug);
     let record = stage.store.room(entry.unwrap().id).await.unwrap().unwrap();
     let mut invites = record.invites.into_iter();
     let newest = invites.by_ref().max_by_key(|invite| invite.id).unwrap();
