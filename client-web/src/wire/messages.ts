@@ -632,9 +632,15 @@ export type LobbyEntry = {
   state: WaitingState;
   /** The note on its invite. */
   invite_note: string | null;
-  /** Whether this device was removed in this meeting before. */
+  /**
+   * Whether this device, or another by the same invite, was removed from this meeting, sent
+   * back to the lobby or made less.
+   */
   previous_kick: boolean;
-  /** Whether a ban on its network matched, and nothing else of it. */
+  /**
+   * Whether a ban on its network matched, or somebody was removed from this meeting who came
+   * from there, and nothing else of it.
+   */
   network_banned: boolean;
   /** What was said to it. */
   note: string | null;
