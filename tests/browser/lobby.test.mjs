@@ -1,7 +1,7 @@
 // The lobby: who waits there learns nothing of the room, and hosts decide.
 import assert from "node:assert/strict";
 import { meeting, QUIET, sharedServer } from "./lib/meeting.mjs";
-import { until, untilOk } from "./lib/until.mjs";
+import { until } from "./lib/until.mjs";
 
 const server = sharedServer();
 
@@ -18,7 +18,7 @@ meeting("a guest waits, keeps the place over a reload, comes in and goes back", 
   const ada = await here.joined("Ada", "red", { link: room.host_link });
   await bob.inLobby("You are in the lobby");
   const alert = ada.page.getByRole("region", { name: "Lobby" });
-  await alert.getByText("Bob waits in the lobby").waitFor();
+  await alert.getByText("Bob is waiting in the lobby").waitFor();
   await until("the tab of the host says it", async () => (await ada.page.title()).startsWith("(1) Town council"));
   await until("a sound says it", async () => (await ada.notes()) > 0);
   await here.shot(ada, "alert");
@@ -39,7 +39,7 @@ meeting("a guest waits, keeps the place over a reload, comes in and goes back", 
   await ada.seesWaiting("Bob");
   assert.equal(await ada.waitingRow("Bob").getAttribute("data-knock"), knock, "the same knock after the reload");
   await here.shot(bob, "waiting");
-  assert.equal(await bob.page.evaluate(() => window.conclaveTest.peers.length), 0, "no media for who waits");
+  assert.deepEqual(await bob.connections(), [], "no media for who waits");
   assert.ok(bob.heard.length > 0, "the messages are recorded");
   assert.deepEqual(
     bob.heard.filter((text) => /Ada|par_|roster|"room"/.test(text)),
@@ -58,10 +58,7 @@ meeting("a guest waits, keeps the place over a reload, comes in and goes back", 
   await bob.reads(/A host sent you back to the lobby/);
   await ada.seesNobodyCalled("Bob");
   await ada.seesWaiting("Bob");
-  await untilOk("its media are gone", async () => {
-    const states = await bob.page.evaluate(() => window.conclaveTest.peers.map((peer) => peer.connectionState));
-    return { ok: states.every((state) => state === "closed"), states };
-  });
+  await until("its media are gone", async () => (await bob.connections()).length === 0);
 
   await ada.waitingRow("Bob").getByRole("button", { name: "Deny" }).click();
   const denial = ada.dialog("Deny Bob?");
@@ -103,6 +100,6 @@ meeting("all who were seen are admitted, and nobody whom the host has not seen y
   const denial = ada.dialog("Deny Dan?");
   await denial.getByLabel("Refuse this device for").selectOption({ label: "10 minutes" });
   await denial.getByRole("button", { name: "Deny" }).click();
-  await dan.reads("You can ask again in 10 min.");
+  await dan.reads("You can ask again in 10 minutes.");
   assert.ok(await dan.button("Ask to join").isDisabled());
 });

@@ -394,6 +394,15 @@ export class Participant {
     return this.page.evaluate(() => window.conclaveTest.notes.played);
   }
 
+  /** Returns the states of the peer connections that have met the server and are not closed. */
+  connections() {
+    return this.page.evaluate(() =>
+      window.conclaveTest.peers
+        .filter((peer) => peer.remoteDescription !== null && peer.connectionState !== "closed")
+        .map((peer) => peer.connectionState),
+    );
+  }
+
   // What arrives.
 
   /** The rows of getStats() of every open peer connection. */
