@@ -92,6 +92,10 @@ fn is_same_but_for_role(known: &Value, shown: &Value) -> bool {
         let members = person.as_object_mut().unwrap();
         members.remove("role");
         members.remove("custom_role");
+        // What is locked would tell the role.
+        for source in members["sources"].as_object_mut().unwrap().values_mut() {
+            source.as_object_mut().unwrap().remove("locked");
+        }
     }
     known == shown
 }

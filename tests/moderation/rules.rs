@@ -214,9 +214,9 @@ pub(crate) fn outcome(
         Rule::Invite(given) => done_if(
             holds("invite.create") && (outranks(role, given) || role == "host" && given == "host"),
         ),
-        // Nobody takes the host link from a host but a host.
+        // The host link that was made with the room is its holder's and the operator's to take back.
         Rule::RevokeOfOthers(given) if holds("invite.manage") => {
-            done_if(role == "host" || outranks(role, given))
+            done_if(given != "host" && (role == "host" || outranks(role, given)))
         }
         Rule::RevokeOfOthers(_) => Outcome::Refused(&["forbidden", "not_found"]),
     }

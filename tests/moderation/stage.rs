@@ -101,6 +101,8 @@ impl Stage {
             },
             // The tests that are about these limits set them.
             joins_per_source_per_s: 100_000,
+            room_changes_per_s: 100_000,
+            room_changes_burst: 100_000,
             joins_per_source_burst: 100_000,
             rooms_per_source_per_hour: 100_000,
             ..Config::default()

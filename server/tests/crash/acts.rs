@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use conclave_signalling_wire::limits::ROOM_CHANGES_BURST;
 use serde_json::{Value, json};
 
 use crate::client::Client;
@@ -92,7 +93,7 @@ impl Actor {
         let mut pending = VecDeque::new();
         let mut acts = 0;
         loop {
-            while pending.len() < self.depth() && acts < ACTS_MAX {
+            while pending.len() < self.depth() && acts < self.acts_max() {
                 let Some((act, verb, data)) = self.next_act() else {
                     break;
                 };
@@ -119,6 +120,17 @@ impl Actor {
             self.was_done(&act, &reply["ok"]);
             log[at].1 = Some(reply["ok"].clone());
             acknowledged();
+        }
+    }
+
+    /// Acts of this link. More changes of the room at once are refused as too many.
+    fn acts_max(&self) -> u32 {
+        match self.work {
+            Work::Title { .. }
+            | Work::Lock { .. }
+            | Work::Cameras { .. }
+            | Work::Password { .. } => ROOM_CHANGES_BURST - 2,
+            _ => ACTS_MAX,
         }
     }
 

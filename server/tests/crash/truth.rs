@@ -204,11 +204,12 @@ impl Truth {
             acknowledged: next,
             sent: next,
         };
-        if !self.open_secret.is_empty() {
-            return;
-        }
+        // Whoever shows the invite of somebody who was removed waits in the lobby.
         let made = host.ok("invite.create", json!({"role": "attendee"})).await;
         self.open_secret = made["secret"].as_str().unwrap().to_owned();
+        if !self.people.is_empty() {
+            return;
+        }
         for _ in 0..PEOPLE {
             let invite = json!({"role": "attendee", "max_uses": 1, "bypass_lobby": true});
             let made = host.ok("invite.create", invite).await;

@@ -5,8 +5,7 @@ use std::time::Instant;
 use conclave_signalling_wire::ids::InviteId;
 use conclave_signalling_wire::ids::SessionId;
 use conclave_signalling_wire::limits::{
-    INVITES_OWN_PER_MINUTE, MESSAGES_BURST, MESSAGES_PER_S, ROOM_CHANGES_BURST, ROOM_CHANGES_PER_S,
-    WISHES_PER_S,
+    INVITES_OWN_PER_MINUTE, MESSAGES_BURST, MESSAGES_PER_S, WISHES_PER_S,
 };
 use conclave_signalling_wire::objects::{Override, Participant, Role};
 use conclave_signalling_wire::text::RoleName;
@@ -87,6 +86,7 @@ pub(crate) struct Arrival {
     pub(crate) invite: Option<InviteId>,
     pub(crate) by_claim: (Role, Option<RoleName>),
     pub(crate) overrides: Vec<Override>,
+    pub(crate) changes: Rate,
 }
 
 impl Member {
@@ -109,7 +109,7 @@ impl Member {
             log: PushLog::default(),
             messages: Rate::new(MESSAGES_PER_S, MESSAGES_BURST),
             wishes: Rate::new(WISHES_PER_S, WISHES_PER_S),
-            changes: Rate::new(ROOM_CHANGES_PER_S, ROOM_CHANGES_BURST),
+            changes: arrival.changes,
             invitations: PerMinute::new(INVITES_OWN_PER_MINUTE),
             refusals: Refusals::default(),
             negotiation: Negotiation::new(),

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use conclave_sfu_wire::control::Command;
 use conclave_signalling_wire::limits::{
     AUDIO_SLOTS, JOINS_PER_SOURCE_BURST, JOINS_PER_SOURCE_PER_S, LINKS_PER_SOURCE,
-    ROOMS_PER_SOURCE_PER_HOUR, VIDEO_SLOTS,
+    ROOM_CHANGES_BURST, ROOM_CHANGES_PER_S, ROOMS_PER_SOURCE_PER_HOUR, VIDEO_SLOTS,
 };
 use conclave_signalling_wire::objects::Codec;
 use thiserror::Error;
@@ -74,6 +74,11 @@ pub struct Config {
     pub password: PasswordLimits,
     /// Links of one IPv4 address or IPv6 /64; beyond it the upgrade is answered 429.
     pub links_per_source: u32,
+    /// Changes of the room that one participant may make in a second,
+    /// sustained, at least 1; each is told to everybody.
+    pub room_changes_per_s: u32,
+    /// Changes of the room that one participant may make at once, at least 1.
+    pub room_changes_burst: u32,
     /// Joins a second of one IPv4 address or IPv6 /64, sustained, at least 1;
     /// beyond it a join is answered `rate_limited`.
     pub joins_per_source_per_s: u32,
@@ -107,6 +112,8 @@ impl Default for Config {
             hashing: Hashing::default(),
             password: PasswordLimits::default(),
             links_per_source: LINKS_PER_SOURCE,
+            room_changes_per_s: ROOM_CHANGES_PER_S,
+            room_changes_burst: ROOM_CHANGES_BURST,
             joins_per_source_per_s: JOINS_PER_SOURCE_PER_S,
             joins_per_source_burst: JOINS_PER_SOURCE_BURST,
             links_max: 20_000,

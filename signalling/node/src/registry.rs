@@ -11,6 +11,7 @@ use conclave_sfu_wire::control::{Event, MemberKey, RoomKey};
 use conclave_signalling_core::clock::ClockAnchor;
 use conclave_signalling_core::digest::{NetworkTag, TokenHash};
 use conclave_signalling_core::output::LinkId;
+use conclave_signalling_core::rate::Rate;
 use conclave_signalling_core::room::RoomConfig;
 use conclave_signalling_store::{NetworkKey, Store};
 use conclave_signalling_wire::ids::RoomId;
@@ -134,6 +135,10 @@ impl Registry {
             codecs: self.config.codecs.clone(),
             video_slots: self.config.video_slots,
             participants_max: self.config.participants_max,
+            room_changes: Rate::new(
+                self.config.room_changes_per_s,
+                self.config.room_changes_burst,
+            ),
             ..RoomConfig::default()
         }
     }

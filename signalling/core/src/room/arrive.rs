@@ -166,6 +166,7 @@ impl Room {
         self.outputs
             .push_back(Output::TokenIssued(TokenHash::from(&token)));
         let mut member = Member::new(Arrival {
+            changes: self.config.room_changes,
             link,
             face,
             session,

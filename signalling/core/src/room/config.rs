@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use conclave_signalling_wire::limits::{PAGE_GONE_WINDOW, RESUME_WINDOW, VIDEO_SLOTS};
+use conclave_signalling_wire::limits::{
+    PAGE_GONE_WINDOW, RESUME_WINDOW, ROOM_CHANGES_BURST, ROOM_CHANGES_PER_S, VIDEO_SLOTS,
+};
 use conclave_signalling_wire::objects::Codec;
+
+use crate::rate::Rate;
 
 /// What the node says about every room; what hosts say is in [`crate::settings`].
 #[derive(Debug, Clone)]
@@ -18,6 +22,8 @@ pub struct RoomConfig {
     pub resume_window: Duration,
     /// The same, if its page went away: a reload, or a closed tab.
     pub page_gone_window: Duration,
+    /// How often one participant may change the room.
+    pub room_changes: Rate,
 }
 
 impl Default for RoomConfig {
@@ -28,6 +34,7 @@ impl Default for RoomConfig {
             participants_max: 500,
             resume_window: RESUME_WINDOW,
             page_gone_window: PAGE_GONE_WINDOW,
+            room_changes: Rate::new(ROOM_CHANGES_PER_S, ROOM_CHANGES_BURST),
         }
     }
 }

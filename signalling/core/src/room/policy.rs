@@ -267,6 +267,7 @@ impl Room {
 
     /// Shows the room to everybody in it, and to who manages it.
     pub(super) fn announce_room(&mut self, by: Option<ParticipantId>) {
+        self.told_waiting = self.is_waiting_for_host();
         let keys: Vec<_> = self.members.keys().copied().collect();
         let whole = Notice::new(RoomUpdated {
             room: Box::new(self.describe()),

@@ -8,9 +8,7 @@ use std::time::Instant;
 use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
 use conclave_signalling_wire::frame::{Malformed, RequestFrame};
 use conclave_signalling_wire::invite::Managed;
-use conclave_signalling_wire::limits::{
-    MESSAGES_BURST, MESSAGES_PER_S, ROOM_CHANGES_BURST, ROOM_CHANGES_PER_S,
-};
+use conclave_signalling_wire::limits::{MESSAGES_BURST, MESSAGES_PER_S};
 use conclave_signalling_wire::objects::Role;
 use conclave_signalling_wire::request::Request;
 use conclave_signalling_wire::text::DisplayName;
@@ -91,7 +89,7 @@ impl Room {
             networks,
             seq: 0,
             messages: Rate::new(MESSAGES_PER_S, MESSAGES_BURST),
-            changes: Rate::new(ROOM_CHANGES_PER_S, ROOM_CHANGES_BURST),
+            changes: self.config.room_changes,
             refusals: Refusals::default(),
         };
         let authority = self.authority_of_steward(&steward, Some(address));
