@@ -9,7 +9,7 @@ use std::str::FromStr;
 use conclave_signalling_wire::limits::{CUSTOM_ROLES, NETWORKS};
 use conclave_signalling_wire::objects::{
     Allowances, Caps, ChatHistory, ChatPolicy, CustomRole, DuplicatePolicy, LobbyMode, NoHost,
-    Permission, Preset, PrivateChat, PublicChat, Role, RosterMode, ScreenPolicy, Source,
+    Preset, PrivateChat, PublicChat, Role, RosterMode, ScreenPolicy, Source,
 };
 use conclave_signalling_wire::room::{Patch, RoomUpdate};
 use conclave_signalling_wire::text::RoleName;
@@ -17,6 +17,7 @@ use conclave_signalling_wire::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::DeviceHash;
+use crate::permission::can_be_overridden;
 
 /// The grace after the last host has gone, where nobody says otherwise.
 const NO_HOST_GRACE_S: u32 = 120;
@@ -408,16 +409,11 @@ fn check(update: &RoomUpdate) -> Result<(), UpdateError> {
 /// none that is a host, none that may not even be there.
 fn are_roles(roles: &[CustomRole]) -> bool {
     let names: BTreeSet<&RoleName> = roles.iter().map(|role| &role.name).collect();
-    let fixed = [
-        Permission::RoomJoin,
-        Permission::ReceiveMedia,
-        Permission::ReceiveScreen,
-    ];
     roles.len() <= CUSTOM_ROLES
         && names.len() == roles.len()
-        && roles.iter().all(|role| {
-            role.base != Role::Host && !role.deny.iter().any(|denied| fixed.contains(denied))
-        })
+        && roles
+            .iter()
+            .all(|role| role.base != Role::Host && role.deny.iter().copied().all(can_be_overridden))
 }
 
 /// Names each permission of each role once: it is kept and told as often as it is named.

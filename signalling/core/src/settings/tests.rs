@@ -1,3 +1,4 @@
+use conclave_signalling_wire::objects::Permission;
 use conclave_signalling_wire::text::{Prose, Title};
 use proptest::prelude::*;
 
