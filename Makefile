@@ -39,6 +39,7 @@ sim: tools
 
 # Some twenty minutes on two cores. The tests of the server open its pages.
 soak: tools client
+	PROPTEST_CASES=20000 cargo test --locked -p conclave-signalling-core --lib authority
 	CONCLAVE_MODEL_STEPS=10000000 cargo test --locked -p conclave-signalling-core --test model
 	CONCLAVE_SOAK=1 cargo test --locked -p conclave --test crash
 	CONCLAVE_SOAK=1 cargo test --locked -p conclave-tests --test moderation races

@@ -14,6 +14,8 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const logs = join(root, "target", "test");
 mkdirSync(logs, { recursive: true });
 
+// One run equals the next; `make soak` looks for what other seeds find.
+const seed = process.env.PROPTEST_RNG_SEED ?? "1";
 const runners = { scripts, rust, doc, client, browsers };
 const wanted = process.argv.slice(2).length > 0 ? process.argv.slice(2) : Object.keys(runners);
 const unknown = wanted.find((name) => !(name in runners));
@@ -52,7 +54,8 @@ async function rust() {
   if (!prepare(["make", "--no-print-directory", "client"])) return { ...none, failed: 1 };
   const hasNextest = spawnSync("cargo", ["nextest", "--version"], { stdio: "ignore" }).status === 0;
   const args = hasNextest ? ["nextest", "run"] : ["test", "--lib", "--bins", "--tests"];
-  const run = await tee("rust", "cargo", [...args, "--locked", "--workspace", "--no-fail-fast"]);
+  const command = [...args, "--locked", "--workspace", "--no-fail-fast"];
+  const run = await tee("rust", "cargo", command, ".", { PROPTEST_RNG_SEED: seed });
   return judge(hasNextest ? nextest(run.output) : cargoTest(run.output), run.code);
 }
 
