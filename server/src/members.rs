@@ -135,7 +135,6 @@ pub(crate) fn check(preset: Preset, update: &RoomUpdate) -> Result<(), BadMember
     Settings::new(preset, "").apply(update).map_err(|error| {
         let (member, text) = match error {
             UpdateError::Bad(member) => (member, about(member)),
-            UpdateError::NotAvailable(member) => (member, NOT_AVAILABLE),
             UpdateError::Conflict => ("rev", "is counted by the server"),
         };
         BadMember::invalid(member, text)
@@ -150,6 +149,9 @@ pub(crate) fn about(member: &str) -> &'static str {
         "default_role" => "must be `attendee` or `viewer`",
         "no_host_grace_s" => "must be 0 to 3600",
         "caps" => "each must be at least 1",
+        "max_duration_s" => "must be 60 to 604800",
+        "chat.slow_s" => "must be 0 to 3600",
+        "chat.keep_days" => "must be 1 to 365",
         "closes_at" => "must be after `opens_at`",
         "allowed_networks" => {
             "must be at most 64 networks, such as `192.0.2.0/24` or `2001:db8::/32`"

@@ -34,7 +34,29 @@ export type Request =
   | { type: "media.unpublish"; data: MediaUnpublish }
   | { type: "media.wish"; data: MediaWish }
   | { type: "media.slots.ack"; data: MediaSlotsAck }
-  | { type: "screen.start"; data: ScreenStart };
+  | { type: "screen.start"; data: ScreenStart }
+  | { type: "screen.pause"; data: ScreenPause }
+  | { type: "screen.takeover.reply"; data: ScreenTakeoverReply }
+  | { type: "chat.send"; data: ChatSend }
+  | { type: "chat.edit"; data: ChatEdit }
+  | { type: "chat.delete"; data: ChatDelete }
+  | { type: "chat.react"; data: ChatReact }
+  | { type: "chat.pin"; data: ChatPin }
+  | { type: "chat.clear"; data: ChatClear }
+  | { type: "chat.export"; data: ChatExport }
+  | { type: "hand.raise"; data: HandRaise }
+  | { type: "hand.lower"; data: HandLower }
+  | { type: "hand.lower_all"; data: HandLowerAll }
+  | { type: "hand.next"; data: HandNext }
+  | { type: "reaction.send"; data: ReactionSend }
+  | { type: "spotlight.set"; data: SpotlightSet }
+  | { type: "panic.suspend"; data: PanicSuspend }
+  | { type: "session.announce"; data: SessionAnnounce }
+  | { type: "host.transfer"; data: HostTransfer }
+  | { type: "host.transfer.reply"; data: HostTransferReply }
+  | { type: "session.end"; data: SessionEnd }
+  | { type: "session.end.cancel"; data: SessionEndCancel }
+  | { type: "attendance.get"; data: AttendanceGet };
 
 /** What a client is told unasked. Ignore unknown types. */
 export type Push =
@@ -52,6 +74,21 @@ export type Push =
   | { type: "removed"; data: Removed }
   | { type: "media.slots"; data: MediaSlots }
   | { type: "media.layers"; data: MediaLayers }
+  | { type: "screen.takeover.requested"; data: ScreenTakeoverRequested }
+  | { type: "screen.takeover.answered"; data: ScreenTakeoverAnswered }
+  | { type: "screen.viewers"; data: ScreenViewers }
+  | { type: "chat.message"; data: ChatWritten }
+  | { type: "chat.edited"; data: ChatEdited }
+  | { type: "chat.deleted"; data: ChatDeleted }
+  | { type: "chat.reacted"; data: ChatReacted }
+  | { type: "chat.pinned"; data: ChatPinned }
+  | { type: "chat.cleared"; data: ChatCleared }
+  | { type: "hand.queue"; data: HandQueue }
+  | { type: "reaction"; data: Reaction }
+  | { type: "announcement"; data: Announcement }
+  | { type: "host.transfer.requested"; data: HostTransferRequested }
+  | { type: "host.transfer.answered"; data: HostTransferAnswered }
+  | { type: "session.ending"; data: SessionEnding }
   | { type: "speakers"; data: Speakers }
   | { type: "media.quality"; data: MediaQuality }
   | { type: "media.reset"; data: MediaReset }
@@ -93,11 +130,33 @@ export interface Replies {
   "media.unpublish": Done;
   "media.wish": Wished;
   "media.slots.ack": AckedSlots;
-  "screen.start": ScreenStarted;
+  "screen.start": ScreenOutcome;
+  "screen.pause": Done;
+  "screen.takeover.reply": Done;
+  "chat.send": ChatSent;
+  "chat.edit": Done;
+  "chat.delete": Done;
+  "chat.react": Done;
+  "chat.pin": Done;
+  "chat.clear": Done;
+  "chat.export": ChatExported;
+  "hand.raise": Done;
+  "hand.lower": Done;
+  "hand.lower_all": Done;
+  "hand.next": HandCalled;
+  "reaction.send": Done;
+  "spotlight.set": RoomRevised;
+  "panic.suspend": RoomRevised;
+  "session.announce": Done;
+  "host.transfer": HostTransferAsked;
+  "host.transfer.reply": HostTransferred;
+  "session.end": Done;
+  "session.end.cancel": Done;
+  "attendance.get": Attendance;
 }
 
 /** Pushes without a number: only the newest counts. */
-export type StatePushType = "roster.count" | "lobby.status" | "lobby.update" | "media.slots" | "media.layers" | "speakers" | "media.quality" | "media.reset" | "media.restart";
+export type StatePushType = "roster.count" | "lobby.status" | "lobby.update" | "media.slots" | "media.layers" | "screen.viewers" | "hand.queue" | "reaction" | "session.ending" | "speakers" | "media.quality" | "media.reset" | "media.restart";
 
 /** A request as it is sent; `id` is unique while the reply is pending. */
 export type RequestFrame = { id: number } & Request;
@@ -156,6 +215,54 @@ export type Allowances = {
   rename: boolean;
   /** Make invites for attendees and viewers. */
   invite: boolean;
+};
+
+/** Data of the push `announcement`. */
+export type Announcement = {
+  /** Who; null for the operator of the server. */
+  by: ParticipantId | null;
+  /** What. */
+  message: Prose;
+  /** When. */
+  ts: Timestamp;
+};
+
+/** `ok` of `attendance.get`: who took part in this session. */
+export type Attendance = {
+  /** Since when the session goes on. */
+  since: Timestamp;
+  /** Who took part, in the order in which they first came; the stays of one device are merged. */
+  people: Array<Attendee>;
+  /** How many more there were than are listed. */
+  more: number;
+  /** The same as CSV, if it was asked for. */
+  csv: string | null;
+};
+
+/** Data of `attendance.get`. */
+export type AttendanceGet = {
+  /** Whether a CSV file is wanted as well. */
+  csv?: boolean;
+};
+
+/** Somebody who took part. */
+export type Attendee = {
+  /** Its name, as it was last. */
+  name: DisplayName;
+  /** Its role, as it was last. */
+  role: Role;
+  /** How well it is known. */
+  identity: Identity;
+  /** When it first came. */
+  joined_at: Timestamp;
+  /** When it last left; null while it is there. */
+  left_at: Timestamp | null;
+  /** Seconds that it was there. */
+  present_s: number;
+  /** Seconds that it was among those who speak. */
+  talk_s: number;
+  /** How often it came. */
+  visits: number;
 };
 
 /** The locks of a room on sources. */
@@ -242,25 +349,121 @@ export type ChatAuthor = {
   role: Role;
 };
 
+/** Data of `chat.clear`: messages to everybody and to the hosts. */
+export type ChatClear = {
+  /** The `number` of the last message that goes; absent for all. */
+  up_to?: number | null;
+};
+
+/** Data of `chat.cleared`. */
+export type ChatCleared = {
+  /** The `number` of the last message to everybody or to the hosts that is gone. */
+  up_to: number;
+  /** The role of who cleared. */
+  by_role: Role;
+};
+
+/** Data of `chat.delete`. */
+export type ChatDelete = {
+  /** Which message. */
+  id: MessageId;
+};
+
+/** Data of `chat.deleted`. */
+export type ChatDeleted = {
+  /** Which message. */
+  id: MessageId;
+  /** The role of who deleted it. */
+  by_role: Role;
+};
+
+/** Data of `chat.edit`. */
+export type ChatEdit = {
+  /** Which message: an own one, not older than 5 minutes. */
+  id: MessageId;
+  /** Its new text. */
+  text: TypedText;
+};
+
+/** Data of `chat.edited`. */
+export type ChatEdited = {
+  /** Which message. */
+  id: MessageId;
+  /** Its new text. */
+  text: string;
+  /** When. */
+  edited_at: Timestamp;
+};
+
+/** Data of `chat.export`: messages to everybody and to the hosts, never private ones. */
+export type ChatExport = {
+  /** How. */
+  format: ChatFormat;
+  /** Go on after this number, from `next`. */
+  after?: number | null;
+};
+
+/** `ok` of `chat.export`: at most some 256 KiB. */
+export type ChatExported = {
+  /** A piece of the file; the first has its head. */
+  text: string;
+  /** For `after` of the next piece; null if this was the last. */
+  next: number | null;
+};
+
+/** How a chat is exported. */
+export type ChatFormat = "jsonl" | "txt" | "csv";
+
 /** Which earlier messages somebody who joins is shown. */
-export type ChatHistory = "none" | "session";
+export type ChatHistory = "none" | "session" | "kept";
+
+/** How long messages are kept on disk, sealed. Private ones never are. */
+export type ChatKeep = "none" | "session" | "days";
 
 /** A chat message. */
 export type ChatMessage = {
   /** Its identifier. */
   id: MessageId;
+  /** Its number in the room: they rise, and those of messages to others are left out. */
+  number: number;
   /** What its author called it. */
-  client_id: string;
+  client_id: ClientId;
   /** Who wrote it. */
   from: ChatAuthor;
   /** To whom. */
   to: ChatTarget;
-  /** The text: at most 4,000 code points. */
+  /** The text: at most 4,000 code points; empty when it was deleted. */
   text: string;
   /** Which message it answers. */
   reply_to: MessageId | null;
+  /** Whom it mentions. */
+  mentions: Array<ParticipantId>;
   /** When. */
   ts: Timestamp;
+  /** When its author changed it last. */
+  edited_at: Timestamp | null;
+  /** Whether it is pinned. */
+  pinned: boolean;
+  /** The role of who deleted it; its place stays. */
+  deleted_by: Role | null;
+  /** How others reacted. */
+  reactions: Array<ChatReaction>;
+};
+
+/** Data of `chat.pin`. */
+export type ChatPin = {
+  /** Which message: one to everybody. */
+  id: MessageId;
+  /** Pinned or not; at most 10 are. */
+  on: boolean;
+};
+
+/** Data of `chat.pinned`. */
+export type ChatPinned = {
+  /** Which message. */
+  id: MessageId;
+  /** Pinned or not. */
+  on: boolean;
 };
 
 /** The chat policies of a room. */
@@ -269,16 +472,94 @@ export type ChatPolicy = {
   public: PublicChat;
   /** To whom one may write privately. */
   private: PrivateChat;
-  /** Seconds between two messages of one participant; 0 is no limit. */
+  /** Seconds between two messages of one participant below the hosts, 0 to 3,600; 0 is no limit. */
   slow_s: number;
   /** Whether links may be followed. */
   links: boolean;
   /** What somebody who joins is shown. */
   history: ChatHistory;
+  /** How long messages are kept on disk. */
+  keep: ChatKeep;
+  /** For how many days, with `keep` of `days`: 1 to 365. */
+  keep_days: number;
+};
+
+/** Data of `chat.react`. */
+export type ChatReact = {
+  /** To which message. */
+  id: MessageId;
+  /** How. */
+  emoji: Emoji;
+  /** Given or taken back. */
+  on: boolean;
+};
+
+/** Data of `chat.reacted`. */
+export type ChatReacted = {
+  /** To which message. */
+  id: MessageId;
+  /** All reactions to it. */
+  reactions: Array<ChatReaction>;
+};
+
+/** Who reacted to a message in one way. */
+export type ChatReaction = {
+  /** How. */
+  emoji: Emoji;
+  /** Who, in the order of their reactions; those whom the receiver does not see are left out. */
+  participants: Array<ParticipantId>;
+  /** How many in all. */
+  count: number;
+};
+
+/** Data of `chat.send`. */
+export type ChatSend = {
+  /** The sender's own name for it, 1 to 64 letters, digits, `-` or `_`. Said again, as after a lost link, it is not written twice. */
+  client_id: ClientId;
+  /** To whom. */
+  to: ChatTarget;
+  /** The text, 1 to 4,000 code points. */
+  text: TypedText;
+  /** Which message it answers: one to the same receivers. */
+  reply_to?: MessageId | null;
+  /** Whom it mentions, at most 20. */
+  mentions?: Array<ParticipantId>;
+};
+
+/** `ok` of `chat.send`. */
+export type ChatSent = {
+  /** The message. */
+  id: MessageId;
+  /** When it was written. */
+  ts: Timestamp;
 };
 
 /** To whom a chat message is written. */
 export type ChatTarget = { kind: "all" } | { kind: "hosts" } | { kind: "participant", participant: ParticipantId };
+
+/** Changes to the chat policies: absent members stay as they are. */
+export type ChatUpdate = {
+  /** Who may write to all. */
+  public?: PublicChat;
+  /** To whom one may write privately. */
+  private?: PrivateChat;
+  /** Seconds between two messages of one participant below the hosts, 0 to 3,600. */
+  slow_s?: number;
+  /** Whether links may be followed. */
+  links?: boolean;
+  /** What somebody who joins is shown. */
+  history?: ChatHistory;
+  /** How long messages are kept on disk. */
+  keep?: ChatKeep;
+  /** For how many days: 1 to 365. */
+  keep_days?: number;
+};
+
+/** Data of the push `chat.message`. */
+export type ChatWritten = ChatMessage;
+
+/** What a client calls its own message: 1 to 64 letters, digits, `-` or `_`. */
+export type ClientId = string;
 
 /** What a client calls itself: 1 to 64 printable ASCII characters, such as `conclave-web/0.1.0`. */
 export type ClientLabel = string;
@@ -338,6 +619,9 @@ export type DuplicatePolicy = "ask" | "reject_new" | "replace" | "allow";
 /** What an override does to a permission. */
 export type Effect = "allow" | "deny";
 
+/** What one may react with: a closed set, so that nothing reaches others unread. */
+export type Emoji = "👍" | "👎" | "👏" | "❤️" | "😂" | "😮" | "😢" | "🎉" | "🤔" | "👋" | "🙏" | "✅" | "❌" | "🔥";
+
 /** One encoding of a camera. */
 export type Encoding = {
   /** Its name. */
@@ -357,6 +641,9 @@ export type Ended = {
   /** Seconds until the links are closed. */
   countdown_s: number;
 };
+
+/** Why a meeting will end. */
+export type EndingReason = "host" | "duration";
 
 /** The `error` of a reply. */
 export type ErrorBody = {
@@ -386,15 +673,46 @@ export type ErrorBody = {
 export type ErrorCode = "bad_request" | "unknown_type" | "too_large" | "rate_limited" | "forbidden" | "not_found" | "conflict" | "already_handled" | "password_required" | "bad_credentials" | "banned" | "locked" | "full" | "not_open_yet" | "consent_required" | "version_unsupported" | "resume_failed" | "not_available" | "busy" | "chat_disabled" | "private_disabled" | "slow_mode" | "too_long" | "codec_unsupported" | "sdp_invalid" | "invite_expired" | "invite_revoked" | "invite_used_up" | "invite_not_yet";
 
 /** What this server can do. */
-export type Feature = "screen" | "lobby" | "room_create";
+export type Feature = "screen" | "chat" | "lobby" | "room_create";
 
-/** A raised hand. */
+/** A raised hand. Its place in the queue is told by `hand.queue`: it changes with every other hand. */
 export type Hand = {
   /** Since when. */
   raised_at: Timestamp;
-  /** Place in the queue, from 1. */
-  position: number;
 };
+
+/** `ok` of `hand.next`. */
+export type HandCalled = {
+  /** Who was called; null if no hand was up. */
+  participant: ParticipantId | null;
+};
+
+/** Data of `hand.lower`. */
+export type HandLower = {
+  /** Whose; absent for the own one. Another's needs `hand.manage`. */
+  participant?: ParticipantId | null;
+};
+
+/** Data of `hand.lower_all`. */
+export type HandLowerAll = Record<symbol, never>;
+
+/** Data of `hand.next`: the first of the queue may speak, and is asked to. */
+export type HandNext = {
+  /** Seconds for which it may, 10 to 3,600; absent for 300. */
+  ttl_s?: number | null;
+};
+
+/** In which order hands are called. */
+export type HandOrder = "fifo" | "first_timers_first";
+
+/** Data of `hand.queue`: all raised hands that the receiver may see, in order. */
+export type HandQueue = {
+  /** The hands. */
+  hands: Array<QueuedHand>;
+};
+
+/** Data of `hand.raise`. */
+export type HandRaise = Record<symbol, never>;
 
 /** Data of `hello`. */
 export type Hello = {
@@ -408,6 +726,57 @@ export type Hello = {
 
 /** `ok` of `hello`. */
 export type HelloOutcome = { outcome: "welcome" } & Welcome | { outcome: "resumed" } & Resumed;
+
+/** Data of `host.transfer`. Needs the role host; the other is asked. */
+export type HostTransfer = {
+  /** To whom. */
+  participant: ParticipantId;
+  /**
+   * Whether the room itself changes hands: the other gets a host link, and the invite by which
+   * the sender is host is taken back. Only who came by an invite of role host can do so.
+   */
+  permanent?: boolean;
+};
+
+/** Data of `host.transfer.answered`. */
+export type HostTransferAnswered = {
+  /** The request. */
+  request: RequestId;
+  /** The answer; null if there was none in time. */
+  answer: RequestAnswer | null;
+};
+
+/** `ok` of `host.transfer`. */
+export type HostTransferAsked = {
+  /** The request: `host.transfer.answered` comes within 60 s. */
+  request: RequestId;
+};
+
+/** Data of `host.transfer.reply`. */
+export type HostTransferReply = {
+  /** Which request. */
+  request: RequestId;
+  /** The answer; `later` is a no. */
+  answer: RequestAnswer;
+};
+
+/** Data of `host.transfer.requested`. */
+export type HostTransferRequested = {
+  /** The request, to be answered with `host.transfer.reply`. */
+  request: RequestId;
+  /** Who asks. */
+  by: ParticipantId;
+  /** As in `host.transfer`. */
+  permanent: boolean;
+  /** Seconds in which it can be answered. */
+  expires_s: number;
+};
+
+/** `ok` of `host.transfer.reply`. */
+export type HostTransferred = {
+  /** With a permanent transfer that was accepted: the secret of the new host link, shown once. */
+  secret: InviteSecret | null;
+};
 
 /** A TURN server and the credential for it (the members of RTCIceServer). */
 export type IceServer = {
@@ -563,7 +932,11 @@ export type Joined = {
   overrides: Array<Override>;
   /** The others, in the order in which they came. */
   roster: Array<Participant>;
-  /** Earlier messages. */
+  /** Who raised a hand. */
+  hands: HandQueue;
+  /** The end that is announced, if there is one. */
+  ending: SessionEnding | null;
+  /** Earlier messages, in the order of their numbers. */
   chat: Array<ChatMessage>;
   /** TURN servers; empty where there is none. */
   ice_servers: Array<IceServer>;
@@ -920,6 +1293,12 @@ export type Override = {
 /** What `perm.override` does. */
 export type OverrideEffect = "allow" | "deny" | "clear";
 
+/** Data of `panic.suspend`. */
+export type PanicSuspend = {
+  /** True stops everything below the hosts at once; false restores the policies as they were before. */
+  on: boolean;
+};
+
 /** A participant as the others see it, always whole. */
 export type Participant = {
   /** Its identifier, for as long as it stays. */
@@ -1011,7 +1390,7 @@ export type PermOverride = {
 };
 
 /** What a participant may do. Everything that is not listed is refused. */
-export type Permission = "room.join" | "lobby.bypass" | "lobby.manage" | "room.lock" | "session.start" | "room.settings" | "room.password" | "invite.create" | "invite.manage" | "publish.audio" | "publish.video" | "publish.screen" | "publish.screen_audio" | "receive.media" | "receive.screen" | "media.mute" | "media.request" | "media.grant" | "media.lock_all" | "roster.see" | "roster.see_roles" | "participant.remove" | "participant.ban" | "ban.manage" | "participant.to_lobby" | "participant.rename" | "self.rename" | "role.assign";
+export type Permission = "room.join" | "lobby.bypass" | "lobby.manage" | "room.lock" | "session.start" | "session.end" | "session.announce" | "room.settings" | "room.password" | "invite.create" | "invite.manage" | "publish.audio" | "publish.video" | "publish.screen" | "publish.screen_audio" | "receive.media" | "receive.screen" | "media.mute" | "media.request" | "media.grant" | "media.lock_all" | "screen.takeover" | "spotlight.set" | "panic.suspend" | "roster.see" | "roster.see_roles" | "participant.remove" | "participant.ban" | "ban.manage" | "participant.to_lobby" | "participant.rename" | "self.rename" | "role.assign" | "attendance.export" | "chat.read" | "chat.send" | "chat.private_hosts" | "chat.private_any" | "chat.delete_own" | "chat.edit_own" | "chat.delete_any" | "chat.clear" | "chat.configure" | "chat.pin" | "chat.react" | "chat.export" | "hand.raise" | "hand.manage" | "reaction.send";
 
 /** Data of `permissions`: what the receiver may do, the whole list. */
 export type PermissionsChanged = {
@@ -1030,7 +1409,7 @@ export type PermissionsChanged = {
 };
 
 /** Why permissions changed. */
-export type PermissionsReason = "role_changed" | "override_changed" | "room_changed";
+export type PermissionsReason = "role_changed" | "override_changed" | "room_changed" | "called";
 
 /** A source that is a picture. */
 export type PictureSource = "camera" | "screen";
@@ -1070,6 +1449,34 @@ export type Quality = {
   participant: ParticipantId;
   /** 0 lost, 1 poor, 2 fair, 3 good. */
   level: number;
+};
+
+/** One raised hand in the queue. */
+export type QueuedHand = {
+  /** Whose. */
+  participant: ParticipantId;
+  /** Place among all, from 1; 0 for the one who was called. */
+  position: number;
+  /** Since when. */
+  raised_at: Timestamp;
+  /** How often its owner was called in this session before. */
+  round: number;
+  /** Until when the one who was called may speak; null for those who wait. */
+  called_until: Timestamp | null;
+};
+
+/** Data of the push `reaction`: shown for 5 s and forgotten. */
+export type Reaction = {
+  /** Whose; null if the receiver does not see it. */
+  participant: ParticipantId | null;
+  /** Which. */
+  emoji: Emoji;
+};
+
+/** Data of `reaction.send`. */
+export type ReactionSend = {
+  /** Which. */
+  emoji: Emoji;
 };
 
 /** Data of `removed`. Followed by close 4403. */
@@ -1138,7 +1545,7 @@ export type Revised = {
 };
 
 /** Why a publication was revoked. */
-export type RevokedReason = "muted" | "locked" | "permission_revoked" | "stopped";
+export type RevokedReason = "muted" | "locked" | "permission_revoked" | "stopped" | "taken_over" | "suspended";
 
 /** The name of a simulcast encoding (RFC 8851). */
 export type Rid = "q" | "h" | "f";
@@ -1199,6 +1606,16 @@ export type Room = {
   guests_may_cohost: boolean;
   /** What attendees may do. */
   attendees: Allowances;
+  /** What viewers may do. */
+  viewers: ViewerAllowances;
+  /** Whether anybody below the hosts may send reactions. */
+  reactions: boolean;
+  /** In which order hands are called. */
+  hands: HandOrder;
+  /** Whether co-hosts may end the meeting for everybody. */
+  cohosts_end: boolean;
+  /** Seconds after which the meeting ends by itself, 60 to 604,800. */
+  max_duration_s: number | null;
   /** Whom those without special rights see. */
   roster: RosterMode;
   /** How many at once. */
@@ -1315,6 +1732,18 @@ export type RoomUpdate = {
   guests_may_cohost?: boolean | null;
   /** What attendees may do. */
   attendees?: Allowances | null;
+  /** What viewers may do. */
+  viewers?: ViewerAllowances | null;
+  /** Whether anybody below the hosts may send reactions. */
+  reactions?: boolean | null;
+  /** In which order hands are called. */
+  hands?: HandOrder | null;
+  /** Whether co-hosts may end the meeting for everybody. */
+  cohosts_end?: boolean | null;
+  /** Seconds after which the meeting ends by itself, 60 to 604,800; null for never. */
+  max_duration_s?: number | null;
+  /** Changes to the chat policies. Needs `chat.configure`. */
+  chat?: ChatUpdate | null;
   /** Whom those without special rights see. */
   roster?: RosterMode | null;
   /** How many at once. */
@@ -1329,7 +1758,7 @@ export type RoomUpdate = {
   consent_text?: Prose | null;
   /** Its own roles, at most 16. */
   custom_roles?: Array<CustomRole> | null;
-  /** Who may share a screen: `one` or `off`. */
+  /** Who may share a screen. */
   screen?: ScreenPolicy | null;
 };
 
@@ -1350,6 +1779,15 @@ export type RosterCount = {
 /** Whom a participant without special rights sees in the roster. */
 export type RosterMode = "all" | "hosts";
 
+/** `ok` of `screen.start`. */
+export type ScreenOutcome = { outcome: "granted", share_id: TrackId } | { outcome: "asked", request: RequestId };
+
+/** Data of `screen.pause`: a placeholder is shown, its sound is silent. */
+export type ScreenPause = {
+  /** Paused or not. */
+  on: boolean;
+};
+
 /** Who may share a screen at one time. */
 export type ScreenPolicy = "one" | "one_takeover" | "many" | "off";
 
@@ -1359,12 +1797,43 @@ export type ScreenStart = {
   surface?: Surface | null;
   /** Whether its sound is to be shared as well. */
   audio: boolean;
+  /**
+   * Whether to take the share over from who has it, where the room's policy is `one_takeover`:
+   * at once from a lower role with `screen.takeover`, else its holder is asked.
+   */
+  take_over?: boolean;
 };
 
-/** `ok` of `screen.start`. */
-export type ScreenStarted = {
-  /** What the publication will be called. */
-  share_id: TrackId;
+/** Data of `screen.takeover.answered`. */
+export type ScreenTakeoverAnswered = {
+  /** The request. */
+  request: RequestId;
+  /** What the publication will be called; null if the share stays where it is. */
+  share_id: TrackId | null;
+};
+
+/** Data of `screen.takeover.reply`. */
+export type ScreenTakeoverReply = {
+  /** Which request. */
+  request: RequestId;
+  /** The answer; with `accept` the own share ends before the reply. */
+  answer: RequestAnswer;
+};
+
+/** Data of `screen.takeover.requested`. */
+export type ScreenTakeoverRequested = {
+  /** The request, to be answered with `screen.takeover.reply`. */
+  request: RequestId;
+  /** Who asks; null if the receiver does not see it. */
+  by: ParticipantId | null;
+  /** Seconds in which it can be answered. */
+  expires_s: number;
+};
+
+/** Data of `screen.viewers`, to who shares: at most one a second. */
+export type ScreenViewers = {
+  /** How many have the screen in sight. */
+  count: number;
 };
 
 /** Text that nobody but its checker may see: a password or a signed token. */
@@ -1379,6 +1848,37 @@ export type ServerDraining = {
   deadline_s: number;
   /** Seconds after that until coming back makes sense. */
   retry_after_s: number;
+};
+
+/** Data of `session.announce`. */
+export type SessionAnnounce = {
+  /** What everybody reads, at most 500 code points. */
+  message: Prose;
+};
+
+/** Data of `session.end`. */
+export type SessionEnd = {
+  /** Seconds until it ends, 0 to 60. */
+  countdown_s?: number;
+  /** What everybody reads. */
+  message?: Prose | null;
+};
+
+/** Data of `session.end.cancel`: a countdown that runs is stopped. */
+export type SessionEndCancel = Record<symbol, never>;
+
+/** Data of `session.ending`, a state push: the end that is announced, if there is one. */
+export type SessionEnding = {
+  /** When it ends; null if it does not after all. */
+  ends_at: Timestamp | null;
+  /** Seconds until then. */
+  in_s: number;
+  /** Why; null with `ends_at`. */
+  reason: EndingReason | null;
+  /** Who ends it. */
+  by: ParticipantId | null;
+  /** What was said. */
+  message: Prose | null;
 };
 
 /** One stay of a participant, from `join` to its end, over any number of links: `ses_…`. */
@@ -1458,6 +1958,12 @@ export type Speakers = {
   speakers: Array<Speaker>;
 };
 
+/** Data of `spotlight.set`: who is shown large to everybody. */
+export type SpotlightSet = {
+  /** Whom, at most 6; none to end it. */
+  participants: Array<ParticipantId>;
+};
+
 /** What is captured (Screen Capture, DisplayCaptureSurfaceType). */
 export type Surface = "monitor" | "window" | "browser";
 
@@ -1486,6 +1992,12 @@ export type TrackState = {
   muted: boolean;
 };
 
+/**
+ * Text as it was typed, of any length that fits into a message: the room
+ * cleans it and says what is wrong with it.
+ */
+export type TypedText = string;
+
 /** One picture that is shown. */
 export type View = {
   /** Whose. */
@@ -1498,6 +2010,16 @@ export type View = {
   min_fps?: number | null;
   /** How much it matters. */
   priority: Priority;
+};
+
+/** What viewers may do; the roles above them may anyway. */
+export type ViewerAllowances = {
+  /** Write, and react to messages, as far as attendees may. */
+  chat: boolean;
+  /** Raise their hands. */
+  hands: boolean;
+  /** Send reactions. */
+  reactions: boolean;
 };
 
 /** Somebody waits. */

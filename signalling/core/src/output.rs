@@ -4,8 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use conclave_sfu_wire::control::Command;
+use conclave_signalling_wire::chat::{ChatExported, ChatSent};
 use conclave_signalling_wire::error::{CloseCode, ErrorBody};
 use conclave_signalling_wire::frame::{encode_error, encode_push, encode_reply};
+use conclave_signalling_wire::hands::HandCalled;
 use conclave_signalling_wire::ids::KnockId;
 use conclave_signalling_wire::invite::{InviteCreated, Invites, Managed};
 use conclave_signalling_wire::lobby::LobbyResults;
@@ -15,10 +17,11 @@ use conclave_signalling_wire::moderation::{
 use conclave_signalling_wire::objects::Room;
 use conclave_signalling_wire::push::Push;
 use conclave_signalling_wire::reply::{
-    AckedSlots, Done, HelloOutcome, JoinOutcome, MediaAnswer, Published, Renamed, ScreenStarted,
-    Wished,
+    AckedSlots, Done, HelloOutcome, JoinOutcome, MediaAnswer, Published, Renamed, Wished,
 };
+use conclave_signalling_wire::screen::ScreenOutcome;
 use conclave_signalling_wire::secret::SecretText;
+use conclave_signalling_wire::session::{Attendance, HostTransferAsked, HostTransferred};
 
 use crate::digest::TokenHash;
 use crate::record::Change;
@@ -137,7 +140,19 @@ pub enum Reply {
     /// To `media.slots.ack`.
     Acked(AckedSlots),
     /// To `screen.start`.
-    ScreenStarted(ScreenStarted),
+    Screen(ScreenOutcome),
+    /// To `chat.send`.
+    ChatSent(ChatSent),
+    /// To `chat.export`.
+    ChatExported(ChatExported),
+    /// To `hand.next`.
+    Called(HandCalled),
+    /// To `host.transfer`.
+    TransferAsked(HostTransferAsked),
+    /// To `host.transfer.reply`.
+    Transferred(HostTransferred),
+    /// To `attendance.get`.
+    Attendance(Attendance),
     /// To `room.manage`.
     Managed(Box<Managed>),
     /// To what changes the room.
@@ -172,7 +187,13 @@ impl Reply {
             Reply::Published(ok) => encode_reply(id, ok),
             Reply::Wished(ok) => encode_reply(id, ok),
             Reply::Acked(ok) => encode_reply(id, ok),
-            Reply::ScreenStarted(ok) => encode_reply(id, ok),
+            Reply::Screen(ok) => encode_reply(id, ok),
+            Reply::ChatSent(ok) => encode_reply(id, ok),
+            Reply::ChatExported(ok) => encode_reply(id, ok),
+            Reply::Called(ok) => encode_reply(id, ok),
+            Reply::TransferAsked(ok) => encode_reply(id, ok),
+            Reply::Transferred(ok) => encode_reply(id, ok),
+            Reply::Attendance(ok) => encode_reply(id, ok),
             Reply::Managed(ok) => encode_reply(id, ok),
             Reply::RoomRevised(ok) => encode_reply(id, ok),
             Reply::Revised(ok) => encode_reply(id, ok),

@@ -1,5 +1,6 @@
 //! What a room keeps: the values that survive a crash, and the changes to them.
 
+use conclave_signalling_wire::chat::ChatMessage;
 use conclave_signalling_wire::ids::{BanId, InviteId, ParticipantId, RoomId, SessionId};
 use conclave_signalling_wire::objects::{Override, Role};
 use conclave_signalling_wire::text::{DisplayName, RoleName, Slug};
@@ -24,6 +25,32 @@ pub struct RoomRecord {
     pub bans: Vec<Ban>,
     /// What devices were given in a session that may go on.
     pub standings: Vec<Standing>,
+    /// The newest messages that are kept, in the order of their numbers; at most
+    /// [`conclave_signalling_wire::limits::CHAT_MESSAGES`].
+    pub chat: Vec<ChatRecord>,
+}
+
+/// A message to everybody or to the hosts, as it is kept. Private ones never are.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChatRecord {
+    /// The message, with all reactions. Sealed at rest.
+    pub message: ChatMessage,
+    /// The device of its author: `chat.edit` and a resend are its alone.
+    pub device: DeviceHash,
+    /// In which session it was written.
+    pub session: SessionId,
+    /// Until when it is kept; the store forgets it then by itself.
+    pub expires_at: Timestamp,
+}
+
+impl std::fmt::Debug for ChatRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChatRecord")
+            .field("message", &self.message)
+            .field("session", &self.session)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Who did something.
@@ -249,6 +276,15 @@ pub enum Change {
     Standing(Box<Standing>),
     /// A standing that is worth nothing any more.
     StandingGone(DeviceHash),
+    /// A new or changed message; the old one of the same number is overwritten.
+    Chat(Box<ChatRecord>),
+    /// Messages are gone: those of one session or of all, up to a number.
+    ChatGone {
+        /// Of which session; `None` for all.
+        session: Option<SessionId>,
+        /// The last number that goes.
+        up_to: u32,
+    },
     /// Something that was done or refused.
     Audit(Box<AuditEntry>),
 }

@@ -4,12 +4,16 @@
 //! what [`Room::poll_output`] says until it says nothing more.
 
 mod arrive;
+mod attending;
 mod audit;
 mod barrier;
+mod calling;
+mod chatting;
 mod config;
 mod deeds;
 mod describe;
 mod door;
+mod ending;
 mod enforce;
 mod events;
 mod hosts;
@@ -21,8 +25,10 @@ mod requests;
 mod rights;
 mod roster;
 mod seats;
+mod sharing;
 mod standing;
 mod steward;
+mod suspending;
 mod waiting;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -134,6 +140,7 @@ impl Room {
             invites,
             bans,
             standings,
+            chat: _,
         } = record;
         let (standings, changed) = Standings::new(standings, clock.at(now));
         let outputs = changed
@@ -432,7 +439,9 @@ impl Room {
             permissions: member.permissions.to_vec(),
             overrides: self.live_overrides(member),
             roster: self.roster_for(key, member),
-            chat: Vec::new(),
+            hands: self.hands_for(member),
+            ending: self.ending(),
+            chat: self.chat_for(member),
             ice_servers: Vec::new(),
             seq: member.log.seq(),
             resume_token,

@@ -6,10 +6,12 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use conclave_signalling_wire::limits::{CUSTOM_ROLES, NETWORKS};
+use conclave_signalling_wire::limits::{
+    CHAT_KEEP_DAYS_MAX, CHAT_SLOW_S_MAX, CUSTOM_ROLES, DURATION_S, NETWORKS,
+};
 use conclave_signalling_wire::objects::{
-    Allowances, Caps, ChatHistory, ChatPolicy, CustomRole, DuplicatePolicy, LobbyMode, NoHost,
-    Preset, PrivateChat, PublicChat, Role, RosterMode, ScreenPolicy, Source,
+    Allowances, Caps, ChatPolicy, ChatUpdate, CustomRole, DuplicatePolicy, HandOrder, LobbyMode,
+    NoHost, Preset, Role, RosterMode, ScreenPolicy, Source, ViewerAllowances,
 };
 use conclave_signalling_wire::room::{Patch, RoomUpdate};
 use conclave_signalling_wire::text::RoleName;
@@ -190,6 +192,46 @@ pub struct Settings {
     pub chat: ChatPolicy,
     /// Who may share a screen.
     pub screen: ScreenPolicy,
+    /// What viewers may do.
+    #[serde(default)]
+    pub viewers: ViewerAllowances,
+    /// Whether anybody below the hosts may send reactions.
+    #[serde(default = "yes")]
+    pub reactions: bool,
+    /// In which order hands are called.
+    #[serde(default = "as_raised")]
+    pub hands: HandOrder,
+    /// Whether co-hosts may end the meeting for everybody.
+    #[serde(default = "yes")]
+    pub cohosts_end: bool,
+    /// Seconds after which the meeting ends by itself.
+    #[serde(default)]
+    pub max_duration_s: Option<u32>,
+    /// The policies from before everything was suspended; `None` while it is not.
+    #[serde(default)]
+    pub suspended: Option<Box<Snapshot>>,
+}
+
+/// What rooms allow that were kept before they could say so.
+const fn yes() -> bool {
+    true
+}
+
+const fn as_raised() -> HandOrder {
+    HandOrder::Fifo
+}
+
+/// What `panic.suspend` changes, as it was before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// See [`Settings::locked`].
+    pub locked: bool,
+    /// See [`Settings::lobby`].
+    pub lobby: LobbyMode,
+    /// See [`Settings::locks`].
+    pub locks: Locks,
+    /// See [`Settings::chat`].
+    pub chat: ChatPolicy,
 }
 
 /// An argon2id hash as PHC string. Not shown, though it is not the password.
@@ -217,8 +259,6 @@ impl fmt::Debug for Settings {
 pub enum UpdateError {
     /// The value cannot be.
     Bad(&'static str),
-    /// The server cannot do it yet.
-    NotAvailable(&'static str),
     /// Somebody else changed the room first.
     Conflict,
 }
@@ -262,14 +302,18 @@ impl Settings {
             consent_text: None,
             custom_roles: Vec::new(),
             locks: Locks::default(),
-            chat: ChatPolicy {
-                public: PublicChat::All,
-                private: PrivateChat::Hosts,
-                slow_s: 0,
-                links: true,
-                history: ChatHistory::None,
-            },
+            chat: ChatPolicy::default(),
             screen: ScreenPolicy::One,
+            viewers: ViewerAllowances {
+                chat: preset == Preset::Webinar,
+                hands: preset == Preset::Webinar,
+                reactions: preset == Preset::Webinar,
+            },
+            reactions: true,
+            hands: HandOrder::Fifo,
+            cohosts_end: true,
+            max_duration_s: None,
+            suspended: None,
         }
     }
 
@@ -305,6 +349,12 @@ impl Settings {
             default_role,
             guests_may_cohost,
             attendees,
+            viewers,
+            reactions,
+            hands,
+            cohosts_end,
+            max_duration_s,
+            chat,
             roster,
             caps,
             opens_at,
@@ -341,6 +391,29 @@ impl Settings {
         text_of(consent_text).apply(&mut self.consent_text);
         set(&mut self.custom_roles, custom_roles.map(each_once));
         set(&mut self.screen, screen);
+        set(&mut self.viewers, viewers);
+        set(&mut self.reactions, reactions);
+        set(&mut self.hands, hands);
+        set(&mut self.cohosts_end, cohosts_end);
+        max_duration_s.apply(&mut self.max_duration_s);
+        if let Some(ChatUpdate {
+            public,
+            private,
+            slow_s,
+            links,
+            history,
+            keep,
+            keep_days,
+        }) = chat
+        {
+            set(&mut self.chat.public, public);
+            set(&mut self.chat.private, private);
+            set(&mut self.chat.slow_s, slow_s);
+            set(&mut self.chat.links, links);
+            set(&mut self.chat.history, history);
+            set(&mut self.chat.keep, keep);
+            set(&mut self.chat.keep_days, keep_days);
+        }
         self.rev += 1;
         Ok(())
     }
@@ -393,11 +466,17 @@ fn check(update: &RoomUpdate) -> Result<(), UpdateError> {
     {
         return Err(UpdateError::Bad("caps"));
     }
-    if update
-        .screen
-        .is_some_and(|screen| !matches!(screen, ScreenPolicy::One | ScreenPolicy::Off))
-    {
-        return Err(UpdateError::NotAvailable("screen"));
+    if matches!(update.max_duration_s, Patch::Set(seconds) if !DURATION_S.contains(&seconds)) {
+        return Err(UpdateError::Bad("max_duration_s"));
+    }
+    if let Some(chat) = &update.chat {
+        if chat.slow_s.is_some_and(|seconds| seconds > CHAT_SLOW_S_MAX) {
+            return Err(UpdateError::Bad("chat.slow_s"));
+        }
+        let days = 1..=CHAT_KEEP_DAYS_MAX;
+        if chat.keep_days.is_some_and(|keep| !days.contains(&keep)) {
+            return Err(UpdateError::Bad("chat.keep_days"));
+        }
     }
     match &update.custom_roles {
         Some(roles) if !are_roles(roles) => Err(UpdateError::Bad("custom_roles")),

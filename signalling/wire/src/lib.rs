@@ -10,8 +10,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod chat;
 pub mod error;
 pub mod frame;
+pub mod hands;
 pub mod ids;
 pub mod invite;
 pub mod limits;
@@ -24,6 +26,8 @@ pub mod reply;
 pub mod request;
 pub mod room;
 mod scan;
+pub mod screen;
 pub mod secret;
+pub mod session;
 pub mod text;
 pub mod time;

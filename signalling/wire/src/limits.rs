@@ -105,6 +105,50 @@ pub const ROOMS_PER_SOURCE_PER_HOUR: u32 = 20;
 
 /// Code points of a chat message.
 pub const CHAT_CHARS: usize = 4000;
+/// Chat messages a second of one participant, sustained.
+pub const CHAT_PER_S: u32 = 2;
+/// Chat messages of one participant at once.
+pub const CHAT_BURST: u32 = 10;
+/// Seconds between two messages in slow mode, at most.
+pub const CHAT_SLOW_S_MAX: u32 = 3600;
+/// Days for which messages are kept, at most.
+pub const CHAT_KEEP_DAYS_MAX: u32 = 365;
+/// Messages of a room in memory; the oldest go first. With [`CHAT_MEMORY_BYTES`] it bounds what a room holds.
+pub const CHAT_MESSAGES: usize = 2000;
+/// Bytes of the texts of a room in memory.
+pub const CHAT_MEMORY_BYTES: usize = 2 * 1024 * 1024;
+/// Messages that somebody who joins is shown, the newest.
+pub const CHAT_SHOWN: usize = 200;
+/// Bytes of the texts that somebody who joins is shown.
+pub const CHAT_SHOWN_BYTES: usize = 256 * 1024;
+/// Time in which an author may change a message.
+pub const CHAT_EDIT_WITHIN: Duration = Duration::from_secs(300);
+/// People whom one message may mention.
+pub const CHAT_MENTIONS: usize = 20;
+/// Messages that are pinned.
+pub const CHAT_PINS: usize = 10;
+/// People who may react to one message in one way; more are not counted.
+pub const CHAT_REACTIONS: usize = 500;
+/// Bytes of one piece of an export, but for its last line.
+pub const CHAT_EXPORT_BYTES: usize = 256 * 1024;
+/// Reactions a second of one participant, sustained.
+pub const REACTIONS_PER_S: u32 = 2;
+/// Reactions of one participant at once.
+pub const REACTIONS_BURST: u32 = 10;
+/// Announcements of one participant in a minute.
+pub const ANNOUNCEMENTS_PER_MINUTE: u32 = 6;
+/// Participants in the spotlight.
+pub const SPOTLIGHTS: usize = 6;
+/// Screens that are shared at once, where several may be.
+pub const SCREENS: usize = 4;
+/// Seconds that somebody who was called may speak, where nobody says otherwise.
+pub const HAND_TTL_S: u32 = 300;
+/// Seconds of a countdown to the end, at most.
+pub const COUNTDOWN_S_MAX: u32 = 60;
+/// Seconds that a meeting may be limited to, at least and at most.
+pub const DURATION_S: std::ops::RangeInclusive<u32> = 60..=7 * 86_400;
+/// People whom the attendance of a session lists; of more only the number is kept.
+pub const ATTENDEES: usize = 2000;
 
 /// How long a participant whose link broke keeps its place.
 pub const RESUME_WINDOW: Duration = Duration::from_secs(30);

@@ -311,6 +311,8 @@ pub enum PermissionsReason {
     OverrideChanged,
     /// The policies of the room did.
     RoomChanged,
+    /// The receiver was called to speak, or has finished.
+    Called,
 }
 
 /// Data of `room.updated`: the room, whole.
@@ -345,6 +347,10 @@ pub enum RevokedReason {
     PermissionRevoked,
     /// It was ended: it may be started again.
     Stopped,
+    /// Somebody took the share over.
+    TakenOver,
+    /// Everything was suspended.
+    Suspended,
 }
 
 /// Data of `media.requested`.

@@ -3,10 +3,12 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use crate::ids::{MessageId, ParticipantId};
+use crate::ids::ParticipantId;
 use crate::text::{DisplayName, RoleName};
 use crate::time::Timestamp;
 
+pub use crate::chat::*;
+pub use crate::hands::HandOrder;
 pub use crate::permission::{Effect, Override, Permission};
 pub use crate::room::*;
 
@@ -117,13 +119,11 @@ pub enum Presence {
     Reconnecting,
 }
 
-/// A raised hand.
+/// A raised hand. Its place in the queue is told by `hand.queue`: it changes with every other hand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct Hand {
     /// Since when.
     pub raised_at: Timestamp,
-    /// Place in the queue, from 1.
-    pub position: u32,
 }
 
 /// What others know of one source of a participant.
@@ -203,59 +203,6 @@ pub enum Rid {
     H,
     /// The full height.
     F,
-}
-
-/// To whom a chat message is written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum ChatTarget {
-    /// To everybody.
-    All {},
-    /// To hosts and co-hosts.
-    Hosts {},
-    /// To one participant.
-    Participant {
-        /// To whom.
-        participant: ParticipantId,
-    },
-}
-
-/// Who wrote a chat message, as it was then.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
-pub struct ChatAuthor {
-    /// Who.
-    pub participant: ParticipantId,
-    /// Its name.
-    pub name: DisplayName,
-    /// Its role.
-    pub role: Role,
-}
-
-/// A chat message.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
-pub struct ChatMessage {
-    /// Its identifier.
-    pub id: MessageId,
-    /// What its author called it.
-    pub client_id: String,
-    /// Who wrote it.
-    pub from: ChatAuthor,
-    /// To whom.
-    pub to: ChatTarget,
-    /// The text: at most 4,000 code points.
-    pub text: String,
-    /// Which message it answers.
-    pub reply_to: Option<MessageId>,
-    /// When.
-    pub ts: Timestamp,
-}
-
-impl std::fmt::Debug for ChatMessage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ChatMessage")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
-    }
 }
 
 /// A TURN server and the credential for it (the members of RTCIceServer).

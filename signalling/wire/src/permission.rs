@@ -43,6 +43,10 @@ permissions! {
     RoomLock = "room.lock";
     #[doc = "Start the meeting: until somebody who may is there, others wait."]
     SessionStart = "session.start";
+    #[doc = "End the meeting for everybody."]
+    SessionEnd = "session.end";
+    #[doc = "Tell everybody something."]
+    SessionAnnounce = "session.announce";
     #[doc = "Change the policies of the room."]
     RoomSettings = "room.settings";
     #[doc = "Set, change and clear the password."]
@@ -71,6 +75,12 @@ permissions! {
     MediaGrant = "media.grant";
     #[doc = "Lock microphones, cameras or screens of everybody."]
     MediaLockAll = "media.lock_all";
+    #[doc = "Take a screen share over from lower roles, where the room lets shares be taken over."]
+    ScreenTakeover = "screen.takeover";
+    #[doc = "Choose who is shown large to everybody."]
+    SpotlightSet = "spotlight.set";
+    #[doc = "Stop everything below the hosts at once, and take it back."]
+    PanicSuspend = "panic.suspend";
     #[doc = "See who is there."]
     RosterSee = "roster.see";
     #[doc = "See the roles of others."]
@@ -89,6 +99,38 @@ permissions! {
     SelfRename = "self.rename";
     #[doc = "Give lower roles another role below the own one; a host may make co-hosts."]
     RoleAssign = "role.assign";
+    #[doc = "Export who was there, and for how long each spoke."]
+    AttendanceExport = "attendance.export";
+    #[doc = "Read the chat."]
+    ChatRead = "chat.read";
+    #[doc = "Write to everybody."]
+    ChatSend = "chat.send";
+    #[doc = "Write to the hosts, together or to one of them."]
+    ChatPrivateHosts = "chat.private_hosts";
+    #[doc = "Write privately to anybody."]
+    ChatPrivateAny = "chat.private_any";
+    #[doc = "Delete own messages."]
+    ChatDeleteOwn = "chat.delete_own";
+    #[doc = "Change own messages for 5 minutes."]
+    ChatEditOwn = "chat.edit_own";
+    #[doc = "Delete messages of lower roles."]
+    ChatDeleteAny = "chat.delete_any";
+    #[doc = "Clear the chat."]
+    ChatClear = "chat.clear";
+    #[doc = "Change the policies of the chat."]
+    ChatConfigure = "chat.configure";
+    #[doc = "Pin messages."]
+    ChatPin = "chat.pin";
+    #[doc = "React to messages."]
+    ChatReact = "chat.react";
+    #[doc = "Export the chat, private messages excepted."]
+    ChatExport = "chat.export";
+    #[doc = "Raise the own hand."]
+    HandRaise = "hand.raise";
+    #[doc = "Call the next speaker, lower hands of others."]
+    HandManage = "hand.manage";
+    #[doc = "Send reactions."]
+    ReactionSend = "reaction.send";
 }
 
 impl Permission {

@@ -9,10 +9,16 @@ use crate::ids::ParticipantId;
 use crate::objects::{Codec, Participant, PictureSource, Rid};
 use crate::request::Verb;
 
+pub use crate::chat::{ChatCleared, ChatDeleted, ChatEdited, ChatPinned, ChatReacted, ChatWritten};
+pub use crate::hands::{HandQueue, Reaction};
 pub use crate::lobby::{LobbyStatus, LobbyUpdate};
 pub use crate::moderation::{
     MediaRequestAnswered, MediaRequested, MediaRevoked, PermissionsChanged, Removed, RoomUpdated,
     RosterCount,
+};
+pub use crate::screen::{ScreenTakeoverAnswered, ScreenTakeoverRequested, ScreenViewers};
+pub use crate::session::{
+    Announcement, HostTransferAnswered, HostTransferRequested, SessionEnding,
 };
 use crate::text::Mid;
 
@@ -102,6 +108,36 @@ pushes! {
     "media.slots" => MediaSlots, sequenced: false;
     #[doc = "Which encodings of an own publication anybody wants."]
     "media.layers" => MediaLayers, sequenced: false;
+    #[doc = "Somebody wants to take the receiver's share over."]
+    "screen.takeover.requested" => ScreenTakeoverRequested, sequenced: true;
+    #[doc = "What came of `screen.start` with the outcome `asked`."]
+    "screen.takeover.answered" => ScreenTakeoverAnswered, sequenced: true;
+    #[doc = "How many have the receiver's share in sight."]
+    "screen.viewers" => ScreenViewers, sequenced: false;
+    #[doc = "A message was written; its author too hears it."]
+    "chat.message" => ChatWritten, sequenced: true;
+    #[doc = "A message was changed."]
+    "chat.edited" => ChatEdited, sequenced: true;
+    #[doc = "A message was deleted."]
+    "chat.deleted" => ChatDeleted, sequenced: true;
+    #[doc = "The reactions to a message changed."]
+    "chat.reacted" => ChatReacted, sequenced: true;
+    #[doc = "A message was pinned, or is not any more."]
+    "chat.pinned" => ChatPinned, sequenced: true;
+    #[doc = "The chat was cleared."]
+    "chat.cleared" => ChatCleared, sequenced: true;
+    #[doc = "Who raised a hand, in order: all whom the receiver sees."]
+    "hand.queue" => HandQueue, sequenced: false;
+    #[doc = "Somebody reacts; not kept for a resume, and one does not replace another."]
+    "reaction" => Reaction, sequenced: false;
+    #[doc = "Something that everybody should know."]
+    "announcement" => Announcement, sequenced: true;
+    #[doc = "The host offers the receiver the meeting."]
+    "host.transfer.requested" => HostTransferRequested, sequenced: true;
+    #[doc = "What came of a `host.transfer`."]
+    "host.transfer.answered" => HostTransferAnswered, sequenced: true;
+    #[doc = "The meeting will end, or will not after all."]
+    "session.ending" => SessionEnding, sequenced: false;
     #[doc = "Who speaks, loudest first."]
     "speakers" => Speakers, sequenced: false;
     #[doc = "How well participants are connected, every 2 s."]

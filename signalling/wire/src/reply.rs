@@ -6,11 +6,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+use crate::hands::HandQueue;
 use crate::ids::{ParticipantId, SessionId, TrackId};
 use crate::lobby::InLobby;
 use crate::objects::{ChatMessage, Codec, IceServer, Override, Participant, Permission, Rid, Room};
 use crate::push::SequencedPush;
 use crate::secret::ResumeToken;
+use crate::session::SessionEnding;
 use crate::text::Mid;
 use crate::time::Timestamp;
 
@@ -56,8 +58,10 @@ pub struct Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum Feature {
-    /// `screen.start`.
+    /// `screen.*`.
     Screen,
+    /// `chat.*`.
+    Chat,
     /// A lobby stands before rooms.
     Lobby,
     /// Anybody may make a room: `room.create`.
@@ -172,7 +176,11 @@ pub struct Joined {
     pub overrides: Vec<Override>,
     /// The others, in the order in which they came.
     pub roster: Vec<Participant>,
-    /// Earlier messages.
+    /// Who raised a hand.
+    pub hands: HandQueue,
+    /// The end that is announced, if there is one.
+    pub ending: Option<SessionEnding>,
+    /// Earlier messages, in the order of their numbers.
     pub chat: Vec<ChatMessage>,
     /// TURN servers; empty where there is none.
     pub ice_servers: Vec<IceServer>,
@@ -265,11 +273,4 @@ pub struct AckedSlots {
     /// carries an RTP timestamp before this one (serial arithmetic), every
     /// packet of its former source does.
     pub first_rtp_timestamp: BTreeMap<Mid, u32>,
-}
-
-/// `ok` of `screen.start`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
-pub struct ScreenStarted {
-    /// What the publication will be called.
-    pub share_id: TrackId,
 }

@@ -9,14 +9,18 @@ use crate::ids::ParticipantId;
 use crate::objects::{PictureSource, Source};
 use crate::reply::{
     AckedSlots, Done, HelloOutcome, JoinOutcome, MediaAnswer, Published, Renamed, RoomSummary,
-    ScreenStarted, Wished,
+    Wished,
 };
 
+pub use crate::chat::*;
+pub use crate::hands::*;
 pub use crate::invite::*;
 pub use crate::lobby::*;
 pub use crate::moderation::*;
 pub use crate::room::RoomUpdate;
+pub use crate::screen::*;
 use crate::secret::{DeviceKey, InviteSecret, ResumeToken, SecretText};
+pub use crate::session::*;
 use crate::text::{ClientLabel, DisplayName, Mid, Slug};
 
 /// One kind of message: what it is called, and how to read about it.
@@ -152,7 +156,51 @@ requests! {
     #[doc = "Says that the slots of `media.slots` are detached; what they are to show starts only after it."]
     "media.slots.ack" => MediaSlotsAck -> AckedSlots;
     #[doc = "Asks for the right to share a screen, before the browser asks what to share. A grant that is not published within 60 s is given back."]
-    "screen.start" => ScreenStart -> ScreenStarted;
+    "screen.start" => ScreenStart -> ScreenOutcome;
+    #[doc = "Pauses or resumes the own share: others see a placeholder."]
+    "screen.pause" => ScreenPause -> Done;
+    #[doc = "Answers whether the own share may be taken over."]
+    "screen.takeover.reply" => ScreenTakeoverReply -> Done;
+    #[doc = "Writes a message. Needs `chat.send` for everybody, `chat.private_hosts` for the hosts or one of them, `chat.private_any` for anybody else."]
+    "chat.send" => ChatSend -> ChatSent;
+    #[doc = "Changes an own message. Needs `chat.edit_own`."]
+    "chat.edit" => ChatEdit -> Done;
+    #[doc = "Deletes a message; a tombstone stays. Needs `chat.delete_own` or, for one of a lower role, `chat.delete_any`."]
+    "chat.delete" => ChatDelete -> Done;
+    #[doc = "Reacts to a message, or takes that back. Needs `chat.react`."]
+    "chat.react" => ChatReact -> Done;
+    #[doc = "Pins a message, or takes that back. Needs `chat.pin`."]
+    "chat.pin" => ChatPin -> Done;
+    #[doc = "Clears the chat, private messages excepted. Needs `chat.clear`."]
+    "chat.clear" => ChatClear -> Done;
+    #[doc = "Exports the chat in pieces, private messages excepted. Needs `chat.export`."]
+    "chat.export" => ChatExport -> ChatExported;
+    #[doc = "Raises the own hand. Needs `hand.raise`."]
+    "hand.raise" => HandRaise -> Done;
+    #[doc = "Lowers the own hand or, with `hand.manage`, that of another."]
+    "hand.lower" => HandLower -> Done;
+    #[doc = "Lowers all hands. Needs `hand.manage`."]
+    "hand.lower_all" => HandLowerAll -> Done;
+    #[doc = "Calls the first of the queue: it may publish its microphone for a while and is asked to; the one called before has finished. Its hand is lowered when it has finished. Needs `hand.manage`."]
+    "hand.next" => HandNext -> HandCalled;
+    #[doc = "Sends a reaction. Needs `reaction.send`."]
+    "reaction.send" => ReactionSend -> Done;
+    #[doc = "Chooses who is shown large to everybody. Needs `spotlight.set`."]
+    "spotlight.set" => SpotlightSet -> RoomRevised;
+    #[doc = "Stops everything at once: locks the room and all sources, mutes, ends shares, chat off, lobby on. Off restores the policies as they were. Needs `panic.suspend`."]
+    "panic.suspend" => PanicSuspend -> RoomRevised;
+    #[doc = "Tells everybody something. Needs `session.announce`."]
+    "session.announce" => SessionAnnounce -> Done;
+    #[doc = "Offers the meeting to somebody else. Only a host."]
+    "host.transfer" => HostTransfer -> HostTransferAsked;
+    #[doc = "Answers such an offer: after `accept` the sender is the host, who offered it a co-host."]
+    "host.transfer.reply" => HostTransferReply -> HostTransferred;
+    #[doc = "Ends the meeting for everybody. Needs `session.end`."]
+    "session.end" => SessionEnd -> Done;
+    #[doc = "Stops the countdown of `session.end`. Needs `session.end`."]
+    "session.end.cancel" => SessionEndCancel -> Done;
+    #[doc = "Lists who took part in this session. Needs `attendance.export`."]
+    "attendance.get" => AttendanceGet -> Attendance;
 }
 
 /// Data of `hello`.
@@ -353,28 +401,4 @@ pub enum Priority {
 pub struct MediaSlotsAck {
     /// That of the newest `media.slots`.
     pub rev: u32,
-}
-
-/// Data of `screen.start`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(deny_unknown_fields)]
-pub struct ScreenStart {
-    /// What the participant means to show, if it is known before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[ts(optional = nullable)]
-    pub surface: Option<Surface>,
-    /// Whether its sound is to be shared as well.
-    pub audio: bool,
-}
-
-/// What is captured (Screen Capture, DisplayCaptureSurfaceType).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
-#[serde(rename_all = "snake_case")]
-pub enum Surface {
-    /// A whole screen.
-    Monitor,
-    /// One window.
-    Window,
-    /// One tab.
-    Browser,
 }

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use ts_rs::TS;
 
+use crate::chat::{ChatPolicy, ChatUpdate};
+use crate::hands::HandOrder;
 use crate::ids::{ParticipantId, RoomId};
 use crate::objects::Role;
 use crate::permission::Permission;
@@ -70,55 +72,6 @@ pub struct AvLock {
     pub screen: SourceLock,
 }
 
-/// Who may write to all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
-#[serde(rename_all = "snake_case")]
-pub enum PublicChat {
-    /// Everybody.
-    All,
-    /// Hosts and co-hosts.
-    Hosts,
-    /// Nobody.
-    Off,
-}
-
-/// To whom one may write privately.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
-#[serde(rename_all = "snake_case")]
-pub enum PrivateChat {
-    /// To anybody.
-    All,
-    /// To hosts and co-hosts.
-    Hosts,
-    /// To nobody.
-    Off,
-}
-
-/// Which earlier messages somebody who joins is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
-#[serde(rename_all = "snake_case")]
-pub enum ChatHistory {
-    /// None.
-    None,
-    /// Those of this session.
-    Session,
-}
-
-/// The chat policies of a room.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
-pub struct ChatPolicy {
-    /// Who may write to all.
-    pub public: PublicChat,
-    /// To whom one may write privately.
-    pub private: PrivateChat,
-    /// Seconds between two messages of one participant; 0 is no limit.
-    pub slow_s: u32,
-    /// Whether links may be followed.
-    pub links: bool,
-    /// What somebody who joins is shown.
-    pub history: ChatHistory,
-}
-
 /// Whom a participant without special rights sees in the roster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
@@ -169,6 +122,18 @@ pub struct Allowances {
     pub rename: bool,
     /// Make invites for attendees and viewers.
     pub invite: bool,
+}
+
+/// What viewers may do; the roles above them may anyway.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct ViewerAllowances {
+    /// Write, and react to messages, as far as attendees may.
+    pub chat: bool,
+    /// Raise their hands.
+    pub hands: bool,
+    /// Send reactions.
+    pub reactions: bool,
 }
 
 /// How many at once.
@@ -240,6 +205,16 @@ pub struct Room {
     pub guests_may_cohost: bool,
     /// What attendees may do.
     pub attendees: Allowances,
+    /// What viewers may do.
+    pub viewers: ViewerAllowances,
+    /// Whether anybody below the hosts may send reactions.
+    pub reactions: bool,
+    /// In which order hands are called.
+    pub hands: HandOrder,
+    /// Whether co-hosts may end the meeting for everybody.
+    pub cohosts_end: bool,
+    /// Seconds after which the meeting ends by itself, 60 to 604,800.
+    pub max_duration_s: Option<u32>,
     /// Whom those without special rights see.
     pub roster: RosterMode,
     /// How many at once.
@@ -359,6 +334,25 @@ pub struct RoomUpdate {
     /// What attendees may do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attendees: Option<Allowances>,
+    /// What viewers may do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub viewers: Option<ViewerAllowances>,
+    /// Whether anybody below the hosts may send reactions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reactions: Option<bool>,
+    /// In which order hands are called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hands: Option<HandOrder>,
+    /// Whether co-hosts may end the meeting for everybody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cohosts_end: Option<bool>,
+    /// Seconds after which the meeting ends by itself, 60 to 604,800; null for never.
+    #[serde(skip_serializing_if = "Patch::is_keep")]
+    #[ts(as = "Option<u32>")]
+    pub max_duration_s: Patch<u32>,
+    /// Changes to the chat policies. Needs `chat.configure`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chat: Option<ChatUpdate>,
     /// Whom those without special rights see.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub roster: Option<RosterMode>,
@@ -383,7 +377,7 @@ pub struct RoomUpdate {
     /// Its own roles, at most 16.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub custom_roles: Option<Vec<CustomRole>>,
-    /// Who may share a screen: `one` or `off`.
+    /// Who may share a screen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub screen: Option<ScreenPolicy>,
 }

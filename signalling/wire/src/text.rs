@@ -8,7 +8,7 @@ use thiserror::Error;
 use ts_rs::TS;
 use unicode_normalization::UnicodeNormalization;
 
-use crate::limits::{NAME_CHARS, PROSE_CHARS, ROLE_NAME_CHARS, TITLE_CHARS};
+use crate::limits::{CHAT_CHARS, NAME_CHARS, PROSE_CHARS, ROLE_NAME_CHARS, TITLE_CHARS};
 
 /// Text that does not have the form that its place asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -128,6 +128,77 @@ cleaned! {
     /// A reason, a message or a note: 1 to 500 code points, cleaned like a
     /// [`DisplayName`] but for its line breaks.
     Prose(clean_text, PROSE_CHARS);
+    /// What somebody writes in the chat: 1 to 4,000 code points, cleaned like [`Prose`].
+    ChatText(clean_text, CHAT_CHARS);
+}
+
+/// Text as it was typed, of any length that fits into a message: the room
+/// cleans it and says what is wrong with it.
+#[derive(Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(transparent)]
+#[ts(type = "string")]
+pub struct TypedText(String);
+
+impl TypedText {
+    /// Takes text as typed.
+    pub fn new(typed: impl Into<String>) -> Self {
+        TypedText(typed.into())
+    }
+
+    /// Cleans it for the chat.
+    ///
+    /// # Errors
+    /// [`InvalidText::Empty`] or [`InvalidText::TooLong`] for what is left.
+    pub fn clean(&self) -> Result<ChatText, InvalidText> {
+        ChatText::new(&self.0)
+    }
+}
+
+impl fmt::Debug for TypedText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TypedText(redacted)")
+    }
+}
+
+impl<'de> Deserialize<'de> for TypedText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parsed(deserializer, |text| {
+            Ok::<_, InvalidText>(TypedText::new(text))
+        })
+    }
+}
+
+/// What a client calls its own message: 1 to 64 letters, digits, `-` or `_`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, TS)]
+#[serde(transparent)]
+#[ts(type = "string")]
+pub struct ClientId(String);
+
+impl ClientId {
+    /// Takes a name as sent.
+    ///
+    /// # Errors
+    /// [`InvalidText`] says which rule it breaks.
+    pub fn new(text: &str) -> Result<Self, InvalidText> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        match text.len() {
+            0 => Err(InvalidText::Empty),
+            1..=64 if text.bytes().all(allowed) => Ok(ClientId(text.to_owned())),
+            1..=64 => Err(InvalidText::Character),
+            _ => Err(InvalidText::TooLong),
+        }
+    }
+
+    /// Returns the name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for ClientId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parsed(deserializer, ClientId::new).map_err(D::Error::custom)
+    }
 }
 
 /// Control characters, line and paragraph separators, what changes the direction

@@ -10,6 +10,8 @@
 mod document;
 #[path = "generated/examples.rs"]
 mod examples;
+#[path = "generated/life.rs"]
+mod life;
 #[path = "generated/moderation.rs"]
 mod moderation;
 #[path = "generated/typescript.rs"]

@@ -9,7 +9,7 @@ mod preset;
 mod set;
 
 use conclave_signalling_wire::objects::{
-    Effect, Identity, Override, Permission, Role, ScreenPolicy, Source,
+    Effect, Identity, Override, Permission, PrivateChat, PublicChat, Role, ScreenPolicy, Source,
 };
 use conclave_signalling_wire::text::RoleName;
 use conclave_signalling_wire::time::Timestamp;
@@ -88,6 +88,9 @@ pub fn decide(
             return decision(false, Rule::Lock);
         }
     }
+    if is_silenced(settings, subject.role, permission) {
+        return decision(false, Rule::RoomPolicy);
+    }
     if let Some(exception) = subject
         .overrides
         .iter()
@@ -110,6 +113,28 @@ pub fn decide(
         preset::allows(settings, subject.role, permission),
         Rule::Role,
     )
+}
+
+/// Returns whether the room's policies for chat and reactions forbid something
+/// to a role. Hosts are exempt from what is for hosts only, nobody from `off`.
+fn is_silenced(settings: &Settings, role: Role, permission: Permission) -> bool {
+    let chat = &settings.chat;
+    match permission {
+        Permission::ChatSend => match chat.public {
+            PublicChat::Off => true,
+            PublicChat::Hosts => !role.is_host(),
+            PublicChat::All => false,
+        },
+        Permission::ChatPrivateHosts => chat.private == PrivateChat::Off,
+        Permission::ChatPrivateAny => match chat.private {
+            PrivateChat::Off => true,
+            PrivateChat::Hosts => !role.is_host(),
+            PrivateChat::All => false,
+        },
+        Permission::ChatReact => chat.public == PublicChat::Off && chat.private == PrivateChat::Off,
+        Permission::ReactionSend => !settings.reactions && !role.is_host(),
+        _ => false,
+    }
 }
 
 /// Returns everything that somebody may do at `now`.

@@ -28,7 +28,29 @@ pub(super) fn allows(settings: &Settings, role: Role, permission: Permission) ->
         | Permission::ParticipantToLobby
         | Permission::ParticipantRename
         | Permission::RoleAssign
-        | Permission::SessionStart => at_least(Role::CoHost),
+        | Permission::SessionStart
+        | Permission::SessionAnnounce
+        | Permission::ScreenTakeover
+        | Permission::SpotlightSet
+        | Permission::PanicSuspend
+        | Permission::AttendanceExport
+        | Permission::ChatDeleteAny
+        | Permission::ChatClear
+        | Permission::ChatConfigure
+        | Permission::ChatPin
+        | Permission::ChatExport
+        | Permission::HandManage => at_least(Role::CoHost),
+        Permission::SessionEnd => {
+            at_least(Role::Host) || settings.cohosts_end && at_least(Role::CoHost)
+        }
+        Permission::ChatRead | Permission::ChatDeleteOwn | Permission::ChatEditOwn => true,
+        Permission::ChatSend | Permission::ChatPrivateHosts | Permission::ChatReact => {
+            at_least(Role::Attendee) || settings.viewers.chat
+        }
+        // Whether attendees may at all is a policy of the room.
+        Permission::ChatPrivateAny => at_least(Role::Attendee),
+        Permission::HandRaise => at_least(Role::Attendee) || settings.viewers.hands,
+        Permission::ReactionSend => at_least(Role::Attendee) || settings.viewers.reactions,
         Permission::RoomPassword => at_least(Role::Host),
         Permission::InviteCreate => {
             at_least(Role::CoHost) || attendees.invite && at_least(Role::Attendee)

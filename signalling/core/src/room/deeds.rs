@@ -6,7 +6,7 @@ use std::fmt::Display;
 
 use conclave_signalling_wire::ids::{KnockId, ParticipantId};
 use conclave_signalling_wire::moderation::{OverrideEffect, RequestAnswer, Target};
-use conclave_signalling_wire::objects::{Role, Source};
+use conclave_signalling_wire::objects::{ChatFormat, Role, Source};
 use conclave_signalling_wire::request::{
     InviteCreate, LobbyAdmit, LobbyDeny, MediaGrant, MediaLock, MediaMute, ParticipantRemove,
     PermOverride, Request, RoleSet, RoomUpdate,
@@ -41,7 +41,39 @@ pub(super) fn deed_of(request: &Request, own: Option<ParticipantId>) -> Option<D
         | Request::MediaUnpublish(_)
         | Request::MediaWish(_)
         | Request::MediaSlotsAck(_)
-        | Request::ScreenStart(_) => return None,
+        | Request::ScreenStart(_)
+        | Request::ScreenPause(_)
+        | Request::ScreenTakeoverReply(_)
+        | Request::ChatSend(_)
+        | Request::ChatEdit(_)
+        | Request::ChatReact(_)
+        | Request::HandRaise(_)
+        | Request::ReactionSend(_) => return None,
+        Request::ChatDelete(delete) => (id(delete.id), None),
+        Request::ChatPin(pin) => (id(pin.id), Some(on_off(pin.on).to_owned())),
+        Request::ChatClear(clear) => {
+            let up_to = clear.up_to.map(|number| format!("up to {number}"));
+            (None, up_to)
+        }
+        Request::ChatExport(export) => (None, Some(export_format(export.format).to_owned())),
+        Request::HandLower(lower) if lower.participant.is_none_or(|whose| own == Some(whose)) => {
+            return None;
+        }
+        Request::HandLower(lower) => (lower.participant.and_then(id), None),
+        Request::HandLowerAll(_) | Request::HandNext(_) => (None, None),
+        Request::SpotlightSet(set) => (None, Some(format!("{} shown", set.participants.len()))),
+        Request::PanicSuspend(order) => (None, Some(on_off(order.on).to_owned())),
+        Request::SessionAnnounce(_) | Request::SessionEndCancel(_) | Request::AttendanceGet(_) => {
+            (None, None)
+        }
+        Request::HostTransfer(transfer) => {
+            let permanent = transfer.permanent.then(|| "permanent".to_owned());
+            (id(transfer.participant), permanent)
+        }
+        Request::HostTransferReply(reply) => {
+            (id(reply.request), Some(answer(reply.answer).to_owned()))
+        }
+        Request::SessionEnd(end) => (None, Some(format!("in {} s", end.countdown_s))),
         Request::ParticipantRename(rename) if own == Some(rename.participant) => return None,
         Request::ParticipantRename(rename) => (id(rename.participant), None),
         Request::LobbyAdmit(admit) => admission(admit),
@@ -61,12 +93,7 @@ pub(super) fn deed_of(request: &Request, own: Option<ParticipantId>) -> Option<D
         Request::MediaMute(mute) => muting(mute),
         Request::MediaRequest(ask) => (id(ask.participant), Some(source(ask.source).to_owned())),
         Request::MediaRequestReply(reply) => {
-            let answer = match reply.answer {
-                RequestAnswer::Accept => "accept",
-                RequestAnswer::Decline => "decline",
-                RequestAnswer::Later => "later",
-            };
-            (id(reply.request), Some(answer.to_owned()))
+            (id(reply.request), Some(answer(reply.answer).to_owned()))
         }
         Request::MediaGrant(grant) => (id(grant.participant), Some(granting(grant))),
         Request::MediaLock(lock) => (None, Some(locking(lock))),
@@ -78,6 +105,26 @@ pub(super) fn deed_of(request: &Request, own: Option<ParticipantId>) -> Option<D
         detail,
         is_reading: matches!(request, Request::BanList(_) | Request::InviteList(_)),
     })
+}
+
+fn on_off(on: bool) -> &'static str {
+    if on { "on" } else { "off" }
+}
+
+fn answer(answer: RequestAnswer) -> &'static str {
+    match answer {
+        RequestAnswer::Accept => "accept",
+        RequestAnswer::Decline => "decline",
+        RequestAnswer::Later => "later",
+    }
+}
+
+fn export_format(format: ChatFormat) -> &'static str {
+    match format {
+        ChatFormat::Jsonl => "jsonl",
+        ChatFormat::Txt => "txt",
+        ChatFormat::Csv => "csv",
+    }
 }
 
 fn id(id: impl Display) -> Option<String> {
@@ -209,6 +256,12 @@ fn members_of(update: &RoomUpdate) -> String {
         default_role,
         guests_may_cohost,
         attendees,
+        viewers,
+        reactions,
+        hands,
+        cohosts_end,
+        max_duration_s,
+        chat,
         roster,
         caps,
         opens_at,
@@ -233,6 +286,12 @@ fn members_of(update: &RoomUpdate) -> String {
         default_role.map(|_| "default_role"),
         guests_may_cohost.map(|_| "guests_may_cohost"),
         attendees.map(|_| "attendees"),
+        viewers.map(|_| "viewers"),
+        reactions.map(|_| "reactions"),
+        hands.map(|_| "hands"),
+        cohosts_end.map(|_| "cohosts_end"),
+        (!max_duration_s.is_keep()).then_some("max_duration_s"),
+        chat.as_ref().map(|_| "chat"),
         roster.map(|_| "roster"),
         caps.map(|_| "caps"),
         (!opens_at.is_keep()).then_some("opens_at"),

@@ -99,7 +99,10 @@ impl Room {
     ) -> bool {
         let refusal = match reason {
             RevokedReason::Locked | RevokedReason::PermissionRevoked => ErrorCode::Forbidden,
-            RevokedReason::Muted | RevokedReason::Stopped => ErrorCode::Conflict,
+            RevokedReason::Muted
+            | RevokedReason::Stopped
+            | RevokedReason::TakenOver
+            | RevokedReason::Suspended => ErrorCode::Conflict,
         };
         let ended = match source {
             Source::Screen => self.end_share(key, refusal),

@@ -335,10 +335,14 @@ fn needed_for(update: &RoomUpdate) -> Vec<Permission> {
     if !update.password.is_keep() {
         needed.push(Permission::RoomPassword);
     }
+    if update.chat.is_some() {
+        needed.push(Permission::ChatConfigure);
+    }
     let rest = RoomUpdate {
         rev: None,
         locked: None,
         password: Patch::Keep,
+        chat: None,
         ..update.clone()
     };
     if rest != RoomUpdate::default() || needed.is_empty() {
@@ -389,7 +393,6 @@ pub(super) fn too_fast(wait: Duration) -> ErrorBody {
 fn update_error(error: UpdateError) -> ErrorBody {
     match error {
         UpdateError::Bad(field) => ErrorBody::bad(field),
-        UpdateError::NotAvailable(field) => ErrorBody::from(ErrorCode::NotAvailable).field(field),
         UpdateError::Conflict => ErrorBody::from(ErrorCode::Conflict).field("rev"),
     }
 }

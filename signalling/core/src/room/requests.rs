@@ -7,11 +7,12 @@ use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
 use conclave_signalling_wire::ids::TrackId;
 use conclave_signalling_wire::objects::{Permission, PictureSource, Source};
 use conclave_signalling_wire::push::LeftReason;
-use conclave_signalling_wire::reply::{Renamed, ScreenStarted, Wished};
+use conclave_signalling_wire::reply::{Renamed, Wished};
 use conclave_signalling_wire::request::{
     MediaOffer, MediaPublish, MediaSlotsAck, MediaUnpublish, MediaWish, ParticipantRename, Request,
     ScreenStart, TrackState,
 };
+use conclave_signalling_wire::screen::ScreenOutcome;
 
 use crate::media::{to_mid, to_priority, to_source};
 use crate::negotiation::MEDIA_ANSWER_WITHIN;
@@ -134,6 +135,28 @@ impl Room {
             Request::MediaRequestReply(reply) => self.answer_request(asker, reply),
             Request::MediaGrant(grant) => self.grant_source(asker, grant),
             Request::ParticipantRemove(order) => self.remove_participant(asker, order),
+            Request::ScreenPause(pause) => self.pause_screen(asker, pause),
+            Request::ScreenTakeoverReply(reply) => self.answer_takeover(now, asker, reply),
+            Request::ChatSend(send) => self.send_chat(asker, send),
+            Request::ChatEdit(edit) => self.edit_chat(asker, edit),
+            Request::ChatDelete(delete) => self.delete_chat(asker, delete),
+            Request::ChatReact(react) => self.react_in_chat(asker, react),
+            Request::ChatPin(pin) => self.pin_chat(asker, pin),
+            Request::ChatClear(clear) => self.clear_chat(asker, clear),
+            Request::ChatExport(export) => self.export_chat(asker, export),
+            Request::HandRaise(_) => self.raise_hand(asker),
+            Request::HandLower(lower) => self.lower_hand(asker, lower),
+            Request::HandLowerAll(_) => self.lower_all_hands(asker),
+            Request::HandNext(next) => self.call_next(asker, next),
+            Request::ReactionSend(send) => self.send_reaction(asker, send),
+            Request::SpotlightSet(set) => self.set_spotlight(asker, set),
+            Request::PanicSuspend(order) => self.suspend(asker, order),
+            Request::SessionAnnounce(announce) => self.announce(asker, announce),
+            Request::HostTransfer(transfer) => self.offer_host(asker, transfer),
+            Request::HostTransferReply(reply) => self.answer_host_offer(asker, reply),
+            Request::SessionEnd(end) => self.end_session(asker, end),
+            Request::SessionEndCancel(_) => self.cancel_end(asker),
+            Request::AttendanceGet(get) => self.list_attendance(asker, get),
         }
     }
 
@@ -389,7 +412,7 @@ impl Room {
         }
         let track = TrackId::new(self.clock.at(now).unix_ms(), self.random());
         let share_id = self.acquire_screen(now, asker.key, track)?;
-        Ok(Some(Reply::ScreenStarted(ScreenStarted { share_id })))
+        Ok(Some(Reply::Screen(ScreenOutcome::Granted { share_id })))
     }
 
     fn acquire_screen(

@@ -29,6 +29,7 @@ use conclave_signalling_wire::objects::{LobbyMode, Participant, Preset, Role, So
 use conclave_signalling_wire::push::{LobbyStatus, Push};
 use conclave_signalling_wire::reply::{JoinOutcome, Joined};
 use conclave_signalling_wire::request::{DuplicateChoice, MediaOffer, MediaPublish, Request};
+use conclave_signalling_wire::screen::ScreenOutcome;
 use conclave_signalling_wire::secret::{DeviceKey, ResumeToken};
 use conclave_signalling_wire::text::{DisplayName, Mid, Slug};
 use conclave_signalling_wire::time::Timestamp;
@@ -66,6 +67,7 @@ impl Stage {
         let now = epoch();
         let mut config = RoomConfig::default();
         let mut record = RoomRecord {
+            chat: Vec::new(),
             id: RoomId::new(START_MS, [0; 10]),
             slug: Slug::new("welcome").unwrap(),
             settings: Settings {
@@ -359,6 +361,10 @@ fn kept(change: &Change) -> String {
         Change::BanLifted(_) => "ban lifted".to_owned(),
         Change::Standing(standing) => format!("standing of {:?}", standing.role),
         Change::StandingGone(_) => "standing gone".to_owned(),
+        Change::Chat(record) => format!("message {}", record.message.number),
+        Change::ChatGone { session, up_to } => {
+            format!("messages gone {} {up_to}", session.is_some())
+        }
         Change::Audit(entry) => format!("act {} {}", entry.action, entry.outcome),
     }
 }
@@ -375,7 +381,14 @@ fn reply(reply: &Reply) -> String {
         Reply::Published(published) => format!("published {}", published.rids.len()),
         Reply::Wished(wished) => format!("wished {}", wished.rev),
         Reply::Acked(acked) => format!("acked {}", acked.first_rtp_timestamp.len()),
-        Reply::ScreenStarted(_) => "screen started".to_owned(),
+        Reply::Screen(ScreenOutcome::Granted { .. }) => "screen granted".to_owned(),
+        Reply::Screen(ScreenOutcome::Asked { .. }) => "screen asked".to_owned(),
+        Reply::ChatSent(_) => "sent".to_owned(),
+        Reply::ChatExported(piece) => format!("exported {:?}", piece.next),
+        Reply::Called(called) => format!("called {}", called.participant.is_some()),
+        Reply::TransferAsked(_) => "transfer asked".to_owned(),
+        Reply::Transferred(done) => format!("transferred {}", done.secret.is_some()),
+        Reply::Attendance(attendance) => format!("attendance {}", attendance.people.len()),
         Reply::Managed(managed) => format!("managed as {:?}", managed.role),
         Reply::RoomRevised(room) => format!("room {}", room.rev),
         Reply::Revised(revised) => format!("revised {}", revised.rev),
@@ -449,6 +462,23 @@ fn push(push: &Push) -> String {
         Push::MediaRequested(requested) => format!("requested {:?}", requested.source),
         Push::MediaRequestAnswered(answered) => format!("answered {:?}", answered.answer),
         Push::Removed(_) => "removed".to_owned(),
+        Push::ScreenTakeoverRequested(_) => "takeover requested".to_owned(),
+        Push::ScreenTakeoverAnswered(answered) => {
+            format!("takeover answered {}", answered.share_id.is_some())
+        }
+        Push::ScreenViewers(viewers) => format!("viewers {}", viewers.count),
+        Push::ChatWritten(message) => format!("message {}", message.0.number),
+        Push::ChatEdited(_) => "edited".to_owned(),
+        Push::ChatDeleted(deleted) => format!("deleted by {:?}", deleted.by_role),
+        Push::ChatReacted(reacted) => format!("reacted {}", reacted.reactions.len()),
+        Push::ChatPinned(pinned) => format!("pinned {}", pinned.on),
+        Push::ChatCleared(cleared) => format!("cleared {}", cleared.up_to),
+        Push::HandQueue(queue) => format!("hands {}", queue.hands.len()),
+        Push::Reaction(reaction) => format!("reaction {:?}", reaction.emoji),
+        Push::Announcement(_) => "announcement".to_owned(),
+        Push::HostTransferRequested(_) => "transfer requested".to_owned(),
+        Push::HostTransferAnswered(answered) => format!("transfer {:?}", answered.answer),
+        Push::SessionEnding(ending) => format!("ending {:?}", ending.reason),
     }
 }
 

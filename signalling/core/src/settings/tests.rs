@@ -141,13 +141,6 @@ fn what_cannot_be_is_named() {
     for (update, field) in bad {
         assert_eq!(refused(update), UpdateError::Bad(field));
     }
-    for screen in [ScreenPolicy::Many, ScreenPolicy::OneTakeover] {
-        let update = RoomUpdate {
-            screen: Some(screen),
-            ..default()
-        };
-        assert_eq!(refused(update), UpdateError::NotAvailable("screen"));
-    }
 }
 
 #[test]

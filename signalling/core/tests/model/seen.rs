@@ -63,7 +63,7 @@ pub(crate) fn words(reply: &Reply) -> String {
         Reply::Published(_) => "published".to_owned(),
         Reply::Wished(_) => "wished".to_owned(),
         Reply::Acked(_) => "acked".to_owned(),
-        Reply::ScreenStarted(_) => "screen started".to_owned(),
+        Reply::Screen(_) => "screen started".to_owned(),
         Reply::Managed(managed) => format!("managed {:?}", managed.role),
         Reply::RoomRevised(revised) => format!("room {}", revised.rev),
         Reply::Revised(_) => "revised".to_owned(),

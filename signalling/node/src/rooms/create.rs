@@ -213,7 +213,6 @@ fn host_invite(now: Timestamp, by: Actor, secret: &InviteSecret) -> Invite {
 fn refused(error: UpdateError) -> ErrorBody {
     match error {
         UpdateError::Bad(field) => ErrorBody::bad(field),
-        UpdateError::NotAvailable(field) => ErrorBody::from(ErrorCode::NotAvailable).field(field),
         UpdateError::Conflict => ErrorBody::from(ErrorCode::Conflict).field("rev"),
     }
 }

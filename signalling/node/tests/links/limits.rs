@@ -191,7 +191,7 @@ async fn unknown_requests_and_bad_data_are_answered() {
     let server = Server::start().await;
     let (mut ada, _) = server.joined("welcome", "Ada", 1).await;
     assert_eq!(
-        ada.ask("chat.send", json!({"text": "hi"})).await["error"]["code"],
+        ada.ask("poll.vote", json!({"text": "hi"})).await["error"]["code"],
         "unknown_type"
     );
     let bad = ada

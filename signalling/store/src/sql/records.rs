@@ -94,6 +94,7 @@ pub(crate) async fn room(
         invites: invites(db, sealer, &key).await?,
         bans: bans(db, sealer, &key).await?,
         standings: standings(db, sealer, &key).await?,
+        chat: Vec::new(),
     }))
 }
 

@@ -103,7 +103,7 @@ pub(crate) async fn apply(
         Change::BanLifted(ban) => lift_ban(db, &room, *ban).await,
         Change::Standing(standing) => save_standing(db, sealer, &room, standing).await,
         Change::StandingGone(device) => drop_standing(db, &room, *device).await,
-        Change::Audit(_) => Ok(()),
+        Change::Chat(_) | Change::ChatGone { .. } | Change::Audit(_) => Ok(()),
     }
 }
 

@@ -124,7 +124,7 @@ fn a_message_without_a_number_is_unreadable() {
 fn a_refusal_carries_the_number_and_names_the_member() {
     for (text, code, field) in [
         (
-            r#"{"id":7,"type":"chat.send","data":{}}"#,
+            r#"{"id":7,"type":"poll.vote","data":{}}"#,
             ErrorCode::UnknownType,
             None,
         ),

@@ -19,7 +19,7 @@ use conclave_signalling_wire::time::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::moderation;
+use crate::life;
 
 /// 2026-11-22T10:00:00Z.
 pub(crate) const START_MS: u64 = 1_795_341_600_000;
@@ -107,13 +107,12 @@ pub(crate) fn room() -> Room {
             camera: unlocked.clone(),
             screen: unlocked,
         },
-        chat: ChatPolicy {
-            public: PublicChat::All,
-            private: PrivateChat::Hosts,
-            slow_s: 0,
-            links: true,
-            history: ChatHistory::None,
-        },
+        chat: ChatPolicy::default(),
+        viewers: ViewerAllowances::default(),
+        reactions: true,
+        hands: HandOrder::Fifo,
+        cohosts_end: true,
+        max_duration_s: None,
         screen: ScreenPolicy::One,
         suspended: false,
         ends_at: None,
@@ -133,6 +132,8 @@ pub(crate) fn joined() -> Joined {
         ],
         overrides: Vec::new(),
         roster: vec![participant(bob(), "Bob", 3)],
+        hands: HandQueue { hands: Vec::new() },
+        ending: None,
         chat: Vec::new(),
         ice_servers: Vec::new(),
         seq: 0,
@@ -427,17 +428,18 @@ pub(crate) fn of_request(name: &str) -> Vec<String> {
                 ScreenStart {
                     surface: Some(Surface::Window),
                     audio: false,
+                    take_over: false,
                 },
             ),
             answer(
                 13,
-                &ScreenStarted {
+                &ScreenOutcome::Granted {
                     share_id: TrackId::new(START_MS + 7000, [10; 10]),
                 },
             ),
             refuse(13, ErrorBody::from(ErrorCode::Busy).by(bob())),
         ],
-        other => moderation::of_request(other),
+        other => life::of_request(other),
     }
 }
 
@@ -544,7 +546,7 @@ pub(crate) fn of_push(name: &str) -> Vec<String> {
             }
             .into(),
         ],
-        other => moderation::of_push(other),
+        other => life::of_push(other),
     };
     pushes
         .into_iter()

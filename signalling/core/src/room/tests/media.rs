@@ -704,6 +704,7 @@ fn one_screen_at_a_time() {
     let start = ScreenStart {
         surface: None,
         audio: true,
+        take_over: false,
     };
     let id = stage.ask(ada, start.clone());
     assert_eq!(stage.done(), [format!("1 ok {id} screen started")]);
@@ -751,6 +752,7 @@ fn a_grant_without_a_screen_is_taken_back() {
     let start = ScreenStart {
         surface: None,
         audio: false,
+        take_over: false,
     };
     stage.ask(ada, start.clone());
     stage.done();

@@ -620,6 +620,7 @@ fn who_asks_again_for_the_screen_gets_no_more_time() {
     let start = ScreenStart {
         surface: None,
         audio: false,
+        take_over: false,
     };
     for _ in 0..6 {
         stage.ask(ada, start.clone());

@@ -310,6 +310,7 @@ fn screens_that_are_off_end_for_hosts_too() {
     let start = ScreenStart {
         surface: None,
         audio: false,
+        take_over: false,
     };
     let id = stage.ask(ada, start);
     assert_eq!(stage.done(), [format!("1 error {id} forbidden")]);

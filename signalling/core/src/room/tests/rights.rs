@@ -143,6 +143,7 @@ fn what_is_locked_does_not_begin() {
     let start = ScreenStart {
         surface: None,
         audio: false,
+        take_over: false,
     };
     let id = stage.ask(eve, start.clone());
     assert_eq!(stage.done(), [format!("3 error {id} forbidden")]);

@@ -261,6 +261,7 @@ fn who_is_out_of_sight_is_not_named_by_other_ways() {
     let start = ScreenStart {
         surface: None,
         audio: false,
+        take_over: false,
     };
     stage.ask(bob, start.clone());
     stage.done();
