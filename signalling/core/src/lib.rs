@@ -27,6 +27,7 @@ pub mod room;
 pub mod settings;
 
 mod bans;
+mod csv;
 mod invites;
 mod lobby;
 mod log;
