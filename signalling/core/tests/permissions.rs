@@ -13,7 +13,7 @@ use std::path::Path;
 use conclave_signalling_core::permission::{Subject, can_be_overridden, decide};
 use conclave_signalling_core::settings::Settings;
 use conclave_signalling_wire::objects::{
-    Permission, Preset, Role, RosterMode, ScreenPolicy, Source,
+    Permission, Preset, PrivateChat, PublicChat, Role, RosterMode, ScreenPolicy, Source,
 };
 use conclave_signalling_wire::time::Timestamp;
 
@@ -31,7 +31,9 @@ decides nothing.
 The first rule that says anything wins:
 
 1. **Policies of the room.** With `screen: off` nobody shares a screen, hosts
-   neither.
+   neither. What `chat` switches off nobody writes, hosts neither; what it leaves
+   to the hosts nobody below them writes. With `reactions: false` only hosts and
+   co-hosts send reactions. No exception and no custom role lifts any of it.
 2. **Locks** (`media.lock`). A locked source is not published or unmuted by
    anybody but hosts, co-hosts and those on the allow-list of the lock. What is
    open when a lock comes is muted, shares are ended. The end of a lock unmutes
@@ -79,6 +81,8 @@ fn allows(settings: &Settings, role: Role, permission: Permission) -> bool {
     decide(settings, &subject, Timestamp::from_unix_ms(0), permission).allowed
 }
 
+const CHAT_OFF: &str = "`chat` all off";
+
 /// A setting that is changed, with the word for it.
 type Knob = (&'static str, fn(&mut Settings));
 
@@ -97,6 +101,27 @@ fn knobs() -> Vec<Knob> {
                 RosterMode::All => RosterMode::Hosts,
                 RosterMode::Hosts => RosterMode::All,
             };
+        }),
+        ("`viewers.chat`", |room| room.viewers.chat ^= true),
+        ("`viewers.hands`", |room| room.viewers.hands ^= true),
+        ("`viewers.reactions`", |room| {
+            room.viewers.reactions ^= true;
+        }),
+        ("`reactions`", |room| room.reactions ^= true),
+        ("`cohosts_end`", |room| room.cohosts_end ^= true),
+        ("`chat.public`", |room| room.chat.public = PublicChat::Hosts),
+        ("`chat.public: off`", |room| {
+            room.chat.public = PublicChat::Off;
+        }),
+        ("`chat.private`", |room| {
+            room.chat.private = PrivateChat::All;
+        }),
+        ("`chat.private: off`", |room| {
+            room.chat.private = PrivateChat::Off;
+        }),
+        (CHAT_OFF, |room| {
+            room.chat.public = PublicChat::Off;
+            room.chat.private = PrivateChat::Off;
         }),
         ("`screen: off`", |room| room.screen = ScreenPolicy::Off),
         ("`media.lock`", |room| {
@@ -144,13 +169,20 @@ last column is changed, `◐` it may unless one is.
             };
             write!(text, " {cell} |").unwrap();
         }
+        // Both off at once is worth a word only where neither says anything alone.
+        if settings.iter().any(|name| name.starts_with("`chat.")) {
+            settings.retain(|name| *name != CHAT_OFF);
+        }
         writeln!(text, " {} |", settings.join(", ")).unwrap();
     }
     text.push_str(
         "
-`attendees` and `roster` are members of `room.update`; presenters and above may
-without them, but for `invite.create`, which presenters too have by
-`attendees.invite`. A lock leaves out hosts, co-hosts and those it names.
+`attendees`, `viewers`, `roster`, `reactions`, `cohosts_end` and `chat` are members
+of `room.update`; presenters and above may without `attendees`, but for
+`invite.create`, which presenters too have by `attendees.invite`. A lock leaves out
+hosts, co-hosts and those it names. A room begins with `chat.public: all` and
+`chat.private: hosts`: everybody writes to all and to the hosts, who answer anybody;
+with `chat.private: all` presenters and attendees too write to one another.
 ",
     );
 }
@@ -160,24 +192,29 @@ fn presets(text: &mut String) {
         "
 ## What other presets begin with
 
-| preset | attendees may not, other than in `meeting` |
-|---|---|
+| preset | attendees may not, other than in `meeting` | viewers may, other than in `meeting` |
+|---|---|---|
 ",
     );
     let meeting = Settings::new(Preset::Meeting, "Meeting");
     for preset in &PRESETS[1..] {
         let room = Settings::new(*preset, "Room");
-        let mut names = Vec::new();
+        let (mut less, mut more) = (Vec::new(), Vec::new());
         for key in Permission::ALL.iter().copied() {
-            let before = allows(&meeting, Role::Attendee, key);
-            let is = allows(&room, Role::Attendee, key);
-            assert!(before || !is, "the table has no column for more");
-            if before && !is {
-                names.push(format!("`{}`", key.name()));
+            let of = |role| (allows(&meeting, role, key), allows(&room, role, key));
+            let name = format!("`{}`", key.name());
+            match of(Role::Attendee) {
+                (true, false) => less.push(name.clone()),
+                (before, is) => assert_eq!(before, is, "the table has no column for more"),
+            }
+            match of(Role::Viewer) {
+                (false, true) => more.push(name),
+                (before, is) => assert_eq!(before, is, "the table has no column for less"),
             }
         }
         let name = preset_name(*preset);
-        writeln!(text, "| `{name}` | {} |", names.join(", ")).unwrap();
+        let (less, more) = (less.join(", "), more.join(", "));
+        writeln!(text, "| `{name}` | {less} | {more} |").unwrap();
     }
     text.push_str(
         "

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use conclave_signalling_wire::objects::{
-    Allowances, CustomRole, LobbyMode, Preset, RosterMode, Source,
+    Allowances, CustomRole, LobbyMode, Preset, RosterMode, Source, ViewerAllowances,
 };
 use conclave_signalling_wire::secret::DeviceKey;
 use proptest::prelude::*;
@@ -28,6 +28,8 @@ lobby.bypass            *       *       *         -        -
 lobby.manage            *       *       -         -        -
 room.lock               *       *       -         -        -
 session.start           *       *       -         -        -
+session.end             *       *       -         -        -
+session.announce        *       *       -         -        -
 room.settings           *       *       -         -        -
 room.password           *       -       -         -        -
 invite.create           *       *       -         -        -
@@ -42,6 +44,9 @@ media.mute              *       *       -         -        -
 media.request           *       *       -         -        -
 media.grant             *       *       -         -        -
 media.lock_all          *       *       -         -        -
+screen.takeover         *       *       -         -        -
+spotlight.set           *       *       -         -        -
+panic.suspend           *       *       -         -        -
 roster.see              *       *       *         mci      -
 roster.see_roles        *       *       *         mci      -
 participant.remove      *       *       -         -        -
@@ -51,6 +56,22 @@ participant.to_lobby    *       *       -         -        -
 participant.rename      *       *       -         -        -
 self.rename             *       *       *         *        -
 role.assign             *       *       -         -        -
+attendance.export       *       *       -         -        -
+chat.read               *       *       *         *        *
+chat.send               *       *       *         *        w
+chat.private_hosts      *       *       *         *        w
+chat.private_any        *       *       -         -        -
+chat.delete_own         *       *       *         *        *
+chat.edit_own           *       *       *         *        *
+chat.delete_any         *       *       -         -        -
+chat.clear              *       *       -         -        -
+chat.configure          *       *       -         -        -
+chat.pin                *       *       -         -        -
+chat.react              *       *       *         *        w
+chat.export             *       *       -         -        -
+hand.raise              *       *       *         *        w
+hand.manage             *       *       -         -        -
+reaction.send           *       *       *         *        w
 ";
 
 const NOON: Timestamp = Timestamp::from_unix_ms(1_795_348_800_000);
@@ -167,6 +188,118 @@ fn each_setting_moves_its_own_cells() {
         ]
     );
     assert_eq!(moved(|room| room.lobby = LobbyMode::Off), []);
+    assert_eq!(
+        moved(|room| room.cohosts_end = false),
+        [(CoHost, SessionEnd, false)]
+    );
+}
+
+#[test]
+fn what_viewers_may_is_a_setting_of_the_room() {
+    use Permission::*;
+    use Role::Viewer;
+    assert_eq!(
+        moved(|room| room.viewers.chat = true),
+        [ChatSend, ChatPrivateHosts, ChatReact].map(|key| (Viewer, key, true))
+    );
+    assert_eq!(
+        moved(|room| room.viewers.hands = true),
+        [(Viewer, HandRaise, true)]
+    );
+    assert_eq!(
+        moved(|room| room.viewers.reactions = true),
+        [(Viewer, ReactionSend, true)]
+    );
+}
+
+#[test]
+fn the_modes_of_the_chat_move_their_own_cells() {
+    use Permission::*;
+    use Role::*;
+    let each = |roles: &[Role], keys: &[Permission], is: bool| -> Vec<(Role, Permission, bool)> {
+        let cells = roles
+            .iter()
+            .flat_map(|role| keys.iter().map(move |key| (*role, *key, is)));
+        cells.collect()
+    };
+    let hosts = [Host, CoHost];
+    let below = [Presenter, Attendee];
+    // Hosts are exempt from what is for hosts, and from nothing that is off.
+    assert_eq!(
+        moved(|room| room.chat.public = PublicChat::Hosts),
+        each(&below, &[ChatSend], false)
+    );
+    assert_eq!(
+        moved(|room| room.chat.public = PublicChat::Off),
+        each(&[Host, CoHost, Presenter, Attendee], &[ChatSend], false)
+    );
+    assert_eq!(
+        moved(|room| room.chat.private = PrivateChat::All),
+        each(&below, &[ChatPrivateAny], true)
+    );
+    let mut off = each(&hosts, &[ChatPrivateHosts, ChatPrivateAny], false);
+    off.extend(each(&below, &[ChatPrivateHosts], false));
+    assert_eq!(moved(|room| room.chat.private = PrivateChat::Off), off);
+    let all_off = moved(|room| {
+        room.chat.public = PublicChat::Off;
+        room.chat.private = PrivateChat::Off;
+    });
+    let silent = [ChatSend, ChatPrivateHosts, ChatPrivateAny, ChatReact];
+    let mut off = each(&hosts, &silent, false);
+    off.extend(each(
+        &below,
+        &[ChatSend, ChatPrivateHosts, ChatReact],
+        false,
+    ));
+    assert_eq!(all_off, off);
+    assert_eq!(
+        moved(|room| room.reactions = false),
+        each(&below, &[ReactionSend], false)
+    );
+}
+
+#[test]
+fn no_exception_and_no_custom_role_speaks_where_the_room_is_silent() {
+    use Permission::*;
+    let keys = [
+        ChatSend,
+        ChatPrivateHosts,
+        ChatPrivateAny,
+        ChatReact,
+        ReactionSend,
+    ];
+    let overrides = keys.map(|key| Override {
+        key,
+        effect: Effect::Allow,
+        expires_at: None,
+    });
+    let name = RoleName::new("Own").unwrap();
+    let mut room = room(Preset::Meeting);
+    room.custom_roles = vec![CustomRole {
+        name: name.clone(),
+        base: Role::Attendee,
+        allow: keys.to_vec(),
+        deny: Vec::new(),
+    }];
+    let subject = Subject {
+        custom_role: Some(&name),
+        overrides: &overrides,
+        ..plain(Role::Attendee)
+    };
+    let is_silent = |room: &Settings, key| {
+        let decision = decide(room, &subject, NOON, key);
+        !decision.allowed && decision.rule == Rule::RoomPolicy
+    };
+    let silent = |room: &Settings| keys.map(|key| is_silent(room, key));
+    assert_eq!(silent(&room), [false, false, true, false, false]);
+    room.chat.private = PrivateChat::All;
+    assert_eq!(silent(&room), [false; 5]);
+    room.chat.public = PublicChat::Hosts;
+    room.reactions = false;
+    assert_eq!(silent(&room), [true, false, false, false, true]);
+    room.chat.public = PublicChat::Off;
+    room.chat.private = PrivateChat::Off;
+    assert_eq!(silent(&room), [true; 5]);
 }
 
 #[test]
@@ -245,6 +378,9 @@ prop_compose! {
         (microphone, camera, screen, rename, invite) in any::<(bool, bool, bool, bool, bool)>(),
         is_open in any::<bool>(),
         no_screens in any::<bool>(),
+        public in select(&[PublicChat::All, PublicChat::Hosts, PublicChat::Off][..]),
+        private in select(&[PrivateChat::All, PrivateChat::Hosts, PrivateChat::Off][..]),
+        (chat, hands, viewers_react, reactions, cohosts_end) in any::<(bool, bool, bool, bool, bool)>(),
         locks in any::<[bool; 3]>(),
         allow in any_permissions(),
         deny in any_permissions(),
@@ -257,6 +393,9 @@ prop_compose! {
         if no_screens {
             room.screen = ScreenPolicy::Off;
         }
+        (room.chat.public, room.chat.private) = (public, private);
+        room.viewers = ViewerAllowances { chat, hands, reactions: viewers_react };
+        (room.reactions, room.cohosts_end) = (reactions, cohosts_end);
         let names = [Source::Microphone, Source::Camera, Source::Screen];
         for (source, on) in names.into_iter().zip(locks) {
             let lock = room.locks.of_mut(source);
@@ -332,6 +471,22 @@ proptest! {
     fn off_is_off_for_hosts_too(mut room in any_room(), who in anybody()) {
         room.screen = ScreenPolicy::Off;
         for key in [Permission::PublishScreen, Permission::PublishScreenAudio] {
+            let decision = decide(&room, &who.subject(), NOON, key);
+            prop_assert_eq!(decision, Decision { allowed: false, rule: Rule::RoomPolicy });
+        }
+    }
+
+    #[test]
+    fn a_chat_that_is_off_is_off_for_hosts_too(mut room in any_room(), who in anybody()) {
+        room.chat.public = PublicChat::Off;
+        room.chat.private = PrivateChat::Off;
+        let keys = [
+            Permission::ChatSend,
+            Permission::ChatPrivateHosts,
+            Permission::ChatPrivateAny,
+            Permission::ChatReact,
+        ];
+        for key in keys {
             let decision = decide(&room, &who.subject(), NOON, key);
             prop_assert_eq!(decision, Decision { allowed: false, rule: Rule::RoomPolicy });
         }

@@ -707,7 +707,7 @@ fn one_screen_at_a_time() {
         take_over: false,
     };
     let id = stage.ask(ada, start.clone());
-    assert_eq!(stage.done(), [format!("1 ok {id} screen started")]);
+    assert_eq!(stage.done(), [format!("1 ok {id} screen granted")]);
     let id = stage.ask(bob, start.clone());
     assert_eq!(stage.done(), [format!("2 error {id} busy")]);
     stage.published(ada, Source::Screen, "2");
@@ -741,7 +741,7 @@ fn one_screen_at_a_time() {
         None
     );
     let id = stage.ask(bob, start);
-    assert_eq!(stage.done(), [format!("2 ok {id} screen started")]);
+    assert_eq!(stage.done(), [format!("2 ok {id} screen granted")]);
 }
 
 #[test]
@@ -758,7 +758,7 @@ fn a_grant_without_a_screen_is_taken_back() {
     stage.done();
     stage.pass(Duration::from_secs(60));
     let id = stage.ask(bob, start.clone());
-    assert_eq!(stage.done(), [format!("2 ok {id} screen started")]);
+    assert_eq!(stage.done(), [format!("2 ok {id} screen granted")]);
     let id = stage.ask(
         bob,
         MediaUnpublish {
@@ -771,5 +771,5 @@ fn a_grant_without_a_screen_is_taken_back() {
     stage.pass(Duration::from_secs(30));
     stage.done();
     let id = stage.ask(ada, start);
-    assert_eq!(stage.done(), [format!("1 ok {id} screen started")]);
+    assert_eq!(stage.done(), [format!("1 ok {id} screen granted")]);
 }

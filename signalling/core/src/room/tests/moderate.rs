@@ -628,5 +628,5 @@ fn who_asks_again_for_the_screen_gets_no_more_time() {
     }
     stage.done();
     let id = stage.ask(bob, start);
-    assert_eq!(stage.done(), [format!("2 ok {id} screen started")]);
+    assert_eq!(stage.done(), [format!("2 ok {id} screen granted")]);
 }

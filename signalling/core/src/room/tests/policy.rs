@@ -3,7 +3,9 @@
 use super::*;
 use conclave_signalling_wire::error::ErrorCode;
 use conclave_signalling_wire::moderation::{OverrideEffect, PermissionsReason};
-use conclave_signalling_wire::objects::{Allowances, Caps, CustomRole, Permission, ScreenPolicy};
+use conclave_signalling_wire::objects::{
+    Allowances, Caps, ChatUpdate, CustomRole, Permission, ScreenPolicy,
+};
 use conclave_signalling_wire::request::{PermOverride, RoleSet, RoomUpdate, ScreenStart};
 use conclave_signalling_wire::room::Patch;
 use conclave_signalling_wire::secret::SecretText;
@@ -73,7 +75,7 @@ fn a_change_is_kept_and_told_to_everybody() {
             "2 push 1 room 2",
             "1 push 3 updated Bob 2",
             "2 push 2 updated Bob 2",
-            "2 push 3 permissions Attendee 9",
+            "2 push 3 permissions Attendee 17",
             "keep act room.update ok",
             &format!("1 ok {id} room 2"),
         ]
@@ -150,14 +152,26 @@ fn what_cannot_be_is_named() {
         stage.done().pop(),
         Some(format!("1 error {id} bad_request default_role"))
     );
-    let later = RoomUpdate {
-        screen: Some(ScreenPolicy::Many),
+    let too_slow = RoomUpdate {
+        chat: Some(ChatUpdate {
+            slow_s: Some(3_601),
+            ..ChatUpdate::default()
+        }),
         ..lock(true)
     };
-    let id = stage.ask(ada, later);
+    let id = stage.ask(ada, too_slow);
     assert_eq!(
         stage.done().pop(),
-        Some(format!("1 error {id} not_available screen"))
+        Some(format!("1 error {id} bad_request chat.slow_s"))
+    );
+    let too_short = RoomUpdate {
+        max_duration_s: Patch::Set(59),
+        ..lock(true)
+    };
+    let id = stage.ask(ada, too_short);
+    assert_eq!(
+        stage.done().pop(),
+        Some(format!("1 error {id} bad_request max_duration_s"))
     );
     assert!(!stage.room.settings.locked);
     // Code points, not bytes.
@@ -420,7 +434,7 @@ fn a_role_that_is_unmade_is_taken_from_who_has_it() {
     assert!(
         stage
             .done()
-            .contains(&"2 push 6 permissions Attendee 10".to_owned())
+            .contains(&"2 push 6 permissions Attendee 18".to_owned())
     );
     assert_eq!(stage.face(bob_id).custom_role, None);
     let id = stage.ask(bob, lock(false));

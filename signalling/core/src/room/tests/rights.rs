@@ -82,7 +82,7 @@ fn a_lock_mutes_and_its_end_unmutes_nobody() {
             "2 push 4 revoked Microphone Locked",
             "1 push 5 updated Bob 3",
             "2 push 5 updated Bob 3",
-            "2 push 6 permissions Attendee 9",
+            "2 push 6 permissions Attendee 17",
             "shard barrier 1",
             "keep act media.lock ok",
         ]
@@ -149,7 +149,7 @@ fn what_is_locked_does_not_begin() {
     assert_eq!(stage.done(), [format!("3 error {id} forbidden")]);
     // Those allowed, by their devices, and hosts.
     let id = stage.ask(bob, start);
-    assert_eq!(stage.done(), [format!("2 ok {id} screen started")]);
+    assert_eq!(stage.done(), [format!("2 ok {id} screen granted")]);
     stage.publish(bob, Source::Microphone, "0");
     stage.publish(ada, Source::Camera, "1");
     assert_eq!(
@@ -248,7 +248,7 @@ fn who_loses_a_role_loses_what_came_with_it() {
             "2 push 4 revoked Microphone PermissionRevoked",
             "shard unpublish 2 Camera",
             &format!("2 error {pending} forbidden"),
-            "2 push 5 permissions Viewer 3",
+            "2 push 5 permissions Viewer 6",
             "2 push - count 2",
             "shard barrier 1",
             "keep act role.set ok",
@@ -261,7 +261,10 @@ fn who_loses_a_role_loses_what_came_with_it() {
         [
             Permission::RoomJoin,
             Permission::ReceiveMedia,
-            Permission::ReceiveScreen
+            Permission::ReceiveScreen,
+            Permission::ChatRead,
+            Permission::ChatDeleteOwn,
+            Permission::ChatEditOwn,
         ]
     );
     stage.passed(1);
@@ -453,7 +456,7 @@ fn an_exception_ends_by_itself() {
             "1 push 4 updated Bob 4",
             "2 push 4 updated Bob 4",
             "2 push 5 revoked Microphone PermissionRevoked",
-            "2 push 6 permissions Viewer 3",
+            "2 push 6 permissions Viewer 6",
         ]
     );
     assert_eq!(stage.room.poll_timeout(), None);
@@ -514,7 +517,7 @@ fn an_exception_ends_while_its_owner_reconnects() {
         missed[missed.len() - 2..],
         [
             "revoked Microphone PermissionRevoked",
-            "permissions Viewer 3"
+            "permissions Viewer 6"
         ]
     );
 }

@@ -138,12 +138,17 @@ fn a_policy_brings_everybody_into_sight_and_out_of_it() {
     stage.ask(ada, roster(RosterMode::Hosts));
     assert_eq!(
         heard(&mut stage, bob),
-        ["room 2", "permissions Attendee 8", "left Hidden", "count 3"]
+        [
+            "room 2",
+            "permissions Attendee 16",
+            "left Hidden",
+            "count 3"
+        ]
     );
     stage.ask(ada, roster(RosterMode::All));
     assert_eq!(
         heard(&mut stage, bob),
-        ["room 3", "permissions Attendee 10", "joined Mia"]
+        ["room 3", "permissions Attendee 18", "joined Mia"]
     );
 }
 
