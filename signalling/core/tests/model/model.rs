@@ -653,7 +653,10 @@ impl Model {
         let told: Vec<_> = told.map(|source| (key, *source, reason)).collect();
         self.expected.revoked.extend(told);
         let code = match reason {
-            RevokedReason::Stopped | RevokedReason::Muted => ErrorCode::Conflict,
+            RevokedReason::Stopped
+            | RevokedReason::Muted
+            | RevokedReason::TakenOver
+            | RevokedReason::Suspended => ErrorCode::Conflict,
             RevokedReason::Locked | RevokedReason::PermissionRevoked => ErrorCode::Forbidden,
         };
         match source {

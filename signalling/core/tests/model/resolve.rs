@@ -5,8 +5,8 @@ use conclave_signalling_core::room::OperatorRequest;
 use conclave_signalling_wire::ids::{BanId, KnockId, ParticipantId, RequestId};
 use conclave_signalling_wire::moderation::{OverrideEffect, RequestAnswer, Target};
 use conclave_signalling_wire::objects::{
-    Allowances, Caps, DuplicatePolicy, LobbyMode, NoHost, Permission, Role, RosterMode,
-    ScreenPolicy, Source,
+    Allowances, Caps, ChatHistory, ChatUpdate, DuplicatePolicy, LobbyMode, NoHost, Permission,
+    PrivateChat, PublicChat, Role, RosterMode, ScreenPolicy, Source, ViewerAllowances,
 };
 use conclave_signalling_wire::request::{
     BanLift, BanList, BanOrder, BanScope, InviteCreate, InviteList, InviteRevoke, Leave,
@@ -149,6 +149,7 @@ pub(crate) fn request(world: &World, link: LinkId, verb: &Verb) -> Request {
         Verb::Screen { audio } => ScreenStart {
             surface: None,
             audio: *audio,
+            take_over: false,
         }
         .into(),
         Verb::Update {
@@ -418,11 +419,32 @@ fn update(world: &World, kind: u8, value: u8, is_stale: bool) -> RoomUpdate {
     update
 }
 
+fn chat(value: u8) -> ChatUpdate {
+    let mut chat = ChatUpdate::default();
+    let public = [PublicChat::All, PublicChat::Hosts, PublicChat::Off];
+    let private = [PrivateChat::All, PrivateChat::Hosts, PrivateChat::Off];
+    let place = usize::from(value / 8);
+    match value % 8 {
+        0..3 => chat.public = Some(public[place % 3]),
+        3..6 => chat.private = Some(private[place % 3]),
+        6 => chat.slow_s = Some([0, 0, 5, 30, 3_601][place % 5]),
+        _ => {
+            let all = [ChatHistory::None, ChatHistory::Session, ChatHistory::Kept];
+            chat.history = Some(all[place % 3]);
+        }
+    }
+    if value > 250 {
+        chat.public = Some(PublicChat::Off);
+        chat.private = Some(PrivateChat::Off);
+    }
+    chat
+}
+
 fn one_change(world: &World, kind: u8, value: u8) -> RoomUpdate {
     let yes = value % 2 == 0;
     let now = world.model.now;
     let mut update = RoomUpdate::default();
-    match kind % 28 {
+    match kind % 34 {
         0 | 1 => update.locked = Some(value % 4 == 0),
         2 | 3 => update.lobby = Some(if yes { LobbyMode::On } else { LobbyMode::Off }),
         4 => {
@@ -509,6 +531,16 @@ fn one_change(world: &World, kind: u8, value: u8) -> RoomUpdate {
                 _ => Patch::Clear,
             }
         }
+        28..31 => update.chat = Some(chat(value)),
+        31 => {
+            update.viewers = Some(ViewerAllowances {
+                chat: value & 1 == 0,
+                hands: value & 2 == 0,
+                reactions: value & 4 == 0,
+            })
+        }
+        32 => update.reactions = Some(yes),
+        33 => update.cohosts_end = Some(yes),
         25 | 26 => {
             let mut roles = chosen(value, &scene::custom_roles());
             if let (true, Some(first)) = (value & 8 != 0, roles.first_mut()) {
@@ -524,7 +556,7 @@ fn one_change(world: &World, kind: u8, value: u8) -> RoomUpdate {
                 ScreenPolicy::One,
                 ScreenPolicy::Off,
                 ScreenPolicy::One,
-                ScreenPolicy::Many,
+                ScreenPolicy::One,
             ];
             update.screen = Some(all[usize::from(value % 4)]);
         }

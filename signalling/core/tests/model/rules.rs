@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use conclave_signalling_core::digest::DeviceHash;
 use conclave_signalling_wire::objects::{
-    Effect, Identity, LobbyMode, Override, Permission, Role, Room, RosterMode, ScreenPolicy, Source,
+    Effect, Identity, LobbyMode, Override, Permission, PrivateChat, PublicChat, Role, Room,
+    RosterMode, ScreenPolicy, Source,
 };
 use conclave_signalling_wire::text::RoleName;
 
@@ -30,12 +31,19 @@ fn lowest(room: &Room, permission: Permission) -> u8 {
     let attendees = room.attendees;
     let if_allowed = |allowed: bool| if allowed { 3 } else { 2 };
     match permission {
-        RoomJoin | ReceiveMedia | ReceiveScreen => 4,
+        RoomJoin | ReceiveMedia | ReceiveScreen | ChatRead | ChatDeleteOwn | ChatEditOwn => 4,
         LobbyBypass => 2,
         RoomPassword => 0,
+        SessionEnd => u8::from(room.cohosts_end),
         SessionStart | LobbyManage | RoomLock | RoomSettings | InviteManage | MediaMute
         | MediaRequest | MediaGrant | MediaLockAll | ParticipantRemove | ParticipantBan
-        | BanManage | ParticipantToLobby | ParticipantRename | RoleAssign => 1,
+        | BanManage | ParticipantToLobby | ParticipantRename | RoleAssign | SessionAnnounce
+        | ScreenTakeover | SpotlightSet | PanicSuspend | AttendanceExport | ChatDeleteAny
+        | ChatClear | ChatConfigure | ChatPin | ChatExport | HandManage => 1,
+        ChatPrivateAny => 3,
+        ChatSend | ChatPrivateHosts | ChatReact => 3 + u8::from(room.viewers.chat),
+        HandRaise => 3 + u8::from(room.viewers.hands),
+        ReactionSend => 3 + u8::from(room.viewers.reactions),
         InviteCreate if attendees.invite => 3,
         InviteCreate => 1,
         PublishAudio => if_allowed(attendees.microphone),
@@ -88,6 +96,24 @@ pub(crate) fn is_live(known: &Override, now: u64) -> bool {
     known.expires_at.is_none_or(|until| now < until.unix_ms())
 }
 
+/// What the room has switched off: `off` for everybody, what is for hosts for all others.
+pub(crate) fn is_silenced(room: &Room, role: Role, permission: Permission) -> bool {
+    let is_host = rank(role) <= 1;
+    let (public, private) = (room.chat.public, room.chat.private);
+    match permission {
+        Permission::ChatSend => {
+            public == PublicChat::Off || public == PublicChat::Hosts && !is_host
+        }
+        Permission::ChatPrivateHosts => private == PrivateChat::Off,
+        Permission::ChatPrivateAny => {
+            private == PrivateChat::Off || private == PrivateChat::Hosts && !is_host
+        }
+        Permission::ChatReact => public == PublicChat::Off && private == PrivateChat::Off,
+        Permission::ReactionSend => !room.reactions && !is_host,
+        _ => false,
+    }
+}
+
 /// Hard policy, lock, override, custom role, role, no.
 pub(crate) fn decide(
     room: &Room,
@@ -107,6 +133,9 @@ pub(crate) fn decide(
         if lock.on && rank(who.role) > 1 && !lock.allow.contains(who.device) {
             return (false, Why::Lock);
         }
+    }
+    if is_silenced(room, who.role, permission) {
+        return (false, Why::Policy);
     }
     let mut overrides = who.overrides.iter();
     if let Some(known) = overrides.find(|known| known.key == permission && is_live(known, now)) {

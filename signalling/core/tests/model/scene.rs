@@ -69,6 +69,7 @@ pub(crate) fn set(rng: &mut StdRng) -> (RoomRecord, Model) {
         invites: invites(),
         bans: Vec::new(),
         standings: Vec::new(),
+        chat: Vec::new(),
         settings,
     };
     let participants_max = rng.random_range(4..9);
@@ -188,6 +189,11 @@ fn model(record: &RoomRecord, participants_max: usize) -> Model {
         default_role: settings.default_role,
         guests_may_cohost: settings.guests_may_cohost,
         attendees: settings.attendees,
+        viewers: settings.viewers,
+        reactions: settings.reactions,
+        hands: settings.hands,
+        cohosts_end: settings.cohosts_end,
+        max_duration_s: settings.max_duration_s,
         roster: settings.roster,
         caps: settings.caps,
         opens_at: None,

@@ -41,6 +41,7 @@ impl Store {
             invites: self.invites.values().cloned().collect(),
             bans: self.bans.values().cloned().collect(),
             standings: self.standings.values().cloned().collect(),
+            chat: Vec::new(),
         }
     }
 
@@ -65,6 +66,7 @@ impl Store {
             Change::StandingGone(device) => {
                 self.standings.remove(&device);
             }
+            Change::Chat(_) | Change::ChatGone { .. } => {}
             Change::Audit(_) => {}
         }
     }

@@ -15,7 +15,7 @@ use conclave_signalling_wire::invite::InviteState;
 use conclave_signalling_wire::lobby::LobbyOutcome;
 use conclave_signalling_wire::moderation::{OverrideEffect, RevokedReason, Target};
 use conclave_signalling_wire::objects::{
-    CustomRole, Effect, Override, Permission, Role, Room, ScreenPolicy, Source,
+    CustomRole, Effect, Override, Permission, Role, Room, Source,
 };
 use conclave_signalling_wire::request::{
     BanOrder, InviteCreate, InviteRevoke, LobbyAdmit, LobbyDeny, MediaGrant, MediaLock, MediaMute,
@@ -1218,9 +1218,14 @@ impl Model {
             rev: None,
             locked: None,
             password: Patch::Keep,
+            chat: None,
             ..update.clone()
         };
-        let is_nothing = update.locked.is_none() && update.password.is_keep();
+        if update.chat.is_some() {
+            require(by, Permission::ChatConfigure)?;
+        }
+        let is_nothing =
+            update.locked.is_none() && update.password.is_keep() && update.chat.is_none();
         if others != RoomUpdate::default() || is_nothing {
             require(by, Permission::RoomSettings)?;
         }
@@ -1264,11 +1269,20 @@ impl Model {
         if update.caps.is_some_and(|caps| caps.participants == Some(0)) {
             return Err(bad("caps"));
         }
-        if matches!(
-            update.screen,
-            Some(ScreenPolicy::Many | ScreenPolicy::OneTakeover)
-        ) {
-            return Err((ErrorCode::NotAvailable, Some("screen")));
+        if matches!(update.max_duration_s, Patch::Set(seconds) if !(60..=604_800).contains(&seconds))
+        {
+            return Err(bad("max_duration_s"));
+        }
+        if let Some(chat) = &update.chat {
+            if chat.slow_s.is_some_and(|seconds| seconds > 3600) {
+                return Err(bad("chat.slow_s"));
+            }
+            if chat
+                .keep_days
+                .is_some_and(|days| !(1..=365).contains(&days))
+            {
+                return Err(bad("chat.keep_days"));
+            }
         }
         if let Some(customs) = &update.custom_roles {
             let names: BTreeSet<_> = customs.iter().map(|role| &role.name).collect();
@@ -1335,6 +1349,20 @@ impl Model {
         text(&update.consent_text, &mut room.consent_text);
         set(&mut room.custom_roles, &update.custom_roles);
         set(&mut room.screen, &update.screen);
+        set(&mut room.viewers, &update.viewers);
+        set(&mut room.reactions, &update.reactions);
+        set(&mut room.hands, &update.hands);
+        set(&mut room.cohosts_end, &update.cohosts_end);
+        update.max_duration_s.apply(&mut room.max_duration_s);
+        if let Some(chat) = &update.chat {
+            set(&mut room.chat.public, &chat.public);
+            set(&mut room.chat.private, &chat.private);
+            set(&mut room.chat.slow_s, &chat.slow_s);
+            set(&mut room.chat.links, &chat.links);
+            set(&mut room.chat.history, &chat.history);
+            set(&mut room.chat.keep, &chat.keep);
+            set(&mut room.chat.keep_days, &chat.keep_days);
+        }
         set(&mut self.allowed_networks, &update.allowed_networks);
         if let Some(is_set) = password {
             room.password_set = is_set;
