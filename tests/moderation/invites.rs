@@ -85,7 +85,9 @@ async fn an_invite_works_neither_before_nor_after_its_time() {
     let entry = directory
         .iter()
         .find(|entry| entry.slug.as_str() == room.slug);
-    let record = stage.store.room(entry.unwrap().id).await.unwrap().unwrap();
+    let now = Timestamp::from_unix_ms(1_000);
+    let record = stage.store.room(entry.unwrap().id, now).await;
+    let record = record.unwrap().unwrap();
     let mut invites = record.invites.into_iter();
     let newest = invites.by_ref().max_by_key(|invite| invite.id).unwrap();
     let mut expired = newest;

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::lists::{List, Query};
 use super::{Admin, Problem, json_response, object};
 use crate::members::{self, BadMember};
+use crate::storage;
 
 /// How often a change is tried anew that names no `rev`, when somebody else was faster.
 const TRIES: usize = 4;
@@ -160,7 +161,7 @@ fn slug(text: &str) -> Result<Slug, BadMember> {
 /// Returns a room as hosts see it, and what only operators see of it.
 async fn resource(admin: &Admin, room: &Room) -> Result<Value, Problem> {
     let mut resource = as_hosts_see(admin, room);
-    if let Some(record) = admin.store.room(room.id).await? {
+    if let Some(record) = admin.store.room(room.id, storage::now()).await? {
         resource["allowed_networks"] = json!(record.settings.allowed_networks);
     }
     Ok(resource)

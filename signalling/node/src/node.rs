@@ -27,10 +27,11 @@ const SETTLE_WITHIN: Duration = Duration::from_secs(5);
 /// How often the audit log is told how many were turned away.
 const SUM_UP_EVERY: Duration = Duration::from_secs(60);
 /// After how many of these the store is asked for the keys of networks, which
-/// it replaces daily: an hour.
-const KEYS_EVERY: u32 = 60;
-/// After how many of these it forgets what has expired: a day.
-const PURGE_EVERY: u32 = 24 * 60;
+/// it replaces daily, and forgets what has expired: an hour. So long a message
+/// outlives its time on the disk.
+const HOURLY: u32 = 60;
+/// After how many of these rooms that nobody uses are deleted: a day.
+const DAILY: u32 = 24 * 60;
 
 /// Why a node does not start.
 #[derive(Debug, Clone, Error)]
@@ -239,16 +240,16 @@ async fn keep_up(registry: Weak<Registry>) {
         registry.read_clocks();
         write_refusals(&registry).await;
         let (store, now) = (&registry.store, registry.time());
-        if minute.is_multiple_of(KEYS_EVERY) {
+        if minute.is_multiple_of(HOURLY) {
             match store.network_keys(now).await {
                 Ok(keys) => registry.put_network_keys(keys),
                 Err(error) => warn!(%error, "the keys of networks could not be read"),
             }
-        }
-        if minute.is_multiple_of(PURGE_EVERY) {
             if let Err(error) = store.purge(now).await {
                 warn!(%error, "what has expired could not be forgotten");
             }
+        }
+        if minute.is_multiple_of(DAILY) {
             delete_unused(&registry).await;
         }
     }

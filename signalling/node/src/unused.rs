@@ -18,10 +18,11 @@ const KEPT_FOR_MS: u64 = 30 * 24 * 3600 * 1000;
 pub(crate) async fn delete_unused(registry: &Arc<Registry>) {
     for (slug, door) in registry.directory.list() {
         // One that cannot be read is left to the operator.
-        let Ok(Some(record)) = registry.store.room(door.id).await else {
+        let now = registry.time();
+        let Ok(Some(record)) = registry.store.room(door.id, now).await else {
             continue;
         };
-        if !is_over(&record, registry.time()) || registry.is_live(door.id) {
+        if !is_over(&record, now) || registry.is_live(door.id) {
             continue;
         }
         let (done, deleted) = oneshot::channel();

@@ -71,7 +71,7 @@ impl Store {
         self.write(Work::Create { room, audit }).await.map(drop)
     }
 
-    /// Deletes a room with its invites, bans and standings.
+    /// Deletes a room with its invites, bans, standings and messages.
     ///
     /// # Errors
     /// [`StoreError::UnknownRoom`], or another.
@@ -110,7 +110,10 @@ impl Store {
 
     /// Deletes what is over at `now`: expired bans, invites 90 days after they
     /// expired or were revoked, standings of those who are away for too long,
-    /// tags and keys of networks that no ban needs. To be called every day.
+    /// messages whose time is over, tags and keys of networks that no ban
+    /// needs. To be called every hour, for so long a message outlives its time. What was deleted
+    /// or changed before is then in the files of the database no more, not even sealed, unless
+    /// somebody reads them at that moment: the next call finishes it.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -167,13 +170,14 @@ impl Store {
         records::directory(&mut db, &self.tools.sealer).await
     }
 
-    /// Returns a room with all that belongs to it, as it was at one moment.
+    /// Returns a room with all that belongs to it, as it was at one moment; of
+    /// its messages those that are kept at `now`.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn room(&self, id: RoomId) -> Result<Option<RoomRecord>, StoreError> {
+    pub async fn room(&self, id: RoomId, now: Timestamp) -> Result<Option<RoomRecord>, StoreError> {
         let mut snapshot = self.readers.begin().await?;
-        records::room(&mut snapshot, &self.tools.sealer, id).await
+        records::room(&mut snapshot, &self.tools.sealer, id, now).await
     }
 
     /// Returns whether a room has an invite with this secret, usable or not. Takes as long

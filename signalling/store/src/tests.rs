@@ -156,7 +156,7 @@ async fn commits_at_once_share_transactions_and_are_all_there_after_a_restart() 
     assert!(transactions < 100, "{transactions} transactions");
     store.close().await.unwrap();
     let store = folder.open(Tuning::default()).await;
-    let record = store.room(room()).await.unwrap().unwrap();
+    let record = store.room(room(), NOW).await.unwrap().unwrap();
     assert_eq!(record.invites.len(), 100);
     assert_eq!(store.audit_verify(&[]).await.unwrap().records, 101);
 }
@@ -179,7 +179,7 @@ async fn a_commit_that_fails_fails_alone() {
         };
         assert_eq!(*answer, expected, "{number}");
     }
-    let record = store.room(room()).await.unwrap().unwrap();
+    let record = store.room(room(), NOW).await.unwrap().unwrap();
     assert_eq!(record.invites.len(), 41);
     let verified = store.audit_verify(&[]).await.unwrap();
     assert_eq!(verified.records, 42);
@@ -210,7 +210,7 @@ async fn without_space_a_commit_fails_and_smaller_ones_go_on() {
         };
         assert_eq!(*answer, expected, "{place}");
     }
-    let record = store.room(room()).await.unwrap().unwrap();
+    let record = store.room(room(), NOW).await.unwrap().unwrap();
     assert_eq!(record.invites.len(), 20);
     assert_eq!(store.audit_verify(&[]).await.unwrap().records, 21);
 }
@@ -222,7 +222,7 @@ async fn a_panic_of_the_writer_ends_only_what_it_was_doing() {
     let lost = store.write(Work::Panic).await;
     assert!(matches!(lost, Err(StoreError::Unavailable(_))), "{lost:?}");
     store.commit(room(), both(invite(1, 1))).await.unwrap();
-    let record = store.room(room()).await.unwrap().unwrap();
+    let record = store.room(room(), NOW).await.unwrap().unwrap();
     assert_eq!(record.invites.len(), 1);
     assert_eq!(store.audit_verify(&[]).await.unwrap().records, 2);
     store.close().await.unwrap();

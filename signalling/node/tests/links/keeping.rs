@@ -5,6 +5,7 @@ use conclave_signalling_store::AuditQuery;
 use conclave_signalling_wire::room::Patch;
 use conclave_signalling_wire::secret::SecretText;
 use conclave_signalling_wire::text::Slug;
+use conclave_signalling_wire::time::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant};
 
@@ -262,7 +263,7 @@ async fn the_end_waits_for_what_is_being_kept_and_no_link_waits_with_it() {
     database.does("ROLLBACK").await;
     draining.await.unwrap();
     let id = server.node.rooms().list()[0].id;
-    let kept = server.store.room(id).await.unwrap().unwrap();
+    let kept = server.store.room(id, Timestamp::from_unix_ms(0)).await.unwrap().unwrap();
     assert_eq!(kept.settings.title, "Fourth");
 }
 

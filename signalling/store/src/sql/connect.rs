@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection, SqlitePool};
 
 use crate::error::{StoreError, is_not_a_database};
 use crate::open::Tuning;
@@ -39,6 +39,7 @@ pub(crate) async fn writer(path: &Path, tuning: &Tuning) -> Result<SqliteConnect
     let mut options = options(path, tuning)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(synchronous)
+        // Costs at most a tenth of the commits a second, less than the disk varies by itself.
         .pragma("secure_delete", "ON");
     if let Some(pages) = tuning.pages_max {
         options = options.pragma("max_page_count", pages.to_string());
@@ -145,6 +146,25 @@ pub(crate) async fn claim(db: &mut SqliteConnection, key: KeyId) -> Result<(), S
             Ok(())
         }
     }
+}
+
+/// As [`empty_log`], unless somebody reads at that moment: nobody who writes
+/// waits for whoever has the file open.
+pub(crate) async fn try_to_empty_log(
+    db: &mut SqliteConnection,
+    tuning: &Tuning,
+) -> Result<(), StoreError> {
+    sqlx::query("PRAGMA busy_timeout = 0")
+        .execute(&mut *db)
+        .await?;
+    let emptied = empty_log(db).await;
+    let patience_ms = tuning.busy_timeout.as_millis();
+    sqlx::query(AssertSqlSafe(format!(
+        "PRAGMA busy_timeout = {patience_ms}"
+    )))
+    .execute(db)
+    .await?;
+    emptied
 }
 
 /// Moves everything from the write-ahead log into the file, and empties it.

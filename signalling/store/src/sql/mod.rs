@@ -2,6 +2,7 @@
 //! is whatever their caller made of it.
 
 pub(crate) mod audit;
+mod chat;
 pub(crate) mod connect;
 pub(crate) mod network;
 pub(crate) mod records;
@@ -58,6 +59,8 @@ pub struct Purged {
     pub invites: u64,
     /// Standings.
     pub standings: u64,
+    /// Messages.
+    pub chat: u64,
     /// Keys of network tags.
     pub network_keys: u64,
 }
@@ -101,6 +104,7 @@ pub(crate) async fn purge(db: &mut SqliteConnection, now: Timestamp) -> Result<P
         bans: bans.rows_affected(),
         invites: invites.rows_affected(),
         standings: standings.rows_affected(),
+        chat: chat::purge(db, now).await?,
         network_keys: network::drop_unused(db, now).await?,
     })
 }

@@ -5,11 +5,13 @@ use conclave_signalling_core::record::{Ban, Invite, RoomRecord, Standing};
 use conclave_signalling_core::settings::{PasswordHash, Settings};
 use conclave_signalling_wire::ids::RoomId;
 use conclave_signalling_wire::text::{DisplayName, RoleName, Slug};
+use conclave_signalling_wire::time::Timestamp;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{FromRow, Row, SqliteConnection};
 use tracing::error;
 
 use super::DirectoryEntry;
+use super::chat;
 use super::rooms::{At, place, standing_row};
 use super::values::{
     bytes, damaged, from_devices, from_json, from_settings, from_word, number, parse, time,
@@ -71,11 +73,13 @@ fn entry(row: &SqliteRow, sealer: &Sealer) -> Option<DirectoryEntry> {
     Some(DirectoryEntry { id, slug, settings })
 }
 
-/// Returns a room whole. Needs a transaction, or it may be torn.
+/// Returns a room whole, with the messages that are kept at `now`. Needs a transaction, or it may
+/// be torn.
 pub(crate) async fn room(
     db: &mut SqliteConnection,
     sealer: &Sealer,
     id: RoomId,
+    now: Timestamp,
 ) -> Result<Option<RoomRecord>, StoreError> {
     let row: Option<RoomRow> =
         sqlx::query_as("SELECT id, slug, settings, password FROM room WHERE id = ?1")
@@ -94,7 +98,7 @@ pub(crate) async fn room(
         invites: invites(db, sealer, &key).await?,
         bans: bans(db, sealer, &key).await?,
         standings: standings(db, sealer, &key).await?,
-        chat: Vec::new(),
+        chat: chat::newest(db, sealer, &key, now).await?,
     }))
 }
 

@@ -8,6 +8,7 @@ use conclave_signalling_wire::text::{DisplayName, RoleName};
 use sqlx::SqliteConnection;
 
 use super::NewRoom;
+use super::chat;
 use super::values::{devices, json, ms, settings as settings_json, word};
 use crate::error::StoreError;
 use crate::seal::{Place, Sealer};
@@ -103,7 +104,9 @@ pub(crate) async fn apply(
         Change::BanLifted(ban) => lift_ban(db, &room, *ban).await,
         Change::Standing(standing) => save_standing(db, sealer, &room, standing).await,
         Change::StandingGone(device) => drop_standing(db, &room, *device).await,
-        Change::Chat(_) | Change::ChatGone { .. } | Change::Audit(_) => Ok(()),
+        Change::Chat(record) => chat::save(db, sealer, &room, record).await,
+        Change::ChatGone { session, up_to } => chat::forget(db, &room, *session, *up_to).await,
+        Change::Audit(_) => Ok(()),
     }
 }
 

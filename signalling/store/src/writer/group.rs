@@ -12,7 +12,7 @@ use super::{Answer, Call, Closing, Job, Open, Tools, Work};
 use crate::audit::Anchor;
 use crate::error::StoreError;
 use crate::seal::Sealer;
-use crate::sql::{self, Purged, audit, network, rooms};
+use crate::sql::{self, Purged, audit, connect, network, rooms};
 
 /// Jobs of one transaction. With the time of gathering it bounds what the first of them waits.
 const GROUP: usize = 512;
@@ -61,6 +61,7 @@ async fn transaction(
     }
     let mut done: VecDeque<(Job, Answer)> = VecDeque::new();
     let mut head = open.head;
+    let mut purges = false;
     loop {
         let next = waiting.pop_front();
         let Some(job) = next.or_else(|| more(queue, closing, done.len(), gather_until)) else {
@@ -69,6 +70,7 @@ async fn transaction(
         match in_savepoint(&mut open.db, &tools.sealer, head, &job.work).await {
             Ok(Ok((new_head, purged))) => {
                 head = new_head;
+                purges |= matches!(job.work, Work::Begin(_) | Work::Purge(_));
                 done.push_back((job, Ok(purged)));
             }
             Ok(Err(error)) => done.push_back((job, Err(error))),
@@ -99,6 +101,9 @@ async fn transaction(
             open.due = Some(Instant::now() + tools.tuning.sign_after);
         }
         None => {}
+    }
+    if purges && let Err(error) = connect::try_to_empty_log(&mut open.db, &tools.tuning).await {
+        tracing::warn!(%error, "what was deleted is still in the log of the database");
     }
     for (job, answer) in done {
         job.answer(&tools.counters, answer);

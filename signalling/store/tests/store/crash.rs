@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 
 use conclave_signalling_core::record::Change;
 
-use crate::{Folder, ban, entry, new_room, room_id};
+use crate::{Folder, ban, entry, new_room, now, room_id};
 
 const DATA_DIR: &str = "CONCLAVE_STORE_CRASH_TEST";
 const ROUNDS: u64 = 5;
@@ -30,7 +30,7 @@ async fn what_was_acknowledged_survives_being_killed() {
     for round in 0..ROUNDS {
         acknowledged.extend(run_and_kill(&folder, round));
         let store = folder.open().await;
-        let room = store.room(room_id(1)).await.unwrap().unwrap();
+        let room = store.room(room_id(1), now()).await.unwrap().unwrap();
         let kept: BTreeSet<String> = room.bans.iter().map(|ban| ban.id.to_string()).collect();
         let lost: Vec<_> = acknowledged.difference(&kept).collect();
         assert!(lost.is_empty(), "round {round}: lost {lost:?}");
@@ -83,7 +83,13 @@ fn child() {
         let store = conclave_signalling_store::Store::open(&PathBuf::from(data_dir), crate::key())
             .await
             .unwrap();
-        let there = store.room(room_id(1)).await.unwrap().unwrap().bans.len() as u64;
+        let there = store
+            .room(room_id(1), now())
+            .await
+            .unwrap()
+            .unwrap()
+            .bans
+            .len() as u64;
         let writers = (0..WRITERS).map(|writer| {
             let store = store.clone();
             tokio::spawn(async move {

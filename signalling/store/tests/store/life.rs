@@ -7,7 +7,7 @@ use conclave_signalling_core::record::Change;
 use conclave_signalling_store::{MasterKey, Store, StoreError};
 use sqlx::Connection;
 
-use crate::{Folder, ban, entry, key, new_room, room_id, with_room};
+use crate::{Folder, ban, entry, key, new_room, now, room_id, with_room};
 
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
@@ -72,7 +72,7 @@ async fn a_closed_store_answers_so_and_leaves_one_file() {
         Err(StoreError::Closed)
     );
     assert_eq!(
-        other.room(room_id(1)).await.unwrap_err(),
+        other.room(room_id(1), now()).await.unwrap_err(),
         StoreError::Closed
     );
     assert!(!folder.file("conclave.db-wal").exists());
@@ -80,7 +80,7 @@ async fn a_closed_store_answers_so_and_leaves_one_file() {
         folder
             .open()
             .await
-            .room(room_id(1))
+            .room(room_id(1), now())
             .await
             .unwrap()
             .is_some()
@@ -107,7 +107,13 @@ async fn what_was_asked_before_the_end_is_done() {
         }
     }
     closing.await.unwrap().unwrap();
-    let room = folder.open().await.room(room_id(1)).await.unwrap().unwrap();
+    let room = folder
+        .open()
+        .await
+        .room(room_id(1), now())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(room.bans.len(), done);
 }
 

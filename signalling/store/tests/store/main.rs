@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something is missing")]
 
 mod audit;
+mod chat;
 mod crash;
 mod life;
 mod networks;
@@ -16,12 +17,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use conclave_signalling_core::digest::{DeviceHash, InviteHash};
-use conclave_signalling_core::record::{Actor, AuditEntry, Ban, Invite, Standing};
+use conclave_signalling_core::record::{Actor, AuditEntry, Ban, ChatRecord, Invite, Standing};
 use conclave_signalling_core::settings::Settings;
 use conclave_signalling_store::{MasterKey, NewRoom, Store, StoreError};
-use conclave_signalling_wire::ids::{BanId, InviteId, RoomId};
+use conclave_signalling_wire::chat::{ChatAuthor, ChatMessage, ChatTarget};
+use conclave_signalling_wire::ids::{BanId, InviteId, MessageId, ParticipantId, RoomId, SessionId};
 use conclave_signalling_wire::objects::{Preset, Role};
-use conclave_signalling_wire::text::{DisplayName, Slug};
+use conclave_signalling_wire::text::{ClientId, DisplayName, Slug};
 use conclave_signalling_wire::time::Timestamp;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
@@ -176,6 +178,38 @@ fn standing(number: u64) -> Standing {
         name: Some(DisplayName::new("Renamed Person").unwrap()),
         admitted: true,
         ..Standing::new(DeviceHash(hash(number)))
+    }
+}
+
+fn session(number: u64) -> SessionId {
+    SessionId::new(NOW_MS, random(number))
+}
+
+fn message(number: u32) -> ChatRecord {
+    let author = u64::from(number);
+    ChatRecord {
+        message: ChatMessage {
+            id: MessageId::new(NOW_MS, random(author)),
+            number,
+            client_id: ClientId::new(&format!("c-{number}")).unwrap(),
+            from: ChatAuthor {
+                participant: ParticipantId::new(NOW_MS, random(author)),
+                name: DisplayName::new("Ada Lovelace").unwrap(),
+                role: Role::Attendee,
+            },
+            to: ChatTarget::All {},
+            text: "Luncheon is at noon".to_owned(),
+            reply_to: None,
+            mentions: Vec::new(),
+            ts: now(),
+            edited_at: None,
+            pinned: false,
+            deleted_by: None,
+            reactions: Vec::new(),
+        },
+        device: DeviceHash(hash(author)),
+        session: session(1),
+        expires_at: after(DAY_MS),
     }
 }
 

@@ -58,12 +58,12 @@ async fn a_key_stays_as_long_as_a_ban_needs_it() {
         store.purge(after(4 * DAY_MS)).await.unwrap().network_keys,
         0
     );
-    let room = store.room(room_id(1)).await.unwrap().unwrap();
+    let room = store.room(room_id(1), now()).await.unwrap().unwrap();
     assert_eq!(room.bans[0].network, Some(network));
     let purged = store.purge(after(5 * DAY_MS)).await.unwrap();
     assert_eq!((purged.bans, purged.network_keys), (0, 1));
     assert_eq!(ids_at(&store, 5 * DAY_MS - HOUR_MS).await, [2]);
-    let room = store.room(room_id(1)).await.unwrap().unwrap();
+    let room = store.room(room_id(1), now()).await.unwrap().unwrap();
     assert_eq!(room.bans[0].network, None);
 }
 

@@ -8,19 +8,19 @@ use conclave_signalling_wire::text::Slug;
 use proptest::prelude::*;
 
 use crate::{
-    DAY_MS, Folder, after, ban, before, entry, hash, invite, new_room, now, room_id, standing,
-    values, with_room,
+    DAY_MS, Folder, after, ban, before, entry, hash, invite, message, new_room, now, room_id,
+    standing, values, with_room,
 };
 
 async fn welcome(store: &Store) -> RoomRecord {
-    store.room(room_id(1)).await.unwrap().unwrap()
+    store.room(room_id(1), now()).await.unwrap().unwrap()
 }
 
 #[tokio::test]
 async fn a_new_room_is_found() {
     let folder = Folder::new();
     let store = folder.open().await;
-    assert!(store.room(room_id(1)).await.unwrap().is_none());
+    assert!(store.room(room_id(1), now()).await.unwrap().is_none());
     let mut room = new_room(1, "welcome");
     room.invites = vec![invite(1), invite(2)];
     store.create_room(room, entry("room.create")).await.unwrap();
@@ -63,7 +63,11 @@ async fn a_damaged_room_keeps_nobody_from_the_others() {
         for room in directory {
             let is_whole = room.slug.as_str() == "other";
             assert_eq!(room.settings.is_some(), is_whole, "{damage}");
-            assert_eq!(store.room(room.id).await.is_ok(), is_whole, "{damage}");
+            assert_eq!(
+                store.room(room.id, now()).await.is_ok(),
+                is_whole,
+                "{damage}"
+            );
         }
         if left.len() == 2 {
             let deleted = store.delete_room(room_id(1), entry("room.delete")).await;
@@ -81,7 +85,7 @@ async fn a_name_that_is_taken_is_refused_and_leaves_no_trace() {
         store.create_room(again, entry("room.create")).await,
         Err(StoreError::SlugTaken)
     );
-    assert!(store.room(room_id(2)).await.unwrap().is_none());
+    assert!(store.room(room_id(2), now()).await.unwrap().is_none());
     let log = store.audit_tail(&AuditQuery::default()).await.unwrap();
     assert_eq!(log.len(), 1);
 }
@@ -94,13 +98,14 @@ async fn a_deleted_room_takes_everything_with_it() {
         Change::Invite(Box::new(invite(1))),
         Change::Ban(Box::new(ban(1))),
         Change::Standing(Box::new(standing(1))),
+        Change::Chat(Box::new(message(1))),
     ];
     store.commit(room_id(1), changes).await.unwrap();
     store
         .delete_room(room_id(1), entry("room.delete"))
         .await
         .unwrap();
-    assert!(store.room(room_id(1)).await.unwrap().is_none());
+    assert!(store.room(room_id(1), now()).await.unwrap().is_none());
     assert_eq!(
         store.delete_room(room_id(1), entry("room.delete")).await,
         Err(StoreError::UnknownRoom)
@@ -113,6 +118,7 @@ async fn a_deleted_room_takes_everything_with_it() {
         "SELECT count(*) FROM invite",
         "SELECT count(*) FROM ban",
         "SELECT count(*) FROM standing",
+        "SELECT count(*) FROM chat",
     ] {
         let rows: i64 = sqlx::query_scalar(count).fetch_one(&mut db).await.unwrap();
         assert_eq!(rows, 0, "{count}");
@@ -268,6 +274,7 @@ async fn what_is_over_is_purged_and_nothing_else() {
         bans: 1,
         invites: 2,
         standings: 1,
+        chat: 0,
         network_keys: 0,
     };
     assert_eq!(store.begin(now()).await.unwrap(), purged);
@@ -302,9 +309,11 @@ async fn names_notes_reasons_and_password_hashes_are_nowhere_in_the_files() {
         Change::Invite(Box::new(invite(1))),
         Change::Ban(Box::new(ban(1))),
         Change::Standing(Box::new(standing(1))),
+        Change::Chat(Box::new(message(1))),
     ];
     store.commit(room_id(1), changes).await.unwrap();
     let words = [
+        "Luncheon",
         "Renamed",
         "argon2id",
         "Lovelace",
@@ -337,7 +346,7 @@ async fn a_sealed_field_that_was_moved_is_noticed() {
         .tamper("UPDATE ban SET name = reason, reason = name")
         .await;
     let store = folder.open().await;
-    let refused = store.room(room_id(1)).await.unwrap_err();
+    let refused = store.room(room_id(1), now()).await.unwrap_err();
     assert!(matches!(refused, StoreError::Damaged(_)), "{refused}");
 }
 

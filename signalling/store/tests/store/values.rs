@@ -1,20 +1,23 @@
 //! Any values that a room can have.
 
 use conclave_signalling_core::digest::{DeviceHash, InviteHash, NetworkTag};
-use conclave_signalling_core::record::{Actor, Ban, Invite, Standing};
+use conclave_signalling_core::record::{Actor, Ban, ChatRecord, Invite, Standing};
 use conclave_signalling_core::settings::{Lock, PasswordHash, Settings};
-use conclave_signalling_wire::ids::{BanId, InviteId, ParticipantId, SessionId};
+use conclave_signalling_wire::chat::{ChatAuthor, ChatMessage, ChatReaction, ChatTarget, Emoji};
+use conclave_signalling_wire::ids::{BanId, InviteId, MessageId, ParticipantId, SessionId};
 use conclave_signalling_wire::objects::{
-    Allowances, Caps, ChatHistory, CustomRole, DuplicatePolicy, LobbyMode, NoHost, Permission,
-    Preset, PrivateChat, PublicChat, Role, RosterMode, ScreenPolicy,
+    Allowances, Caps, ChatHistory, ChatKeep, CustomRole, DuplicatePolicy, HandOrder, LobbyMode,
+    NoHost, Permission, Preset, PrivateChat, PublicChat, Role, RosterMode, ScreenPolicy,
 };
 use conclave_signalling_wire::permission::{Effect, Override};
-use conclave_signalling_wire::text::{DisplayName, RoleName};
+use conclave_signalling_wire::text::{ClientId, DisplayName, RoleName};
 use conclave_signalling_wire::time::Timestamp;
 use proptest::collection::{btree_set, vec};
 use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
+
+use crate::NOW_MS;
 
 pub(crate) fn time() -> impl Strategy<Value = Timestamp> {
     (0u64..253_402_300_800_000).prop_map(Timestamp::from_unix_ms)
@@ -85,10 +88,13 @@ prop_compose! {
         screen in select(vec![ScreenPolicy::One, ScreenPolicy::OneTakeover, ScreenPolicy::Many, ScreenPolicy::Off]),
         public in select(vec![PublicChat::All, PublicChat::Hosts, PublicChat::Off]),
         private in select(vec![PrivateChat::All, PrivateChat::Hosts, PrivateChat::Off]),
-        history in select(vec![ChatHistory::None, ChatHistory::Session]),
-        flags: [bool; 11],
+        history in select(vec![ChatHistory::None, ChatHistory::Session, ChatHistory::Kept]),
+        keep in select(vec![ChatKeep::None, ChatKeep::Session, ChatKeep::Days]),
+        hands in select(vec![HandOrder::Fifo, HandOrder::FirstTimersFirst]),
+        max_duration_s: Option<u32>,
+        flags: [bool; 15],
         caps: (Option<u32>, Option<u32>, Option<u32>),
-        numbers: (u32, u32, u32, u32),
+        numbers: (u32, u32, u32, u32, u32),
         preset in select(vec![
             Preset::Meeting, Preset::Webinar, Preset::Class, Preset::Interview, Preset::HighSecurity,
         ]),
@@ -102,7 +108,11 @@ prop_compose! {
         settings.chat.public = public;
         settings.chat.private = private;
         settings.chat.history = history;
+        settings.chat.keep = keep;
         settings.chat.slow_s = numbers.0;
+        settings.chat.keep_days = numbers.4;
+        settings.hands = hands;
+        settings.max_duration_s = max_duration_s;
         settings.no_host_grace_s = numbers.1;
         settings.rev = numbers.2;
         settings.password_rev = numbers.3;
@@ -110,7 +120,9 @@ prop_compose! {
         settings.attendees = Allowances { microphone, camera, screen, rename, invite };
         [
             settings.locked, settings.password_bypasses_lobby, settings.start_without_host,
-            settings.guests_may_cohost, settings.chat.links, _,
+            settings.guests_may_cohost, settings.chat.links, settings.reactions,
+            settings.cohosts_end, settings.viewers.chat, settings.viewers.reactions,
+            settings.viewers.hands,
         ] = rest;
         let (participants, microphone, camera) = caps;
         settings.caps = Caps { participants, microphone, camera };
@@ -212,6 +224,59 @@ prop_compose! {
         Standing {
             device, role, custom_role, overrides, name, admitted, removals, sent_back, invite,
             network, left_at,
+        }
+    }
+}
+
+fn participant() -> impl Strategy<Value = ParticipantId> {
+    id().prop_map(|(ms, random)| ParticipantId::new(ms, random))
+}
+
+fn target() -> impl Strategy<Value = ChatTarget> {
+    prop_oneof![
+        Just(ChatTarget::All {}),
+        Just(ChatTarget::Hosts {}),
+        participant().prop_map(|participant| ChatTarget::Participant { participant }),
+    ]
+}
+
+prop_compose! {
+    fn reaction()(
+        emoji in select(Emoji::ALL.to_vec()),
+        participants in vec(participant(), 0..3),
+        count: u32,
+    ) -> ChatReaction {
+        ChatReaction { emoji, participants, count }
+    }
+}
+
+prop_compose! {
+    pub(crate) fn message()(
+        ids in (id(), of(id()), id()),
+        number: u32,
+        client_id in "[a-zA-Z0-9_-]{1,64}",
+        author in (participant(), display_name(), role()),
+        to in target(),
+        text: String,
+        mentions in vec(participant(), 0..3),
+        times in (time(), of(time()), time()),
+        pinned: bool,
+        deleted_by in of(role()),
+        reactions in vec(reaction(), 0..3),
+        device in device(),
+    ) -> ChatRecord {
+        let (participant, name, role) = author;
+        // The store gives out what is kept at the moment of the test.
+        let expires_at = Timestamp::from_unix_ms(times.2.unix_ms().max(NOW_MS + 1));
+        let message_id = |(ms, random)| MessageId::new(ms, random);
+        ChatRecord {
+            message: ChatMessage {
+                id: message_id(ids.0), number, client_id: ClientId::new(&client_id).unwrap(),
+                from: ChatAuthor { participant, name, role }, to, text,
+                reply_to: ids.1.map(message_id), mentions, ts: times.0, edited_at: times.1, pinned,
+                deleted_by, reactions,
+            },
+            device, session: SessionId::new(ids.2.0, ids.2.1), expires_at,
         }
     }
 }
