@@ -326,7 +326,7 @@ impl Room {
             .into_iter()
             .map(|knock| self.admit_one(knock, by, order.as_role))
             .collect();
-        self.sum_up(results)
+        self.sum_up(asker, results)
     }
 
     /// Asks that the sender may give a role to everybody whom it admits as such:
@@ -413,7 +413,7 @@ impl Room {
                 by: None,
             });
         }
-        self.sum_up(results)
+        self.sum_up(asker, results)
     }
 
     /// Returns which knocks a request names.
@@ -437,12 +437,14 @@ impl Room {
         LobbyResult { knock, result, by }
     }
 
-    fn sum_up(&mut self, results: Vec<LobbyResult>) -> Answer {
+    /// Answers with what became of each. Whoever came in may have replaced a page of
+    /// its own: that one is out first.
+    fn sum_up(&mut self, asker: Asker, results: Vec<LobbyResult>) -> Answer {
         let count = |outcome| results.iter().filter(|one| one.result == outcome).count();
         let (admitted, denied) = (count(LobbyOutcome::Admitted), count(LobbyOutcome::Denied));
         let outcome = format!("{admitted} admitted, {denied} denied of {}", results.len());
         self.deeds.outcome = Some(outcome);
-        Ok(Some(Reply::Lobby(LobbyResults { results })))
+        self.once_stopped(asker.to(), Reply::Lobby(LobbyResults { results }))
     }
 
     pub(super) fn note_waiting(&mut self, asker: Asker, order: LobbyNote) -> Answer {

@@ -15,6 +15,7 @@ use conclave_signalling_wire::text::Prose;
 const HOST: u8 = 1;
 const COHOST: u8 = 2;
 const GUESTS: u8 = 3;
+const SPEAKER: u8 = 4;
 
 /// A room with a lobby and a host in it.
 fn led() -> (Stage, LinkId) {
@@ -114,6 +115,35 @@ fn who_waits_is_admitted_over_its_own_link() {
     stage.outputs();
     let (again, _) = stage.try_join("Bob", 2, None);
     assert!(stage.room.participant_of(again).is_some());
+}
+
+#[test]
+fn an_admission_is_acknowledged_when_the_page_that_it_replaces_has_stopped() {
+    let (mut stage, host) = led();
+    let speaker = Invite {
+        name: Some(DisplayName::new("Eve").unwrap()),
+        ..invite(SPEAKER, Role::Attendee)
+    };
+    stage.room.settings.lobby = LobbyMode::Off;
+    stage.room.invites.add(speaker).unwrap();
+    let (first, is_in) = stage.try_invite("Eve", 5, SPEAKER);
+    assert!(is_in);
+    stage.outputs();
+    let key = stage.room.key_of(first).unwrap();
+    stage.room.settings.lobby = LobbyMode::On;
+    let mut entrant = stage.entrant("Eve", 6);
+    entrant.claim = Claim::Invite(InviteHash([SPEAKER; 32]));
+    entrant.duplicate = Some(DuplicateChoice::TakeOver);
+    stage.enter(entrant);
+    let knock = knock_of(&stage.outputs());
+    let id = stage.ask(host, admit(knock));
+    let done = stage.done();
+    assert!(done.contains(&format!("shard drop {}", key.0)), "{done:?}");
+    assert!(done.contains(&"shard barrier 1".to_owned()), "{done:?}");
+    let answer = format!("1 ok {id} ");
+    assert!(!done.iter().any(|one| one.starts_with(&answer)), "{done:?}");
+    stage.passed(1);
+    assert!(stage.done()[0].starts_with(&answer));
 }
 
 #[test]
