@@ -185,7 +185,7 @@ impl Model {
                 self.acquire(key)?;
                 Ok(Some(Outcome::ok("screen started")))
             }
-            Request::LobbyAdmit(admit) => self.admit_waiting(seen, &authority, admit),
+            Request::LobbyAdmit(admit) => self.admit_waiting(seen, &authority, to, admit),
             Request::LobbyDeny(deny) => self.deny_waiting(seen, &authority, deny),
             Request::LobbyNote(note) => {
                 require(&authority, Permission::LobbyManage)?;
@@ -696,7 +696,13 @@ impl Model {
         }
     }
 
-    fn admit_waiting(&mut self, seen: &mut Seen, by: &Authority, admit: &LobbyAdmit) -> Answer {
+    fn admit_waiting(
+        &mut self,
+        seen: &mut Seen,
+        by: &Authority,
+        to: To,
+        admit: &LobbyAdmit,
+    ) -> Answer {
         require(by, Permission::LobbyManage)?;
         if self.room.locked {
             return Err((ErrorCode::Locked, None));
@@ -739,7 +745,7 @@ impl Model {
             self.let_in(seen, knock, candidate, actor);
             words += &lobby_words(knock, LobbyOutcome::Admitted, None);
         }
-        Ok(Some(Outcome::ok(words)))
+        self.once_stopped(seen, to, words)
     }
 
     fn deny_waiting(&mut self, seen: &mut Seen, by: &Authority, deny: &LobbyDeny) -> Answer {
@@ -912,19 +918,12 @@ impl Model {
         self.bans.retain(|ban| now < ban.expires_at.unix_ms());
         self.bans.push(ban);
         let (device, maker) = (person_device, Actor::Participant(person_id));
-        let made = self.invites.values_mut().filter(|invite| {
+        let made = self.invites.values().filter(|invite| {
             let is_own = invite.maker == Some(device) || invite.created_by == maker;
             is_own && invite.revoked_at.is_none()
         });
-        let mut hashes = Vec::new();
-        for invite in made {
-            invite.revoked_at = Some(at(now));
-            hashes.push(conclave_signalling_core::room::Claim::Invite(invite.hash));
-        }
-        let gone = self.waiting.iter();
-        let gone = gone.filter(|(_, waiter)| hashes.contains(&waiter.visitor.claim));
-        for knock in gone.map(|(knock, _)| *knock).collect::<Vec<_>>() {
-            self.dismiss(seen, knock, by.actor.participant(), 0);
+        for made in made.map(|invite| invite.id).collect::<Vec<_>>() {
+            self.take_back(seen, by, made);
         }
         let waiting: Vec<KnockId> = self
             .waiting
@@ -1112,20 +1111,7 @@ impl Model {
         if order.remove_holders {
             require(by, Permission::ParticipantRemove)?;
         }
-        let hash = invite.hash;
-        let now = at(self.now);
-        if let Some(invite) = self.invites.get_mut(&order.invite) {
-            invite.revoked_at.get_or_insert(now);
-        }
-        let claim = conclave_signalling_core::room::Claim::Invite(hash);
-        let waiting = self
-            .waiting
-            .iter()
-            .filter(|(_, one)| one.visitor.claim == claim);
-        for knock in waiting.map(|(knock, _)| *knock).collect::<Vec<_>>() {
-            self.dismiss(seen, knock, by.actor.participant(), 0);
-        }
-        self.forget_admissions(order.invite);
+        self.take_back(seen, by, order.invite);
         if order.remove_holders {
             let holders = self.keys_of(|person| {
                 person.invite == Some(order.invite) && outranks(by.role, person.role)
@@ -1145,6 +1131,26 @@ impl Model {
             }
         }
         self.once_stopped(seen, to, "done")
+    }
+
+    /// Whoever waits by it goes. Who was admitted after it had been taken back was
+    /// admitted without it.
+    fn take_back(&mut self, seen: &mut Seen, by: &Authority, id: InviteId) {
+        let now = at(self.now);
+        let Some(invite) = self.invites.get_mut(&id) else {
+            return;
+        };
+        if invite.revoked_at.is_some() {
+            return;
+        }
+        invite.revoked_at = Some(now);
+        let claim = conclave_signalling_core::room::Claim::Invite(invite.hash);
+        let waiting = self.waiting.iter();
+        let waiting = waiting.filter(|(_, one)| one.visitor.claim == claim);
+        for knock in waiting.map(|(knock, _)| *knock).collect::<Vec<_>>() {
+            self.dismiss(seen, knock, by.actor.participant(), 0);
+        }
+        self.forget_admissions(id);
     }
 
     // --- the room
