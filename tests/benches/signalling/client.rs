@@ -57,22 +57,20 @@ impl Client {
         }
     }
 
-    fn send(&mut self, text: &str) -> io::Result<()> {
-        // A mask of zeros leaves the text as it is.
-        let mut frame = vec![0x81];
-        match u8::try_from(text.len()) {
-            Ok(short) if short < 126 => frame.push(0x80 | short),
-            _ => {
-                frame.push(0x80 | 126);
-                frame.extend(u16::try_from(text.len()).unwrap().to_be_bytes());
-            }
-        }
-        frame.extend([0; 4]);
-        frame.extend(text.as_bytes());
-        self.stream.get_mut().write_all(&frame)
+    /// Returns what writes to the same link while this reads from it.
+    pub(crate) fn talker(&self) -> io::Result<Talker> {
+        Ok(Talker {
+            stream: self.stream.get_ref().try_clone()?,
+            next: self.next,
+        })
     }
 
-    fn read(&mut self) -> io::Result<String> {
+    fn send(&mut self, text: &str) -> io::Result<()> {
+        send(self.stream.get_mut(), text)
+    }
+
+    /// Returns the next message.
+    pub(crate) fn read(&mut self) -> io::Result<String> {
         loop {
             let mut header = [0; 2];
             self.stream.read_exact(&mut header)?;
@@ -98,4 +96,35 @@ impl Client {
             }
         }
     }
+}
+
+/// The writing half of a link.
+pub(crate) struct Talker {
+    stream: TcpStream,
+    next: u32,
+}
+
+impl Talker {
+    /// Sends a request; its reply is for who reads.
+    pub(crate) fn say(&mut self, name: &str, data: &str) -> io::Result<()> {
+        let id = self.next;
+        self.next += 1;
+        let text = format!(r#"{{"id":{id},"type":"{name}","data":{data}}}"#);
+        send(&mut self.stream, &text)
+    }
+}
+
+fn send(stream: &mut TcpStream, text: &str) -> io::Result<()> {
+    // A mask of zeros leaves the text as it is.
+    let mut frame = vec![0x81];
+    match u8::try_from(text.len()) {
+        Ok(short) if short < 126 => frame.push(0x80 | short),
+        _ => {
+            frame.push(0x80 | 126);
+            frame.extend(u16::try_from(text.len()).unwrap().to_be_bytes());
+        }
+    }
+    frame.extend([0; 4]);
+    frame.extend(text.as_bytes());
+    stream.write_all(&frame)
 }

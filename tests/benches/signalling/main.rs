@@ -1,5 +1,5 @@
 //! What the control plane costs: memory of an idle link, joins a second on open
-//! links, and a meeting beside a storm of wrong passwords.
+//! links, a meeting beside a storm of wrong passwords, and chat.
 //!
 //! `cargo bench -p conclave-tests --bench signalling`. Server and clients share
 //! the process and the machine, and there is no TLS: the joins are a lower
@@ -7,9 +7,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a measurement has nobody to report to")]
 
+mod chat;
 mod client;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -20,7 +22,7 @@ use axum::middleware::{Next, from_fn};
 use conclave_sfu_wire::control::Command;
 use conclave_signalling_core::record::Actor;
 use conclave_signalling_node::{ClientAddr, Config, Media, MediaBusy, NewRoom, Node};
-use conclave_signalling_store::Store;
+use conclave_signalling_store::{MasterKey, Store};
 use conclave_signalling_wire::objects::{LobbyMode, Preset};
 use conclave_signalling_wire::room::{Patch, RoomUpdate};
 use conclave_signalling_wire::secret::{DeviceKey, SecretText};
@@ -43,6 +45,8 @@ fn main() {
     let links = idle(&node, address);
     joins(links);
     storm(&node, address);
+    chat::run(address);
+    std::fs::remove_dir_all(data_folder()).unwrap();
 }
 
 /// A media plane that takes everything and says nothing.
@@ -64,7 +68,10 @@ async fn serve() -> (Node, SocketAddr) {
         links_per_source: u32::MAX,
         ..Config::default()
     };
-    let store = Store::open_temporary().await.unwrap();
+    // Commits wait for the disk, as they do where people meet.
+    let store = Store::open(&data_folder(), MasterKey::new([1; 32]))
+        .await
+        .unwrap();
     // Open as long as the node is: its end would end all media.
     let (events, reports) = mpsc::channel(1);
     std::mem::forget(events);
@@ -76,6 +83,10 @@ async fn serve() -> (Node, SocketAddr) {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });
     (node, address)
+}
+
+fn data_folder() -> PathBuf {
+    std::env::temp_dir().join(format!("conclave-bench-{}", std::process::id()))
 }
 
 /// Gives each request the address that it names.
@@ -91,18 +102,23 @@ fn make_rooms(runtime: &Runtime, node: &Node) {
     let rooms = LINKS / ROOM_OF;
     runtime.block_on(async {
         for room in 0..rooms {
-            make_room(node, &format!("room-{room}"), None).await;
+            make_room(node, &format!("room-{room}"), RoomUpdate::default()).await;
         }
-        make_room(node, "besieged", Some("the right one")).await;
+        let password = Patch::Set(SecretText::new("the right one"));
+        let besieged = RoomUpdate {
+            password,
+            ..RoomUpdate::default()
+        };
+        make_room(node, "besieged", besieged).await;
+        chat::make_rooms(node).await;
     });
 }
 
-async fn make_room(node: &Node, slug: &str, password: Option<&str>) {
+async fn make_room(node: &Node, slug: &str, update: RoomUpdate) {
     let update = RoomUpdate {
         lobby: Some(LobbyMode::Off),
         start_without_host: Some(true),
-        password: password.map_or(Patch::Keep, |text| Patch::Set(SecretText::new(text))),
-        ..RoomUpdate::default()
+        ..update
     };
     let room = NewRoom {
         slug: Some(Slug::new(slug).unwrap()),
