@@ -50,9 +50,9 @@ pub(super) struct Candidate {
     bypasses: bool,
     /// Whether it was admitted to this meeting before.
     was_admitted: bool,
-    /// Whether it was removed from this meeting and not admitted since.
+    /// Whether it was removed from this meeting before.
     was_removed: bool,
-    /// Whether it was sent back to the lobby and not admitted since.
+    /// Whether it was sent back to the lobby, and nobody admitted it there.
     was_sent_back: bool,
     /// By what it may be somebody who was, under another device key.
     likeness: Option<Likeness>,
@@ -64,8 +64,7 @@ impl Candidate {
         Marks {
             identity: self.identity,
             invite_note: self.invite_note.clone(),
-            previous_kick: self.was_removed
-                || self.was_sent_back
+            previous_kick: !self.was_admitted && (self.was_removed || self.was_sent_back)
                 || self.likeness == Some(Likeness::Invite),
             network_banned: matches!(self.verdict, Verdict::NetworkOnly { .. })
                 || self.likeness == Some(Likeness::Network),
@@ -328,8 +327,8 @@ impl Room {
             verdict,
             bypasses: bypasses || permissions.contains(Permission::LobbyBypass),
             was_admitted,
-            was_removed: !was_admitted && standing.is_some_and(|known| known.removals > 0),
-            was_sent_back: !was_admitted && standing.is_some_and(|known| known.sent_back),
+            was_removed: standing.is_some_and(|known| known.removals > 0),
+            was_sent_back: standing.is_some_and(|known| known.sent_back),
             likeness,
             invite_note: invite.and_then(|invite| invite.note.clone()),
             overrides,

@@ -411,6 +411,11 @@ fn all_pages_of_a_device_go_together() {
         let again = come(&mut stage, 2, None, ELSEWHERE);
         assert!(!is_in(&stage, again));
         assert_eq!(waiting(&stage).len(), 1);
+        // Who was removed is admitted for one page: its next is looked at too.
+        admit_all(&mut stage, host, None);
+        assert!(is_in(&stage, again));
+        let tab = come_as(&mut stage, 2, None, ELSEWHERE, second);
+        assert_eq!(is_in(&stage, tab), !is_removed);
     }
 }
 
