@@ -473,13 +473,23 @@ impl Model {
 
     fn knock(&mut self, seen: &mut Seen, to: To, link: LinkId, candidate: Candidate) {
         let state = self.waiting_state();
-        let known = self
-            .waiting
-            .iter_mut()
-            .find(|(_, waiter)| waiter.visitor.device == candidate.visitor.device);
-        if let Some((_, waiter)) = known {
-            let same = waiter.visitor.name == candidate.visitor.name
-                && waiter.visitor.claim == candidate.visitor.claim;
+        let known = self.waiting.iter();
+        let known = known.map(|(knock, waiter)| (*knock, &waiter.visitor));
+        let known = known
+            .filter(|(_, visitor)| visitor.device == candidate.visitor.device)
+            .map(|(knock, visitor)| {
+                let same = visitor.name == candidate.visitor.name
+                    && visitor.claim == candidate.visitor.claim;
+                (knock, same)
+            })
+            .next();
+        // Under another name it is as good as new.
+        if known.is_some_and(|(_, same)| !same) {
+            self.count_knock();
+        }
+        if let Some((knock, same)) = known
+            && let Some(waiter) = self.waiting.get_mut(&knock)
+        {
             if !same {
                 waiter.listed = self.step;
             }
@@ -509,12 +519,7 @@ impl Model {
         marks: (Role, Identity),
     ) {
         let now = self.now;
-        self.recent_knocks.retain(|time| now - time < 60_000);
-        if self.recent_knocks.len() >= 10 {
-            self.flood_until = now + 5_000;
-        } else {
-            self.recent_knocks.push(now);
-        }
+        self.count_knock();
         let waiter = Waiter {
             visitor,
             link,
@@ -527,6 +532,16 @@ impl Model {
             listed: self.step,
         };
         self.waiting.insert(knock, waiter);
+    }
+
+    fn count_knock(&mut self) {
+        let now = self.now;
+        self.recent_knocks.retain(|time| now - time < 60_000);
+        if self.recent_knocks.len() >= 10 {
+            self.flood_until = now + 5_000;
+        } else {
+            self.recent_knocks.push(now);
+        }
     }
 
     fn forget_knock_of(&mut self, candidate: &Candidate) {
