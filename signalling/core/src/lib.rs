@@ -28,6 +28,7 @@ pub mod settings;
 
 mod bans;
 mod csv;
+mod handover;
 mod invites;
 mod lobby;
 mod log;

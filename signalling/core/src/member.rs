@@ -1,7 +1,9 @@
 //! One participant as the room knows it.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
+use conclave_sfu_wire::control::MemberKey;
 use conclave_signalling_wire::ids::InviteId;
 use conclave_signalling_wire::ids::SessionId;
 use conclave_signalling_wire::limits::{
@@ -71,6 +73,8 @@ pub(crate) struct Member {
     pub(crate) negotiation: Negotiation,
     pub(crate) publications: Publications,
     pub(crate) mirror: Mirror,
+    /// Whose screens it has in sight, by its last wish.
+    pub(crate) screens: BTreeSet<MemberKey>,
 }
 
 /// What a participant brings and is given when it comes in.
@@ -115,6 +119,7 @@ impl Member {
             negotiation: Negotiation::new(),
             publications: Publications::default(),
             mirror: Mirror::default(),
+            screens: BTreeSet::new(),
         }
     }
 

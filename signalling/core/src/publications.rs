@@ -82,6 +82,13 @@ impl Publications {
         Some(changed)
     }
 
+    /// Returns whether a source is muted that is published or asked for.
+    pub(crate) fn is_muted(&self, source: Source) -> Option<bool> {
+        let pending = || Some(self.pending.get(&source)?.muted);
+        let live = self.live.get(&source);
+        live.map(|live| live.muted).or_else(pending)
+    }
+
     /// Returns whether a source is published or asked for.
     pub(crate) fn has(&self, source: Source) -> bool {
         self.live.contains_key(&source) || self.pending.contains_key(&source)

@@ -38,7 +38,7 @@ use std::time::{Duration, Instant};
 
 use conclave_sfu_wire::control::{Command, MemberKey, RoomKey};
 use conclave_signalling_wire::error::{ErrorBody, ErrorCode};
-use conclave_signalling_wire::ids::{ParticipantId, RoomId, SessionId};
+use conclave_signalling_wire::ids::{ParticipantId, RoomId, SessionId, TrackId};
 use conclave_signalling_wire::objects::{Participant, Source};
 use conclave_signalling_wire::push::{LeftReason, Push, ServerDraining};
 use conclave_signalling_wire::reply::Joined;
@@ -50,6 +50,7 @@ use rand::rngs::StdRng;
 
 use crate::bans::BanList;
 use crate::clock::ClockAnchor;
+use crate::handover::Offers;
 use crate::invites::InviteList;
 use crate::lobby::Lobby;
 use crate::member::{Member, Presence};
@@ -57,7 +58,7 @@ use crate::output::{LinkId, Notice, Output, Reply};
 use crate::prompts::Prompts;
 use crate::rate::seconds;
 use crate::record::{Actor, Change, RoomRecord};
-use crate::screen::Screen;
+use crate::screen::Screens;
 use crate::settings::Settings;
 use crate::standings::Standings;
 
@@ -112,7 +113,9 @@ pub struct Room {
     stewards: BTreeMap<LinkId, Steward>,
     door_refusals: Refusals,
     ids: BTreeMap<ParticipantId, MemberKey>,
-    screen: Screen,
+    screens: Screens,
+    /// Who wants to take a share over, and was not answered.
+    takeovers: Offers<TrackId>,
     speakers: Option<Arc<Notice>>,
     quality: Option<Arc<Notice>>,
     prompts: Prompts,
@@ -173,7 +176,8 @@ impl Room {
             stewards: BTreeMap::new(),
             door_refusals: Refusals::default(),
             ids: BTreeMap::new(),
-            screen: Screen::default(),
+            screens: Screens::default(),
+            takeovers: Offers::default(),
             speakers: None,
             quality: None,
             prompts: Prompts::default(),
@@ -206,7 +210,7 @@ impl Room {
         for key in expired {
             self.remove(key, LeftReason::ConnectionLost);
         }
-        if let Some(holder) = self.screen.overdue(now) {
+        for holder in self.screens.overdue(now) {
             self.end_share(holder, ErrorCode::Conflict);
         }
         self.expire_overrides();
@@ -275,7 +279,8 @@ impl Room {
         let members = self.members.values();
         let due = members.flat_map(|member| [dropped_until(member), member.media_deadline()]);
         let others = [
-            self.screen.deadline(),
+            self.screens.deadline(self.now),
+            self.takeovers.deadline(),
             self.next_expiry(),
             self.prompts.deadline(),
             self.barriers.deadline(),
@@ -415,7 +420,7 @@ impl Room {
         if let Some(link) = member.link() {
             self.links.remove(&link);
         }
-        self.screen.release(key);
+        self.screens.release(key);
         self.outputs.push_back(Output::TokenRevoked(member.token));
         self.command(Command::Drop { member: key });
         let who = (Actor::Participant(member.face.id), Some(member.prefix));
@@ -471,6 +476,7 @@ impl Room {
         for notice in notices {
             self.tell(key, &notice);
         }
+        self.tell_viewers(key);
     }
 }
 

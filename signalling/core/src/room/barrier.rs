@@ -1,21 +1,37 @@
-//! Replies that wait until the media plane has stopped what they speak of.
+//! Words that wait until the media plane has stopped what they speak of.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
-use conclave_sfu_wire::control::Command;
+use conclave_sfu_wire::control::{Command, MemberKey};
 use conclave_signalling_wire::error::ErrorCode;
 
 use crate::negotiation::MEDIA_ANSWER_WITHIN;
-use crate::output::{LinkId, Reply};
+use crate::output::{LinkId, Notice, Reply};
 use crate::room::Room;
 use crate::room::requests::{Answer, ReplyTo};
 
-/// A reply that is held back.
+/// What is held back.
+#[derive(Debug)]
+enum Word {
+    Reply { to: ReplyTo, reply: Reply },
+    Notice { to: MemberKey, notice: Arc<Notice> },
+}
+
+impl Word {
+    /// Returns who waits for it as a reply.
+    fn reply_to(&self) -> Option<ReplyTo> {
+        match self {
+            Word::Reply { to, .. } => Some(*to),
+            Word::Notice { .. } => None,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Held {
-    to: ReplyTo,
-    reply: Reply,
+    word: Word,
     deadline: Instant,
 }
 
@@ -53,19 +69,21 @@ impl Barriers {
     /// Returns whether a request waits here.
     pub(super) fn awaits(&self, link: LinkId, id: u32) -> bool {
         let waiting = ReplyTo::Link { link, id };
-        self.held.values().any(|held| held.to == waiting)
+        let mut held = self.held.values();
+        held.any(|held| held.word.reply_to() == Some(waiting))
     }
 
     /// Forgets what a link waited for that is in the room no longer.
     pub(super) fn forget(&mut self, link: LinkId) {
         let is_of = |to| matches!(to, ReplyTo::Link { link: other, .. } if other == link);
-        self.held.retain(|_, held| !is_of(held.to));
+        self.held
+            .retain(|_, held| !held.word.reply_to().is_some_and(is_of));
     }
 
     /// Returns whether the operator waits here.
     pub(super) fn holds_operator(&self) -> bool {
         let mut held = self.held.values();
-        held.any(|held| matches!(held.to, ReplyTo::Operator { .. }))
+        held.any(|held| matches!(held.word.reply_to(), Some(ReplyTo::Operator { .. })))
     }
 }
 
@@ -76,26 +94,37 @@ impl Room {
         if !self.barriers.stopped {
             return Ok(Some(reply));
         }
+        self.hold(Word::Reply { to, reply });
+        Ok(None)
+    }
+
+    /// Tells a participant something as soon as nothing that this step stopped
+    /// is forwarded any more.
+    pub(super) fn tell_once_stopped(&mut self, to: MemberKey, notice: Arc<Notice>) {
+        if self.barriers.stopped {
+            self.hold(Word::Notice { to, notice });
+        } else {
+            self.tell(to, &notice);
+        }
+    }
+
+    fn hold(&mut self, word: Word) {
         self.barriers.number += 1;
         let number = self.barriers.number;
         let deadline = self.now + MEDIA_ANSWER_WITHIN;
-        let held = Held {
-            to,
-            reply,
-            deadline,
-        };
-        self.barriers.held.insert(number, held);
+        self.barriers.held.insert(number, Held { word, deadline });
         self.command(Command::Barrier {
             room: self.key,
             number,
         });
-        Ok(None)
     }
 
-    /// Gives the reply that waited for this.
+    /// Says what waited for this.
     pub(super) fn barrier_passed(&mut self, number: u64) {
-        if let Some(Held { to, reply, .. }) = self.barriers.held.remove(&number) {
-            self.answer_late(to, Ok(Some(reply)));
+        match self.barriers.held.remove(&number).map(|held| held.word) {
+            None => {}
+            Some(Word::Reply { to, reply }) => self.answer_late(to, Ok(Some(reply))),
+            Some(Word::Notice { to, notice }) => self.tell(to, &notice),
         }
     }
 
@@ -112,9 +141,15 @@ impl Room {
 
     fn abandon(&mut self, which: impl Fn(&Held) -> bool) {
         let held = self.barriers.held.extract_if(.., |_, held| which(held));
-        let abandoned: Vec<ReplyTo> = held.map(|(_, held)| held.to).collect();
-        for to in abandoned {
-            self.answer_late(to, Err(ErrorCode::NotAvailable.into()));
+        let abandoned: Vec<Word> = held.map(|(_, held)| held.word).collect();
+        for word in abandoned {
+            match word {
+                Word::Reply { to, .. } => {
+                    self.answer_late(to, Err(ErrorCode::NotAvailable.into()));
+                }
+                // It is true all the same.
+                Word::Notice { to, notice } => self.tell(to, &notice),
+            }
         }
     }
 

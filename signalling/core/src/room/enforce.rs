@@ -127,7 +127,7 @@ impl Room {
 
     /// Takes the screen from a participant: the picture and its sound.
     pub(super) fn end_share(&mut self, key: MemberKey, refusal: ErrorCode) -> Ended {
-        let held = self.screen.release(key);
+        let held = self.screens.release(key);
         let ended = self.end(key, &SHARE, refusal);
         Ended {
             any: held || ended.any,

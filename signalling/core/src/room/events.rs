@@ -170,7 +170,7 @@ impl Room {
         member.publications.live.insert(source, publication);
         let present = member.link();
         if source == Source::Screen {
-            self.screen.go_live(key);
+            self.screens.go_live(key);
         }
         if present == Some(pending.link) {
             let published = Published {

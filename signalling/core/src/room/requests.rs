@@ -10,9 +10,8 @@ use conclave_signalling_wire::push::LeftReason;
 use conclave_signalling_wire::reply::{Renamed, Wished};
 use conclave_signalling_wire::request::{
     MediaOffer, MediaPublish, MediaSlotsAck, MediaUnpublish, MediaWish, ParticipantRename, Request,
-    ScreenStart, TrackState,
+    TrackState,
 };
-use conclave_signalling_wire::screen::ScreenOutcome;
 
 use crate::media::{to_mid, to_priority, to_source};
 use crate::negotiation::MEDIA_ANSWER_WITHIN;
@@ -369,6 +368,12 @@ impl Room {
                 });
             }
         }
+        let screens = views.iter();
+        let screens = screens.filter(|view| view.source == control::Source::Screen);
+        let screens = screens.map(|view| view.member).collect();
+        if let Some(member) = self.members.get_mut(&asker.key) {
+            member.screens = screens;
+        }
         self.command(Command::Wish {
             member: asker.key,
             views,
@@ -404,33 +409,9 @@ impl Room {
         });
         Ok(None)
     }
-
-    fn start_screen(&mut self, now: Instant, asker: Asker, start: ScreenStart) -> Answer {
-        self.require(asker.key, Permission::PublishScreen)?;
-        if start.audio {
-            self.require(asker.key, Permission::PublishScreenAudio)?;
-        }
-        let track = TrackId::new(self.clock.at(now).unix_ms(), self.random());
-        let share_id = self.acquire_screen(now, asker.key, track)?;
-        Ok(Some(Reply::Screen(ScreenOutcome::Granted { share_id })))
-    }
-
-    fn acquire_screen(
-        &mut self,
-        now: Instant,
-        key: MemberKey,
-        track: TrackId,
-    ) -> Result<TrackId, ErrorBody> {
-        self.screen.acquire(now, key, track).map_err(|holder| {
-            let busy = ErrorBody::from(ErrorCode::Busy);
-            match self.members.get(&holder) {
-                Some(member) if self.is_known_to(key, member.face.id) => busy.by(member.face.id),
-                _ => busy,
-            }
-        })
-    }
 }
 
-fn not_published() -> ErrorBody {
+/// Returns the refusal of what concerns a source that is not there.
+pub(super) fn not_published() -> ErrorBody {
     ErrorBody::from(ErrorCode::NotFound).field("source")
 }

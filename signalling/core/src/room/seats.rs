@@ -127,6 +127,7 @@ impl Room {
     /// what was told, so that no act has to know whom it concerns.
     pub(super) fn settle(&mut self) {
         self.settle_hosts();
+        self.settle_screens();
         self.settle_waiters();
         self.tell_watchers();
         self.settle_stewards();
@@ -192,7 +193,8 @@ impl Room {
             }
             self.note_left(&member.device);
         }
-        self.screen = Default::default();
+        self.screens = Default::default();
+        self.takeovers = Default::default();
         self.prompts = Default::default();
         self.speakers = None;
         self.quality = None;

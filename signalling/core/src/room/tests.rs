@@ -16,6 +16,7 @@ mod presence;
 mod returning;
 mod rights;
 mod roster;
+mod sharing;
 mod steward;
 
 use std::net::IpAddr;
