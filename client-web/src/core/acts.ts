@@ -1,6 +1,7 @@
 /** What a moderator does, and what came of it. */
 import type { ErrorBody, LobbyResults, Request } from "../wire/messages";
 import * as desk from "./desk";
+import * as life from "./life";
 import { take } from "./prompts";
 import type { Act, Effect, MeetingState, Reply, Step } from "./state";
 import { ask, nameOf, only } from "./state";
@@ -50,6 +51,8 @@ export function done(state: MeetingState, reply: Reply & { kind: "ok" }, nowMs: 
     const after = desk.answered(state.desk, reply, state.room?.rev ?? 0);
     return { state: { ...state, desk: after.desk }, effects: requests(after.requests) };
   }
+  const lived = life.done(state, reply, nowMs);
+  if (lived !== null) return lived;
   const texts = textsOf(state, reply);
   const toasts = texts.reduce((all, text) => toasted(all, text, nowMs), state.toasts);
   return only(texts.length === 0 ? state : { ...state, toasts });
@@ -114,9 +117,15 @@ const MODERATION: readonly string[] = [
   "media.request",
   "media.grant",
   "media.lock",
+  "chat.edit",
+  "chat.delete",
+  "chat.react",
+  "chat.pin",
+  "chat.clear",
 ];
 
-const isAct = (request: Request): request is Act => MODERATION.includes(request.type);
+const isAct = (request: Request): request is Act =>
+  MODERATION.includes(request.type) || life.LIFE_VERBS.includes(request.type);
 
 /** Takes the server's no to a moderator. */
 export function refused(state: MeetingState, request: Request, error: ErrorBody, nowMs: number): Step {
@@ -130,5 +139,6 @@ export function refused(state: MeetingState, request: Request, error: ErrorBody,
     code: error.code,
     retryAfterS: error.retry_after_s ?? null,
   };
-  return only({ ...state, toasts: toasted(state.toasts, text, nowMs) });
+  const next = life.refused(state, request, error);
+  return only({ ...next, toasts: toasted(next.toasts, text, nowMs) });
 }

@@ -1,5 +1,8 @@
 /** The moment of coming in: what the server says about the room, and the first peer connection. */
 import type { Joined } from "../wire/messages";
+import * as life from "./life";
+import * as chat from "./chat";
+import { resend } from "./chatting";
 import * as own from "./publishing";
 import { noSlots } from "./slots";
 import { silence } from "./speaker";
@@ -30,6 +33,7 @@ export function inside(state: MeetingState, entry: Entry, joined: Joined, nowMs:
   const next: MeetingState = {
     ...state,
     ...facts,
+    chat: chat.entered(state.chat, joined),
     phase: { kind: "inside", entry },
     link: { kind: "up" },
     retryAfterMs: null,
@@ -39,8 +43,9 @@ export function inside(state: MeetingState, entry: Entry, joined: Joined, nowMs:
     slots: noSlots,
     speakers: silence,
     quality: new Map(),
+    life: life.entered(state.life, joined, nowMs),
     notice: null,
   };
   const opened = openTransport(next, nowMs);
-  return { state: opened.state, effects: [...obeyed.effects, ...opened.effects] };
+  return { state: opened.state, effects: [...obeyed.effects, ...opened.effects, ...resend(next)] };
 }

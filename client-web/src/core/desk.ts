@@ -64,9 +64,17 @@ export const isDeskRequest = (request: Request): request is DeskRequest => VERBS
 
 /** Whether somebody has anything to do at the desk. */
 export const hasDesk = (permissions: ReadonlySet<Permission>): boolean =>
-  (["room.settings", "room.lock", "room.password", "media.lock_all", "invite.create", "ban.manage"] as const).some(
-    (one) => permissions.has(one),
-  );
+  (
+    [
+      "room.settings",
+      "room.lock",
+      "room.password",
+      "media.lock_all",
+      "invite.create",
+      "ban.manage",
+      "chat.configure",
+    ] as const
+  ).some((one) => permissions.has(one));
 
 /** Changes policies; while a change is under way, later ones wait and go out together. */
 export function change(desk: Desk, rev: number, update: RoomChange): DeskStep {
@@ -83,12 +91,14 @@ export function change(desk: Desk, rev: number, update: RoomChange): DeskStep {
  * Returns the values of several parts as they will be once everything that is under way is done: whoever changes one
  * part of them now must not undo the others.
  */
-export function awaited(room: Room, desk: Desk): Pick<Room, "attendees" | "caps"> {
+export function awaited(room: Room, desk: Desk): Pick<Room, "attendees" | "viewers" | "caps" | "chat"> {
   if (desk.update.kind === "idle") return room;
   const { sent, queued } = desk.update;
   return {
     attendees: queued?.attendees ?? sent.attendees ?? room.attendees,
+    viewers: queued?.viewers ?? sent.viewers ?? room.viewers,
     caps: queued?.caps ?? sent.caps ?? room.caps,
+    chat: { ...room.chat, ...sent.chat, ...queued?.chat },
   };
 }
 

@@ -2,8 +2,11 @@
 import type { Credential, DuplicateChoice, ErrorBody } from "../wire/messages";
 import { protocolVersion } from "../wire/messages";
 import { factsOf, inside } from "./arrival";
+import * as chat from "./chat";
+import { resend, restored, type SavedChat } from "./chatting";
 import { interrupted } from "./desk";
 import { outside } from "./leaving";
+import * as life from "./life";
 import * as lobby from "./lobby";
 import * as own from "./publishing";
 import { handlePush } from "./push";
@@ -30,6 +33,7 @@ export function enter(state: MeetingState, entry: Entry): Step {
     generation: state.generation,
     publishing: screen.publishing,
     asksPassword: state.asksPassword,
+    chat: chat.remainder(state.chat),
     phase: { kind: "entering", entry },
     link: { kind: "trying", lostAtMs: null, attempt: 1 },
   };
@@ -39,7 +43,13 @@ export function enter(state: MeetingState, entry: Entry): Step {
   };
 }
 
-export function reload(state: MeetingState, entry: Entry, saved: SavedMeeting, nowMs: number): Step {
+export function reload(
+  state: MeetingState,
+  entry: Entry,
+  saved: SavedMeeting,
+  savedChat: SavedChat | null,
+  nowMs: number,
+): Step {
   const next: MeetingState = {
     ...state,
     phase: { kind: "inside", entry },
@@ -53,6 +63,7 @@ export function reload(state: MeetingState, entry: Entry, saved: SavedMeeting, n
     roster: new Map(saved.roster.map((one) => [one.id, one])),
     permissions: new Set(saved.permissions),
     overrides: saved.overrides,
+    chat: restored(savedChat),
   };
   return { state: next, effects: [{ kind: "openLink" }] };
 }
@@ -114,6 +125,8 @@ export function greeted(state: MeetingState, ok: Extract<Reply, { type: "hello" 
     next = {
       ...next,
       ...factsOf(ok.snapshot),
+      chat: chat.entered(next.chat, ok.snapshot),
+      life: life.entered(next.life, ok.snapshot, nowMs),
       publishing: obeyed.publishing,
       resume: { token: ok.resume_token, lastSeq: ok.snapshot.seq, generation: next.generation },
     };
@@ -124,6 +137,7 @@ export function greeted(state: MeetingState, ok: Extract<Reply, { type: "hello" 
     effects.push(...after.effects);
   }
   if (next.phase.kind !== "inside") return { state: next, effects };
+  effects.push(...resend(next));
   const alive = next.transport.kind !== "closed";
   // An offer that was under way went down with the link.
   if (ok.media === "lost" || !alive || next.transport.kind === "offering") {

@@ -1,7 +1,9 @@
 /** The ways out: back to the page before the room, or to the page after it. */
+import { emptyChat, remainder } from "./chat";
 import * as own from "./publishing";
+import { noLife } from "./life";
 import type { Effect, Farewell, LeftReason, MeetingState, Notice, Step } from "./state";
-import { initialState, only } from "./state";
+import { ask, initialState, only } from "./state";
 import { nobodyWaits } from "./watch";
 
 /** Goes back to the page before the room, with the reason. A shared screen ends: nobody would see that it runs. */
@@ -18,8 +20,10 @@ export function outside(state: MeetingState, notice: Notice | null): Step {
     permissions: new Set(),
     overrides: [],
     watch: nobodyWaits,
+    life: noLife(),
     prompts: [],
     toasts: [],
+    chat: emptyChat,
     notice,
   };
   return {
@@ -42,8 +46,17 @@ export function gone(state: MeetingState, reason: LeftReason, said: Partial<Fare
       room: state.room,
       generation: state.generation,
       asksPassword: state.asksPassword,
-      phase: { kind: "left", reason, message: null, cause: null, until: null, ...said, entry: phase.entry },
+      // Who comes back after a broken link finds what was typed.
+      chat: reason === "connectionLost" ? remainder(state.chat) : emptyChat,
+      phase: { kind: "left", reason, message: null, cause: null, until: null, by: null, ...said, entry: phase.entry },
     },
     effects: [{ kind: "forget" }, { kind: "closeTransport" }, ...release, { kind: "closeLink" }],
   };
+}
+
+/** Goes by the own wish: the server is told, so that nobody waits for a link that does not come back. */
+export function leave(state: MeetingState): Step {
+  const goodbye: Effect[] = state.link.kind === "up" ? [ask({ type: "leave", data: {} })] : [];
+  const left = state.phase.kind === "inside" ? gone(state, "left") : outside(state, null);
+  return { state: left.state, effects: [...goodbye, ...left.effects] };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Participant, Permission, Role, Room } from "../wire/messages";
-import { cohostBarred, menuOf, outranks, rolesFor, rolesToInvite, type Actor } from "./menu";
+import { cohostBarred, grouped, menuOf, outranks, rolesFor, rolesToInvite, type Actor } from "./menu";
 import { participant, room as open } from "./testing";
 
 const ROLES: Role[] = ["host", "co_host", "presenter", "attendee", "viewer"];
@@ -54,7 +54,24 @@ describe("the menu of a person", () => {
       };
       for (const item of gone[missing] ?? []) expect(items, missing).not.toContain(item);
     }
-    expect(kindsOf(actor("host", []), target("viewer"))).toEqual([]);
+    // The lead is the host's to give, whatever else it may.
+    expect(kindsOf(actor("host", []), target("viewer"))).toEqual(["makeHost"]);
+    expect(kindsOf(actor("co_host", []), target("viewer"))).toEqual([]);
+  });
+
+  test("shows anybody large to everyone, of any rank, and takes it back", () => {
+    const presenter = actor("presenter", ["spotlight.set"]);
+    expect(menuOf(presenter, target("host"))).toEqual([{ kind: "spotlight", on: true }]);
+    const lit = actor("co_host", ["spotlight.set"], { spotlight: ["me"] });
+    expect(menuOf(lit, lit.self ?? target("host"))[0]).toEqual({ kind: "spotlight", on: false });
+  });
+
+  test("stands in groups, with what drives somebody away last", () => {
+    const items = menuOf(actor("host", [...EVERYTHING, "spotlight.set"]), target("attendee"));
+    const groups = grouped(items);
+    expect(groups.map((one) => one.group)).toEqual(["stage", "media", "rights", "person", "away"]);
+    expect(groups.flatMap((one) => one.items)).toHaveLength(items.length);
+    expect(grouped([{ kind: "rights" }])).toEqual([{ group: "rights", items: [{ kind: "rights" }] }]);
   });
 
   test("mutes what is on, asks for what is off and free", () => {

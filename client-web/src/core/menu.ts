@@ -23,6 +23,8 @@ export type MenuItem =
   | { kind: "allow"; source: Switch }
   | { kind: "forbid"; source: Switch }
   | { kind: "exempt"; source: Switch; on: boolean }
+  | { kind: "spotlight"; on: boolean }
+  | { kind: "makeHost" }
   | { kind: "rights" }
   | { kind: "role" }
   /** `why` is set when the own name cannot be changed at present. */
@@ -30,6 +32,33 @@ export type MenuItem =
   | { kind: "toLobby" }
   | { kind: "remove" }
   | { kind: "ban" };
+
+/** What belongs together in a menu. */
+export type MenuGroup = "stage" | "media" | "rights" | "person" | "away";
+
+const GROUP: Readonly<Record<MenuItem["kind"], MenuGroup>> = {
+  spotlight: "stage",
+  mute: "media",
+  ask: "media",
+  allow: "rights",
+  forbid: "rights",
+  exempt: "rights",
+  rights: "rights",
+  role: "person",
+  makeHost: "person",
+  rename: "person",
+  toLobby: "away",
+  remove: "away",
+  ban: "away",
+};
+
+/** Returns the items of a menu in its groups, in their order; no group is empty. */
+export function grouped(items: readonly MenuItem[]): { group: MenuGroup; items: readonly MenuItem[] }[] {
+  const order: readonly MenuGroup[] = ["stage", "media", "rights", "person", "away"];
+  return order
+    .map((group) => ({ group, items: items.filter((one) => GROUP[one.kind] === group) }))
+    .filter((one) => one.items.length > 0);
+}
 
 /** Who opens the menu. */
 export interface Actor {
@@ -48,12 +77,17 @@ export const outranks = (role: Role, other: Role): boolean => RANK.indexOf(role)
 export function menuOf(actor: Actor, target: Participant): MenuItem[] {
   const { self, permissions: may, room } = actor;
   if (self === null || room === null) return [];
+  const items: MenuItem[] = [];
+  // Whom everybody sees large is no matter of rank.
+  if (may.has("spotlight.set")) items.push({ kind: "spotlight", on: !room.spotlight.includes(target.id) });
   if (self.id === target.id) {
     const control = renameControl(actor);
-    return control.kind === "hidden" ? [] : [{ kind: "rename", why: control.kind === "greyed" ? control.why : null }];
+    if (control.kind !== "hidden") {
+      items.push({ kind: "rename", why: control.kind === "greyed" ? control.why : null });
+    }
+    return items;
   }
-  if (!outranks(self.role, target.role)) return [];
-  const items: MenuItem[] = [];
+  if (!outranks(self.role, target.role)) return items;
   for (const source of SWITCHES) {
     const sends = target.sources[source]?.published === true && !target.sources[source].muted;
     if (sends && may.has("media.mute")) items.push({ kind: "mute", source });
@@ -63,6 +97,7 @@ export function menuOf(actor: Actor, target: Participant): MenuItem[] {
   for (const source of SWITCHES) items.push(...rightsItems(actor, room, target, source));
   if (SWITCHES.some((source) => grants(actor, source))) items.push({ kind: "rights" });
   if (rolesFor(actor, target).length > 0) items.push({ kind: "role" });
+  if (self.role === "host") items.push({ kind: "makeHost" });
   if (may.has("participant.rename")) items.push({ kind: "rename", why: null });
   if (may.has("participant.to_lobby")) items.push({ kind: "toLobby" });
   if (may.has("participant.remove")) items.push({ kind: "remove" });

@@ -1,5 +1,6 @@
 /** What the server tells unasked. */
-import type { LeftReason, Participant, PushFrame } from "../wire/messages";
+import type { Ended, LeftReason, Participant, PushFrame } from "../wire/messages";
+import { chatPush } from "./chatting";
 import { status } from "./lobby";
 import { asked } from "./prompts";
 import { lobbyUpdated, mediaRevoked, permissionsChanged, roomUpdated } from "./rights";
@@ -11,6 +12,7 @@ import type { ToastText } from "./toasts";
 import { toasted } from "./toasts";
 import { openTransport, mediaLost } from "./transport";
 import { gone } from "./leaving";
+import { told } from "./life";
 
 const only = (state: MeetingState): Step => ({ state, effects: [] });
 
@@ -19,8 +21,7 @@ const DEPARTED_MOST = 20;
 
 /** Takes one push; a numbered one that was seen before is ignored. */
 export function handlePush(state: MeetingState, message: PushFrame, nowMs: number): Step {
-  if (state.phase.kind === "waiting")
-    return message.type === "lobby.status" ? status(state, message.data, nowMs) : only(state);
+  if (state.phase.kind === "waiting") return whileWaiting(state, message, nowMs);
   if (state.phase.kind !== "inside" || state.resume === null) return only(state);
   if (message.seq === undefined) return apply(state, message, nowMs);
   if (message.seq <= state.resume.lastSeq) return only(state);
@@ -87,15 +88,40 @@ function apply(state: MeetingState, message: PushFrame, nowMs: number): Step {
       });
     case "speakers":
       return only({ ...state, speakers: hear(state.speakers, nowMs, message.data.speakers) });
+    case "chat.message":
+    case "chat.edited":
+    case "chat.deleted":
+    case "chat.reacted":
+    case "chat.pinned":
+    case "chat.cleared":
+      return chatPush(state, message, nowMs);
     case "server.draining":
       return only({ ...state, retryAfterMs: message.data.retry_after_s * 1_000 });
     case "ended":
-      return gone(state, "ended", { message: message.data.message });
+      return ended(state, message.data);
+    case "hand.queue":
+    case "reaction":
+    case "announcement":
+    case "screen.takeover.requested":
+    case "screen.takeover.answered":
+    case "screen.viewers":
+    case "host.transfer.requested":
+    case "host.transfer.answered":
+    case "session.ending":
+      return told(state, message, nowMs);
     default:
       // A type of a later version.
       return only(state);
   }
 }
+
+function whileWaiting(state: MeetingState, message: PushFrame, nowMs: number): Step {
+  if (message.type === "lobby.status") return status(state, message.data, nowMs);
+  return message.type === "ended" ? ended(state, message.data) : only(state);
+}
+
+const ended = (state: MeetingState, push: Ended): Step =>
+  gone(state, "ended", { message: push.message, by: nameOf(state, push.by) });
 
 function joined(state: MeetingState, one: Participant, nowMs: number): Step {
   if (one.id === state.self?.id) return only({ ...state, self: one });

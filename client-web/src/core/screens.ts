@@ -72,16 +72,19 @@ const withShare = (state: MeetingState, change: Partial<Sharing>): MeetingState 
 /** Whether a share of this participant would have to wait for another's, and what can be done about it. */
 export type Way = { kind: "free" } | { kind: "taken"; by: Participant | null; takeOver: "none" | "ask" | "now" };
 
-/** Returns what stands before a share, as far as is known here; the server decides again. */
+/** Returns what stands before a share, as far as is known here; with `busy` the server has just said that one is on. */
 export function wayOf(
   room: Room | null,
   self: Participant | null,
   permissions: ReadonlySet<Permission>,
   holder: Participant | null,
+  busy: boolean,
 ): Way {
-  if (room === null || self === null || holder === null || room.screen === "many") return { kind: "free" };
+  if (room === null || self === null || (holder === null && !busy)) return { kind: "free" };
+  // Several may share, but the server says that these are too many.
+  if (room.screen === "many") return busy ? { kind: "taken", by: null, takeOver: "none" } : { kind: "free" };
   if (room.screen !== "one_takeover") return { kind: "taken", by: holder, takeOver: "none" };
-  const now = permissions.has("screen.takeover") && outranks(self.role, holder.role);
+  const now = holder !== null && permissions.has("screen.takeover") && outranks(self.role, holder.role);
   return { kind: "taken", by: holder, takeOver: now ? "now" : "ask" };
 }
 
@@ -146,7 +149,7 @@ export function refused(state: MeetingState, error: ErrorBody): Step {
     return only(withShare(state, { attempt: { kind: "busy", choice: attempt.choice, by: error.by ?? null } }));
   }
   if (error.code === "busy") return only({ ...none, notice: { kind: "screenBusy" } });
-  if (error.code === "rate_limited") {
+  if (error.code === "rate_limited" || error.code === "conflict") {
     return only({ ...none, notice: { kind: "notPublished", source: "screen", code: error.code } });
   }
   return only({ ...none, notice: { kind: "forbidden", source: "screen" } });

@@ -111,7 +111,13 @@ export const published = (source: "microphone" | "camera" | "screen" | "screen_a
 
 /** Shares the screen: the server says yes, and somebody picks it. */
 export function share(client: Script, sources: readonly Source[] = ["screen"]): readonly Effect[] {
-  client.tell(ok("screen.start", { share_id: "trk_9" }, { type: "screen.start", data: { audio: sources.length > 1 } }));
+  client.tell(
+    ok(
+      "screen.start",
+      { outcome: "granted", share_id: "trk_9" },
+      { type: "screen.start", data: { audio: sources.length > 1 } },
+    ),
+  );
   return client.tell({ kind: "captured", sources });
 }
 

@@ -2,9 +2,11 @@
 import type { Publishing } from "./publishing";
 import { nothingPublished } from "./publishing";
 import type {
+  ChatFormat,
   Credential,
   ErrorCode,
   DuplicateChoice,
+  EndingReason,
   IceServer,
   MediaParameters,
   Override,
@@ -19,10 +21,17 @@ import type {
   Source,
   ErrorBody,
 } from "../wire/messages";
+import type { Chat } from "./chat";
+import { emptyChat } from "./chat";
+import type { ChatDeed, SavedChat } from "./chatting";
 import type { Desk, DeskRequest, RoomChange } from "./desk";
 import { emptyDesk } from "./desk";
+import type { Deed, Life, LifeVerb } from "./life";
+import { noLife } from "./life";
 import type { Waiting } from "./lobby";
 import type { Prompt } from "./prompts";
+import type { Said } from "./reactions";
+import type { Hint } from "./screens";
 import type { SlotTable } from "./slots";
 import { noSlots } from "./slots";
 import type { Speakers } from "./speaker";
@@ -94,6 +103,8 @@ export interface Farewell {
   cause: string | null;
   /** Until when coming back is refused. */
   until: string | null;
+  /** The name of who ended the meeting. */
+  by: string | null;
 }
 
 /** The peer connection; its objects live in `media`. */
@@ -140,9 +151,11 @@ export interface MeetingState {
   clock: { unixMs: number; atMs: number } | null;
   /** Who waits in the lobby, for those who may admit. */
   watch: Watch;
+  life: Life;
   prompts: readonly Prompt[];
   toasts: readonly Toast[];
   desk: Desk;
+  chat: Chat;
   /** When somebody let this one in, for as long as the page says so. */
   admittedAtMs: number | null;
   /** Whether a join without an invite needs a password, as far as is known. */
@@ -164,11 +177,13 @@ export interface MeetingState {
 
 export type MeetingEvent = { nowMs: number } & (
   | { kind: "join"; entry: Entry }
-  | { kind: "reload"; entry: Entry; saved: SavedMeeting }
+  | { kind: "reload"; entry: Entry; saved: SavedMeeting; chat: SavedChat | null }
   | { kind: "duplicateChoice"; choice: DuplicateChoice | "cancel" }
   | { kind: "consent"; agreed: boolean }
   | { kind: "needs"; password: boolean }
   | { kind: "act"; request: Act }
+  | { kind: "life"; deed: Deed }
+  | { kind: "chat"; deed: ChatDeed }
   | { kind: "say"; text: ToastText }
   | { kind: "updateRoom"; change: RoomChange }
   | { kind: "answerPrompt"; request: string; answer: RequestAnswer }
@@ -182,7 +197,7 @@ export type MeetingEvent = { nowMs: number } & (
   | { kind: "want"; source: "microphone" | "camera"; on: boolean }
   | { kind: "preview"; on: boolean }
   | { kind: "recapture"; source: "microphone" | "camera" }
-  | { kind: "shareScreen"; audio: boolean }
+  | { kind: "shareScreen"; audio: boolean; hint: Hint; takeOver: boolean }
   | { kind: "stopScreen" }
   | { kind: "captured"; sources: readonly Source[] }
   | { kind: "captureFailed"; source: Source; reason: CaptureFailure }
@@ -199,7 +214,7 @@ export type MeetingEvent = { nowMs: number } & (
 );
 
 /** What a moderator asks of the server; the answers change the state by themselves. */
-export type Act = Exclude<DeskRequest, { type: "room.update" }> | Extract<Request, { type: ModerationVerb }>;
+export type Act = Exclude<DeskRequest, { type: "room.update" }> | Extract<Request, { type: ModerationVerb | LifeVerb }>;
 export type ModerationVerb =
   | "lobby.admit"
   | "lobby.deny"
@@ -212,7 +227,12 @@ export type ModerationVerb =
   | "media.mute"
   | "media.request"
   | "media.grant"
-  | "media.lock";
+  | "media.lock"
+  | "chat.edit"
+  | "chat.delete"
+  | "chat.react"
+  | "chat.pin"
+  | "chat.clear";
 
 /** An answer to `request`; the type of `ok` goes with the type of the request. */
 export type Reply =
@@ -232,13 +252,15 @@ export type Effect =
   | { kind: "closeTransport" }
   | { kind: "answer"; generation: number; sdp: string }
   | { kind: "capture"; sources: readonly ("microphone" | "camera")[] }
-  | { kind: "captureScreen"; audio: boolean }
+  | { kind: "captureScreen"; audio: boolean; hint: Hint }
+  | { kind: "screenHint"; hint: Hint }
   | { kind: "release"; source: Source }
   | { kind: "attach"; source: Source }
   | { kind: "detach"; source: Source }
   | { kind: "enable"; source: Source; on: boolean }
   | { kind: "layers"; source: Source; active: readonly Rid[] }
-  | { kind: "sound"; sound: "knock" | "admitted" }
+  | { kind: "sound"; sound: "knock" | "admitted" | "message" }
+  | { kind: "download"; file: { format: ChatFormat; text: string } }
   | { kind: "announce"; announcement: Announcement };
 
 export type Announcement =
@@ -246,7 +268,13 @@ export type Announcement =
   | { kind: "left"; names: readonly string[] }
   | { kind: "link"; state: "lost" | "back" }
   | { kind: "lobby"; state: "waiting" | "admitted" | "denied" | "sentBack" }
-  | { kind: "knocks"; names: readonly string[]; count: number };
+  | { kind: "knocks"; names: readonly string[]; count: number }
+  | ({ kind: "reactions" } & Said)
+  | { kind: "said"; by: string | null; message: string }
+  | { kind: "called" }
+  | { kind: "handStillUp" }
+  | { kind: "goesOn" }
+  | { kind: "ending"; by: string | null; message: string | null; reason: EndingReason; inS: number };
 
 export interface Step {
   state: MeetingState;
@@ -316,9 +344,11 @@ export function initialState(wants: { microphone: boolean; camera: boolean }): M
     overrides: [],
     clock: null,
     watch: nobodyWaits,
+    life: noLife(),
     prompts: [],
     toasts: [],
     desk: emptyDesk,
+    chat: emptyChat,
     admittedAtMs: null,
     asksPassword: false,
     generation: 0,

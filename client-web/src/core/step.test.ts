@@ -172,9 +172,11 @@ describe("own tracks", () => {
   test("the server is asked before the picker opens", () => {
     const client = negotiated();
     const start: Request = { type: "screen.start", data: { audio: true } };
-    expect(requestsOf(client.tell({ kind: "shareScreen", audio: true }))).toEqual([start]);
-    expect(client.tell(ok("screen.start", { share_id: "trk_1" }, start))).toEqual([
-      { kind: "captureScreen", audio: true },
+    expect(requestsOf(client.tell({ kind: "shareScreen", audio: true, hint: "detail", takeOver: false }))).toEqual([
+      start,
+    ]);
+    expect(client.tell(ok("screen.start", { outcome: "granted", share_id: "trk_1" }, start))).toEqual([
+      { kind: "captureScreen", audio: true, hint: "detail" },
     ]);
     const asked = requestsOf(client.tell({ kind: "captured", sources: ["screen", "screen_audio"] }));
     expect(asked).toEqual([
@@ -193,7 +195,9 @@ describe("own tracks", () => {
 
   test("a picker that is cancelled gives the place back and says nothing", () => {
     const client = negotiated();
-    client.tell(ok("screen.start", { share_id: "trk_1" }, { type: "screen.start", data: { audio: false } }));
+    client.tell(
+      ok("screen.start", { outcome: "granted", share_id: "trk_1" }, { type: "screen.start", data: { audio: false } }),
+    );
     const effects = client.tell({ kind: "captureFailed", source: "screen", reason: "cancelled" });
     expect(requestsOf(effects)).toEqual([{ type: "media.unpublish", data: { source: "screen" } }]);
     expect(client.state.notice).toBeNull();
@@ -296,7 +300,9 @@ describe("a lost link", () => {
 describe("a page that is loaded anew", () => {
   test("comes back as the same person with the next peer connection, and publishes again", () => {
     const client = new Script({ microphone: true, camera: false });
-    expect(client.tell({ kind: "reload", entry, saved: savedMeeting() })).toContainEqual({ kind: "openLink" });
+    expect(client.tell({ kind: "reload", entry, saved: savedMeeting(), chat: null })).toContainEqual({
+      kind: "openLink",
+    });
     const [hello] = requestsOf(client.tell({ kind: "linkOpen" }));
     expect(hello).toMatchObject({ data: { resume: { token: "rt_5", last_seq: 9 } } });
     const effects = client.tell(
@@ -317,7 +323,7 @@ describe("a page that is loaded anew", () => {
 test("what the server kept over a reload is muted until it is captured, and a screen is ended", () => {
   const client = new Script({ microphone: false, camera: true });
   const self = participant("me", { camera: true, screen: true });
-  client.tell({ kind: "reload", entry, saved: savedMeeting(self) });
+  client.tell({ kind: "reload", entry, saved: savedMeeting(self), chat: null });
   client.tell({ kind: "linkOpen" });
   client.tell(ok("hello", { outcome: "resumed", missed: [], snapshot: null, resume_token: "rt_6", media: "kept" }));
   const answered = requestsOf(client.tell(ok("media.offer", { ...answer, generation: 4 })));

@@ -3,19 +3,22 @@ import type { ErrorBody, Request } from "../wire/messages";
 import { closeCodes } from "../wire/messages";
 import * as acts from "./acts";
 import { backoffMs } from "./backoff";
+import * as chatting from "./chatting";
 import { interrupted } from "./desk";
 import * as entering from "./entering";
-import { gone, outside } from "./leaving";
+import { gone, leave, outside } from "./leaving";
+import * as life from "./life";
 import * as lobby from "./lobby";
 import { expired as expiredPrompts } from "./prompts";
 import * as own from "./publishing";
 import { handlePush } from "./push";
+import * as screens from "./screens";
 import { arm, frame } from "./slots";
 import { settle } from "./speaker";
 import type { Effect, LeftReason, MeetingEvent, MeetingState, Notice, Reply, Step } from "./state";
 import { ask, entered, only, quiet } from "./state";
 import { expired as expiredToasts, toasted } from "./toasts";
-import { captured, captureFailed, explain, recapture, screenGranted, shareScreen, stopScreen, want } from "./tracks";
+import { captured, captureFailed, explain, recapture, stopScreen, want } from "./tracks";
 import { ice, iceRestartDue, offerAnswered, offerFailed, openTransport } from "./transport";
 import { dismissed } from "./watch";
 import { due, show } from "./wish";
@@ -54,7 +57,7 @@ function handle(state: MeetingState, event: MeetingEvent): Step {
     case "join":
       return entering.enter(state, event.entry);
     case "reload":
-      return entering.reload(state, event.entry, event.saved, event.nowMs);
+      return entering.reload(state, event.entry, event.saved, event.chat, event.nowMs);
     case "duplicateChoice":
       return entering.chooseDuplicate(state, event.choice);
     case "consent":
@@ -63,6 +66,10 @@ function handle(state: MeetingState, event: MeetingEvent): Step {
       return only(state.asksPassword === event.password ? state : { ...state, asksPassword: event.password });
     case "act":
       return acts.act(state, event.request, event.nowMs);
+    case "life":
+      return life.deed(state, event.deed, event.nowMs);
+    case "chat":
+      return chatting.chatDeed(state, event.deed, event.nowMs);
     case "say":
       return only({ ...state, toasts: toasted(state.toasts, event.text, event.nowMs) });
     case "updateRoom":
@@ -90,7 +97,7 @@ function handle(state: MeetingState, event: MeetingEvent): Step {
     case "recapture":
       return recapture(state, event.source);
     case "shareScreen":
-      return shareScreen(state, event.audio);
+      return screens.askToShare(state, { audio: event.audio, hint: event.hint }, event.takeOver, event.nowMs);
     case "stopScreen":
       return stopScreen(state);
     case "captured":
@@ -133,8 +140,12 @@ function follow(state: MeetingState, effects: readonly Effect[], nowMs: number):
   const reachable = state.phase.kind === "inside" && state.link.kind === "up" && state.transport.kind === "answered";
   const ground = { entered: entered(state), reachable, permissions: state.permissions };
   const tracks = own.reconcile(state.publishing, ground);
-  let next = tracks.publishing === state.publishing ? state : { ...state, publishing: tracks.publishing };
-  const all = [...effects, ...tracks.effects];
+  const shared = screens.reconcile(
+    tracks.publishing === state.publishing ? state : { ...state, publishing: tracks.publishing },
+    reachable,
+  );
+  let next = shared.state;
+  const all = [...effects, ...tracks.effects, ...shared.effects];
   const wish = reachable ? due(next.wish, nowMs, next.media.video_slots) : null;
   if (wish !== null) {
     next = { ...next, wish: wish.wish };
@@ -148,15 +159,9 @@ const wantsOf = (state: MeetingState): string =>
 
 /** Switches on what a host asked for and the user agreed to. */
 const start = (state: MeetingState, source: "microphone" | "camera" | "screen", nowMs: number): Step =>
-  source === "screen" ? shareScreen(state, false) : want(state, source, true, nowMs);
-
-// Leaving.
-
-function leave(state: MeetingState): Step {
-  const goodbye: Effect[] = state.link.kind === "up" ? [ask({ type: "leave", data: {} })] : [];
-  const left = state.phase.kind === "inside" ? gone(state, "left") : outside(state, null);
-  return { state: left.state, effects: [...goodbye, ...left.effects] };
-}
+  source === "screen"
+    ? screens.askToShare(state, { audio: false, hint: "detail" }, false, nowMs)
+    : want(state, source, true, nowMs);
 
 // The link.
 
@@ -180,6 +185,7 @@ function linkClosed(state: MeetingState, code: number, random: number, nowMs: nu
     link: { kind: "waiting", lostAtMs, attempt, retryAtMs },
     publishing: own.linkLost(state.publishing),
     desk: interrupted(state.desk),
+    life: life.interrupted(state.life),
   };
   const inRoom = state.phase.kind === "inside" && state.link.kind === "up";
   return { state: next, effects: inRoom ? [{ kind: "announce", announcement: { kind: "link", state: "lost" } }] : [] };
@@ -200,6 +206,9 @@ function tick(state: MeetingState, nowMs: number): Step {
   next = pinged.state;
   effects.push(...pinged.effects);
   next = forgetOld(next, nowMs);
+  const lived = life.tick(next, nowMs);
+  next = lived.state;
+  effects.push(...lived.effects);
   const speakers = settle(next.speakers, nowMs);
   if (speakers !== next.speakers) next = { ...next, speakers };
   const { joined, left, sinceMs } = next.arrivals;
@@ -236,13 +245,17 @@ function answered(state: MeetingState, event: Reply & { kind: "ok" }, nowMs: num
     case "media.slots.ack":
       return only({ ...state, slots: arm(state.slots, event.request.data.rev, event.ok.first_rtp_timestamp) });
     case "screen.start":
-      return screenGranted(state, event.request.data.audio);
+      return screens.answered(state, event.request.data.audio, event.ok, nowMs);
     case "media.publish":
     case "media.unpublish":
     case "track.state": {
       const { publishing, effects } = own.confirmed(state.publishing, event.request);
       return { state: { ...state, publishing }, effects };
     }
+    case "chat.send":
+      return chatting.sent(state, event.request, event.ok, nowMs);
+    case "chat.export":
+      return chatting.exported(state, event.request, event.ok);
     default:
       return acts.done(state, event, nowMs);
   }
@@ -266,10 +279,11 @@ function failed(state: MeetingState, request: Request, error: ErrorBody, nowMs: 
     case "media.unpublish":
       return only({ ...state, publishing: own.confirmed(state.publishing, request).publishing });
     case "screen.start":
-      return only({
-        ...state,
-        notice: error.code === "busy" ? { kind: "screenBusy" } : { kind: "forbidden", source: "screen" },
-      });
+      return screens.refused(state, error);
+    case "chat.send":
+      return chatting.notSent(state, request, error, nowMs);
+    case "chat.export":
+      return chatting.notExported(state, error, nowMs);
     default:
       return acts.refused(state, request, error, nowMs);
   }

@@ -20,12 +20,20 @@ export type ToastText =
   | { kind: "locked"; on: boolean; by: string | null }
   | { kind: "sourceLocked"; source: Source; on: boolean; by: string | null }
   | { kind: "forbidden"; source: Source; why: Why | null }
+  /** Why a control is greyed. */
+  | { kind: "why"; why: Why }
+  /** Who shares the screen keeps it. */
+  | { kind: "shareKept" }
+  | { kind: "handedOver"; who: string; answer: RequestAnswer | null; permanent: boolean }
+  | { kind: "noHands" }
+  | { kind: "chatPrivate"; who: string }
+  | { kind: "chatMention"; who: string }
   /** A part of the page could not be loaded. */
   | { kind: "partMissing" }
   /** The rights to the settings went while they were open. */
   | { kind: "deskClosed" }
   | { kind: "offline" }
-  | { kind: "refused"; verb: Act["type"]; code: ErrorCode; retryAfterS: number | null };
+  | { kind: "refused"; verb: Act["type"] | "chat.export"; code: ErrorCode; retryAfterS: number | null };
 
 export interface Toast {
   id: number;

@@ -13,7 +13,7 @@ const releases = [
 /** In the meeting, with the browser's picker open. */
 function picking(): Script {
   const client = negotiated();
-  client.tell(ok("screen.start", { share_id: "trk_1" }, start));
+  client.tell(ok("screen.start", { outcome: "granted", share_id: "trk_1" }, start));
   return client;
 }
 
@@ -86,7 +86,7 @@ describe("a screen that is chosen", () => {
   test("is asked of nobody when the server's yes comes after the stay", () => {
     const client = negotiated();
     client.tell({ kind: "leave" });
-    expect(client.tell(ok("screen.start", { share_id: "trk_1" }, start))).toEqual([]);
+    expect(client.tell(ok("screen.start", { outcome: "granted", share_id: "trk_1" }, start))).toEqual([]);
   });
 });
 

@@ -24,16 +24,6 @@ export function explain(state: MeetingState, source: Source, nowMs: number): Ste
   return { state: { ...state, toasts: toasted(state.toasts, { kind: "forbidden", source, why }, nowMs) }, effects: [] };
 }
 
-export function shareScreen(state: MeetingState, audio: boolean): Step {
-  return { state, effects: [ask({ type: "screen.start", data: { audio } })] };
-}
-
-/** Takes the server's leave to share: the browser asks what to show. */
-export function screenGranted(state: MeetingState, audio: boolean): Step {
-  if (state.phase.kind !== "inside") return only(state);
-  return { state: { ...state, picking: true }, effects: [{ kind: "captureScreen", audio }] };
-}
-
 export function recapture(state: MeetingState, source: "microphone" | "camera"): Step {
   const running = state.publishing.sources[source].capture === "running";
   return { state, effects: running ? [{ kind: "capture", sources: [source] }] : [] };
@@ -45,11 +35,17 @@ export function captured(state: MeetingState, sources: readonly Source[]): Step 
   if (shared && !maySend(state)) return tooLate(state, sources.filter(isScreen));
   let { publishing } = state;
   const effects: Effect[] = [];
+  // Another window was chosen, and it has no sound: that of the former one ends.
+  if (shared && !sources.includes("screen_audio")) {
+    const silenced = own.stop(publishing, "screen_audio");
+    ({ publishing } = silenced);
+    effects.push(...silenced.effects);
+  }
   for (const source of sources) {
     const screen = isScreen(source);
     publishing = own.update(publishing, source, { capture: "running", ...(screen ? { wanted: true } : {}) });
     const { wanted, publication } = publishing.sources[source];
-    effects.push({ kind: "enable", source, on: wanted });
+    effects.push({ kind: "enable", source, on: wanted && !(screen && state.life.share.paused) });
     if (wanted && publication.kind === "live" && !publication.muted) effects.push({ kind: "attach", source });
   }
   return { state: { ...state, publishing, picking: state.picking && !shared }, effects };
@@ -76,6 +72,11 @@ function tooLate(state: MeetingState, sources: readonly Source[]): Step {
 }
 
 export function captureFailed(state: MeetingState, source: Source, reason: CaptureFailure): Step {
+  // No other window was chosen after all: the share goes on as it is.
+  const goesOn = state.picking && reason !== "ended" && state.publishing.sources.screen.capture === "running";
+  if (source === "screen" && goesOn) {
+    return only({ ...state, picking: false, notice: noticeOf(state, source, reason) });
+  }
   const { publishing, effects } = own.stop(state.publishing, source);
   const all: Effect[] = [...effects];
   // The server holds a place for the screen that will not come.

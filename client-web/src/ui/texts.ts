@@ -3,7 +3,7 @@ import type { Source } from "../wire/messages";
 import { isolate } from "../core/bidi";
 import type { Announcement, Notice, Refusal } from "../core/state";
 import { m } from "../paraglide/messages.js";
-import { timeText } from "./toast-texts";
+import { spanText, timeText } from "./toast-texts";
 
 type Device = "microphone" | "camera" | "screen";
 const deviceOf = (source: Source): Device => (source === "screen_audio" ? "screen" : source);
@@ -23,6 +23,22 @@ export function announcementText(one: Announcement): string {
         ? m.knock_one({ name: isolate(name) })
         : m.knock_many({ count: one.count });
     }
+    case "reactions":
+      return reactionsText(one);
+    case "said":
+      return one.by === null
+        ? m.announce_said_server({ message: one.message })
+        : m.announce_said({ name: isolate(one.by), message: one.message });
+    case "called":
+      return m.announce_called();
+    case "handStillUp":
+      return m.hand_still_up();
+    case "goesOn":
+      return m.announce_goes_on();
+    case "ending": {
+      const words = m.announce_ending({ time: spanText(one.inS) });
+      return one.message === null ? words : `${words} ${one.message}`;
+    }
     case "joined": {
       const [name] = one.names;
       return one.names.length === 1 && name !== undefined
@@ -36,6 +52,16 @@ export function announcementText(one: Announcement): string {
         : m.announce_left_many({ count: one.names.length });
     }
   }
+}
+
+function reactionsText(one: Extract<Announcement, { kind: "reactions" }>): string {
+  const [first] = one.tally;
+  if (one.tally.length === 1 && first?.count === 1) {
+    return one.name === null
+      ? m.reaction_some({ emoji: first.emoji })
+      : m.reaction_of({ emoji: first.emoji, name: isolate(one.name) });
+  }
+  return m.announce_reactions({ list: one.tally.map(({ emoji, count }) => `${emoji} ${count}`).join(", ") });
 }
 
 export interface NoticeText {

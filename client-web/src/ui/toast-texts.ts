@@ -25,6 +25,10 @@ export function durationText(seconds: number): string {
   return m.minutes({ count: Math.round(seconds / 60) });
 }
 
+/** A short span of time in words: in seconds up to a minute and a half, else in whole minutes. */
+export const spanText = (seconds: number): string =>
+  seconds <= 90 ? m.seconds({ count: seconds }) : m.minutes({ count: Math.round(seconds / 60) });
+
 /** Rounds a wait up to whole minutes, and a long one to whole hours: nobody counts those by the minute. */
 export function roundedUp(seconds: number): number {
   const unit = seconds > 2 * 3_600 ? 3_600 : 60;
@@ -73,6 +77,18 @@ export function toastText(text: ToastText): string {
     }
     case "forbidden":
       return text.why === null ? m[`error_forbidden_${switchOf(text.source)}`]() : whyText(text.why);
+    case "chatPrivate":
+      return m.toast_chat_private({ name: isolate(text.who) });
+    case "chatMention":
+      return m.toast_chat_mention({ name: isolate(text.who) });
+    case "why":
+      return whyText(text.why);
+    case "shareKept":
+      return m.toast_share_kept();
+    case "handedOver":
+      return handedOverText(text);
+    case "noHands":
+      return m.toast_no_hands();
     case "partMissing":
       return m.part_missing();
     case "deskClosed":
@@ -100,6 +116,13 @@ function revokedText(text: Extract<ToastText, { kind: "revoked" }>): string {
     suspended: m[`toast_stopped_${source}`],
   };
   return byText(what[text.reason](), text.by);
+}
+
+function handedOverText(text: Extract<ToastText, { kind: "handedOver" }>): string {
+  const name = isolate(text.who);
+  if (text.answer === null) return m.toast_handover_unanswered({ name });
+  if (text.answer !== "accept") return m.toast_handover_declined({ name });
+  return text.permanent ? m.toast_handed_over_forever({ name }) : m.toast_handed_over({ name });
 }
 
 function lobbyResultText(text: Extract<ToastText, { kind: "lobbyResult" }>): string {
@@ -131,6 +154,14 @@ export function refusedText(code: ErrorCode | "offline", retryAfterS: number | n
       return m.error_rate({ seconds: retryAfterS ?? 10 });
     case "not_available":
       return m.refused_not_available();
+    case "chat_disabled":
+      return m.refused_chat_disabled();
+    case "private_disabled":
+      return m.refused_private_disabled();
+    case "slow_mode":
+      return m.refused_slow({ seconds: retryAfterS ?? 10 });
+    case "too_large":
+      return m.refused_too_long();
     case "too_long":
     case "bad_request":
       return m.refused_bad();
