@@ -17,6 +17,10 @@ export function itemText(item: MenuItem): string {
       return m[`menu_forbid_${item.source}`]();
     case "exempt":
       return item.on ? m[`menu_exempt_${item.source}`]() : m[`menu_bind_${item.source}`]();
+    case "spotlight":
+      return item.on ? m.menu_spotlight_on() : m.menu_spotlight_off();
+    case "makeHost":
+      return m.menu_make_host();
     case "rights":
       return m.menu_rights();
     case "role":
@@ -47,6 +51,12 @@ export function perform(item: MenuItem, target: Participant, state: MeetingState
     case "allow":
     case "forbid":
       return { type: "media.grant", data: { participant, source: item.source, on: item.kind === "allow" } };
+    case "spotlight": {
+      const lit = state.room?.spotlight ?? [];
+      const others = lit.filter((one) => one !== participant);
+      const participants = item.on ? [...others, participant] : others;
+      return { type: "spotlight.set", data: { participants } };
+    }
     case "exempt": {
       const { room } = state;
       if (room === null) return null;

@@ -1,7 +1,9 @@
 /** What the sheet works on: a room in which one is, or one that is only managed. */
-import type { Desk, DeskRequest, RoomChange } from "../../core/desk";
+import type { Desk, DeskRequest, Problem, RoomChange } from "../../core/desk";
+import type { Act } from "../../core/state";
 import { m } from "../../paraglide/messages.js";
 import type { Participant, Permission, Role, Room, Source } from "../../wire/messages";
+import { refusedText } from "../toast-texts";
 
 export interface Sheet {
   room: Room;
@@ -14,14 +16,28 @@ export interface Sheet {
   people: readonly Participant[];
   /** Null outside the meeting, where there is nothing to lock. */
   lock: ((source: Source, on: boolean, allow: readonly string[]) => void) | null;
+  /** Asks for something in the meeting and says whether there was a link; null outside it. */
+  meet: ((request: Act) => boolean) | null;
   act: (request: Exclude<DeskRequest, { type: "room.update" }>) => void;
   change: (change: RoomChange) => void;
   dismissMade: () => void;
 }
 
+/** The words for what did not work. */
+export function problemText(problem: Problem): string {
+  if (problem.code === "conflict") return m.security_conflict();
+  const field = fieldName(problem.field);
+  const text = refusedText(problem.code, problem.retryAfterS);
+  return field === null ? text : m.problem_in({ field, text });
+}
+
 /** The words for a member of a request, as the sheet calls it; null for one that the sheet does not show. */
 export function fieldName(field: string | null): string | null {
   switch (field) {
+    case "title":
+      return m.meeting_title();
+    case "max_duration_s":
+      return m.set_max_duration();
     case "lobby_message":
       return m.set_lobby_message();
     case "password":
@@ -40,6 +56,8 @@ export function fieldName(field: string | null): string | null {
       return m.set_default_role();
     case "screen":
       return m.source_screen();
+    case "chat":
+      return m.security_chat();
     case "role":
     case "custom_role":
       return m.invite_role();
