@@ -1,9 +1,9 @@
-// Writes a .br and a .gz beside every text file of dist, so that the server never compresses while serving.
+// Writes a .br and a .gz beside every file that gets smaller of dist, so that the server never compresses while serving.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { extname, join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 
-const TEXT = new Set([".html", ".js", ".css", ".svg", ".json", ".txt"]);
+const TEXT = new Set([".html", ".js", ".css", ".svg", ".json", ".txt", ".wasm"]);
 const dist = new URL("../dist", import.meta.url).pathname;
 let raw = 0;
 let packed = 0;

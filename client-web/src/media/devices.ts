@@ -1,23 +1,22 @@
 /** Cameras, microphones, speakers and shared screens. Whoever takes a track from here gives it back by `release`. */
 import type { Source } from "../wire/messages";
+import type { Comfort } from "../core/comfort";
+import type { Device, DeviceKind } from "../core/plug";
 import type { CaptureFailure } from "../core/state";
-
-export type DeviceKind = "audioinput" | "videoinput" | "audiooutput";
-
-export interface Device {
-  kind: DeviceKind;
-  id: string;
-  label: string;
-}
+import type { Hint } from "../core/screens";
 
 export interface Captured {
   tracks: Partial<Record<Source, MediaStreamTrack>>;
   failures: { source: Source; reason: CaptureFailure }[];
 }
 
+/** How devices are opened: which ones, null for the system's default, and what of them. */
 export interface DeviceChoice {
   microphone: string | null;
   camera: string | null;
+  /** Of the camera's picture. */
+  heightPx: number;
+  denoise: Comfort["denoise"];
 }
 
 type DeviceSource = "microphone" | "camera";
@@ -47,13 +46,14 @@ async function open(sources: readonly DeviceSource[], choice: DeviceChoice): Pro
       audio: sources.includes("microphone") && {
         ...ideal(choice.microphone),
         echoCancellation: true,
-        noiseSuppression: true,
+        // Two of them one after the other eat voices.
+        noiseSuppression: choice.denoise === "own",
         autoGainControl: true,
       },
       video: sources.includes("camera") && {
         ...ideal(choice.camera),
-        width: { ideal: 1280 },
-        height: { ideal: 720 },
+        width: { ideal: Math.round((choice.heightPx * 16) / 9) },
+        height: { ideal: choice.heightPx },
         frameRate: { ideal: 30 },
       },
     });
@@ -71,23 +71,30 @@ async function open(sources: readonly DeviceSource[], choice: DeviceChoice): Pro
 /** A wish, never a demand: a device that is gone must not fail the call. */
 const ideal = (id: string | null): MediaTrackConstraints => (id === null ? {} : { deviceId: { ideal: id } });
 
-/** Sharp text matters more than motion; a larger screen is scaled down. */
-const SCREEN: MediaTrackConstraints = {
+/** A larger screen is scaled down. Letters want sharpness, films want pictures a second. */
+const screenOf = (hint: Hint): MediaTrackConstraints => ({
   width: { ideal: 1920 },
   height: { ideal: 1080 },
-  frameRate: { ideal: 15 },
-};
+  frameRate: { ideal: hint === "motion" ? 30 : 15 },
+});
+
+/** Tells the encoder of a shared screen what matters in it. */
+export async function hintScreen(track: MediaStreamTrack, hint: Hint): Promise<void> {
+  track.contentHint = hint;
+  // A browser that cannot change the rate keeps the one it has.
+  await track.applyConstraints(screenOf(hint)).catch(() => undefined);
+}
 
 /** Lets the user pick a screen, window or tab. */
-export async function captureScreen(audio: boolean): Promise<Captured> {
+export async function captureScreen(audio: boolean, hint: Hint): Promise<Captured> {
   const fail = (reason: CaptureFailure): Captured => ({ tracks: {}, failures: [{ source: "screen", reason }] });
   if (navigator.mediaDevices?.getDisplayMedia === undefined) return fail("unsupported");
   try {
-    const stream = await navigator.mediaDevices.getDisplayMedia({ video: SCREEN, audio });
+    const stream = await navigator.mediaDevices.getDisplayMedia({ video: screenOf(hint), audio });
     const [screen] = stream.getVideoTracks();
     const [sound] = stream.getAudioTracks();
     if (screen === undefined) return fail("cancelled");
-    screen.contentHint = "detail";
+    screen.contentHint = hint;
     return { tracks: { screen, ...(sound && { screen_audio: sound }) }, failures: [] };
   } catch (error) {
     const reason = reasonOf(error);
@@ -117,7 +124,7 @@ export async function listDevices(): Promise<Device[]> {
   const all = await navigator.mediaDevices.enumerateDevices();
   return all
     .filter((one) => one.deviceId !== "")
-    .map((one) => ({ kind: one.kind as DeviceKind, id: one.deviceId, label: one.label }));
+    .map((one) => ({ kind: one.kind as DeviceKind, id: one.deviceId, label: one.label, group: one.groupId }));
 }
 
 /** Calls `changed` after devices came or went, until `signal` aborts. */

@@ -136,6 +136,13 @@ export class Transport {
     return stream;
   }
 
+  /** The rows of the statistics of this connection. */
+  async stats(): Promise<Record<string, unknown>[]> {
+    const rows: Record<string, unknown>[] = [];
+    if (!this.#closed) (await this.#connection.getStats()).forEach((row: Record<string, unknown>) => rows.push(row));
+    return rows;
+  }
+
   close(): void {
     this.#closed = true;
     this.#connection.oniceconnectionstatechange = null;

@@ -86,9 +86,12 @@ fn own_socket(site: &Site, via: Via, host: Option<&str>) -> String {
     )
 }
 
+/// Returns the policy of every page. `'wasm-unsafe-eval'` lets our own scripts
+/// compile WebAssembly, which noise suppression in the browser is made of; it
+/// allows no script, no `eval` and no other origin (CSP Level 3, section 8.4).
 fn content_security_policy(own_socket: &str) -> String {
     format!(
-        "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' blob: data:; \
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; img-src 'self' blob: data:; \
          media-src 'self' blob:; connect-src 'self' {own_socket}; font-src 'self'; base-uri 'none'; \
          form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
          trusted-types svelte-trusted-html"
