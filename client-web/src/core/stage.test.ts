@@ -4,10 +4,19 @@ import { keyOf, pagesOf, plan, type StageInput } from "./stage";
 
 const self = participant("me");
 const [ada, bob, eve] = [participant("ada"), participant("bob"), participant("eve")];
-const base: StageInput = { self, others: [ada, bob, eve], layout: "grid", pinned: null, activeSpeaker: null };
+const base: StageInput = {
+  self,
+  others: [ada, bob, eve],
+  layout: "auto",
+  selfView: "tile",
+  pinned: null,
+  spotlight: [],
+  activeSpeaker: null,
+};
+/** The large tiles, or "-" for none, then the others. */
 const order = (input: StageInput): string[] => {
   const { large, rest } = plan(input);
-  return [large === null ? "-" : keyOf(large), ...rest.map(keyOf)];
+  return [large.map(keyOf).join("+") || "-", ...rest.map(keyOf)];
 };
 
 test("in a grid all are equal, in join order, the own tile last", () => {
@@ -21,9 +30,52 @@ test("the speaker is large, and stays among the others otherwise", () => {
   expect(order({ ...speaker, activeSpeaker: null })[0]).toBe("ada/camera");
 });
 
-test("a shared screen takes the large place in every layout", () => {
+test("a shared screen takes the large place in every layout but the grid", () => {
   const sharing = participant("bob", { screen: true });
-  expect(order({ ...base, others: [ada, sharing] })).toEqual(["bob/screen", "ada/camera", "bob/camera", "me/camera"]);
+  const input = { ...base, others: [ada, sharing] };
+  expect(order(input)).toEqual(["bob/screen", "ada/camera", "bob/camera", "me/camera"]);
+  for (const layout of ["speaker", "sidebar", "focus"] as const)
+    expect(order({ ...input, layout })[0]).toBe("bob/screen");
+  expect(order({ ...input, layout: "grid" })).toEqual(["-", "bob/screen", "ada/camera", "bob/camera", "me/camera"]);
+});
+
+test("whom the hosts show large is large for everybody, unless one has pinned", () => {
+  const input = { ...base, spotlight: ["bob", "eve", "gone"] };
+  for (const layout of ["auto", "grid", "speaker", "sidebar", "focus"] as const) {
+    expect(order({ ...input, layout, activeSpeaker: "ada" })[0]).toBe("bob/camera+eve/camera");
+  }
+  expect(order({ ...input, others: [ada, participant("bob", { screen: true })] })[0]).toBe("bob/camera");
+  expect(order({ ...input, pinned: { participant: "ada", source: "camera" } })[0]).toBe("ada/camera");
+});
+
+test("in the spotlight oneself is not large to oneself", () => {
+  expect(order({ ...base, spotlight: ["me"] })[0]).toBe("-");
+  expect(order({ ...base, layout: "speaker", spotlight: ["me"], activeSpeaker: "bob" })[0]).toBe("bob/camera");
+});
+
+test("the focus keeps only who speaks beside what is large", () => {
+  const input = { ...base, layout: "focus" as const, others: [ada, participant("bob", { screen: true }), eve] };
+  expect(order({ ...input, activeSpeaker: "eve" })).toEqual(["bob/screen", "eve/camera", "me/camera"]);
+  expect(order({ ...input, activeSpeaker: null })).toEqual(["bob/screen", "me/camera"]);
+});
+
+test("each layout has its shape", () => {
+  const shape = (layout: StageInput["layout"]): string => plan({ ...base, layout }).shape;
+  expect(["auto", "grid", "speaker", "sidebar", "focus"].map((one) => shape(one as StageInput["layout"]))).toEqual([
+    "grid",
+    "grid",
+    "below",
+    "side",
+    "focus",
+  ]);
+});
+
+test("the own tile floats, or is not there, but alone one always sees it", () => {
+  const small = plan({ ...base, selfView: "small" });
+  expect([small.rest.some((tile) => tile.own), small.floating?.participant]).toEqual([false, "me"]);
+  const hidden = plan({ ...base, selfView: "hidden" });
+  expect([hidden.rest.some((tile) => tile.own), hidden.floating]).toEqual([false, null]);
+  expect(order({ ...base, selfView: "hidden", others: [] })).toEqual(["-", "me/camera"]);
 });
 
 test("a pin wins over the speaker and a screen", () => {

@@ -1,5 +1,8 @@
-/** Which tiles there are, in which order, and which one is large. */
+/** Which tiles there are, in which order, and which ones are large. */
 import type { Participant, PictureSource } from "../wire/messages";
+import type { Comfort, Layout } from "./comfort";
+
+export type { Layout } from "./comfort";
 
 export interface TileId {
   participant: string;
@@ -7,11 +10,16 @@ export interface TileId {
   own: boolean;
 }
 
-export type Layout = "grid" | "speaker";
+/** How the tiles stand: a grid of equals, a strip beside or below the large ones, or hardly anything but those. */
+export type Shape = "grid" | "side" | "below" | "focus";
 
 export interface StagePlan {
-  large: TileId | null;
+  shape: Shape;
+  /** One, or several in the spotlight; none in a grid. */
+  large: readonly TileId[];
   rest: readonly TileId[];
+  /** The own tile where it floats small above the others. */
+  floating: TileId | null;
 }
 
 export interface StageInput {
@@ -19,7 +27,10 @@ export interface StageInput {
   /** In join order. */
   others: readonly Participant[];
   layout: Layout;
+  selfView: Comfort["selfView"];
   pinned: { participant: string; source: PictureSource } | null;
+  /** Whom the hosts show large to everybody. */
+  spotlight: readonly string[];
   activeSpeaker: string | null;
 }
 
@@ -29,29 +40,53 @@ export const keyOf = (tile: { participant: string; source: PictureSource }): str
 /**
  * Orders the tiles: shared screens, others in join order, the own tile last.
  *
- * A pinned tile or a shared screen takes the large place in every layout; in the speaker layout otherwise the active
- * speaker does. The own picture is large only when nobody else is there and the layout asks for one.
+ * What is pinned, else in the spotlight, takes the large place in every layout; else a shared screen, but in a grid,
+ * where all are equal; else, in the layouts that have a large place, the active speaker. The own picture is never large
+ * unless nobody else is there.
  */
 export function plan(input: StageInput): StagePlan {
-  const screens = input.others.filter((one) => one.sources.screen?.published === true);
+  const { self, others } = input;
+  const screens = others.filter((one) => one.sources.screen?.published === true);
   const tiles: TileId[] = [
     ...screens.map((one): TileId => ({ participant: one.id, source: "screen", own: false })),
-    ...input.others.map((one): TileId => ({ participant: one.id, source: "camera", own: false })),
+    ...others.map((one): TileId => ({ participant: one.id, source: "camera", own: false })),
   ];
-  if (input.self !== null) tiles.push({ participant: input.self.id, source: "camera", own: true });
+  const own: TileId | null = self === null ? null : { participant: self.id, source: "camera", own: true };
   const large = choose(tiles, input);
-  return { large, rest: large === null ? tiles : tiles.filter((tile) => keyOf(tile) !== keyOf(large)) };
+  const isLarge = new Set(large.map(keyOf));
+  const shape = shapeOf(input.layout, large.length > 0);
+  let rest = tiles.filter((tile) => !isLarge.has(keyOf(tile)));
+  // Beside what everybody looks at, only who speaks.
+  if (shape === "focus") rest = rest.filter((tile) => isSpeaker(tile, input.activeSpeaker));
+  const alone = others.length === 0;
+  const floats = own !== null && !alone && input.selfView === "small";
+  if (own !== null && (alone || input.selfView === "tile")) rest.push(own);
+  return { shape, large, rest, floating: floats ? own : null };
 }
 
-function choose(tiles: readonly TileId[], input: StageInput): TileId | null {
-  if (tiles.length < 2) return null;
-  const pinned = input.pinned === null ? undefined : tiles.find((tile) => keyOf(tile) === keyOf(input.pinned ?? tile));
-  if (pinned !== undefined) return pinned;
+function shapeOf(layout: Layout, large: boolean): Shape {
+  if (!large) return "grid";
+  if (layout === "focus") return "focus";
+  return layout === "speaker" ? "below" : "side";
+}
+
+const isSpeaker = (tile: TileId, speaker: string | null): boolean =>
+  tile.source === "camera" && tile.participant === speaker;
+
+function choose(tiles: readonly TileId[], input: StageInput): TileId[] {
+  const { pinned, spotlight, layout } = input;
+  const pin = pinned === null ? undefined : tiles.find((tile) => keyOf(tile) === keyOf(pinned));
+  if (pin !== undefined) return [pin];
+  const lit = spotlight.flatMap(
+    (id) => tiles.find((tile) => tile.participant === id && tile.source === "camera") ?? [],
+  );
+  if (lit.length > 0) return lit;
+  if (layout === "grid") return [];
   const screen = tiles.find((tile) => tile.source === "screen");
-  if (screen !== undefined) return screen;
-  if (input.layout === "grid") return null;
-  const others = tiles.filter((tile) => !tile.own);
-  return others.find((tile) => tile.participant === input.activeSpeaker) ?? others[0] ?? null;
+  if (screen !== undefined) return [screen];
+  if (layout === "auto") return [];
+  const one = tiles.find((tile) => isSpeaker(tile, input.activeSpeaker)) ?? tiles[0];
+  return one === undefined ? [] : [one];
 }
 
 /**
@@ -65,7 +100,7 @@ export function pagesOf(tiles: readonly TileId[], size: number, activeSpeaker: s
   const own = last?.own === true && size > 1 && tiles.length > size ? last : null;
   const order = own === null ? [...tiles] : tiles.slice(0, -1);
   const each = own === null ? Math.max(1, size) : size - 1;
-  const from = order.findIndex((tile) => tile.participant === activeSpeaker && tile.source === "camera" && !tile.own);
+  const from = order.findIndex((tile) => isSpeaker(tile, activeSpeaker) && !tile.own);
   const speaker = order[from];
   const giving = order[each - 1];
   if (from >= each && speaker !== undefined && giving !== undefined) {

@@ -41,16 +41,19 @@ export function tile(count: number, area: Size, gap: number, current = 0): Tilin
   return best;
 }
 
-/** The narrowest tile that is worth showing; below that the grid pages. */
-export function narrowestTile(area: Size): number {
-  return Math.min(area.width, area.height) < 480 ? 140 : 180;
+/** From this many on, tiles are faces and names only. */
+const CROWD = 13;
+
+/** The narrowest tile that is worth showing on a page of `size`; below that the grid pages. */
+export function narrowestTile(area: Size, size = 1): number {
+  if (Math.min(area.width, area.height) < 480) return size < CROWD ? 140 : 108;
+  return size < CROWD ? 180 : 120;
 }
 
 /** Returns how many tiles fit on a page: at most `most`, at least one, none narrower than {@link narrowestTile}. */
 export function pageSize(count: number, most: number, area: Size, gap: number): number {
-  const least = narrowestTile(area);
   for (let size = Math.min(count, most); size > 1; size -= 1) {
-    if (tile(size, area, gap).tile.width >= least) return size;
+    if (tile(size, area, gap).tile.width >= narrowestTile(area, size)) return size;
   }
   return 1;
 }
