@@ -26,9 +26,11 @@ pub mod record;
 pub mod room;
 pub mod settings;
 
+mod attendance;
 mod bans;
 mod csv;
 mod handover;
+mod hands;
 mod invites;
 mod lobby;
 mod log;

@@ -1,13 +1,15 @@
 //! One participant as the room knows it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use conclave_sfu_wire::control::MemberKey;
 use conclave_signalling_wire::ids::InviteId;
 use conclave_signalling_wire::ids::SessionId;
 use conclave_signalling_wire::limits::{
-    INVITES_OWN_PER_MINUTE, MESSAGES_BURST, MESSAGES_PER_S, WISHES_PER_S,
+    ANNOUNCEMENTS_PER_MINUTE, INVITES_OWN_PER_MINUTE, MESSAGES_BURST, MESSAGES_PER_S,
+    REACTIONS_BURST, REACTIONS_PER_S, WISHES_PER_S,
 };
 use conclave_signalling_wire::objects::{Override, Participant, Role};
 use conclave_signalling_wire::text::RoleName;
@@ -16,12 +18,17 @@ use crate::digest::{DeviceHash, NetworkTag, TokenHash};
 use crate::log::PushLog;
 use crate::negotiation::Negotiation;
 use crate::origin::Prefix;
-use crate::output::LinkId;
+use crate::output::{LinkId, Notice};
 use crate::permission::{PermissionSet, Subject};
 use crate::publications::Publications;
 use crate::rate::{PerMinute, Rate};
 use crate::room::{Claim, Refusals};
 use crate::slots::Mirror;
+
+/// Hands that one participant raises a second, sustained: each is told to everybody.
+const HANDS_PER_S: u32 = 1;
+/// The same, at once.
+const HANDS_BURST: u32 = 5;
 
 /// Whether a participant can be told something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +75,12 @@ pub(crate) struct Member {
     pub(crate) changes: Rate,
     /// Of invites, where it does not manage them.
     pub(crate) invitations: PerMinute,
+    /// Of raised hands.
+    pub(crate) hands: Rate,
+    pub(crate) reactions: Rate,
+    pub(crate) announcements: PerMinute,
+    /// The raised hands that it was told last, if there were any.
+    pub(crate) hands_told: Option<Arc<Notice>>,
     /// What it was refused, for the audit log.
     pub(crate) refusals: Refusals,
     pub(crate) negotiation: Negotiation,
@@ -115,6 +128,10 @@ impl Member {
             wishes: Rate::new(WISHES_PER_S, WISHES_PER_S),
             changes: arrival.changes,
             invitations: PerMinute::new(INVITES_OWN_PER_MINUTE),
+            hands: Rate::new(HANDS_PER_S, HANDS_BURST),
+            reactions: Rate::new(REACTIONS_PER_S, REACTIONS_BURST),
+            announcements: PerMinute::new(ANNOUNCEMENTS_PER_MINUTE),
+            hands_told: None,
             refusals: Refusals::default(),
             negotiation: Negotiation::new(),
             publications: Publications::default(),

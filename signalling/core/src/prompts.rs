@@ -51,9 +51,7 @@ impl Prompts {
         asked: MemberKey,
         source: Source,
     ) -> Result<(), Unasked> {
-        let known =
-            |prompt: &Prompt| (prompt.asker, prompt.asked, prompt.source) == (asker, asked, source);
-        if self.pending.values().any(known) {
+        if self.is_pending(asker, asked, source) {
             return Err(Unasked::Pending);
         }
         if self.asked.len() >= PAIRS_KEPT {
@@ -64,6 +62,24 @@ impl Prompts {
             .or_insert_with(|| PerMinute::new(REQUESTS_PER_MINUTE))
             .take(now)
             .map_err(Unasked::TooOften)?;
+        self.put(now, request, asker, asked, source);
+        Ok(())
+    }
+
+    fn is_pending(&self, asker: MemberKey, asked: MemberKey, source: Source) -> bool {
+        let known =
+            |prompt: &Prompt| (prompt.asker, prompt.asked, prompt.source) == (asker, asked, source);
+        self.pending.values().any(known)
+    }
+
+    fn put(
+        &mut self,
+        now: Instant,
+        request: RequestId,
+        asker: MemberKey,
+        asked: MemberKey,
+        source: Source,
+    ) {
         let prompt = Prompt {
             asker,
             asked,
@@ -71,7 +87,28 @@ impl Prompts {
             until: now + REQUEST_WITHIN,
         };
         self.pending.insert(request, prompt);
-        Ok(())
+    }
+
+    /// Puts a question to somebody who was called to speak, however often it is
+    /// called. Returns whether it was not already asked the same.
+    pub(crate) fn ask_called(
+        &mut self,
+        now: Instant,
+        request: RequestId,
+        asker: MemberKey,
+        asked: MemberKey,
+    ) -> bool {
+        let source = Source::Microphone;
+        let is_new = !self.is_pending(asker, asked, source);
+        if is_new {
+            self.put(now, request, asker, asked, source);
+        }
+        is_new
+    }
+
+    /// Takes a question back.
+    pub(crate) fn withdraw(&mut self, request: RequestId) -> Option<Prompt> {
+        self.pending.remove(&request)
     }
 
     /// Takes the question that `who` answers.

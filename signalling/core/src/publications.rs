@@ -89,6 +89,11 @@ impl Publications {
         live.map(|live| live.muted).or_else(pending)
     }
 
+    /// Returns whether a source is published and not muted.
+    pub(crate) fn is_open(&self, source: Source) -> bool {
+        self.live.get(&source).is_some_and(|live| !live.muted)
+    }
+
     /// Returns whether a source is published or asked for.
     pub(crate) fn has(&self, source: Source) -> bool {
         self.live.contains_key(&source) || self.pending.contains_key(&source)

@@ -48,9 +48,11 @@ use conclave_signalling_wire::time::Timestamp;
 use rand::Rng;
 use rand::rngs::StdRng;
 
+use crate::attendance::Attendances;
 use crate::bans::BanList;
 use crate::clock::ClockAnchor;
 use crate::handover::Offers;
+use crate::hands::Hands;
 use crate::invites::InviteList;
 use crate::lobby::Lobby;
 use crate::member::{Member, Presence};
@@ -114,6 +116,14 @@ pub struct Room {
     door_refusals: Refusals,
     ids: BTreeMap<ParticipantId, MemberKey>,
     screens: Screens,
+    hands: Hands,
+    /// Whether the queue, or who sees whose hand, has changed since it was told.
+    hands_stale: bool,
+    /// Who is shown large to everybody.
+    spotlight: Vec<MemberKey>,
+    /// Whether somebody sees another spotlight than it was told.
+    spotlight_stale: bool,
+    attendances: Attendances,
     /// Who wants to take a share over, and was not answered.
     takeovers: Offers<TrackId>,
     speakers: Option<Arc<Notice>>,
@@ -177,6 +187,11 @@ impl Room {
             door_refusals: Refusals::default(),
             ids: BTreeMap::new(),
             screens: Screens::default(),
+            hands: Hands::default(),
+            hands_stale: false,
+            spotlight: Vec::new(),
+            spotlight_stale: false,
+            attendances: Attendances::default(),
             takeovers: Offers::default(),
             speakers: None,
             quality: None,
@@ -213,6 +228,7 @@ impl Room {
         for holder in self.screens.overdue(now) {
             self.end_share(holder, ErrorCode::Conflict);
         }
+        self.expire_call();
         self.expire_overrides();
         self.expire_requests();
         self.give_up_on_barriers();
@@ -283,6 +299,7 @@ impl Room {
             self.takeovers.deadline(),
             self.next_expiry(),
             self.prompts.deadline(),
+            self.call_deadline(),
             self.barriers.deadline(),
             self.hosts.deadline(),
             self.lobby_deadline(),
@@ -426,6 +443,8 @@ impl Room {
         let who = (Actor::Participant(member.face.id), Some(member.prefix));
         self.audit_left_out(who, &member.refusals);
         self.forget_requests(key, member.face.id);
+        self.note_absent(&member);
+        self.forget_hand(key);
         self.show_departure(&member.face, reason);
         if self.members.is_empty() {
             self.speakers = None;

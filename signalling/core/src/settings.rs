@@ -1,6 +1,8 @@
 //! What a room is by its policies: everything that hosts and operators set,
 //! and that survives a restart.
 
+mod suspension;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;

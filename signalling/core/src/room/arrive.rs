@@ -190,6 +190,7 @@ impl Room {
         self.members.insert(key, member);
         self.links.insert(link, Seat::Member(key));
         self.ids.insert(participant, key);
+        self.note_present(key);
         self.note_arrival(key, way);
         self.show_arrival(&face);
         self.count_changed(Some(key));
@@ -209,6 +210,7 @@ impl Room {
             }
         }
         self.tell_states(key);
+        self.remember_hands(key);
     }
 
     /// Keeps what its coming in leaves behind: the use of an invite, and that a
@@ -333,6 +335,7 @@ impl Room {
             self.update(key, |face| face.presence = objects::Presence::Connected);
         }
         self.tell_states(key);
+        self.tell_hands_again(key);
         if moved && media == MediaState::Kept {
             self.tell(
                 key,

@@ -1,46 +1,598 @@
-//! Hands, reactions, the spotlight, announcements.
+//! Hands and who is called, reactions, the spotlight, announcements.
 
-use conclave_signalling_wire::error::ErrorCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use conclave_sfu_wire::control::MemberKey;
+use conclave_signalling_wire::error::{ErrorBody, ErrorCode};
+use conclave_signalling_wire::hands::{HandCalled, HandQueue, QueuedHand, Reaction};
+use conclave_signalling_wire::ids::{ParticipantId, RequestId};
+use conclave_signalling_wire::limits::{HAND_TTL_S, REQUEST_WITHIN, SPOTLIGHTS};
+use conclave_signalling_wire::moderation::{MediaRequested, PermissionsReason, RoomRevised};
+use conclave_signalling_wire::objects::{Effect, Hand, Override, Permission, Source};
+use conclave_signalling_wire::push::Push;
 use conclave_signalling_wire::request::{
     HandLower, HandNext, ReactionSend, SessionAnnounce, SpotlightSet,
 };
+use conclave_signalling_wire::session::Announcement;
+use conclave_signalling_wire::text::Prose;
 
+use crate::digest::DeviceHash;
+use crate::hands::{Call, Grant, Hands};
 use crate::member::Member;
+use crate::output::{Notice, Reply};
+use crate::permission::{is_live, may_act_on};
+use crate::rate::seconds;
 use crate::room::Room;
+use crate::room::policy::too_fast;
 use crate::room::requests::{Answer, Asker};
-use conclave_signalling_wire::hands::HandQueue;
+use crate::room::rights::Authority;
+use crate::room::roster::is_conspicuous;
+use crate::settings::Settings;
+
+/// Seconds for which somebody who is called may speak: long enough to find the
+/// button, short enough to belong to one meeting.
+const CALL_TTL_S: std::ops::RangeInclusive<u32> = 10..=3600;
+
+/// What somebody who is called needs to be able to speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Terms {
+    /// An exception.
+    grants: bool,
+    /// That the lock on microphones does not bind it.
+    exempts: bool,
+}
 
 impl Room {
-    pub(super) fn raise_hand(&mut self, _asker: Asker) -> Answer {
-        Err(ErrorCode::NotAvailable.into())
+    pub(super) fn raise_hand(&mut self, asker: Asker) -> Answer {
+        self.require(asker.key, Permission::HandRaise)?;
+        if self.hands.is_up(asker.key) {
+            return Ok(Some(Reply::Done));
+        }
+        let (now, raised_at) = (self.now, self.time());
+        let member = self
+            .members
+            .get_mut(&asker.key)
+            .ok_or(ErrorCode::NotFound)?;
+        member.hands.take(now).map_err(too_fast)?;
+        self.hands.raise(raised_at, asker.key, member.device);
+        self.hands_stale = true;
+        self.update(asker.key, |face| face.hand = Some(Hand { raised_at }));
+        Ok(Some(Reply::Done))
     }
 
-    pub(super) fn lower_hand(&mut self, _asker: Asker, _lower: HandLower) -> Answer {
-        Err(ErrorCode::NotAvailable.into())
+    /// Lowers a hand. That of another is lowered whatever its rank: nothing is
+    /// taken that it could not take back, but for what it has by being called.
+    pub(super) fn lower_hand(&mut self, asker: Asker, lower: HandLower) -> Answer {
+        let own = self.members.get(&asker.key).ok_or(ErrorCode::NotFound)?;
+        let own = own.face.id;
+        let target = match lower.participant {
+            Some(other) if other != own => {
+                self.require(asker.key, Permission::HandManage)?;
+                self.known(asker.key, other)?
+            }
+            _ => asker.key,
+        };
+        self.lower_waiting(target);
+        if self.hands.called().is_some_and(|call| call.who == target) {
+            self.finish_call(Some(own));
+        }
+        self.once_stopped(asker.to(), Reply::Done)
     }
 
-    pub(super) fn lower_all_hands(&mut self, _asker: Asker) -> Answer {
-        Err(ErrorCode::NotAvailable.into())
+    pub(super) fn lower_all_hands(&mut self, asker: Asker) -> Answer {
+        self.require(asker.key, Permission::HandManage)?;
+        self.pace(asker.key)?;
+        let by = self.members.get(&asker.key).map(|member| member.face.id);
+        self.finish_call(by);
+        for who in self.hands.waiting(self.settings.hands) {
+            self.lower_waiting(who);
+        }
+        self.once_stopped(asker.to(), Reply::Done)
     }
 
-    pub(super) fn call_next(&mut self, _asker: Asker, _next: HandNext) -> Answer {
-        Err(ErrorCode::NotAvailable.into())
+    /// Calls the first of those whom the asker sees. Nothing is done if that
+    /// cannot be.
+    pub(super) fn call_next(&mut self, asker: Asker, next: HandNext) -> Answer {
+        self.require(asker.key, Permission::HandManage)?;
+        let ttl_s = next.ttl_s.unwrap_or(HAND_TTL_S);
+        if !CALL_TTL_S.contains(&ttl_s) {
+            return Err(ErrorBody::bad("ttl_s"));
+        }
+        self.pace(asker.key)?;
+        let authority = self.authority_of(asker.key)?;
+        let by = authority.actor.participant();
+        let mut waiting = self.hands.waiting(self.settings.hands).into_iter();
+        let first = waiting.find_map(|who| {
+            let id = self.members.get(&who)?.face.id;
+            self.is_known_to(asker.key, id).then_some((who, id))
+        });
+        let Some((who, id)) = first else {
+            self.finish_call(by);
+            let called = HandCalled { participant: None };
+            return self.once_stopped(asker.to(), Reply::Called(called));
+        };
+        let terms = self.terms_of_call(&authority, who)?;
+        self.finish_call(by);
+        self.begin_call(who, ttl_s, terms, by);
+        self.ask_called(asker.key, who);
+        self.deeds.outcome = Some(format!("{id} for {ttl_s} s"));
+        let called = HandCalled {
+            participant: Some(id),
+        };
+        self.once_stopped(asker.to(), Reply::Called(called))
     }
 
-    pub(super) fn send_reaction(&mut self, _asker: Asker, _send: ReactionSend) -> Answer {
-        Err(ErrorCode::NotAvailable.into())
+    /// Works out what it takes to let somebody speak.
+    ///
+    /// Who calls gives what it has itself, and to lower ranks: an exception, and
+    /// a place on the allow-list of the lock on microphones. Whoever may speak
+    /// anyway is called without.
+    ///
+    /// # Errors
+    /// `locked` where the lock binds the one who is to be called and who calls
+    /// may not lift it, or everything is suspended; else `forbidden`.
+    fn terms_of_call(&self, by: &Authority, who: MemberKey) -> Result<Terms, ErrorBody> {
+        let member = self.members.get(&who).ok_or(ErrorCode::NotFound)?;
+        let lock = &self.settings.locks.microphone;
+        let role = member.face.role;
+        let exempts = lock.on && !role.is_host() && !lock.allow.contains(&member.device);
+        let is_suspended = self.settings.suspended.is_some();
+        if exempts && (is_suspended || by.require(Permission::MediaLockAll).is_err()) {
+            return Err(ErrorCode::Locked.into());
+        }
+        let can_grant =
+            may_act_on(by.role, role) && by.permissions.contains(Permission::PublishAudio);
+        let may = self.evaluate(member).contains(Permission::PublishAudio);
+        if may && (role.is_host() || !can_grant) {
+            let (grants, exempts) = (false, false);
+            return Ok(Terms { grants, exempts });
+        }
+        if !can_grant {
+            return Err(ErrorCode::Forbidden.into());
+        }
+        let grants = true;
+        Ok(Terms { grants, exempts })
     }
 
-    pub(super) fn set_spotlight(&mut self, _asker: Asker, _set: SpotlightSet) -> Answer {
-        Err(ErrorCode::NotAvailable.into())
+    fn begin_call(&mut self, who: MemberKey, ttl_s: u32, terms: Terms, by: Option<ParticipantId>) {
+        let until = self.in_s(ttl_s);
+        let Some(member) = self.members.get_mut(&who) else {
+            return;
+        };
+        let Some(call) = self.hands.call(who, until) else {
+            return;
+        };
+        if terms.grants {
+            let given = Override {
+                key: Permission::PublishAudio,
+                effect: Effect::Allow,
+                expires_at: Some(until),
+            };
+            let overrides = &mut member.overrides;
+            let place = overrides.iter().position(|known| known.key == given.key);
+            let before = place.map(|place| overrides.remove(place));
+            overrides.push(given.clone());
+            call.grant = Some(Grant { given, before });
+        }
+        call.is_exempt = terms.exempts;
+        let (device, rev) = (member.device, member.face.rev);
+        self.hands_stale = true;
+        if terms.exempts {
+            self.bind(device, false, by);
+        }
+        if terms.grants || terms.exempts {
+            self.refresh(who, by, PermissionsReason::Called);
+            // Raises the number that two hosts compare, if nothing else has.
+            let member = self.members.get(&who);
+            if member.is_some_and(|member| member.face.rev == rev) {
+                self.update(who, |_| {});
+            }
+        }
     }
 
-    pub(super) fn announce(&mut self, _asker: Asker, _announce: SessionAnnounce) -> Answer {
-        Err(ErrorCode::NotAvailable.into())
+    /// Lets the lock on microphones bind a device, or not. It binds all that the
+    /// device is.
+    fn bind(&mut self, device: DeviceHash, is_bound: bool, by: Option<ParticipantId>) {
+        let mut settings = self.settings.clone();
+        let allow = &mut settings.locks.microphone.allow;
+        let changed = match is_bound {
+            true => allow.remove(&device),
+            false => allow.insert(device),
+        };
+        if !changed {
+            return;
+        }
+        self.keep_settings(settings);
+        self.announce_room(by);
+        let members = self.members.iter();
+        let same = members.filter(|(_, member)| member.device == device);
+        let same: Vec<MemberKey> = same.map(|(key, _)| *key).collect();
+        for key in same {
+            self.refresh(key, by, PermissionsReason::RoomChanged);
+        }
+    }
+
+    /// Asks the one who was called to unmute, if it has to.
+    fn ask_called(&mut self, asker: MemberKey, asked: MemberKey) {
+        let is_open = |member: &Member| member.publications.is_open(Source::Microphone);
+        if asker == asked || self.members.get(&asked).is_none_or(is_open) {
+            return;
+        }
+        let Some(by) = self.members.get(&asker).map(|member| member.face.id) else {
+            return;
+        };
+        let request = RequestId::new(self.time().unix_ms(), self.random());
+        if !self.prompts.ask_called(self.now, request, asker, asked) {
+            return;
+        }
+        if let Some(call) = self.hands.called_mut() {
+            call.prompt = Some(request);
+        }
+        let requested = MediaRequested {
+            request,
+            source: Source::Microphone,
+            by,
+            expires_s: seconds(REQUEST_WITHIN),
+        };
+        self.tell(asked, &Notice::new(requested));
+    }
+
+    /// Ends the call that goes on: what it gave is taken back, the hand is
+    /// lowered. Does nothing where nobody is called.
+    pub(super) fn finish_call(&mut self, by: Option<ParticipantId>) {
+        let Some(call) = self.hands.finish() else {
+            return;
+        };
+        self.hands_stale = true;
+        let Call {
+            who,
+            device,
+            grant,
+            is_exempt,
+            prompt,
+            ..
+        } = call;
+        let given = grant.is_some() || is_exempt;
+        if let Some(grant) = grant {
+            self.end_grant(who, grant);
+        }
+        if is_exempt {
+            self.bind(device, true, by);
+        }
+        if given {
+            self.refresh(who, by, PermissionsReason::Called);
+        }
+        if self.members.contains_key(&who) {
+            self.update(who, |face| face.hand = None);
+        }
+        if let Some(request) = prompt
+            && let Some(prompt) = self.prompts.withdraw(request)
+            && let Some(asked) = self.members.get(&who)
+        {
+            let asked = asked.face.id;
+            self.tell_answer(request, prompt, asked, None);
+        }
+    }
+
+    /// Takes the exception of a call back, unless somebody has made another since.
+    fn end_grant(&mut self, who: MemberKey, grant: Grant) {
+        let now = self.time();
+        let Some(member) = self.members.get_mut(&who) else {
+            return;
+        };
+        let overrides = &mut member.overrides;
+        let place = overrides.iter().position(|known| *known == grant.given);
+        if let Some(place) = place {
+            overrides.remove(place);
+            overrides.extend(grant.before.filter(|before| is_live(before, now)));
+        }
+    }
+
+    /// Returns the exceptions of a participant that outlast its being called:
+    /// after a restart a call is over.
+    pub(super) fn lasting_overrides(&self, key: MemberKey, member: &Member) -> Vec<Override> {
+        let mut live = self.live_overrides(member);
+        let call = self.hands.called().filter(|call| call.who == key);
+        if let Some(grant) = call.and_then(|call| call.grant.as_ref())
+            && let Some(place) = live.iter().position(|known| *known == grant.given)
+        {
+            live.remove(place);
+            let now = self.time();
+            let before = grant.before.iter();
+            live.extend(before.filter(|before| is_live(before, now)).cloned());
+        }
+        live
+    }
+
+    /// Returns the policies as they are kept: after a restart a call is over.
+    pub(super) fn without_call(&self, mut settings: Settings) -> Settings {
+        if let Some(call) = self.hands.called().filter(|call| call.is_exempt) {
+            settings.locks.microphone.allow.remove(&call.device);
+        }
+        settings
+    }
+
+    /// Leaves the allow-list of the lock on microphones as somebody has just set it.
+    pub(super) fn forget_exemption(&mut self) {
+        if let Some(call) = self.hands.called_mut() {
+            call.is_exempt = false;
+        }
+    }
+
+    /// Lowers a hand that waits.
+    pub(super) fn lower_waiting(&mut self, key: MemberKey) {
+        if self.hands.lower(key) {
+            self.hands_stale = true;
+            self.update(key, |face| face.hand = None);
+        }
+    }
+
+    /// Lowers the hand of somebody who is gone.
+    pub(super) fn forget_hand(&mut self, key: MemberKey) {
+        self.hands_stale |= self.hands.lower(key);
+        if self.hands.called().is_some_and(|call| call.who == key) {
+            self.finish_call(None);
+        }
+    }
+
+    /// Ends a call whose time is over.
+    pub(super) fn expire_call(&mut self) {
+        let now = self.time();
+        if self.hands.called().is_some_and(|call| call.until <= now) {
+            self.finish_call(None);
+        }
+    }
+
+    /// Returns when [`Room::expire_call`] next has something to do.
+    pub(super) fn call_deadline(&self) -> Option<Instant> {
+        let call = self.hands.called()?;
+        Some(self.clock.when(call.until))
+    }
+
+    /// Draws the consequences of a step for whoever was called, and tells the
+    /// queue and the spotlight to those for whom they changed.
+    pub(super) fn settle_calls(&mut self) {
+        self.settle_call();
+        self.tell_hands();
+        self.settle_spotlight();
+    }
+
+    /// Ends the call of somebody who has spoken and is silent, or may not speak
+    /// any more.
+    fn settle_call(&mut self) {
+        let Some(who) = self.hands.called().map(|call| call.who) else {
+            return;
+        };
+        let may = self.require(who, Permission::PublishAudio).is_ok();
+        let is_open = self
+            .members
+            .get(&who)
+            .is_some_and(|member| member.publications.is_open(Source::Microphone));
+        let has_spoken = self.hands.called_mut().is_some_and(|call| {
+            call.has_spoken |= is_open;
+            call.has_spoken
+        });
+        if !may || has_spoken && !is_open {
+            self.finish_call(None);
+        }
+    }
+
+    /// Forgets what concerns the meeting that has ended. Calls that went on are
+    /// over: nobody is there who could be called.
+    pub(super) fn forget_session(&mut self) {
+        self.finish_call(None);
+        self.hands = Hands::default();
+        self.hands_stale = false;
+        self.spotlight.clear();
+        self.spotlight_stale = false;
+        self.attendances = Default::default();
+    }
+
+    /// Writes all hands as those see them who see everybody.
+    fn queue(&self) -> HandQueue {
+        let places = self.hands.places(self.settings.hands).into_iter();
+        let hands = places.filter_map(|place| {
+            Some(QueuedHand {
+                participant: self.members.get(&place.who)?.face.id,
+                position: place.position,
+                raised_at: place.raised_at,
+                round: place.round,
+                called_until: place.called_until,
+            })
+        });
+        HandQueue {
+            hands: hands.collect(),
+        }
     }
 
     /// Returns the raised hands that a participant sees.
-    pub(super) fn hands_for(&self, _member: &Member) -> HandQueue {
-        HandQueue { hands: Vec::new() }
+    pub(super) fn hands_for(&self, member: &Member) -> HandQueue {
+        let mut queue = self.queue();
+        queue.hands.retain(|hand| {
+            let key = self.ids.get(&hand.participant);
+            let other = key.and_then(|key| self.members.get(key));
+            other.is_some_and(|other| self.is_shown(member, &other.face))
+        });
+        queue
+    }
+
+    /// Takes note of what somebody has learnt of the hands by coming in.
+    pub(super) fn remember_hands(&mut self, key: MemberKey) {
+        if self.hands.is_empty() {
+            return;
+        }
+        let Some(member) = self.members.get(&key) else {
+            return;
+        };
+        let told = heard(&Notice::new(self.hands_for(member)));
+        if let Some(member) = self.members.get_mut(&key) {
+            member.hands_told = told;
+        }
+    }
+
+    /// Tells somebody the hands whose last link may not have heard of them.
+    pub(super) fn tell_hands_again(&mut self, key: MemberKey) {
+        let Some(member) = self.members.get(&key) else {
+            return;
+        };
+        let queue = self.hands_for(member);
+        if queue.hands.is_empty() && member.hands_told.is_none() {
+            return;
+        }
+        let notice = Notice::new(queue);
+        if let Some(member) = self.members.get_mut(&key) {
+            member.hands_told = heard(&notice);
+        }
+        self.tell(key, &notice);
+    }
+
+    /// Tells everybody the hands that it sees, if they are not what it was told.
+    fn tell_hands(&mut self) {
+        if !std::mem::take(&mut self.hands_stale) {
+            return;
+        }
+        let whole = Notice::new(self.queue());
+        // Those who do not see everybody mostly see the same: it is written once.
+        let mut conspicuous = None;
+        let keys: Vec<MemberKey> = self.members.keys().copied().collect();
+        for key in keys {
+            let Some(member) = self.members.get(&key) else {
+                continue;
+            };
+            let notice = if member.permissions.contains(Permission::RosterSee) {
+                Arc::clone(&whole)
+            } else if self.hands.is_up(key) && !is_conspicuous(&member.face) {
+                Notice::new(self.hands_for(member))
+            } else {
+                let same = conspicuous.get_or_insert_with(|| Notice::new(self.hands_for(member)));
+                Arc::clone(same)
+            };
+            let told = member.hands_told.as_ref().map(|told| told.push());
+            let heard = heard(&notice);
+            if told == heard.as_ref().map(|notice| notice.push()) {
+                continue;
+            }
+            if let Some(member) = self.members.get_mut(&key) {
+                member.hands_told = heard;
+            }
+            self.tell(key, &notice);
+        }
+    }
+
+    /// Notes that others see somebody whom they did not see, or the reverse.
+    pub(super) fn note_sight(&mut self, key: Option<MemberKey>) {
+        self.hands_stale |= !self.hands.is_empty();
+        self.spotlight_stale |= key.is_some_and(|key| self.spotlight.contains(&key));
+    }
+
+    /// Returns somebody whom a participant sees.
+    fn known(&self, key: MemberKey, other: ParticipantId) -> Result<MemberKey, ErrorBody> {
+        let found = self.ids.get(&other).copied();
+        let found = found.filter(|_| self.is_known_to(key, other));
+        found.ok_or_else(|| ErrorCode::NotFound.into())
+    }
+
+    pub(super) fn send_reaction(&mut self, asker: Asker, send: ReactionSend) -> Answer {
+        self.require(asker.key, Permission::ReactionSend)?;
+        let now = self.now;
+        let member = self
+            .members
+            .get_mut(&asker.key)
+            .ok_or(ErrorCode::NotFound)?;
+        member.reactions.take(now).map_err(too_fast)?;
+        let own = member.face.id;
+        let emoji = send.emoji;
+        let say = |participant| Notice::new(Reaction { participant, emoji });
+        let (named, nameless) = (say(Some(own)), say(None));
+        self.tell_by(own, &named, &nameless);
+        Ok(Some(Reply::Done))
+    }
+
+    /// Tells everybody something: `named` those who see its author.
+    fn tell_by(&mut self, author: ParticipantId, named: &Arc<Notice>, nameless: &Arc<Notice>) {
+        let keys: Vec<MemberKey> = self.members.keys().copied().collect();
+        for key in keys {
+            let notice = match self.is_known_to(key, author) {
+                true => named,
+                false => nameless,
+            };
+            self.tell(key, notice);
+        }
+    }
+
+    pub(super) fn set_spotlight(&mut self, asker: Asker, set: SpotlightSet) -> Answer {
+        self.require(asker.key, Permission::SpotlightSet)?;
+        if set.participants.len() > SPOTLIGHTS {
+            return Err(ErrorBody::bad("participants"));
+        }
+        let mut spotlight = Vec::with_capacity(set.participants.len());
+        for id in set.participants {
+            let key = self.known(asker.key, id)?;
+            if !spotlight.contains(&key) {
+                spotlight.push(key);
+            }
+        }
+        self.pace(asker.key)?;
+        if spotlight != self.spotlight {
+            self.spotlight = spotlight;
+            let by = self.members.get(&asker.key).map(|member| member.face.id);
+            self.keep_settings(self.settings.clone());
+            self.announce_room(by);
+        }
+        let rev = self.settings.rev;
+        Ok(Some(Reply::RoomRevised(RoomRevised { rev })))
+    }
+
+    /// Returns who is in the spotlight, in the order in which they were put there.
+    pub(super) fn spotlit(&self) -> impl Iterator<Item = &Member> {
+        let keys = self.spotlight.iter();
+        keys.filter_map(|key| self.members.get(key))
+    }
+
+    /// Takes those out of the spotlight who are gone, and shows it anew to those
+    /// who see more or less of it.
+    fn settle_spotlight(&mut self) {
+        let before = self.spotlight.len();
+        self.spotlight.retain(|key| self.members.contains_key(key));
+        let is_stale = std::mem::take(&mut self.spotlight_stale);
+        if (is_stale || self.spotlight.len() != before) && !self.members.is_empty() {
+            self.keep_settings(self.settings.clone());
+            self.announce_room(None);
+        }
+    }
+
+    pub(super) fn announce(&mut self, asker: Asker, announce: SessionAnnounce) -> Answer {
+        self.require(asker.key, Permission::SessionAnnounce)?;
+        let now = self.now;
+        let member = self
+            .members
+            .get_mut(&asker.key)
+            .ok_or(ErrorCode::NotFound)?;
+        member.announcements.take(now).map_err(too_fast)?;
+        let by = member.face.id;
+        self.announce_to_all(Some(by), announce.message);
+        Ok(Some(Reply::Done))
+    }
+
+    /// Tells everybody in the room something. `by` is `None` for the operator.
+    pub(super) fn announce_to_all(&mut self, by: Option<ParticipantId>, message: Prose) {
+        let ts = self.time();
+        let say = |by, message| Notice::new(Announcement { by, message, ts });
+        match by {
+            None => self.broadcast(&say(None, message), None),
+            Some(author) => {
+                let named = say(by, message.clone());
+                self.tell_by(author, &named, &say(None, message));
+            }
+        }
+    }
+}
+
+/// Returns what is remembered of a queue that somebody is told: nothing of an empty one.
+fn heard(notice: &Arc<Notice>) -> Option<Arc<Notice>> {
+    match notice.push() {
+        Push::HandQueue(queue) if queue.hands.is_empty() => None,
+        _ => Some(Arc::clone(notice)),
     }
 }

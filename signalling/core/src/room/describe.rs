@@ -51,7 +51,7 @@ impl Room {
             screen: settings.screen,
             suspended: settings.suspended.is_some(),
             ends_at: None,
-            spotlight: Vec::new(),
+            spotlight: self.spotlit().map(|member| member.face.id).collect(),
         }
     }
 
@@ -68,6 +68,9 @@ impl Room {
             return None;
         }
         let mut room = self.describe();
+        let spotlit = self.spotlit();
+        let shown = spotlit.filter(|member| self.is_shown(viewer, &member.face));
+        room.spotlight = shown.map(|member| member.face.id).collect();
         let AvLock {
             microphone,
             camera,

@@ -306,6 +306,7 @@ impl Room {
         });
         self.broadcast_filtered(&notice);
         self.speakers = Some(notice);
+        self.note_speakers(speakers);
     }
 
     fn quality_changed(&mut self, room: RoomKey, levels: &[(MemberKey, u8)]) {

@@ -185,7 +185,7 @@ impl Room {
             .collect()
     }
 
-    fn in_s(&self, ttl_s: u32) -> Timestamp {
+    pub(super) fn in_s(&self, ttl_s: u32) -> Timestamp {
         Timestamp::from_unix_ms(self.time().unix_ms() + 1000 * u64::from(ttl_s))
     }
 
@@ -334,7 +334,7 @@ impl Room {
         Ok(Some(Reply::Done))
     }
 
-    fn tell_answer(
+    pub(super) fn tell_answer(
         &mut self,
         request: RequestId,
         prompt: Prompt,

@@ -10,8 +10,9 @@ use conclave_signalling_wire::moderation::RoomRevised;
 use conclave_signalling_wire::objects::Role;
 use conclave_signalling_wire::push::LeftReason;
 use conclave_signalling_wire::request::{
-    BanLift, BanList, InviteCreate, InviteList, InviteRevoke, Request, RoomUpdate,
+    BanLift, BanList, InviteCreate, InviteList, InviteRevoke, Request, RoomUpdate, SessionAnnounce,
 };
+use conclave_signalling_wire::text::Prose;
 
 use crate::digest::InviteHash;
 use crate::invites;
@@ -52,6 +53,8 @@ pub enum OperatorRequest {
     Bans,
     /// To lift a ban.
     LiftBan(BanId),
+    /// That everybody in the room is told something.
+    Announce(Prose),
     /// That everybody leaves for good. The shell deletes what was kept.
     Delete,
 }
@@ -88,6 +91,10 @@ impl Room {
             })),
             OperatorRequest::Bans => Some(BanList {}.into()),
             OperatorRequest::LiftBan(ban) => Some(BanLift { ban: *ban }.into()),
+            OperatorRequest::Announce(message) => {
+                let message = message.clone();
+                Some(SessionAnnounce { message }.into())
+            }
             OperatorRequest::Show
             | OperatorRequest::MakeHostInvite { .. }
             | OperatorRequest::Delete => None,
@@ -121,6 +128,10 @@ impl Room {
             }
             OperatorRequest::Bans => self.bans_for(authority),
             OperatorRequest::LiftBan(ban) => self.lift_for(authority, ban),
+            OperatorRequest::Announce(message) => {
+                self.announce_to_all(None, message);
+                Ok(Some(Reply::Done))
+            }
             OperatorRequest::Delete => {
                 self.delete();
                 Ok(Some(Reply::Done))

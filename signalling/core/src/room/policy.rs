@@ -90,7 +90,7 @@ impl Room {
     ///
     /// # Errors
     /// `rate_limited`: each change is told to everybody.
-    fn pace(&mut self, key: MemberKey) -> Result<(), ErrorBody> {
+    pub(super) fn pace(&mut self, key: MemberKey) -> Result<(), ErrorBody> {
         let now = self.now;
         let member = self.members.get_mut(&key).ok_or(ErrorCode::NotFound)?;
         member.changes.take(now).map_err(too_fast)
@@ -239,10 +239,12 @@ impl Room {
     }
 
     /// Takes over changed policies as one change. Returns its number.
-    fn keep_settings(&mut self, mut settings: Settings) -> u32 {
+    pub(super) fn keep_settings(&mut self, mut settings: Settings) -> u32 {
         settings.rev = self.settings.rev + 1;
+        self.hands_stale |= settings.hands != self.settings.hands;
         self.settings = settings;
-        self.persist(Change::Settings(Box::new(self.settings.clone())));
+        let kept = self.without_call(self.settings.clone());
+        self.persist(Change::Settings(Box::new(kept)));
         self.settings.rev
     }
 
@@ -317,6 +319,9 @@ impl Room {
         }
         let mut rev = self.settings.rev;
         if settings.locks != self.settings.locks {
+            if settings.locks.microphone != self.settings.locks.microphone {
+                self.forget_exemption();
+            }
             rev = self.keep_settings(settings);
             let by = self.members.get(&asker.key).map(|member| member.face.id);
             self.announce_room(by);

@@ -139,6 +139,9 @@ impl Room {
             self.tell(key, &Notice::new(changed));
         }
         self.show_anew(key, before);
+        if !permissions.contains(Permission::HandRaise) {
+            self.lower_waiting(key);
+        }
     }
 
     /// Refreshes everybody.

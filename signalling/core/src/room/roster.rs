@@ -169,6 +169,9 @@ impl Room {
             })
         });
         let own = self.ids.get(&participant).copied();
+        if was_seen != is_seen {
+            self.note_sight(own);
+        }
         for (viewer, permissions) in self.audience(None) {
             if own == Some(viewer) {
                 self.tell(viewer, &updated.full);
@@ -194,6 +197,7 @@ impl Room {
         if saw_all == sees_all && saw_roles == sees_roles {
             return;
         }
+        self.hands_stale = true;
         let mut notices = Vec::new();
         for (_, other) in self.members.iter().filter(|(other, _)| **other != key) {
             let face = &other.face;

@@ -131,6 +131,7 @@ impl Room {
         self.settle_waiters();
         self.tell_watchers();
         self.settle_stewards();
+        self.settle_calls();
         self.settle_session();
     }
 
@@ -146,6 +147,7 @@ impl Room {
                 self.note_ended();
             }
             self.session = None;
+            self.forget_session();
             let now = self.time();
             if let Some(since) = self.session_since.take() {
                 for invite in self.invites.meeting_ended(now, since) {

@@ -43,7 +43,7 @@ impl Room {
         };
         let face = (member.face.role, member.face.custom_role.clone());
         let given = (face != member.by_claim).then_some(face);
-        let overrides = self.live_overrides(member);
+        let overrides = self.lasting_overrides(key, member);
         let invite = member.invite;
         self.change_standing(member.device, |standing| {
             standing.invite = invite.or(standing.invite);

@@ -1,8 +1,10 @@
 //! Behaviour of a room through its public face.
 
+mod attending;
 mod authority;
 mod bans;
 mod barrier;
+mod calling;
 mod door;
 mod hosts;
 mod invites;
@@ -18,6 +20,7 @@ mod rights;
 mod roster;
 mod sharing;
 mod steward;
+mod suspending;
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};

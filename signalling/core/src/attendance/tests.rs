@@ -1,0 +1,224 @@
+use super::*;
+use conclave_signalling_wire::ids::ParticipantId;
+use conclave_signalling_wire::objects::Presence;
+use proptest::prelude::*;
+
+use crate::output::Reply;
+use crate::permission::PermissionSet;
+use crate::publications::Publications;
+
+fn at(ms: u64) -> Timestamp {
+    Timestamp::from_unix_ms(1_795_341_600_000 + ms)
+}
+
+fn device(number: u16) -> DeviceHash {
+    let mut hash = [0; 32];
+    hash[..2].copy_from_slice(&number.to_be_bytes());
+    DeviceHash(hash)
+}
+
+fn face(name: &str, role: Role) -> Participant {
+    Participant {
+        id: ParticipantId::new(1, [0; 10]),
+        rev: 1,
+        name: DisplayName::new(name).unwrap(),
+        role,
+        custom_role: None,
+        identity: Identity::Guest,
+        presence: Presence::Connected,
+        joined_at: at(0),
+        hand: None,
+        sources: Publications::default().sources(PermissionSet::all()),
+    }
+}
+
+fn list(attendances: &Attendances, ms: u64) -> Attendance {
+    attendances.list(at(ms), at(0), &BTreeMap::new(), false)
+}
+
+/// Seconds of presence and of talk, and visits, in order.
+fn figures(attendances: &Attendances, ms: u64) -> Vec<(u32, u32, u32)> {
+    let people = list(attendances, ms).people.into_iter();
+    people
+        .map(|person| (person.present_s, person.talk_s, person.visits))
+        .collect()
+}
+
+#[test]
+fn the_stays_of_a_device_are_one_person() {
+    let mut attendances = Attendances::default();
+    let (ada, bob) = (face("Ada", Role::Attendee), face("Bob", Role::Attendee));
+    attendances.came(at(0), device(1), &ada);
+    attendances.came(at(1000), device(2), &bob);
+    attendances.left(at(5000), &device(1), &ada);
+    assert_eq!(list(&attendances, 9000).people[0].left_at, Some(at(5000)));
+    assert_eq!(figures(&attendances, 9000), [(5, 0, 1), (8, 0, 1)]);
+
+    // It comes again under another name and role, and is a second page for a while.
+    let ada = face("Ada L.", Role::CoHost);
+    attendances.came(at(10_000), device(1), &ada);
+    attendances.came(at(11_000), device(1), &ada);
+    attendances.left(at(12_000), &device(1), &ada);
+    assert_eq!(figures(&attendances, 15_000), [(10, 0, 2), (14, 0, 1)]);
+    let person = list(&attendances, 15_000).people.remove(0);
+    assert_eq!(
+        (person.name.as_str(), person.role, person.joined_at),
+        ("Ada L.", Role::CoHost, at(0))
+    );
+    assert_eq!(person.left_at, None);
+}
+
+#[test]
+fn talk_is_counted_between_reports_of_the_media_plane() {
+    let mut attendances = Attendances::default();
+    let face = face("Ada", Role::Attendee);
+    for number in [1, 2] {
+        attendances.came(at(0), device(number), &face);
+    }
+    attendances.speak(at(1000), [device(1), device(1)]);
+    attendances.speak(at(2000), [device(1), device(2)]);
+    attendances.speak(at(3000), [device(2)]);
+    attendances.speak(at(3500), []);
+    attendances.speak(at(9000), [device(1)]);
+    assert_eq!(figures(&attendances, 9000), [(9, 2, 1), (9, 1, 1)]);
+    // It still speaks; whoever goes stops.
+    assert_eq!(figures(&attendances, 10_000)[0], (10, 3, 1));
+    attendances.left(at(10_000), &device(1), &face);
+    assert_eq!(figures(&attendances, 11_000)[0], (10, 3, 1));
+    attendances.speak(at(11_000), []);
+    assert_eq!(figures(&attendances, 11_000)[0], (10, 3, 1));
+}
+
+#[test]
+fn a_silent_media_plane_lets_nobody_talk_for_long() {
+    let mut attendances = Attendances::default();
+    attendances.came(at(0), device(1), &face("Ada", Role::Attendee));
+    attendances.speak(at(0), [device(1)]);
+    assert_eq!(figures(&attendances, 60_000), [(60, 2, 1)]);
+    attendances.speak(at(60_000), [device(1)]);
+    assert_eq!(figures(&attendances, 61_000), [(61, 3, 1)]);
+}
+
+#[test]
+fn names_are_those_of_those_who_are_there() {
+    let mut attendances = Attendances::default();
+    attendances.came(at(0), device(1), &face("Ada", Role::Attendee));
+    let now = face("Countess", Role::Presenter);
+    let present = BTreeMap::from([(device(1), &now)]);
+    let list = attendances.list(at(0), at(0), &present, false);
+    assert_eq!(list.people[0].name.as_str(), "Countess");
+    assert_eq!(list.people[0].role, Role::Presenter);
+}
+
+#[test]
+fn a_table_holds_no_formula() {
+    let mut attendances = Attendances::default();
+    attendances.came(at(0), device(1), &face("=1+1,\"x\"", Role::Attendee));
+    attendances.left(at(61_000), &device(1), &face("=1+1,\"x\"", Role::Attendee));
+    let list = attendances.list(at(61_000), at(0), &BTreeMap::new(), true);
+    assert_eq!(
+        list.csv.unwrap(),
+        "\"name\",\"role\",\"identity\",\"joined_at\",\"left_at\",\"present_s\",\"talk_s\",\"visits\"\r\n\
+         \"'=1+1,\"\"x\"\"\",\"attendee\",\"guest\",\"2026-11-22T10:00:00Z\",\"2026-11-22T10:01:01Z\",\"61\",\"0\",\"1\"\r\n"
+    );
+}
+
+#[test]
+fn of_too_many_only_the_number_is_kept() {
+    let mut attendances = Attendances::default();
+    let face = face("Ada", Role::Attendee);
+    for number in 0..2003 {
+        attendances.came(at(0), device(number), &face);
+    }
+    let list = list(&attendances, 0);
+    assert_eq!((list.people.len(), list.more), (ATTENDEES, 3));
+}
+
+#[test]
+fn a_list_fits_into_what_may_wait_for_a_client() {
+    let mut attendances = Attendances::default();
+    let longest = "\u{1F600}".repeat(64);
+    for number in 0..2000 {
+        attendances.came(at(0), device(number), &face(&longest, Role::Attendee));
+    }
+    let list = attendances.list(at(86_400_000), at(0), &BTreeMap::new(), true);
+    assert_eq!(list.people.len() + list.more as usize, 2000);
+    assert!(list.people.len() > 500);
+    let bytes = Reply::Attendance(list).frame(1).len();
+    assert!(bytes < conclave_signalling_wire::limits::WRITE_QUEUE_BYTES);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Came(u16),
+    Left(u16),
+    Speak(Vec<u16>),
+}
+
+fn step() -> impl Strategy<Value = (u64, Step)> {
+    let step = prop_oneof![
+        (0..4u16).prop_map(Step::Came),
+        (0..4u16).prop_map(Step::Left),
+        prop::collection::vec(0..4u16, 0..4).prop_map(Step::Speak),
+    ];
+    (0..3500u64, step)
+}
+
+proptest! {
+    /// Against a model that looks at every millisecond.
+    #[test]
+    fn the_figures_agree_with_a_naive_count(steps in prop::collection::vec(step(), 0..25)) {
+        let mut attendances = Attendances::default();
+        let face = face("Ada", Role::Attendee);
+        let mut seats = [0u32; 4];
+        let mut speaking: BTreeSet<u16> = BTreeSet::new();
+        let mut reported = 0;
+        let (mut present, mut talk, mut visits) = ([0u64; 4], [0u64; 4], [0u32; 4]);
+        let mut order: Vec<u16> = Vec::new();
+        let mut now = 0;
+        for (wait, step) in steps {
+            for ms in now..now + wait {
+                for who in 0..4u16 {
+                    let place = usize::from(who);
+                    present[place] += u64::from(seats[place] > 0);
+                    let talks = speaking.contains(&who) && ms - reported < 2000;
+                    talk[place] += u64::from(talks);
+                }
+            }
+            now += wait;
+            match step {
+                Step::Came(who) => {
+                    let place = usize::from(who);
+                    visits[place] += u32::from(seats[place] == 0);
+                    seats[place] += 1;
+                    if !order.contains(&who) {
+                        order.push(who);
+                    }
+                    attendances.came(at(now), device(who), &face);
+                }
+                Step::Left(who) if seats[usize::from(who)] > 0 => {
+                    let place = usize::from(who);
+                    seats[place] -= 1;
+                    if seats[place] == 0 {
+                        speaking.remove(&who);
+                    }
+                    attendances.left(at(now), &device(who), &face);
+                }
+                Step::Left(_) => {}
+                Step::Speak(who) => {
+                    // Only who is there is heard.
+                    speaking = who.into_iter().filter(|who| seats[usize::from(*who)] > 0).collect();
+                    reported = now;
+                    attendances.speak(at(now), speaking.iter().copied().map(device));
+                }
+            }
+        }
+        let s = |ms: u64| u32::try_from(ms / 1000).unwrap();
+        let expected: Vec<_> = order
+            .iter()
+            .map(|who| usize::from(*who))
+            .map(|place| (s(present[place]), s(talk[place]), visits[place]))
+            .collect();
+        prop_assert_eq!(figures(&attendances, now), expected);
+    }
+}
