@@ -4,7 +4,7 @@
 use std::fmt;
 
 use conclave_signalling_core::settings::{Settings, UpdateError};
-use conclave_signalling_wire::room::{Allowances, Caps, Preset, RoomUpdate};
+use conclave_signalling_wire::room::{Allowances, Caps, Preset, RoomUpdate, ViewerAllowances};
 use serde::de::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use serde_path_to_error::{Path, Segment};
@@ -113,8 +113,17 @@ where
 
 /// Fills the objects inside a room's settings that say only some of their
 /// members with what they are otherwise, as a merge patch means it (RFC 7396).
-pub(crate) fn complete(members: &mut Value, attendees: &Allowances, caps: &Caps) {
-    let wholes = [("attendees", json!(attendees)), ("caps", json!(caps))];
+pub(crate) fn complete(
+    members: &mut Value,
+    attendees: &Allowances,
+    viewers: &ViewerAllowances,
+    caps: &Caps,
+) {
+    let wholes = [
+        ("attendees", json!(attendees)),
+        ("viewers", json!(viewers)),
+        ("caps", json!(caps)),
+    ];
     for (name, whole) in wholes {
         if let (Some(Value::Object(said)), Value::Object(whole)) = (members.get_mut(name), whole) {
             for (name, value) in whole {
@@ -245,6 +254,12 @@ mod tests {
                 r#"{"caps":{"cameras":1}}"#,
                 "/caps/cameras",
                 "`caps.cameras`: there is no such member; the nearest is `camera`",
+                "unknown_member",
+            ),
+            (
+                r#"{"chat":{"publik":"off"}}"#,
+                "/chat/publik",
+                "`chat.publik`: there is no such member; the nearest is `public`",
                 "unknown_member",
             ),
             (

@@ -61,7 +61,12 @@ pub(super) async fn create(
         }
     };
     let defaults = Settings::new(preset, "");
-    members::complete(&mut said, &defaults.attendees, &defaults.caps);
+    members::complete(
+        &mut said,
+        &defaults.attendees,
+        &defaults.viewers,
+        &defaults.caps,
+    );
     let update: RoomUpdate = members::read(said, &["slug", "preset"])?;
     members::check(preset, &update)?;
     let new = NewRoom {
@@ -117,7 +122,7 @@ pub(super) async fn update(
     loop {
         let seen = admin.rooms.show(&slug).await?;
         let mut patch = said.clone();
-        members::complete(&mut patch, &seen.attendees, &seen.caps);
+        members::complete(&mut patch, &seen.attendees, &seen.viewers, &seen.caps);
         let mut update: RoomUpdate = members::read(patch, &[])?;
         let expected = if_match.or(update.rev);
         // What was completed out of `seen` must not undo what came after it.

@@ -88,7 +88,12 @@ impl Room {
         }
         let mut members = plain(members);
         let defaults = Settings::new(preset, "");
-        members::complete(&mut members, &defaults.attendees, &defaults.caps);
+        members::complete(
+            &mut members,
+            &defaults.attendees,
+            &defaults.viewers,
+            &defaults.caps,
+        );
         let mut update: RoomUpdate = members::read(members, &OWN_MEMBERS)?;
         if update.title.is_none() {
             update.title = Title::new(slug.as_str()).ok();

@@ -262,7 +262,13 @@ fn a_room_has_every_setting_that_a_host_can_change() {
         allowed_networks = ["192.0.2.0/24"]
         consent_text = "The session is public."
         custom_roles = [{ name = "Interpreter", base = "viewer", allow = ["publish.audio"] }]
-        screen = "off"
+        screen = "one_takeover"
+        viewers = { hands = false }
+        reactions = false
+        hands = "first_timers_first"
+        cohosts_end = false
+        max_duration_s = 5400
+        chat = { public = "hosts", private = "off", slow_s = 10, links = false, history = "kept", keep = "days", keep_days = 7 }
     "#;
     let config = from_file(file, false).err();
     assert!(config.is_some(), "there is no certificate");
@@ -285,6 +291,11 @@ fn a_room_has_every_setting_that_a_host_can_change() {
         "what is not said is as in the preset"
     );
     assert_eq!(update.caps.unwrap().participants, Some(40));
+    let viewers = update.viewers.unwrap();
+    assert!(viewers.chat && viewers.reactions && !viewers.hands);
+    let chat = serde_json::to_value(&update.chat).unwrap();
+    let said = chat.as_object().map(serde_json::Map::len);
+    assert_eq!(said, Some(7), "every member of the chat policies is read");
     assert!(matches!(&update.opens_at, Patch::Set(at) if at.to_string() == "2026-11-22T20:00:00Z"));
     let written = serde_json::to_value(update).unwrap();
     let unsaid: Vec<_> = all_members()
@@ -336,9 +347,26 @@ fn a_member_of_a_room_that_is_wrong_is_named() {
             "`allowed_networks`: must be",
         ),
         ("opens_at = \"soon\"", "`opens_at`: "),
+        ("screen = \"two\"", "`screen`: unknown variant `two`"),
         (
-            "screen = \"many\"",
-            "`screen`: this version cannot do it yet",
+            "chat = { keap = \"days\" }",
+            "`chat.keap`: there is no such member; the nearest is `keep`",
+        ),
+        (
+            "chat = { keep_days = 400 }",
+            "`chat.keep_days`: must be 1 to 365",
+        ),
+        (
+            "chat = { slow_s = 4000 }",
+            "`chat.slow_s`: must be 0 to 3600",
+        ),
+        (
+            "viewers = { hand = true }",
+            "`viewers.hand`: there is no such member; the nearest is `hands`",
+        ),
+        (
+            "max_duration_s = 10",
+            "`max_duration_s`: must be 60 to 604800",
         ),
         (
             "preset = \"high_security\"",
