@@ -4,13 +4,32 @@ import { expect, test } from "vitest";
 
 const read = (path: string): string => readFileSync(new URL(`../src/ui/${path}`, import.meta.url), "utf8");
 const css = read("tokens.css");
-const lightAt = css.indexOf("prefers-color-scheme: light");
 
 function tokens(text: string): Map<string, string> {
   return new Map([...text.matchAll(/--([\w-]+):\s*(#[0-9a-f]{6})/gi)].map((match) => [match[1] ?? "", match[2] ?? ""]));
 }
-const dark = tokens(css.slice(0, lightAt));
-const light = new Map([...dark, ...tokens(css.slice(lightAt))]);
+/** The tokens of the first block that `selector` opens. */
+function block(selector: string): Map<string, string> {
+  const from = css.indexOf(`${selector} {`);
+  return from < 0 ? new Map() : tokens(css.slice(from, css.indexOf("}", from)));
+}
+const dark = block(":root");
+const chosenLight = block(':root[data-theme="light"]');
+const light = new Map([...dark, ...chosenLight]);
+const contrastTheme = new Map([...dark, ...block(':root[data-theme="contrast"]')]);
+
+test("the light theme is the same by choice and by the system", () => {
+  expect(chosenLight.size).toBeGreaterThan(9);
+  expect(block(":root:not([data-theme])")).toEqual(chosenLight);
+});
+
+test("the theme of high contrast is more than readable", () => {
+  const of = (name: string): string => contrastTheme.get(name) ?? `no token ${name}`;
+  for (const background of BACKGROUNDS) {
+    for (const name of TEXT) expect(contrast(of(name), of(background)), name).toBeGreaterThanOrEqual(7);
+    for (const name of OTHER) expect(contrast(of(name), of(background)), name).toBeGreaterThanOrEqual(4.5);
+  }
+});
 
 function luminance(colour: string): number {
   const channel = (from: number): number => {
@@ -32,6 +51,7 @@ const OTHER = ["outline", "focus"];
 for (const [theme, colours] of [
   ["dark", dark],
   ["light", light],
+  ["contrast", contrastTheme],
 ] as const) {
   const of = (name: string): string => colours.get(name) ?? `no token ${name}`;
   test.each(TEXT)(`${theme}: %s is readable on every background`, (name) => {

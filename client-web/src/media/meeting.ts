@@ -2,7 +2,7 @@
  * The shell around the core: it hears the link, the peer connection, the devices and the clock, tells the core, and
  * does what the core answers. It decides nothing.
  */
-import type { Source } from "../wire/messages";
+import type { ChatFormat, Source } from "../wire/messages";
 import { SOURCES } from "../core/publishing";
 import type { Announcement, Effect, MeetingEvent, MeetingState, Reply, SavedMeeting, SavedWait } from "../core/state";
 import { initialState } from "../core/state";
@@ -10,9 +10,11 @@ import { needsSteadyTicks } from "../core/lobby";
 import { savedOf } from "../core/saved";
 import { step } from "../core/step";
 import type { Captured, DeviceChoice } from "./devices";
-import { capture, captureScreen } from "./devices";
+import { capture, captureScreen, hintScreen } from "./devices";
+import { ChatKeeper } from "./chat-keeper";
 import { Link } from "./link";
-import { chime } from "./sounds";
+import { type DenoiseTrouble, prepare, rawOf, stopTrack } from "./microphone";
+import type { Sound } from "./sounds";
 import { readJson, write } from "./storage";
 import { Steady } from "./steady";
 import { Transport } from "./transport";
@@ -28,6 +30,12 @@ export interface Listener {
   /** Called before the effects of a change are carried out: elements are detached before a slot is acknowledged. */
   changed(state: MeetingState): void;
   announce(announcement: Announcement): void;
+  sound(sound: Sound): void;
+  /** A device is gone, and the system's default is sent in its place. */
+  fellBack(source: "microphone" | "camera"): void;
+  /** Noise suppression does not work on this device. */
+  denoiseTrouble(why: DenoiseTrouble): void;
+  download(file: { format: ChatFormat; text: string }): void;
 }
 
 export class Meeting {
@@ -38,6 +46,7 @@ export class Meeting {
   readonly #listener: Listener;
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #steady = new Steady();
+  readonly #keeper = new ChatKeeper();
   readonly #inbox: Input[] = [];
   readonly #closing = new AbortController();
   #stepping = false;
@@ -64,6 +73,17 @@ export class Meeting {
     return this.#tracks.get(source) ?? null;
   }
 
+  /** The microphone as this device hears it, even while it is muted. */
+  get heard(): MediaStreamTrack | null {
+    const track = this.track("microphone");
+    return track === null ? null : rawOf(track);
+  }
+
+  /** The rows of the peer connection's statistics. */
+  async stats(): Promise<Record<string, unknown>[]> {
+    return (await this.#transport?.stats()) ?? [];
+  }
+
   /** What arrives on a receiving m-line. */
   stream(mid: string): MediaStream | null {
     return this.#transport?.stream(mid) ?? null;
@@ -73,6 +93,7 @@ export class Meeting {
   close(): void {
     clearInterval(this.#timer);
     this.#steady.close();
+    this.#keeper.close();
     this.#closing.abort();
     this.#link?.close();
     this.#transport?.close();
@@ -96,6 +117,7 @@ export class Meeting {
     const { state, effects } = step(this.#state, { ...input, nowMs: performance.now() } as MeetingEvent);
     if (state !== this.#state) {
       this.#state = state;
+      this.#keeper.changed(state);
       this.#steady.hold(needsSteadyTicks(state));
       this.#listener.changed(state);
     }
@@ -128,11 +150,16 @@ export class Meeting {
         if (this.#transport?.generation === effect.generation) void this.#transport.answer(effect.sdp);
         return;
       case "capture":
-        void capture(effect.sources, this.choice).then((captured) => this.#take(captured));
+        void this.#capture(effect.sources, this.choice).then((captured) => this.#take(captured));
         return;
       case "captureScreen":
-        void captureScreen(effect.audio).then((captured) => this.#take(captured));
+        void captureScreen(effect.audio, effect.hint).then((captured) => this.#take(captured));
         return;
+      case "screenHint": {
+        const track = this.track("screen");
+        if (track !== null) void hintScreen(track, effect.hint);
+        return;
+      }
       case "release":
         return this.#release(effect.source);
       case "attach":
@@ -150,7 +177,9 @@ export class Meeting {
         void this.#transport?.setLayers(effect.source, effect.active);
         return;
       case "sound":
-        return chime(effect.sound);
+        return this.#listener.sound(effect.sound);
+      case "download":
+        return this.#listener.download(effect.file);
       case "announce":
         return this.#listener.announce(effect.announcement);
     }
@@ -185,15 +214,38 @@ export class Meeting {
     });
   }
 
+  async #capture(sources: readonly ("microphone" | "camera")[], choice: DeviceChoice): Promise<Captured> {
+    const captured = await capture(sources, choice);
+    const { microphone: raw, ...others } = captured.tracks;
+    if (raw === undefined) return captured;
+    const microphone = await prepare(raw, choice.denoise === "strong", (why) => this.#listener.denoiseTrouble(why));
+    return { ...captured, tracks: { ...others, microphone } };
+  }
+
+  /** A device is gone: whatever the system offers in its place is sent on the same m-line. */
+  async #replace(source: "microphone" | "camera", gone: MediaStreamTrack): Promise<void> {
+    const captured = await this.#capture([source], { ...this.choice, [source]: null });
+    if (this.#tracks.get(source) !== gone || this.#closing.signal.aborted) {
+      for (const track of Object.values(captured.tracks)) stopTrack(track);
+      return;
+    }
+    if (captured.tracks[source] === undefined) return this.tell({ kind: "captureFailed", source, reason: "ended" });
+    this.#take(captured);
+    this.#listener.fellBack(source);
+  }
+
   #take(captured: Captured): void {
+    if (this.#closing.signal.aborted) return Object.values(captured.tracks).forEach(stopTrack);
     const sources = SOURCES.filter((source) => captured.tracks[source] !== undefined);
     for (const source of sources) {
       this.#release(source);
       const track = captured.tracks[source];
       if (track === undefined) continue;
       this.#tracks.set(source, track);
-      track.onended = () => {
-        if (this.#tracks.get(source) === track) this.tell({ kind: "captureFailed", source, reason: "ended" });
+      rawOf(track).onended = () => {
+        if (this.#tracks.get(source) !== track) return;
+        if (source === "microphone" || source === "camera") void this.#replace(source, track);
+        else this.tell({ kind: "captureFailed", source, reason: "ended" });
       };
     }
     if (sources.length > 0) this.tell({ kind: "captured", sources });
@@ -204,8 +256,8 @@ export class Meeting {
     const track = this.#tracks.get(source);
     this.#tracks.delete(source);
     if (track === undefined) return;
-    track.onended = null;
-    track.stop();
+    rawOf(track).onended = null;
+    stopTrack(track);
   }
 }
 

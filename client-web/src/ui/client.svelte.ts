@@ -1,27 +1,45 @@
 /** The meeting as the components see it: one reactive state, and the few things a user can do. */
 import { flushSync } from "svelte";
-import type { DuplicateChoice, RequestAnswer, RoomSummary } from "../wire/messages";
+import { type Device, type DeviceRole, plugged } from "../core/plug";
+import type { DuplicateChoice, RequestAnswer, RoomSummary, Timestamp } from "../wire/messages";
+import type { Why } from "../core/controls";
+import type { ChatDeed } from "../core/chatting";
 import type { RoomChange } from "../core/desk";
 import { credentialOf } from "../core/entering";
+import { handControl, handOf } from "../core/hands";
+import type { Deed } from "../core/life";
+import type { Choice } from "../core/screens";
 import type { Act, Announcement, Entry, MeetingState } from "../core/state";
 import { initialState } from "../core/state";
 import type { ShownTile } from "../core/wish";
-import type { Device } from "../media/devices";
+import { cameraHeight } from "../core/comfort";
+import type { DeviceChoice } from "../media/devices";
 import { listDevices, watchDevices } from "../media/devices";
+import { savedChat } from "../media/chat-keeper";
 import { errand } from "../media/errand";
 import { Meeting, savedMeeting } from "../media/meeting";
 import { deviceKey, read, write } from "../media/storage";
+import { comfort, play } from "./comfort/comfort.svelte";
 import { dropInvite, takeInvite } from "./invite";
+import { saveFile } from "./download";
 import { announcementText } from "./texts";
 
-export type DeviceRole = "microphone" | "camera" | "speaker";
+export type { DeviceRole } from "../core/plug";
 
 /** Screen readers have taken a live region's text by then. */
 const SPOKEN_MS = 3_000;
+/** From so many others on, nobody is told by a sound that somebody came. */
+const QUIET_FROM = 12;
 
 export class Client {
   state = $state.raw<MeetingState>(initialState({ microphone: true, camera: true }));
   devices = $state.raw<readonly Device[]>([]);
+  /** Devices that came while the page was open, for the user to take or leave. */
+  offers = $state.raw<readonly { role: DeviceRole; device: Device }[]>([]);
+  /** What happened to a device by itself, until it is dismissed. */
+  deviceNews = $state.raw<{ kind: "fellBack"; role: DeviceRole } | { kind: "denoise"; why: "failed" | "slow" } | null>(
+    null,
+  );
   chosen = $state.raw<Readonly<Record<DeviceRole, string | null>>>({
     microphone: read("local", "device.microphone"),
     camera: read("local", "device.camera"),
@@ -59,9 +77,16 @@ export class Client {
     };
     const saved = savedMeeting(room);
     this.#meeting = new Meeting(
-      { changed: (state) => this.#changed(state), announce: (one) => this.#announce(one) },
+      {
+        changed: (state) => this.#changed(state),
+        announce: (one) => this.#announce(one),
+        download: saveFile,
+        sound: play,
+        fellBack: (role) => this.#fellBack(role),
+        denoiseTrouble: (why) => this.#denoiseTrouble(why),
+      },
       saved ?? wants,
-      { microphone: this.chosen.microphone, camera: this.chosen.camera },
+      this.#choice(),
     );
     this.state = this.#meeting.state;
     watchDevices(() => void this.#list(), this.#closing.signal);
@@ -72,7 +97,7 @@ export class Client {
     if (saved === null) return;
     if ("waiting" in saved) this.password = saved.password ?? "";
     if ("waiting" in saved) this.#meeting.tell({ kind: "join", entry: this.#entry(saved.name) });
-    else this.#meeting.tell({ kind: "reload", entry: this.#entry(saved.name), saved });
+    else this.#meeting.tell({ kind: "reload", entry: this.#entry(saved.name), saved, chat: savedChat(room) });
   }
 
   /** Goes on without an invite that is not valid. */
@@ -134,7 +159,18 @@ export class Client {
   deskClosed = (): void => this.#meeting.tell({ kind: "say", text: { kind: "deskClosed" } });
   /** Says that a part of the page did not load. */
   partMissing = (): void => this.#meeting.tell({ kind: "say", text: { kind: "partMissing" } });
+  chat = (deed: ChatDeed): void => this.#meeting.tell({ kind: "chat", deed });
   updateRoom = (change: RoomChange): void => this.#meeting.tell({ kind: "updateRoom", change });
+  /** Raises the own hand or takes it down, as the button says; where it may not be raised it says why. */
+  toggleHand = (): void => {
+    const { life, self } = this.state;
+    const control = handControl(this.state, life.hands);
+    if (control.kind === "greyed") this.sayWhy(control.why);
+    if (control.kind !== "usable") return;
+    const up = handOf(life.hands, self?.id ?? null) !== null;
+    this.act(up ? { type: "hand.lower", data: {} } : { type: "hand.raise", data: {} });
+  };
+  sayWhy = (why: Why): void => this.#meeting.tell({ kind: "say", text: { kind: "why", why } });
   answer = (request: string, answer: RequestAnswer): void =>
     this.#meeting.tell({ kind: "answerPrompt", request, answer });
   dismissAlert = (): void => this.#meeting.tell({ kind: "dismissAlert" });
@@ -142,7 +178,10 @@ export class Client {
   dismissToast = (id: number): void => this.#meeting.tell({ kind: "dismissToast", id });
   dismissNotice = (): void => this.#meeting.tell({ kind: "dismissNotice" });
   preview = (on: boolean): void => this.#meeting.tell({ kind: "preview", on });
-  shareScreen = (audio: boolean): void => this.#meeting.tell({ kind: "shareScreen", audio });
+  shareScreen = (choice: Choice, takeOver: boolean): void =>
+    this.#meeting.tell({ kind: "shareScreen", ...choice, takeOver });
+  /** Does something about hands, shares, the lead or the end of the meeting. */
+  do = (deed: Deed): void => this.#meeting.tell({ kind: "life", deed });
   stopScreen = (): void => this.#meeting.tell({ kind: "stopScreen" });
 
   want(source: "microphone" | "camera", on: boolean): void {
@@ -156,9 +195,21 @@ export class Client {
   choose(role: DeviceRole, id: string | null): void {
     write("local", `device.${role}`, id);
     this.chosen = { ...this.chosen, [role]: id };
-    this.#meeting.choice = { microphone: this.chosen.microphone, camera: this.chosen.camera };
+    this.offers = this.offers.filter((one) => one.role !== role);
+    this.reopen(role);
+  }
+
+  /** Opens a device anew, as the settings are. */
+  reopen(role: DeviceRole): void {
+    this.#meeting.choice = this.#choice();
     if (role !== "speaker") this.#meeting.tell({ kind: "recapture", source: role });
   }
+  refuseOffer = (role: DeviceRole): void => {
+    this.offers = this.offers.filter((one) => one.role !== role);
+  };
+
+  /** Switches the microphone for as long as a key is held: nothing to be remembered. */
+  talk = (on: boolean): void => this.#meeting.tell({ kind: "want", source: "microphone", on });
 
   unblockAudio = (): void => {
     this.audioBlocked = false;
@@ -182,6 +233,11 @@ export class Client {
   track(source: "microphone" | "camera" | "screen"): MediaStreamTrack | null {
     return this.state.publishing.sources[source].capture === "running" ? this.#meeting.track(source) : null;
   }
+  /** The microphone as it is heard here, muted or not. */
+  heard(): MediaStreamTrack | null {
+    return this.state.publishing.sources.microphone.capture === "running" ? this.#meeting.heard : null;
+  }
+  stats = (): Promise<Record<string, unknown>[]> => this.#meeting.stats();
   stream(mid: string): MediaStream | null {
     return this.state.generation > 0 ? this.#meeting.stream(mid) : null;
   }
@@ -197,9 +253,36 @@ export class Client {
     }, SPOKEN_MS);
   }
 
+  /** A time of the server on the clock of this page. */
+  localMs(at: Timestamp | null): number | null {
+    if (at === null) return null;
+    const { unixMs, atMs } = this.state.clock ?? { unixMs: Date.now(), atMs: performance.now() };
+    return Date.parse(at) - unixMs + atMs;
+  }
+
   /** Whether the server can be asked for anything at present. */
   get connected(): boolean {
     return this.state.link.kind === "up";
+  }
+
+  #choice(): DeviceChoice {
+    const { microphone, camera } = this.chosen;
+    return { microphone, camera, heightPx: cameraHeight(comfort.value), denoise: comfort.value.denoise };
+  }
+
+  #fellBack(role: DeviceRole): void {
+    // In this page only: when the device is there again the next time, it is taken again.
+    this.chosen = { ...this.chosen, [role]: null };
+    this.#meeting.choice = this.#choice();
+    this.deviceNews = { kind: "fellBack", role };
+  }
+
+  #denoiseTrouble(why: "failed" | "slow"): void {
+    comfort.set({ denoise: "own" });
+    this.deviceNews = { kind: "denoise", why };
+    this.#meeting.choice = this.#choice();
+    // What failed is not running; what is too slow has to end.
+    if (why === "slow") this.reopen("microphone");
   }
 
   #entry(name: string): Entry {
@@ -226,13 +309,25 @@ export class Client {
   #announce(one: Announcement): void {
     const urgent = (one.kind === "link" && one.state === "lost") || (one.kind === "lobby" && one.state !== "waiting");
     this.say(announcementText(one), urgent);
+    // In a crowd somebody always comes or goes.
+    const crowd = this.state.roster.size >= QUIET_FROM;
+    if ((one.kind === "joined" || one.kind === "left") && !crowd) play(one.kind);
   }
 
   async #list(): Promise<void> {
     const devices = await listDevices();
     const same =
       devices.length === this.devices.length &&
-      devices.every((one, i) => one.label === this.devices[i]?.label && one.id === this.devices[i].id);
-    if (!same) this.devices = devices;
+      devices.every((one, i) => {
+        const old = this.devices[i];
+        return one.label === old?.label && one.id === old.id && one.group === old.group;
+      });
+    if (same) return;
+    const { offered, moved, lost } = plugged(this.devices, devices, this.chosen);
+    this.devices = devices;
+    this.offers = [...this.offers, ...offered].filter((one) => devices.some((here) => here.id === one.device.id));
+    for (const role of moved) this.reopen(role);
+    // A microphone or camera that goes ends its track, which says so by itself.
+    if (lost.includes("speaker")) this.#fellBack("speaker");
   }
 }

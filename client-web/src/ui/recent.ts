@@ -16,6 +16,6 @@ export const forgetRooms = (): void => write("local", "recent", null);
 
 /** Deletes all that this browser remembers of this server, the device's identity included. */
 export function forgetEverything(): void {
-  const keys = ["recent", "name", "device_key", "locale", "join.microphone", "join.camera", "layout", "shortcuts"];
+  const keys = ["recent", "name", "device_key", "locale", "join.microphone", "join.camera", "layout", "comfort"];
   for (const key of [...keys, "device.microphone", "device.camera", "device.speaker"]) write("local", key, null);
 }

@@ -1,27 +1,24 @@
-/** Keys in the meeting. All but `?` need a modifier, and all can be switched off (WCAG 2.1.4). */
-export type Action =
-  "microphone" | "camera" | "people" | "share" | "layout" | "help" | "devices" | "security" | "leave";
+/** Keys in the meeting, and what can be asked of it by a key or a button. */
+import { actionOf as decide, type Focus, type KeyAction } from "../core/keys";
+import { comfort } from "./comfort/comfort.svelte";
 
-interface Keys {
-  key: string;
-  code: string;
-  ctrlKey: boolean;
-  metaKey: boolean;
-  altKey: boolean;
-  shiftKey: boolean;
-  target: EventTarget | null;
+export type Action = KeyAction | "more" | "security" | "leave" | "connection";
+
+const TYPING =
+  "input:not([type=checkbox], [type=radio], [type=range], [type=button]), textarea, select, [contenteditable]";
+const CONTROL = "button, a[href], input, summary, [role=button], [role=menuitem], [role=slider], [role=tab]";
+
+/** Where a key event goes, as far as keys care. */
+export function focusOf(target: EventTarget | null): Focus {
+  if (!(target instanceof Element)) return "stage";
+  if (target.matches(TYPING)) return "typing";
+  if (target.closest(CONTROL) !== null) return "control";
+  const free = target === document.body || target === document.documentElement || target.closest("main") !== null;
+  return free ? "stage" : "control";
 }
 
-/** Returns what the keys stand for, or null. */
-export function actionOf(event: Keys): Action | null {
-  const command = (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey;
-  const option = event.altKey && !event.ctrlKey && !event.metaKey && !event.shiftKey;
-  if (command && event.code === "KeyD") return "microphone";
-  if (command && event.code === "KeyE") return "camera";
-  if (option && event.code === "KeyP") return "people";
-  if (option && event.code === "KeyS") return "share";
-  const typing =
-    event.target instanceof HTMLElement && event.target.matches("input, textarea, select, [contenteditable]");
-  if (event.key === "?" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) return "help";
-  return null;
+/** Returns what a key stands for, or null. */
+export function actionOf(event: KeyboardEvent): KeyAction | null {
+  const { keysOn: on, letters, keys: map } = comfort.value;
+  return decide({ on, letters, map }, event, focusOf(event.target));
 }
