@@ -303,9 +303,19 @@ export class Participant {
     end.send(message);
   }
 
+  /** Leaves; whoever could also end the meeting is asked, and only goes. */
   async leave() {
     await this.button("Leave").click();
-    await this.button("Leave").waitFor({ state: "detached" });
+    const left = this.page.getByRole("heading", { name: "You left the meeting" });
+    const asked = this.dialog("Leave the meeting?");
+    await left.or(asked).first().waitFor();
+    if (await asked.isVisible()) await asked.getByRole("button", { name: /^Leave/ }).click();
+    await left.waitFor();
+  }
+
+  /** The banner above the stage of that kind. */
+  banner(name) {
+    return this.page.locator(`[data-banner="${name}"]`);
   }
 
   /** Finds visible text. */
