@@ -29,6 +29,7 @@ mod sharing;
 mod standing;
 mod steward;
 mod suspending;
+mod transfer;
 mod waiting;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -70,6 +71,7 @@ use hosts::Hosts;
 use policy::Hashings;
 use seats::Seat;
 use steward::Steward;
+use transfer::Transfer;
 
 pub use arrive::{Claim, Entrant, Returning, resume_failed};
 pub(crate) use audit::Refusals;
@@ -126,6 +128,8 @@ pub struct Room {
     attendances: Attendances,
     /// Who wants to take a share over, and was not answered.
     takeovers: Offers<TrackId>,
+    /// Who offers the meeting to whom, and was not answered.
+    transfers: Offers<Transfer>,
     speakers: Option<Arc<Notice>>,
     quality: Option<Arc<Notice>>,
     prompts: Prompts,
@@ -193,6 +197,7 @@ impl Room {
             spotlight_stale: false,
             attendances: Attendances::default(),
             takeovers: Offers::default(),
+            transfers: Offers::default(),
             speakers: None,
             quality: None,
             prompts: Prompts::default(),
@@ -297,6 +302,7 @@ impl Room {
         let others = [
             self.screens.deadline(self.now),
             self.takeovers.deadline(),
+            self.transfers.deadline(),
             self.next_expiry(),
             self.prompts.deadline(),
             self.call_deadline(),

@@ -1,21 +1,13 @@
-//! Handing over, and the end.
+//! The end of a meeting.
 
 use conclave_signalling_wire::error::ErrorCode;
-use conclave_signalling_wire::request::{HostTransfer, HostTransferReply, SessionEnd};
+use conclave_signalling_wire::request::SessionEnd;
 
 use crate::room::Room;
 use crate::room::requests::{Answer, Asker};
 use conclave_signalling_wire::session::SessionEnding;
 
 impl Room {
-    pub(super) fn offer_host(&mut self, _asker: Asker, _transfer: HostTransfer) -> Answer {
-        Err(ErrorCode::NotAvailable.into())
-    }
-
-    pub(super) fn answer_host_offer(&mut self, _asker: Asker, _reply: HostTransferReply) -> Answer {
-        Err(ErrorCode::NotAvailable.into())
-    }
-
     pub(super) fn end_session(&mut self, _asker: Asker, _end: SessionEnd) -> Answer {
         Err(ErrorCode::NotAvailable.into())
     }

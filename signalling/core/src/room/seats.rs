@@ -128,6 +128,7 @@ impl Room {
     pub(super) fn settle(&mut self) {
         self.settle_hosts();
         self.settle_screens();
+        self.settle_transfers();
         self.settle_waiters();
         self.tell_watchers();
         self.settle_stewards();
@@ -197,6 +198,7 @@ impl Room {
         }
         self.screens = Default::default();
         self.takeovers = Default::default();
+        self.transfers = Default::default();
         self.prompts = Default::default();
         self.speakers = None;
         self.quality = None;

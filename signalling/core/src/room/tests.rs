@@ -6,6 +6,7 @@ mod bans;
 mod barrier;
 mod calling;
 mod door;
+mod handover;
 mod hosts;
 mod invites;
 mod lobby;
