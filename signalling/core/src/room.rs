@@ -67,6 +67,7 @@ use crate::standings::Standings;
 
 use audit::Deeds;
 use barrier::Barriers;
+use ending::Endings;
 use hosts::Hosts;
 use policy::Hashings;
 use seats::Seat;
@@ -128,6 +129,7 @@ pub struct Room {
     attendances: Attendances,
     /// Who wants to take a share over, and was not answered.
     takeovers: Offers<TrackId>,
+    endings: Endings,
     /// Who offers the meeting to whom, and was not answered.
     transfers: Offers<Transfer>,
     speakers: Option<Arc<Notice>>,
@@ -197,6 +199,7 @@ impl Room {
             spotlight_stale: false,
             attendances: Attendances::default(),
             takeovers: Offers::default(),
+            endings: Endings::default(),
             transfers: Offers::default(),
             speakers: None,
             quality: None,
@@ -302,6 +305,7 @@ impl Room {
         let others = [
             self.screens.deadline(self.now),
             self.takeovers.deadline(),
+            self.ending_deadline(),
             self.transfers.deadline(),
             self.next_expiry(),
             self.prompts.deadline(),
@@ -470,7 +474,7 @@ impl Room {
             overrides: self.live_overrides(member),
             roster: self.roster_for(key, member),
             hands: self.hands_for(member),
-            ending: self.ending(),
+            ending: self.ending_for(key),
             chat: self.chat_for(member),
             ice_servers: Vec::new(),
             seq: member.log.seq(),
@@ -502,6 +506,7 @@ impl Room {
             self.tell(key, &notice);
         }
         self.tell_viewers(key);
+        self.tell_ending(key);
     }
 }
 

@@ -175,7 +175,7 @@ impl Room {
     fn delete(&mut self) {
         self.is_deleted = true;
         self.close_stewards(CloseCode::Ended);
-        self.end_meeting(None, LeftReason::Ended);
+        self.end_meeting(None, None, LeftReason::Ended);
     }
 
     /// Writes an answer for the operator.

@@ -6,6 +6,7 @@ mod bans;
 mod barrier;
 mod calling;
 mod door;
+mod ending;
 mod handover;
 mod hosts;
 mod invites;
