@@ -28,6 +28,7 @@ pub mod settings;
 
 mod attendance;
 mod bans;
+mod chat;
 mod csv;
 mod handover;
 mod hands;

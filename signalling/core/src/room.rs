@@ -29,7 +29,6 @@ mod sharing;
 mod standing;
 mod steward;
 mod suspending;
-mod transfer;
 mod waiting;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -51,6 +50,7 @@ use rand::rngs::StdRng;
 
 use crate::attendance::Attendances;
 use crate::bans::BanList;
+use crate::chat::Chat;
 use crate::clock::ClockAnchor;
 use crate::handover::Offers;
 use crate::hands::Hands;
@@ -67,12 +67,10 @@ use crate::standings::Standings;
 
 use audit::Deeds;
 use barrier::Barriers;
-use ending::Endings;
 use hosts::Hosts;
 use policy::Hashings;
 use seats::Seat;
 use steward::Steward;
-use transfer::Transfer;
 
 pub use arrive::{Claim, Entrant, Returning, resume_failed};
 pub(crate) use audit::Refusals;
@@ -89,6 +87,7 @@ pub struct Room {
     invites: InviteList,
     bans: BanList,
     standings: Standings,
+    chat: Chat,
     lobby: Lobby,
     /// What those in the lobby were told that the hosts say.
     told_message: Option<String>,
@@ -129,9 +128,6 @@ pub struct Room {
     attendances: Attendances,
     /// Who wants to take a share over, and was not answered.
     takeovers: Offers<TrackId>,
-    endings: Endings,
-    /// Who offers the meeting to whom, and was not answered.
-    transfers: Offers<Transfer>,
     speakers: Option<Arc<Notice>>,
     quality: Option<Arc<Notice>>,
     prompts: Prompts,
@@ -159,12 +155,15 @@ impl Room {
             invites,
             bans,
             standings,
-            chat: _,
+            chat,
         } = record;
         let (standings, changed) = Standings::new(standings, clock.at(now));
+        let (chat, gone) = Chat::new(chat, &settings.chat, clock.at(now));
         let outputs = changed
             .into_iter()
-            .map(|standing| Output::Persist(Change::Standing(Box::new(standing))));
+            .map(|standing| Change::Standing(Box::new(standing)))
+            .chain(gone)
+            .map(Output::Persist);
         Room {
             config,
             id,
@@ -174,6 +173,7 @@ impl Room {
             invites: InviteList::new(invites),
             bans: BanList::new(bans),
             standings,
+            chat,
             lobby: Lobby::new(),
             hosts: Hosts::NotBegun,
             settings,
@@ -199,8 +199,6 @@ impl Room {
             spotlight_stale: false,
             attendances: Attendances::default(),
             takeovers: Offers::default(),
-            endings: Endings::default(),
-            transfers: Offers::default(),
             speakers: None,
             quality: None,
             prompts: Prompts::default(),
@@ -254,6 +252,7 @@ impl Room {
             self.give_up_on_shard(now, key);
         }
         self.expire_knocks();
+        self.expire_chat();
         self.settle();
     }
 
@@ -305,14 +304,13 @@ impl Room {
         let others = [
             self.screens.deadline(self.now),
             self.takeovers.deadline(),
-            self.ending_deadline(),
-            self.transfers.deadline(),
             self.next_expiry(),
             self.prompts.deadline(),
             self.call_deadline(),
             self.barriers.deadline(),
             self.hosts.deadline(),
             self.lobby_deadline(),
+            self.chat.found_until().map(|until| self.clock.when(until)),
         ];
         due.chain(others).flatten().min()
     }
@@ -474,7 +472,7 @@ impl Room {
             overrides: self.live_overrides(member),
             roster: self.roster_for(key, member),
             hands: self.hands_for(member),
-            ending: self.ending_for(key),
+            ending: self.ending(),
             chat: self.chat_for(member),
             ice_servers: Vec::new(),
             seq: member.log.seq(),
@@ -506,7 +504,6 @@ impl Room {
             self.tell(key, &notice);
         }
         self.tell_viewers(key);
-        self.tell_ending(key);
     }
 }
 

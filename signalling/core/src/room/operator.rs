@@ -10,7 +10,7 @@ use conclave_signalling_wire::moderation::RoomRevised;
 use conclave_signalling_wire::objects::Role;
 use conclave_signalling_wire::push::LeftReason;
 use conclave_signalling_wire::request::{
-    BanLift, BanList, InviteCreate, InviteList, InviteRevoke, Request, RoomUpdate, SessionAnnounce,
+    BanLift, BanList, ChatClear, InviteCreate, InviteList, InviteRevoke, Request, RoomUpdate, SessionAnnounce,
 };
 use conclave_signalling_wire::text::Prose;
 
@@ -53,6 +53,8 @@ pub enum OperatorRequest {
     Bans,
     /// To lift a ban.
     LiftBan(BanId),
+    /// To clear the chat.
+    ClearChat(ChatClear),
     /// That everybody in the room is told something.
     Announce(Prose),
     /// That everybody leaves for good. The shell deletes what was kept.
@@ -91,6 +93,7 @@ impl Room {
             })),
             OperatorRequest::Bans => Some(BanList {}.into()),
             OperatorRequest::LiftBan(ban) => Some(BanLift { ban: *ban }.into()),
+            OperatorRequest::ClearChat(clear) => Some(clear.clone().into()),
             OperatorRequest::Announce(message) => {
                 let message = message.clone();
                 Some(SessionAnnounce { message }.into())
@@ -128,6 +131,7 @@ impl Room {
             }
             OperatorRequest::Bans => self.bans_for(authority),
             OperatorRequest::LiftBan(ban) => self.lift_for(authority, ban),
+            OperatorRequest::ClearChat(clear) => self.clear_chat_for(authority, clear),
             OperatorRequest::Announce(message) => {
                 self.announce_to_all(None, message);
                 Ok(Some(Reply::Done))
@@ -175,7 +179,7 @@ impl Room {
     fn delete(&mut self) {
         self.is_deleted = true;
         self.close_stewards(CloseCode::Ended);
-        self.end_meeting(None, None, LeftReason::Ended);
+        self.end_meeting(None, LeftReason::Ended);
     }
 
     /// Writes an answer for the operator.

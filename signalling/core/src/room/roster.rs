@@ -64,6 +64,14 @@ fn has_mask(face: &Participant) -> bool {
     !is_prominent(face.role) && *face != masked(face)
 }
 
+/// Returns a role as somebody is told it.
+pub(super) fn role_for(viewer: &Member, role: Role) -> Role {
+    match viewer.permissions.contains(Permission::RosterSeeRoles) {
+        false if !is_prominent(role) => Role::Attendee,
+        _ => role,
+    }
+}
+
 fn masked(face: &Participant) -> Participant {
     let mut face = face.clone();
     if !is_prominent(face.role) {
