@@ -61,7 +61,7 @@ meeting("the room changes hands for good", { server }, async (here) => {
 });
 
 meeting("a meeting ends for everyone, after a countdown that a co-host can call off", { server }, async (here) => {
-  const room = await here.room("evening", "lobby=off");
+  const room = await here.room("evening", "lobby=off", "guests_may_cohost=true");
   const { guest_link: link, host_link } = room;
   const helper = await here.invite(room, "--role", "co_host");
   const bob = await here.joined("Bob", "red", { link: host_link, devices: QUIET });

@@ -254,3 +254,13 @@ test("a new own name is told, whoever gave it", () => {
   client.tell(push({ type: "participant.updated", data: { participant: renamed } }, 2));
   expect(client.state.toasts.map((one) => one.text)).toEqual([{ kind: "named", name: "Myself" }]);
 });
+
+test("a suspension is read out and told by its banner alone", () => {
+  const client = publishing("camera");
+  const suspended = { ...room, rev: 2, suspended: true, locked: true };
+  const effects = client.tell(push({ type: "room.updated", data: { room: suspended, by: "ada" } }));
+  expect(effects).toContainEqual({ kind: "announce", announcement: { kind: "suspended", on: true } });
+  client.tell(push({ type: "media.revoked", data: { source: "camera", reason: "suspended", by: "ada" } }));
+  expect(client.state.toasts).toEqual([]);
+  expect(client.state.publishing.sources.camera).toMatchObject({ wanted: false, capture: "none" });
+});

@@ -50,6 +50,10 @@ export function roomUpdated(state: MeetingState, push: RoomUpdated, nowMs: numbe
   const before = state.room;
   if (before !== null && before.rev > push.room.rev) return { state, effects: [] };
   const texts = before === null || push.by === state.self?.id ? [] : changes(before, push.room, nameOf(state, push.by));
+  const turned = before !== null && before.suspended !== push.room.suspended;
+  const effects: Effect[] = turned
+    ? [{ kind: "announce", announcement: { kind: "suspended", on: push.room.suspended } }]
+    : [];
   return {
     state: {
       ...state,
@@ -57,11 +61,13 @@ export function roomUpdated(state: MeetingState, push: RoomUpdated, nowMs: numbe
       changedBy: nameOf(state, push.by) ?? state.changedBy,
       toasts: texts.reduce((toasts, text) => toasted(toasts, text, nowMs), state.toasts),
     },
-    effects: [],
+    effects,
   };
 }
 
 function changes(before: Room, after: Room, by: string | null): ToastText[] {
+  // One banner says it all.
+  if (before.suspended !== after.suspended) return [];
   const texts: ToastText[] = [];
   if (before.locked !== after.locked) texts.push({ kind: "locked", on: after.locked, by });
   for (const source of ["microphone", "camera", "screen"] as const) {
@@ -96,8 +102,8 @@ export function mediaRevoked(state: MeetingState, push: MediaRevoked, nowMs: num
     }
   }
   const by = nameOf(state, push.by);
-  // The sound of a screen ends with the screen: one message is enough.
-  const told = source === "screen_audio" && was.publication.kind === "off";
+  // The sound of a screen ends with the screen, and everything with a suspension: one message is enough.
+  const told = reason === "suspended" || (source === "screen_audio" && was.publication.kind === "off");
   const text: ToastText = { kind: "revoked", source, reason, by };
   const toasts = told ? state.toasts : toasted(state.toasts, text, nowMs);
   return { state: { ...state, publishing, toasts }, effects };

@@ -272,6 +272,7 @@ export type Announcement =
   | ({ kind: "reactions" } & Said)
   | { kind: "said"; by: string | null; message: string }
   | { kind: "called" }
+  | { kind: "suspended"; on: boolean }
   | { kind: "handStillUp" }
   | { kind: "goesOn" }
   | { kind: "ending"; by: string | null; message: string | null; reason: EndingReason; inS: number };

@@ -29,6 +29,8 @@ export function announcementText(one: Announcement): string {
       return one.by === null
         ? m.announce_said_server({ message: one.message })
         : m.announce_said({ name: isolate(one.by), message: one.message });
+    case "suspended":
+      return one.on ? m.suspended_banner() : m.announce_goes_on();
     case "called":
       return m.announce_called();
     case "handStillUp":
