@@ -13,6 +13,8 @@ pub enum Check {
     Password,
     /// Whether the secret is that of an invite of this room, even of a revoked one.
     Invite,
+    /// Whether an embedding site signed it for this room, and it was not used.
+    Token,
 }
 
 /// Says how a credential is judged. `is_open` says whether there is such a room
@@ -26,10 +28,9 @@ pub fn judge(is_open: bool, credential: &Credential) -> Result<Check, ErrorBody>
         Credential::Invite { .. } => Ok(Check::Invite),
         Credential::None {} | Credential::Password { .. } if is_open => Ok(Check::Nothing),
         Credential::Password { .. } => Ok(Check::Password),
-        // There are no accounts to sign in to, and no site that signs tokens.
-        Credential::None {} | Credential::Token { .. } | Credential::Account {} => {
-            Err(refusal(credential))
-        }
+        Credential::Token { .. } => Ok(Check::Token),
+        // There are no accounts to sign in to.
+        Credential::None {} | Credential::Account {} => Err(refusal(credential)),
     }
 }
 
@@ -85,10 +86,11 @@ mod tests {
     }
 
     #[test]
-    fn accounts_and_tokens_are_unknown_everywhere() {
+    fn tokens_are_judged_and_accounts_unknown_everywhere() {
         let [.., token, account] = all();
+        assert_eq!(refusal(&token).field.as_deref(), Some("credential.jwt"));
         for is_open in [false, true] {
-            assert_eq!(judge(is_open, &token), Err(refusal(&token)));
+            assert_eq!(judge(is_open, &token), Ok(Check::Token));
             assert_eq!(
                 judge(is_open, &account),
                 Err(ErrorBody::bad("credential.kind"))

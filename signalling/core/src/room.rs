@@ -72,7 +72,7 @@ use policy::Hashings;
 use seats::Seat;
 use steward::Steward;
 
-pub use arrive::{Claim, Entrant, Returning, resume_failed};
+pub use arrive::{Claim, Entrant, Returning, SiteClaim, resume_failed};
 pub(crate) use audit::Refusals;
 pub use config::RoomConfig;
 pub use operator::OperatorRequest;

@@ -1,6 +1,7 @@
 //! Coming in and coming back.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use conclave_sfu_wire::control::{Command, MemberKey};
@@ -27,7 +28,7 @@ use crate::room::seats::Seat;
 use crate::room::standing::note_admission;
 
 /// What somebody shows at the door, as far as the shell has checked it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
     /// Nothing.
     Open,
@@ -38,6 +39,19 @@ pub enum Claim {
     },
     /// The secret of an invite, to be judged here.
     Invite(InviteHash),
+    /// A token of an embedding site for this room, good and shown for the first time.
+    Site(SiteClaim),
+}
+
+/// As what an embedding site sends somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SiteClaim {
+    /// The name of the key with which it signed.
+    pub site: Arc<str>,
+    /// As what its holder comes in.
+    pub role: Role,
+    /// The name of its holder, which only those who rename others may change.
+    pub name: Option<DisplayName>,
 }
 
 /// Somebody at the door.
@@ -225,6 +239,7 @@ impl Room {
         let (id, device, prefix) = (member.face.id, member.device, member.prefix);
         let given = (member.face.role, member.face.custom_role.clone());
         let (by_claim, came_by) = (member.by_claim.clone(), member.invite);
+        let claim = member.claim.clone();
         let is_given = given != by_claim;
         let mut is_limited = false;
         if let Some(invite) = member.invite
@@ -247,6 +262,15 @@ impl Room {
                 ..
             }
         );
+        if let Claim::Site(sent) = &claim {
+            self.audit(Act {
+                actor: Actor::Participant(id),
+                prefix: Some(prefix),
+                action: "token.use",
+                target: Some(sent.site.to_string()),
+                detail: None,
+            });
+        }
         let is_known = self.standing_of(&device).is_some();
         // After a crash nothing else tells that the device of a used up invite
         // was in this meeting.

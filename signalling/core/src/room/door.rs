@@ -36,7 +36,7 @@ use crate::room::standing::Likeness;
 pub(super) struct Candidate {
     pub(super) visitor: Visitor,
     pub(super) invite: Option<InviteId>,
-    /// Whether it shows an invite that makes it the host.
+    /// Whether it shows what makes it the host.
     pub(super) is_host: bool,
     /// What it is by its credential alone.
     pub(super) by_claim: (Role, Option<RoleName>),
@@ -248,19 +248,19 @@ impl Room {
             return Err(wrong(&visitor.claim));
         }
         let (mut bypasses, mut is_name_locked) = (false, false);
-        let mut invite = None;
-        match visitor.claim {
+        let (mut invite, mut sent_as) = (None, None);
+        match &visitor.claim {
             // A password was set while this one was on its way.
             Claim::Open if settings.password.is_some() => return Err(wrong(&visitor.claim)),
             Claim::Open => {}
             Claim::Password { rev } => {
-                if settings.password.is_some() && rev != settings.password_rev {
+                if settings.password.is_some() && *rev != settings.password_rev {
                     return Err(wrong(&visitor.claim));
                 }
                 bypasses = settings.password_bypasses_lobby && !visitor.distrusted;
             }
             Claim::Invite(hash) => {
-                let known = self.invites.by_hash(&hash);
+                let known = self.invites.by_hash(hash);
                 let known = known.ok_or_else(|| wrong(&visitor.claim))?;
                 let goes_on = self.standing_of(&visitor.device).is_some();
                 invites::judge(known, now, &visitor.device, goes_on)?;
@@ -271,11 +271,24 @@ impl Room {
                 }
                 invite = Some(known);
             }
+            Claim::Site(sent) => {
+                bypasses = true;
+                sent_as = Some(sent.role);
+                if let Some(name) = &sent.name {
+                    visitor.name = name.clone();
+                    is_name_locked = true;
+                }
+            }
         }
-        let identity = invite.map_or(Identity::Guest, invites::identity);
-        let by_claim = match invite {
-            None => (settings.default_role, None),
-            Some(invite) => self.role_of(invite, identity),
+        let identity = match (sent_as, invite) {
+            (Some(_), _) => Identity::Verified,
+            (None, Some(invite)) => invites::identity(invite),
+            (None, None) => Identity::Guest,
+        };
+        let by_claim = match (sent_as, invite) {
+            (Some(role), _) => (role, None),
+            (None, Some(invite)) => self.role_of(invite, identity),
+            (None, None) => (settings.default_role, None),
         };
         let is_host = by_claim.0 == Role::Host;
         // What was given to a device does not make less of a host.
@@ -404,12 +417,13 @@ impl Room {
 
     /// Finds the place of a host whose link broke, for one with the same invite.
     fn ghost_of(&self, candidate: &Candidate) -> Option<MemberKey> {
+        let own = candidate.invite.filter(|_| candidate.is_host)?;
         let mut members = self.members.iter();
         let ghost = members.find(|(_, member)| {
             let is_dropped = matches!(member.presence, Presence::Dropped { .. });
-            is_dropped && member.invite == candidate.invite
+            is_dropped && member.invite == Some(own)
         });
-        ghost.filter(|_| candidate.is_host).map(|(key, _)| *key)
+        ghost.map(|(key, _)| *key)
     }
 
     fn check_consent(&self, agreed: Option<&str>) -> Result<(), ErrorBody> {
@@ -553,5 +567,6 @@ pub(super) fn wrong(claim: &Claim) -> ErrorBody {
         Claim::Open => ErrorCode::PasswordRequired.into(),
         Claim::Password { .. } => wrong("credential.password"),
         Claim::Invite(_) => wrong("credential.secret"),
+        Claim::Site(_) => wrong("credential.jwt"),
     }
 }

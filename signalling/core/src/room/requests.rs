@@ -19,7 +19,7 @@ use crate::output::{LinkId, Output, Reply};
 use crate::publications::PendingPublication;
 use crate::rate::seconds;
 use crate::record::Actor;
-use crate::room::Room;
+use crate::room::{Claim, Room};
 use crate::room::audit::Deeds;
 use crate::room::deeds::deed_of;
 use crate::slots::PendingAck;
@@ -191,11 +191,14 @@ impl Room {
         Ok(Some(Reply::Renamed(Renamed { rev })))
     }
 
-    /// Returns whether the invite of a participant fixes its name.
+    /// Returns whether that by which a participant came in fixes its name.
     fn is_name_locked(&self, key: MemberKey) -> bool {
-        let member = self.members.get(&key);
-        let invite = member.and_then(|member| self.invites.get(&member.invite?));
-        invite.is_some_and(|invite| invite.name_locked)
+        let Some(member) = self.members.get(&key) else {
+            return false;
+        };
+        let invite = member.invite.and_then(|id| self.invites.get(&id));
+        let is_sent = matches!(&member.claim, Claim::Site(sent) if sent.name.is_some());
+        is_sent || invite.is_some_and(|invite| invite.name_locked)
     }
 
     fn set_muted(&mut self, asker: Asker, state: TrackState) -> Answer {

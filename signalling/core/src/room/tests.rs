@@ -20,6 +20,7 @@ mod returning;
 mod rights;
 mod roster;
 mod sharing;
+mod sites;
 mod steward;
 mod suspending;
 

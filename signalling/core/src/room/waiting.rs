@@ -485,7 +485,7 @@ impl Room {
             networks: member.networks.clone(),
             name: member.face.name.clone(),
             device,
-            claim: member.claim,
+            claim: member.claim.clone(),
             distrusted: false,
             address: None,
             // It agreed to the text of the room that it was in.
