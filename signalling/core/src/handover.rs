@@ -89,6 +89,11 @@ impl<T: Copy> Offers<T> {
             .map(|(request, offer)| (*request, *offer))
     }
 
+    /// Returns whether somebody has made one.
+    pub(crate) fn has_of(&self, asker: MemberKey) -> bool {
+        self.pending.values().any(|offer| offer.asker == asker)
+    }
+
     /// Takes an offer back.
     pub(crate) fn withdraw(&mut self, request: RequestId) {
         self.pending.remove(&request);

@@ -29,6 +29,7 @@ mod sharing;
 mod standing;
 mod steward;
 mod suspending;
+mod transfer;
 mod waiting;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -67,10 +68,12 @@ use crate::standings::Standings;
 
 use audit::Deeds;
 use barrier::Barriers;
+use ending::Endings;
 use hosts::Hosts;
 use policy::Hashings;
 use seats::Seat;
 use steward::Steward;
+use transfer::Transfer;
 
 pub use arrive::{Claim, Entrant, Returning, SiteClaim, resume_failed};
 pub(crate) use audit::Refusals;
@@ -128,6 +131,9 @@ pub struct Room {
     attendances: Attendances,
     /// Who wants to take a share over, and was not answered.
     takeovers: Offers<TrackId>,
+    /// Who offers the meeting to whom, and was not answered.
+    transfers: Offers<Transfer>,
+    endings: Endings,
     speakers: Option<Arc<Notice>>,
     quality: Option<Arc<Notice>>,
     prompts: Prompts,
@@ -199,6 +205,8 @@ impl Room {
             spotlight_stale: false,
             attendances: Attendances::default(),
             takeovers: Offers::default(),
+            transfers: Offers::default(),
+            endings: Endings::default(),
             speakers: None,
             quality: None,
             prompts: Prompts::default(),
@@ -304,6 +312,8 @@ impl Room {
         let others = [
             self.screens.deadline(self.now),
             self.takeovers.deadline(),
+            self.transfers.deadline(),
+            self.ending_deadline(),
             self.next_expiry(),
             self.prompts.deadline(),
             self.call_deadline(),
@@ -472,7 +482,7 @@ impl Room {
             overrides: self.live_overrides(member),
             roster: self.roster_for(key, member),
             hands: self.hands_for(member),
-            ending: self.ending(),
+            ending: self.ending_for(key),
             chat: self.chat_for(member),
             ice_servers: Vec::new(),
             seq: member.log.seq(),
@@ -504,6 +514,7 @@ impl Room {
             self.tell(key, &notice);
         }
         self.tell_viewers(key);
+        self.tell_ending(key);
     }
 }
 

@@ -13,7 +13,7 @@ use conclave_signalling_wire::reply::{HelloOutcome, JoinOutcome, MediaState, Res
 use conclave_signalling_wire::request::DuplicateChoice;
 use conclave_signalling_wire::text::DisplayName;
 
-use crate::digest::{DeviceHash, InviteHash, NetworkTag, TokenHash};
+use crate::digest::{DeviceHash, InviteHash, NetworkTag, TokenHash, consent_hash};
 use crate::member::{Arrival, Member, Presence};
 use crate::origin::Prefix;
 use crate::output::{LinkId, Notice, Output, Reply};
@@ -135,6 +135,7 @@ impl Room {
         let now = self.time();
         self.session = Some(SessionId::new(now.unix_ms(), self.random()));
         self.session_since = Some(now);
+        self.begin_ending();
         self.begin_chat();
         self.expire_standings();
         self.expire_bans();
@@ -207,6 +208,9 @@ impl Room {
         self.ids.insert(participant, key);
         self.note_present(key);
         self.note_arrival(key, way);
+        if visitor.consent.is_some() {
+            self.note_consent(key);
+        }
         self.note_reader(visitor.device);
         self.show_arrival(&face);
         self.count_changed(Some(key));
@@ -287,6 +291,22 @@ impl Room {
                 }
             });
         }
+    }
+
+    /// Writes down to which text somebody agreed who comes in: it was compared at the door.
+    fn note_consent(&mut self, key: MemberKey) {
+        let text = self.settings.consent_text.as_deref();
+        let Some((hash, member)) = text.map(consent_hash).zip(self.members.get(&key)) else {
+            return;
+        };
+        let (actor, prefix) = (Actor::Participant(member.face.id), Some(member.prefix));
+        self.audit(Act {
+            actor,
+            prefix,
+            action: "consent.given",
+            target: None,
+            detail: Some(hash),
+        });
     }
 
     /// Gives a link its old place back, or answers that it is gone. Returns whether the link is in the room.

@@ -50,7 +50,7 @@ impl Room {
             chat: settings.chat.clone(),
             screen: settings.screen,
             suspended: settings.suspended.is_some(),
-            ends_at: None,
+            ends_at: self.ends_at(),
             spotlight: self.spotlit().map(|member| member.face.id).collect(),
         }
     }

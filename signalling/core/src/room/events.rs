@@ -330,7 +330,7 @@ impl Room {
     /// met again, so those who manage it come again too.
     fn fail(&mut self) {
         self.close_stewards(CloseCode::Ended);
-        self.end_meeting(None, LeftReason::ConnectionLost);
+        self.end_meeting(None, None, LeftReason::ConnectionLost);
         self.abandon_barriers();
         // What is still being hashed would keep the room from being closed.
         for to in self.hashings.clear() {

@@ -77,7 +77,7 @@ impl Room {
             });
         }
         if self.hosts == Hosts::Gone && self.settings.no_host == NoHost::End {
-            self.end_meeting(None, LeftReason::Ended);
+            self.end_meeting(None, None, LeftReason::Ended);
             self.hosts = Hosts::NotBegun;
         }
         let is_waiting = self.is_waiting_for_host();

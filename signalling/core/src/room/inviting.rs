@@ -362,7 +362,7 @@ impl Room {
     }
 
     /// Takes an invite back, and sends those away who wait by it.
-    fn take_back(&mut self, id: InviteId, by: Actor) {
+    pub(super) fn take_back(&mut self, id: InviteId, by: Actor) {
         let now = self.time();
         let Some(revoked) = self.invites.revoke(now, id).cloned() else {
             return;

@@ -10,7 +10,8 @@ use conclave_signalling_wire::moderation::RoomRevised;
 use conclave_signalling_wire::objects::Role;
 use conclave_signalling_wire::push::LeftReason;
 use conclave_signalling_wire::request::{
-    BanLift, BanList, ChatClear, InviteCreate, InviteList, InviteRevoke, Request, RoomUpdate, SessionAnnounce,
+    BanLift, BanList, ChatClear, InviteCreate, InviteList, InviteRevoke, Request, RoomUpdate,
+    SessionAnnounce,
 };
 use conclave_signalling_wire::text::Prose;
 
@@ -179,7 +180,7 @@ impl Room {
     fn delete(&mut self) {
         self.is_deleted = true;
         self.close_stewards(CloseCode::Ended);
-        self.end_meeting(None, LeftReason::Ended);
+        self.end_meeting(None, None, LeftReason::Ended);
     }
 
     /// Writes an answer for the operator.

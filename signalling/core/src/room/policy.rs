@@ -14,7 +14,7 @@ use conclave_signalling_wire::request::{MediaLock, Request, RoomUpdate};
 use conclave_signalling_wire::room::Patch;
 use conclave_signalling_wire::secret::SecretText;
 
-use crate::digest::DeviceHash;
+use crate::digest::{DeviceHash, consent_hash};
 use crate::output::{LinkId, Notice, Output, Reply};
 use crate::rate::seconds;
 use crate::record::Change;
@@ -229,6 +229,14 @@ impl Room {
             Patch::Keep => {}
             Patch::Clear => settings.set_password(None),
             Patch::Set(hash) => settings.set_password(Some(hash)),
+        }
+        if settings.max_duration_s != self.settings.max_duration_s {
+            self.duration_changed();
+        }
+        if settings.consent_text != self.settings.consent_text {
+            let text = settings.consent_text.as_deref();
+            let version = text.map_or_else(|| "none".to_owned(), consent_hash);
+            self.deeds.outcome = Some(format!("consent {version}"));
         }
         let rev = self.keep_settings(settings);
         let by = authority.actor.participant();

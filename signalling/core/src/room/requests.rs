@@ -19,9 +19,9 @@ use crate::output::{LinkId, Output, Reply};
 use crate::publications::PendingPublication;
 use crate::rate::seconds;
 use crate::record::Actor;
-use crate::room::{Claim, Room};
 use crate::room::audit::Deeds;
 use crate::room::deeds::deed_of;
+use crate::room::{Claim, Room};
 use crate::slots::PendingAck;
 
 /// A reply, or none yet because the shard is asked first.
@@ -152,7 +152,7 @@ impl Room {
             Request::PanicSuspend(order) => self.suspend(asker, order),
             Request::SessionAnnounce(announce) => self.announce(asker, announce),
             Request::HostTransfer(transfer) => self.offer_host(asker, transfer),
-            Request::HostTransferReply(reply) => self.answer_host_offer(asker, reply),
+            Request::HostTransferReply(reply) => self.answer_host_offer(now, asker, reply),
             Request::SessionEnd(end) => self.end_session(asker, end),
             Request::SessionEndCancel(_) => self.cancel_end(asker),
             Request::AttendanceGet(get) => self.list_attendance(asker, get),

@@ -1,5 +1,6 @@
 //! Who sits at the other end of a link, and what follows from each step.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use conclave_sfu_wire::control::{Command, MemberKey};
@@ -8,6 +9,7 @@ use conclave_signalling_wire::frame::{Malformed, RequestFrame};
 use conclave_signalling_wire::ids::{KnockId, ParticipantId};
 use conclave_signalling_wire::objects;
 use conclave_signalling_wire::push::{Ended, LeftReason};
+use conclave_signalling_wire::text::Prose;
 
 use crate::member::Presence;
 use crate::output::{LinkId, Notice, Output};
@@ -127,12 +129,14 @@ impl Room {
     /// what was told, so that no act has to know whom it concerns.
     pub(super) fn settle(&mut self) {
         self.settle_hosts();
+        self.settle_ending();
         self.settle_screens();
+        self.settle_transfers();
         self.settle_waiters();
         self.tell_watchers();
         self.settle_stewards();
-        self.settle_chat();
         self.settle_calls();
+        self.settle_chat();
         self.settle_session();
     }
 
@@ -148,14 +152,16 @@ impl Room {
                 self.note_ended();
             }
             self.session = None;
-            self.end_chat();
             self.forget_session();
+            self.end_chat();
             let now = self.time();
             if let Some(since) = self.session_since.take() {
                 for invite in self.invites.meeting_ended(now, since) {
                     self.persist(Change::Invite(Box::new(invite)));
                 }
             }
+            // Last: what lasted as long as the meeting has no end any more.
+            self.forget_ending();
         }
         if self.is_open && self.is_idle() {
             self.is_open = false;
@@ -165,14 +171,14 @@ impl Room {
 
     /// Ends the meeting for everybody in the room and in its lobby. `reason` is
     /// `ended`, or `connection_lost` where nobody wanted it.
-    pub(super) fn end_meeting(&mut self, by: Option<ParticipantId>, reason: LeftReason) {
+    pub(super) fn end_meeting(
+        &mut self,
+        by: Option<ParticipantId>,
+        message: Option<&Prose>,
+        reason: LeftReason,
+    ) {
         self.last_gone = Some(reason);
-        let ended = Ended {
-            by,
-            message: None,
-            countdown_s: 0,
-        };
-        self.broadcast(&Notice::new(ended), None);
+        self.say_ended(by, message);
         // Closed first, so that nobody is told how the others go one by one.
         let links: Vec<LinkId> = self
             .links
@@ -199,8 +205,33 @@ impl Room {
         }
         self.screens = Default::default();
         self.takeovers = Default::default();
+        self.transfers = Default::default();
         self.prompts = Default::default();
         self.speakers = None;
         self.quality = None;
+    }
+
+    /// Tells everybody in the room and in its lobby that the meeting is over.
+    fn say_ended(&mut self, by: Option<ParticipantId>, message: Option<&Prose>) {
+        let ended = |by| {
+            Notice::new(Ended {
+                by,
+                message: message.map(|message| message.as_str().to_owned()),
+                countdown_s: 0,
+            })
+        };
+        let (named, unnamed) = (ended(by), ended(None));
+        let keys: Vec<MemberKey> = self.members.keys().copied().collect();
+        for key in keys {
+            let is_known = by.is_some_and(|by| self.is_known_to(key, by));
+            self.tell(key, if is_known { &named } else { &unnamed });
+        }
+        // Who waits is told nothing of who is in the room.
+        let waiting = self.lobby.iter().filter_map(|(_, known)| known.link());
+        self.outputs.extend(waiting.map(|link| Output::Push {
+            link,
+            seq: Some(1),
+            notice: Arc::clone(&unnamed),
+        }));
     }
 }

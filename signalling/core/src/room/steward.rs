@@ -251,6 +251,8 @@ impl Room {
             Request::InviteRevoke(revoke) => self.revoke_for(authority, to, &revoke),
             Request::BanList(_) => self.bans_for(authority),
             Request::BanLift(lift) => self.lift_for(authority, lift.ban),
+            Request::SessionEnd(end) => self.end_for(authority, to, end),
+            Request::SessionEndCancel(_) => self.cancel_end_for(authority),
             Request::Leave(_) => {
                 self.answer(to, Ok(Some(Reply::Done)));
                 self.forget_steward(link);

@@ -147,6 +147,7 @@ fn a_meeting_may_end_without_a_host() {
         [
             "keep act room.no_host ok",
             "2 push 2 ended",
+            "3 push 1 ended",
             "2 close 4410",
             "3 close 4410",
             "token revoked",

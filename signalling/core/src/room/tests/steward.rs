@@ -297,6 +297,7 @@ fn a_room_that_is_deleted_ends_for_everybody() {
         [
             "3 close 4410",
             "1 push 1 ended",
+            "2 push 1 ended",
             "1 close 4410",
             "2 close 4410",
             "token revoked",
