@@ -112,7 +112,7 @@ function revokedText(text: Extract<ToastText, { kind: "revoked" }>): string {
     locked: m[`toast_lock_on_${source}`],
     permission_revoked: m[`toast_right_off_${source}`],
     stopped: m[`toast_stopped_${source}`],
-    taken_over: m.toast_taken_over,
+    taken_over: () => m.toast_taken_over(),
     suspended: m[`toast_stopped_${source}`],
   };
   return byText(what[text.reason](), text.by);
