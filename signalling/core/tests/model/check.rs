@@ -282,6 +282,12 @@ impl World {
                 return Err("a lock names somebody whom it does not see".to_owned());
             }
         }
+        if let Some(shown) = &client.shown
+            && *shown != model.shown(key)
+        {
+            let expected = model.shown(key);
+            return Err(format!("is shown {shown:?} instead of {expected:?}"));
+        }
         let count = client.count.map(|count| count as usize);
         if !sees_all && count.is_some_and(|count| count != model.people.len()) {
             return Err(format!("counts {count:?}"));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use conclave_signalling_wire::ids::ParticipantId;
+use conclave_signalling_wire::ids::{MessageId, ParticipantId};
 use conclave_signalling_wire::lobby::{InLobby, LobbyStatus, LobbyUpdate, WaitingState};
 use conclave_signalling_wire::objects::{Override, Participant, Permission, Role, Room};
 use conclave_signalling_wire::push::Push;
@@ -103,6 +103,8 @@ pub(crate) struct Client {
     pub(crate) is_room_new: bool,
     /// Whether what it may do changed in this step.
     pub(crate) is_changed: bool,
+    /// The messages that it was shown in this step, with their texts.
+    pub(crate) shown: Option<Vec<(MessageId, String)>>,
     /// Whether it came in in this step.
     pub(crate) is_arrival: bool,
 }
@@ -121,6 +123,7 @@ impl Client {
             room: None,
             is_room_new: false,
             is_changed: false,
+            shown: None,
             is_arrival: false,
         }
     }
@@ -131,9 +134,15 @@ impl Client {
         self.seq = joined.seq;
         self.token = Some(joined.resume_token);
         self.past.clear();
+        self.note_chat(joined);
         self.show(View::of(joined));
         (self.lobby, self.count) = (None, None);
         (self.is_room_new, self.is_arrival) = (true, true);
+    }
+
+    fn note_chat(&mut self, joined: &Joined) {
+        let chat = joined.chat.iter();
+        self.shown = Some(chat.map(|one| (one.id, one.text.clone())).collect());
     }
 
     fn show(&mut self, view: View) {
@@ -169,6 +178,7 @@ impl Client {
         if let Some(joined) = &resumed.snapshot {
             self.seq = joined.seq;
             self.past.clear();
+            self.note_chat(joined);
             self.show(View::of(joined));
         }
         for missed in &resumed.missed {
@@ -180,6 +190,13 @@ impl Client {
     }
 
     pub(crate) fn hear(&mut self, seq: Option<u32>, push: &Push) -> Result<(), String> {
+        // The only thing numbered that who waits is told, and the last.
+        if let (Seat::Waiter, Push::Ended(ended)) = (self.seat, push) {
+            return match (seq, ended.by) {
+                (Some(1), None) => Ok(()),
+                other => Err(format!("waits and hears of the end {other:?}")),
+            };
+        }
         if seq.is_some() != push.is_sequenced() {
             return Err(format!("{} is numbered {seq:?}", push.name()));
         }

@@ -12,7 +12,7 @@ use conclave_signalling_wire::reply::{HelloOutcome, JoinOutcome, Joined};
 use conclave_signalling_wire::secret::ResumeToken;
 
 use crate::client::{Client, Seat};
-use crate::seen::{Said, operator_words, words};
+use crate::seen::{Said, operator_words, told, words};
 use crate::verbs::from_source;
 use crate::world::{Token, World};
 
@@ -41,6 +41,7 @@ impl World {
         for client in self.clients.values_mut() {
             (client.is_room_new, client.is_changed) = (false, false);
             client.is_arrival = false;
+            client.shown = None;
         }
         self.compare_answers(outputs)?;
         self.compare_order(outputs)?;
@@ -237,6 +238,7 @@ impl World {
         let mut revoked = Vec::new();
         let mut requested = Vec::new();
         let mut answered = Vec::new();
+        let mut others = Vec::new();
         // Who comes or goes in this step is told in another way.
         let stays = |key: &MemberKey| {
             let person = self.model.people.get(key);
@@ -250,6 +252,7 @@ impl World {
             let Some(key) = before.get(link).filter(|key| stays(key)) else {
                 continue;
             };
+            others.extend(told(notice.push()).map(|words| (*key, words)));
             match notice.push() {
                 Push::MediaRevoked(told) => {
                     revoked.push((*key, told.source, format!("{:?}", told.reason)));
@@ -266,7 +269,9 @@ impl World {
         let asked = expected.requested.iter().filter(|(key, _)| stays(key));
         same("requested", asked.copied(), requested)?;
         let told = expected.answered.iter().filter(|(key, _)| stays(key));
-        same("answered", told.copied(), answered)
+        same("answered", told.copied(), answered)?;
+        let told = expected.told.iter().filter(|(key, _)| stays(key));
+        same("told", told.cloned(), others)
     }
 
     // --- what arrives at clients

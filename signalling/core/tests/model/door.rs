@@ -70,6 +70,7 @@ fn wrong(claim: &Claim) -> Refusal {
         Claim::Open => (ErrorCode::PasswordRequired, None),
         Claim::Password { .. } => (ErrorCode::BadCredentials, Some("credential.password")),
         Claim::Invite(_) => (ErrorCode::BadCredentials, Some("credential.secret")),
+        Claim::Site(_) => (ErrorCode::BadCredentials, Some("credential.jwt")),
     }
 }
 
@@ -120,6 +121,8 @@ impl Model {
         match visitor.claim {
             Claim::Open if self.room.password_set => return Err(wrong(&visitor.claim)),
             Claim::Open => {}
+            // No history has a site that sends people.
+            Claim::Site(_) => return Err(wrong(&visitor.claim)),
             Claim::Password { rev } => {
                 if self.room.password_set && rev != self.password_rev {
                     return Err(wrong(&visitor.claim));
@@ -309,7 +312,7 @@ impl Model {
             networks: entrant.networks.clone(),
             name: entrant.name.clone(),
             device: entrant.device,
-            claim: entrant.claim,
+            claim: entrant.claim.clone(),
             distrusted: entrant.to_lobby,
             address: Some(entrant.address),
             consent: entrant.consent_hash.clone(),
@@ -574,6 +577,8 @@ impl Model {
         let now = self.now;
         if self.session_since.is_none() {
             self.session_since = Some(now);
+            (self.countdown, self.not_before) = (None, 0);
+            self.chat.begin();
             self.forget_what_ended();
         }
         let Candidate {
@@ -590,6 +595,7 @@ impl Model {
             return;
         };
         let device = visitor.device;
+        let agreed = visitor.consent.is_some();
         let is_given = (role, &custom) != (by_claim.0, &by_claim.1);
         let given = is_given.then_some(());
         let came_as = (role, custom.clone());
@@ -617,11 +623,17 @@ impl Model {
             asked: Default::default(),
             messages: Bucket::new(30, 60),
             changes: Bucket::new(2, 20),
+            reactions: Bucket::new(2, 10),
+            announced: Vec::new(),
             invited: Vec::new(),
             refusals: refusals(),
         };
         let starts = self.may(&person).contains(&Permission::SessionStart);
         self.people.insert(key, person);
+        self.note_reader(device);
+        if agreed && self.room.consent_text.is_some() {
+            self.write_down("consent.given", "ok");
+        }
         if starts {
             self.lead = Lead::Present;
         }

@@ -178,6 +178,48 @@ pub(crate) enum Verb {
         on: bool,
         allow: u8,
     },
+    Chat {
+        to: u8,
+        whom: u16,
+        text: u8,
+        /// Which message it answers, if any.
+        reply: Option<u16>,
+        /// Under the name of an earlier one.
+        again: bool,
+    },
+    EditChat {
+        which: u16,
+        text: u8,
+    },
+    DeleteChat {
+        which: u16,
+    },
+    ReactChat {
+        which: u16,
+        emoji: u8,
+        on: bool,
+    },
+    PinChat {
+        which: u16,
+        on: bool,
+    },
+    ClearChat {
+        up_to: Option<u8>,
+    },
+    ExportChat {
+        format: u8,
+    },
+    React {
+        emoji: u8,
+    },
+    Announce,
+    Suspend {
+        on: bool,
+    },
+    End {
+        countdown: u8,
+    },
+    CancelEnd,
 }
 
 /// Draws a history of `steps`.
@@ -258,7 +300,8 @@ fn verb(rng: &mut StdRng) -> Verb {
     let whom: u16 = rng.random();
     let (source, role) = (rng.random_range(0..4), rng.random_range(0..5));
     let is_stale = rng.random_range(0..10) == 0;
-    match rng.random_range(0..200) {
+    match rng.random_range(0..270) {
+        200.. => life(rng, whom),
         0..4 => Verb::Ping,
         4..9 => Verb::Leave,
         9..15 => Verb::Rename {
@@ -346,5 +389,49 @@ fn verb(rng: &mut StdRng) -> Verb {
             on: rng.random(),
             allow: rng.random(),
         },
+    }
+}
+
+/// What is said in a meeting that goes on.
+fn life(rng: &mut StdRng, whom: u16) -> Verb {
+    match rng.random_range(0..70) {
+        0..28 => Verb::Chat {
+            to: rng.random_range(0..8),
+            whom,
+            text: rng.random_range(0..24),
+            reply: rng.random_bool(0.2).then(|| rng.random()),
+            again: rng.random_range(0..10) == 0,
+        },
+        28..33 => Verb::EditChat {
+            which: whom,
+            text: rng.random_range(0..24),
+        },
+        33..37 => Verb::DeleteChat { which: whom },
+        37..42 => Verb::ReactChat {
+            which: whom,
+            emoji: rng.random_range(0..3),
+            on: rng.random_range(0..3) > 0,
+        },
+        42..46 => Verb::PinChat {
+            which: whom,
+            on: rng.random_range(0..3) > 0,
+        },
+        46 => Verb::ClearChat {
+            up_to: rng.random_bool(0.6).then(|| rng.random_range(0..30)),
+        },
+        47..50 => Verb::ExportChat {
+            format: rng.random_range(0..3),
+        },
+        50..55 => Verb::React {
+            emoji: rng.random_range(0..3),
+        },
+        55..58 => Verb::Announce,
+        58..64 => Verb::Suspend {
+            on: rng.random_range(0..3) == 0,
+        },
+        64..67 => Verb::End {
+            countdown: rng.random_range(0..8),
+        },
+        _ => Verb::CancelEnd,
     }
 }

@@ -14,10 +14,12 @@
 // inside an arm reads better than a guard on it.
 #![allow(clippy::manual_is_multiple_of, clippy::collapsible_match)]
 
+mod chat;
 mod check;
 mod client;
 mod compare;
 mod door;
+mod ending;
 mod enforce;
 mod going;
 mod history;
@@ -38,6 +40,7 @@ mod sight;
 mod standing;
 mod steward;
 mod store;
+mod suspend;
 mod verbs;
 mod world;
 

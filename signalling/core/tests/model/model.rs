@@ -17,8 +17,10 @@ use conclave_signalling_wire::request::{DuplicateChoice, RoomUpdate};
 use conclave_signalling_wire::text::{DisplayName, RoleName};
 use conclave_signalling_wire::time::Timestamp;
 
+use crate::chat::Chat;
 use crate::rules::{Bucket, LockState, Who};
 use crate::seen::{Expected, Outcome};
+use crate::suspend::Snapshot;
 
 pub(crate) const SHARE: [Source; 2] = [Source::Screen, Source::ScreenAudio];
 
@@ -61,6 +63,9 @@ pub(crate) struct Person {
     pub(crate) asked: BTreeMap<Source, Asked>,
     pub(crate) messages: Bucket,
     pub(crate) changes: Bucket,
+    pub(crate) reactions: Bucket,
+    /// When it announced something, in the last minute.
+    pub(crate) announced: Vec<u64>,
     /// When it made invites, in the last minute.
     pub(crate) invited: Vec<u64>,
     pub(crate) refusals: Bucket,
@@ -178,6 +183,13 @@ pub(crate) struct Model {
     pub(crate) hashing: BTreeMap<u64, Hashing>,
     pub(crate) door: Bucket,
     pub(crate) is_deleted: bool,
+    pub(crate) chat: Chat,
+    /// The policies from before everything was suspended.
+    pub(crate) snapshot: Option<Snapshot>,
+    /// When somebody lets the meeting end.
+    pub(crate) countdown: Option<u64>,
+    /// When the longest duration ends it at the earliest.
+    pub(crate) not_before: u64,
     pub(crate) participants_max: usize,
     /// How often each participant changed before this step, as the room counts it.
     pub(crate) revs: BTreeMap<ParticipantId, u32>,

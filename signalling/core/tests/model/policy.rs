@@ -224,7 +224,11 @@ impl Model {
         set(&mut room.reactions, &update.reactions);
         set(&mut room.hands, &update.hands);
         set(&mut room.cohosts_end, &update.cohosts_end);
+        let longest = room.max_duration_s;
         update.max_duration_s.apply(&mut room.max_duration_s);
+        if room.max_duration_s != longest {
+            self.not_before = self.now + 60_000;
+        }
         if let Some(chat) = &update.chat {
             set(&mut room.chat.public, &chat.public);
             set(&mut room.chat.private, &chat.private);

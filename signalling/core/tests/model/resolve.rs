@@ -2,21 +2,24 @@
 
 use conclave_signalling_core::output::LinkId;
 use conclave_signalling_core::room::OperatorRequest;
-use conclave_signalling_wire::ids::{BanId, KnockId, ParticipantId, RequestId};
+use conclave_signalling_wire::ids::{BanId, KnockId, MessageId, ParticipantId, RequestId};
 use conclave_signalling_wire::moderation::{OverrideEffect, RequestAnswer, Target};
 use conclave_signalling_wire::objects::{
-    Allowances, Caps, ChatHistory, ChatUpdate, DuplicatePolicy, LobbyMode, NoHost, Permission,
-    PrivateChat, PublicChat, Role, RosterMode, ScreenPolicy, Source, ViewerAllowances,
+    Allowances, Caps, ChatFormat, ChatHistory, ChatTarget, ChatUpdate, DuplicatePolicy, Emoji,
+    LobbyMode, NoHost, Permission, PrivateChat, PublicChat, Role, RosterMode, ScreenPolicy, Source,
+    ViewerAllowances,
 };
 use conclave_signalling_wire::request::{
-    BanLift, BanList, BanOrder, BanScope, InviteCreate, InviteList, InviteRevoke, Leave,
-    LobbyAdmit, LobbyDeny, LobbyNote, LobbyPing, MediaGrant, MediaLock, MediaMute, MediaPublish,
-    MediaRequest, MediaRequestReply, MediaUnpublish, ParticipantRemove, ParticipantRename,
-    ParticipantToLobby, PermOverride, Request, RoleSet, RoomUpdate, ScreenStart, TrackState,
+    BanLift, BanList, BanOrder, BanScope, ChatClear, ChatDelete, ChatEdit, ChatExport, ChatPin,
+    ChatReact, ChatSend, InviteCreate, InviteList, InviteRevoke, Leave, LobbyAdmit, LobbyDeny,
+    LobbyNote, LobbyPing, MediaGrant, MediaLock, MediaMute, MediaPublish, MediaRequest,
+    MediaRequestReply, MediaUnpublish, PanicSuspend, ParticipantRemove, ParticipantRename,
+    ParticipantToLobby, PermOverride, ReactionSend, Request, RoleSet, RoomUpdate, ScreenStart,
+    SessionAnnounce, SessionEnd, SessionEndCancel, TrackState,
 };
 use conclave_signalling_wire::room::Patch;
 use conclave_signalling_wire::secret::SecretText;
-use conclave_signalling_wire::text::{DisplayName, Mid, Prose, RoleName};
+use conclave_signalling_wire::text::{ClientId, DisplayName, Mid, Prose, RoleName, TypedText};
 
 use crate::history::Verb;
 use crate::model::at;
@@ -313,6 +316,70 @@ pub(crate) fn request(world: &World, link: LinkId, verb: &Verb) -> Request {
             ttl_s: ttl(*seconds),
         }
         .into(),
+        Verb::Chat {
+            to,
+            whom: who,
+            text: one,
+            reply,
+            again,
+        } => ChatSend {
+            client_id: client_id(world, *again),
+            to: match to {
+                0..4 => ChatTarget::All {},
+                4 => ChatTarget::Hosts {},
+                _ => ChatTarget::Participant {
+                    participant: whom(world, *who),
+                },
+            },
+            text: text(world, *one),
+            reply_to: reply.map(|which| message(world, which)),
+            mentions: Vec::new(),
+        }
+        .into(),
+        Verb::EditChat { which, text: one } => ChatEdit {
+            id: message(world, *which),
+            text: text(world, *one),
+        }
+        .into(),
+        Verb::DeleteChat { which } => ChatDelete {
+            id: message(world, *which),
+        }
+        .into(),
+        Verb::ReactChat { which, emoji, on } => ChatReact {
+            id: message(world, *which),
+            emoji: Emoji::ALL[usize::from(*emoji)],
+            on: *on,
+        }
+        .into(),
+        Verb::PinChat { which, on } => ChatPin {
+            id: message(world, *which),
+            on: *on,
+        }
+        .into(),
+        Verb::ClearChat { up_to } => ChatClear {
+            up_to: up_to.map(u32::from),
+        }
+        .into(),
+        Verb::ExportChat { format } => ChatExport {
+            format: [ChatFormat::Jsonl, ChatFormat::Txt, ChatFormat::Csv][usize::from(*format)],
+            after: None,
+        }
+        .into(),
+        Verb::React { emoji } => ReactionSend {
+            emoji: Emoji::ALL[usize::from(*emoji)],
+        }
+        .into(),
+        Verb::Announce => SessionAnnounce {
+            message: prose("Lunch is at noon"),
+        }
+        .into(),
+        Verb::Suspend { on } => PanicSuspend { on: *on }.into(),
+        Verb::End { countdown } => SessionEnd {
+            countdown_s: [0, 1, 5, 20, 30, 60, 60, 61][usize::from(*countdown)],
+            message: None,
+        }
+        .into(),
+        Verb::CancelEnd => SessionEndCancel {}.into(),
         Verb::Lock { sources, on, allow } => {
             let present: Vec<_> = world.model.people.values().map(|one| one.id).collect();
             MediaLock {
@@ -323,6 +390,37 @@ pub(crate) fn request(world: &World, link: LinkId, verb: &Verb) -> Request {
             .into()
         }
     }
+}
+
+/// A message, now and then one that nobody wrote.
+fn message(world: &World, which: u16) -> MessageId {
+    let ids: Vec<MessageId> = world.model.chat.log.iter().map(|one| one.id).collect();
+    let newest = ids.len().saturating_sub(6);
+    let one = match which % 4 {
+        0 => pick(&ids, which / 4),
+        _ => pick(&ids[newest..], which / 4),
+    };
+    one.copied().unwrap_or_else(|| MessageId::new(1, [1; 10]))
+}
+
+/// Each text is a word of its own, but for those that cannot be.
+fn text(world: &World, kind: u8) -> TypedText {
+    let text = match kind {
+        0 => String::new(),
+        1 => "x".repeat(4001),
+        _ => format!("word{}", world.said()),
+    };
+    TypedText::new(text)
+}
+
+fn client_id(world: &World, again: bool) -> ClientId {
+    let number = world.said();
+    let number = if again {
+        number.saturating_sub(7)
+    } else {
+        number
+    };
+    ClientId::new(&format!("c-{number}")).expect("a name")
 }
 
 /// The same from the command line, where there is such an order.
@@ -444,7 +542,7 @@ fn one_change(world: &World, kind: u8, value: u8) -> RoomUpdate {
     let yes = value % 2 == 0;
     let now = world.model.now;
     let mut update = RoomUpdate::default();
-    match kind % 34 {
+    match kind % 36 {
         0 | 1 => update.locked = Some(value % 4 == 0),
         2 | 3 => update.lobby = Some(if yes { LobbyMode::On } else { LobbyMode::Off }),
         4 => {
@@ -538,6 +636,15 @@ fn one_change(world: &World, kind: u8, value: u8) -> RoomUpdate {
                 hands: value & 2 == 0,
                 reactions: value & 4 == 0,
             })
+        }
+        34 | 35 => {
+            let all = [
+                Patch::Clear,
+                Patch::Set(60),
+                Patch::Set(600),
+                Patch::Set(59),
+            ];
+            update.max_duration_s = all[usize::from(value % 4)].clone();
         }
         32 => update.reactions = Some(yes),
         33 => update.cohosts_end = Some(yes),

@@ -239,6 +239,10 @@ fn model(record: &RoomRecord, participants_max: usize) -> Model {
         hashing: BTreeMap::new(),
         door: refusals(),
         is_deleted: false,
+        chat: Default::default(),
+        snapshot: None,
+        countdown: None,
+        not_before: 0,
         participants_max,
         revs: BTreeMap::new(),
         lists: BTreeMap::new(),
@@ -257,5 +261,9 @@ pub(crate) fn is_of_hosts(verb: &Verb) -> bool {
             | Verb::Unpublish { .. }
             | Verb::Screen { .. }
             | Verb::Reply { .. }
+            | Verb::Chat { .. }
+            | Verb::EditChat { .. }
+            | Verb::ReactChat { .. }
+            | Verb::React { .. }
     )
 }

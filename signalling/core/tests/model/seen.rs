@@ -7,7 +7,7 @@ use conclave_sfu_wire::control::{Command, MemberKey};
 use conclave_signalling_core::output::{LinkId, OperatorReply, Output, Reply};
 use conclave_signalling_core::record::{Ban, Change, Invite};
 use conclave_signalling_wire::error::{CloseCode, ErrorCode};
-use conclave_signalling_wire::ids::{KnockId, ParticipantId, RequestId};
+use conclave_signalling_wire::ids::{KnockId, MessageId, ParticipantId, RequestId};
 use conclave_signalling_wire::moderation::RevokedReason;
 use conclave_signalling_wire::objects::Source;
 use conclave_signalling_wire::push::{LobbyStatus, Push};
@@ -64,8 +64,16 @@ pub(crate) fn words(reply: &Reply) -> String {
         Reply::Wished(_) => "wished".to_owned(),
         Reply::Acked(_) => "acked".to_owned(),
         Reply::Screen(_) => "screen started".to_owned(),
-        Reply::ChatSent(_) => "sent".to_owned(),
-        Reply::ChatExported(_) => "exported".to_owned(),
+        Reply::ChatSent(sent) => format!("sent {}", sent.id),
+        Reply::ChatExported(exported) => {
+            // The texts that are written are words with a number.
+            let words = exported
+                .text
+                .split(|one: char| !one.is_ascii_alphanumeric());
+            let mut texts: Vec<&str> = words.filter(|word| word.starts_with("word")).collect();
+            texts.sort_unstable();
+            format!("exported {texts:?}")
+        }
         Reply::Called(called) => format!("called {:?}", called.participant),
         Reply::TransferAsked(_) => "asked".to_owned(),
         Reply::Transferred(transferred) => format!("transferred {}", transferred.secret.is_some()),
@@ -114,6 +122,37 @@ pub(crate) fn operator_words(reply: &OperatorReply) -> String {
     }
 }
 
+/// Writes what somebody is told of the chat and by others, in the words that the
+/// model uses.
+pub(crate) fn told(push: &Push) -> Option<String> {
+    Some(match push {
+        Push::ChatWritten(written) => {
+            let message = &written.0;
+            let from = &message.from;
+            format!(
+                "message {} {} {} {:?} {}",
+                message.id, message.number, from.participant, from.role, message.text
+            )
+        }
+        Push::ChatEdited(edited) => format!("edited {} {}", edited.id, edited.text),
+        Push::ChatDeleted(deleted) => format!("deleted {} {:?}", deleted.id, deleted.by_role),
+        Push::ChatPinned(pinned) => format!("pinned {} {}", pinned.id, pinned.on),
+        Push::ChatCleared(cleared) => format!("cleared {} {:?}", cleared.up_to, cleared.by_role),
+        Push::ChatReacted(reacted) => {
+            let kinds = reacted.reactions.iter().map(|one| {
+                let (emoji, count, ids) = (one.emoji, one.count, &one.participants);
+                format!(" {emoji:?} {count} {ids:?}")
+            });
+            format!("reacted {}{}", reacted.id, kinds.collect::<String>())
+        }
+        Push::Reaction(reaction) => {
+            format!("reaction {:?} {:?}", reaction.emoji, reaction.participant)
+        }
+        Push::Announcement(said) => format!("announcement {:?}", said.by),
+        _ => return None,
+    })
+}
+
 /// What the model cannot know: identifiers and secrets that the room draws.
 #[derive(Default)]
 pub(crate) struct Seen {
@@ -125,6 +164,7 @@ pub(crate) struct Seen {
     pub(crate) secrets: Vec<InviteSecret>,
     pub(crate) bans: Vec<Ban>,
     pub(crate) requests: Vec<RequestId>,
+    pub(crate) messages: Vec<MessageId>,
     pub(crate) attempts: Vec<u32>,
     pub(crate) tickets: Vec<u64>,
     pub(crate) barriers: Vec<u64>,
@@ -156,6 +196,7 @@ impl Seen {
                     self.resumed.insert(*link, resumed.resume_token);
                 }
                 Reply::Invited(created) => self.secrets.push(created.secret),
+                Reply::ChatSent(sent) => self.messages.push(sent.id),
                 Reply::Requested(requested) => self.requests.push(requested.request),
                 _ => {}
             },
@@ -194,6 +235,8 @@ pub(crate) struct Expected {
     pub(crate) answered: Vec<(MemberKey, RequestId)>,
     /// Who is asked to unmute.
     pub(crate) requested: Vec<(MemberKey, RequestId)>,
+    /// What else somebody is told, in words.
+    pub(crate) told: Vec<(MemberKey, String)>,
     /// Who is gone in this step.
     pub(crate) dead: Vec<ParticipantId>,
     /// Who of them because the meeting ended.

@@ -31,6 +31,7 @@ impl Model {
         due.extend(self.waiting.values().map(|waiter| waiter.gone_at));
         due.extend(self.share.and_then(|(_, until)| until));
         due.extend(self.prompts.iter().map(|prompt| prompt.until));
+        due.extend(self.ends_at().filter(|_| !self.people.is_empty()));
         due.extend(self.held.values().map(|(_, _, deadline)| *deadline));
         if let Lead::Missed { until } = self.lead {
             due.push(until);
@@ -95,6 +96,7 @@ impl Model {
 
     pub(crate) fn settle(&mut self, seen: &mut Seen) {
         self.settle_hosts();
+        self.settle_end();
         self.settle_waiters(seen);
         let stewards: Vec<LinkId> = self.stewards.keys().copied().collect();
         for link in stewards {
@@ -121,6 +123,10 @@ impl Model {
                     overrides.retain(|known| known.effect == Effect::Deny);
                 });
             }
+        }
+        self.countdown = None;
+        if self.session_since.is_some() {
+            self.chat.end();
         }
         if let Some(since) = self.session_since.take() {
             for invite in self.invites.values_mut() {

@@ -152,6 +152,7 @@ impl Model {
     pub(crate) fn room_of(&self, viewer: Option<MemberKey>) -> Room {
         let mut room = self.room.clone();
         room.waiting_for_host = self.is_waiting_for_host();
+        room.ends_at = self.ends_at().map(at);
         let av_lock = &mut room.av_lock;
         let shown = [
             &mut av_lock.microphone,

@@ -81,6 +81,8 @@ impl Model {
                 require(by, Permission::BanManage)?;
                 self.lift(lift.ban)
             }
+            Request::SessionEnd(end) => self.end_by(by, end),
+            Request::SessionEndCancel(_) => self.cancel_end(by),
             Request::Leave(_) => {
                 self.forget_steward(link);
                 self.close(link, CloseCode::Normal);

@@ -46,7 +46,15 @@ pub(crate) fn deed(request: &Request, own: Option<ParticipantId>) -> Option<(&'s
         | Request::MediaRequestReply(_)
         | Request::MediaGrant(_)
         | Request::MediaLock(_)
-        | Request::RoomUpdate(_) => Some((request.name(), false)),
+        | Request::RoomUpdate(_)
+        | Request::ChatDelete(_)
+        | Request::ChatPin(_)
+        | Request::ChatClear(_)
+        | Request::ChatExport(_)
+        | Request::PanicSuspend(_)
+        | Request::SessionAnnounce(_)
+        | Request::SessionEnd(_)
+        | Request::SessionEndCancel(_) => Some((request.name(), false)),
         _ => None,
     }
 }
@@ -225,6 +233,22 @@ impl Model {
                 self.pace(key)?;
                 self.update_room(seen, &authority, to, update)
             }
+            Request::ChatSend(send) => self.write(seen, key, send),
+            Request::ChatEdit(edit) => self.edit_chat(key, edit),
+            Request::ChatDelete(delete) => self.delete_chat(key, delete),
+            Request::ChatReact(react) => self.react(key, react),
+            Request::ChatPin(pin) => self.pin_chat(key, pin),
+            Request::ChatClear(clear) => {
+                require(&authority, Permission::ChatClear)?;
+                self.pace(key)?;
+                self.clear_chat(&authority, clear)
+            }
+            Request::ChatExport(_) => self.export_chat(key, &authority),
+            Request::ReactionSend(send) => self.send_reaction(key, send),
+            Request::SessionAnnounce(_) => self.announce(key, &authority),
+            Request::PanicSuspend(order) => self.suspend(seen, key, &authority, to, order),
+            Request::SessionEnd(end) => self.end_by(&authority, end),
+            Request::SessionEndCancel(_) => self.cancel_end(&authority),
             Request::LobbyPing(_) => Err((ErrorCode::BadRequest, None)),
             other => unreachable!("no history says {}: {by:?}", other.name()),
         }

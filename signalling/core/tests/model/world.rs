@@ -137,6 +137,11 @@ impl World {
         self.numbers
     }
 
+    /// A number that was not said before.
+    pub(crate) fn said(&self) -> u64 {
+        self.numbers
+    }
+
     fn instant(&self, ms: u64) -> Instant {
         self.start + Duration::from_millis(ms - START_MS)
     }
@@ -559,6 +564,8 @@ impl Model {
         self.hashing.clear();
         self.door = crate::model::refusals();
         self.is_deleted = false;
+        self.chat = Default::default();
+        self.countdown = None;
         for standing in self.standings.values_mut() {
             standing.left_at.get_or_insert(now);
         }
