@@ -58,11 +58,23 @@ export function silenceText(silence: Silence): string {
   }
 }
 
-export const clockText = (ts: string): string =>
-  new Date(ts).toLocaleTimeString(locale.regional, { hour: "2-digit", minute: "2-digit" });
+// To make a format takes some hundred times as long as to use it.
+const formats = new Map<string, { clock: Intl.DateTimeFormat; full: Intl.DateTimeFormat }>();
 
-export const fullText = (ts: string): string =>
-  new Date(ts).toLocaleString(locale.regional, { dateStyle: "full", timeStyle: "medium" });
+function formatsOf(language: string): { clock: Intl.DateTimeFormat; full: Intl.DateTimeFormat } {
+  const known = formats.get(language);
+  if (known !== undefined) return known;
+  const made = {
+    clock: new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" }),
+    full: new Intl.DateTimeFormat(language, { dateStyle: "full", timeStyle: "medium" }),
+  };
+  formats.set(language, made);
+  return made;
+}
+
+export const clockText = (ts: string): string => formatsOf(locale.regional).clock.format(new Date(ts));
+
+export const fullText = (ts: string): string => formatsOf(locale.regional).full.format(new Date(ts));
 
 /** A day: today by that word. */
 export function dayText(ts: string, now = new Date()): string {
