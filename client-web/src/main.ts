@@ -5,7 +5,7 @@ import "./ui/base.css";
 import { startComfort } from "./ui/comfort/comfort.svelte";
 import { startLocale } from "./ui/locale.svelte";
 
-startLocale();
 startComfort();
 const target = document.getElementById("app");
-if (target !== null) mount(App, { target });
+// Not awaited at the top: the texts may need a module of this very chunk, which is evaluated only then.
+if (target !== null) void startLocale().then(() => mount(App, { target }));

@@ -1,10 +1,14 @@
 /** The language of the page: chosen before, else what the browser prefers, else English. */
+import { pickLanguage, regionalTag } from "../core/language";
 import { read, write } from "../media/storage";
-import { baseLocale, isLocale, locales, overwriteGetLocale } from "../paraglide/runtime.js";
+import type { Locale } from "../paraglide/runtime.js";
+import { isLocale, LANGUAGES, loadTexts, LOCALES, showTextsOf } from "./languages";
 
-type Locale = (typeof locales)[number];
+const FALLBACK: Locale = "en";
 
-let current = $state<Locale>(baseLocale);
+let current = $state<Locale>(FALLBACK);
+/** The last choice: of two that are loading the later one is shown. */
+let wanted: Locale = FALLBACK;
 
 export const locale = {
   get value(): Locale {
@@ -12,20 +16,40 @@ export const locale = {
   },
   /** The language with its region, as the browser has it: for dates and numbers. */
   get regional(): string {
-    return navigator.languages.find((one) => one.split("-")[0] === current) ?? current;
+    return regionalTag(current, navigator.languages);
   },
-  choose(next: string): void {
-    if (!isLocale(next)) return;
-    current = next;
-    write("local", "locale", next);
-    document.documentElement.lang = next;
+  /** Shows the page in `next` as soon as its texts are there. False when they cannot be loaded: nothing changes. */
+  async choose(next: string): Promise<boolean> {
+    if (!isLocale(next)) return false;
+    wanted = next;
+    try {
+      await loadTexts(next);
+    } catch {
+      return false;
+    }
+    if (wanted === next) {
+      write("local", "locale", next);
+      show(next);
+    }
+    return true;
   },
 };
 
-export function startLocale(): void {
-  overwriteGetLocale(() => current);
-  const wishes = [read("local", "locale") ?? "", ...navigator.languages.map((one) => one.split("-")[0] ?? "")];
-  const found = wishes.find((one) => isLocale(one));
-  if (found !== undefined && isLocale(found)) current = found;
-  document.documentElement.lang = current;
+function show(next: Locale): void {
+  current = next;
+  document.documentElement.lang = next;
+  document.documentElement.dir = LANGUAGES[next].direction;
+}
+
+/** Loads the texts of the language that the page begins with; nothing can be shown before. */
+export async function startLocale(): Promise<void> {
+  showTextsOf(() => current);
+  const chosen = read("local", "locale");
+  const first = pickLanguage([...(chosen === null ? [] : [chosen]), ...navigator.languages], LOCALES) ?? FALLBACK;
+  const shown = await loadTexts(first).then(
+    () => first,
+    () => loadTexts(FALLBACK).then(() => FALLBACK),
+  );
+  wanted = shown;
+  show(shown);
 }
