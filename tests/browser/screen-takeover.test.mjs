@@ -49,7 +49,7 @@ meeting("a share changes hands", { server }, async (here) => {
   dialog = await wish(ada, "Cyd");
   await dialog.getByRole("button", { name: "Take over" }).click();
   await until("Ada shares", () => ada.isPressed("Share screen"));
-  await cyd.reads(/Your screen share was taken over/);
+  await cyd.reads(/Somebody else shares a screen in place of yours/);
   await Promise.all([bob, cyd].map((one) => one.seesScreen("Screen of Ada")));
 
   // Paused, nobody sees it.
