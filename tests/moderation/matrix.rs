@@ -1,4 +1,4 @@
-//! Each role, each moderation verb, each role as its target: what the server
+//! Each role, each verb that may be refused, each role as its target: what the server
 //! answers over the socket and what it does to the target, held against
 //! [`crate::rules`].
 
@@ -6,6 +6,10 @@
 mod doors;
 #[path = "matrix/effects.rs"]
 mod effects;
+#[path = "matrix/life.rs"]
+mod life;
+#[path = "matrix/marks.rs"]
+mod marks;
 #[path = "matrix/rows.rs"]
 mod rows;
 #[path = "matrix/scene.rs"]

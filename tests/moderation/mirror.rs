@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -17,6 +17,10 @@ pub(crate) struct Mirror {
     pub(crate) overrides: Value,
     /// The room.
     pub(crate) room: Value,
+    /// The messages that it has been shown, by number.
+    pub(crate) chat: BTreeMap<u64, Value>,
+    /// The raised hands.
+    pub(crate) hands: Value,
     /// The number of the last push.
     pub(crate) seq: u64,
 }
@@ -33,6 +37,13 @@ impl Mirror {
             permissions: set_of(&joined["permissions"]),
             overrides: joined["overrides"].clone(),
             room: joined["room"].clone(),
+            chat: joined["chat"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|message| (number_of(message), message.clone()))
+                .collect(),
+            hands: joined["hands"]["hands"].clone(),
             seq: joined["seq"].as_u64().unwrap(),
         }
     }
@@ -71,8 +82,60 @@ impl Mirror {
                 assert_eq!(data["role"], self.own()["role"], "{push}");
             }
             "room.updated" => self.room = data["room"].clone(),
+            "hand.queue" => self.hands = data["hands"].clone(),
+            "chat.cleared" => {
+                let up_to = data["up_to"].as_u64().unwrap();
+                let is_private = |message: &Value| message["to"]["kind"] == "participant";
+                self.chat
+                    .retain(|number, message| *number > up_to || is_private(message));
+            }
+            "chat.message" => {
+                let number = number_of(data);
+                let newest = self.chat.keys().next_back();
+                assert!(
+                    newest.is_none_or(|newest| *newest < number),
+                    "out of order: {push}"
+                );
+                self.chat.insert(number, data.clone());
+            }
+            "chat.edited" => self.amend(data, &["text", "edited_at"]),
+            "chat.reacted" => self.amend(data, &["reactions"]),
+            "chat.pinned" => {
+                let message = self.message(data);
+                message["pinned"] = data["on"].clone();
+            }
+            "chat.deleted" => {
+                let message = self.message(data);
+                message["text"] = json!("");
+                message["mentions"] = json!([]);
+                message["reactions"] = json!([]);
+                message["pinned"] = json!(false);
+                message["deleted_by"] = data["by_role"].clone();
+            }
             _ => {}
         }
+    }
+
+    /// Returns a message that it has been shown.
+    fn message(&mut self, data: &Value) -> &mut Value {
+        let mut messages = self.chat.values_mut();
+        let message = messages.find(|message| message["id"] == data["id"]);
+        message.unwrap_or_else(|| panic!("a message that was never shown: {data}"))
+    }
+
+    fn amend(&mut self, data: &Value, members: &[&str]) {
+        let message = self.message(data);
+        for member in members {
+            message[*member] = data[*member].clone();
+        }
+    }
+
+    /// Returns what was written to everybody.
+    pub(crate) fn public(&self) -> Vec<&Value> {
+        let messages = self.chat.values();
+        messages
+            .filter(|message| message["to"]["kind"] == "all")
+            .collect()
     }
 
     /// Returns the participant itself.
@@ -98,6 +161,10 @@ fn is_same_but_for_role(known: &Value, shown: &Value) -> bool {
         }
     }
     known == shown
+}
+
+fn number_of(message: &Value) -> u64 {
+    message["number"].as_u64().unwrap()
 }
 
 fn id_of(person: &Value) -> String {

@@ -10,9 +10,10 @@ pub(crate) const ROLES: [&str; 5] = ["host", "co_host", "presenter", "attendee",
 pub(crate) const PRESETS: [&str; 2] = ["meeting", "webinar"];
 
 /// Who holds a permission: `h`ost, `c`o-host, `p`resenter, `a`ttendee of a
-/// meeting, `w`: attendee of a webinar, `v`iewer.
-const TABLE: [(&str, &str); 28] = [
-    ("room.join", "hcpawv"),
+/// meeting, `w`: attendee of a webinar, `v`iewer of a meeting, `u`: viewer of a
+/// webinar.
+const TABLE: [(&str, &str); 49] = [
+    ("room.join", "hcpawvu"),
     ("lobby.bypass", "hcp"),
     ("lobby.manage", "hc"),
     ("room.lock", "hc"),
@@ -26,8 +27,8 @@ const TABLE: [(&str, &str); 28] = [
     ("publish.video", "hcpa"),
     ("publish.screen", "hcpa"),
     ("publish.screen_audio", "hcpa"),
-    ("receive.media", "hcpawv"),
-    ("receive.screen", "hcpawv"),
+    ("receive.media", "hcpawvu"),
+    ("receive.screen", "hcpawvu"),
     ("media.mute", "hc"),
     ("media.request", "hc"),
     ("media.grant", "hc"),
@@ -42,6 +43,29 @@ const TABLE: [(&str, &str); 28] = [
     ("participant.rename", "hc"),
     ("self.rename", "hcpaw"),
     ("role.assign", "hc"),
+    ("session.end", "hc"),
+    ("session.announce", "hc"),
+    ("screen.takeover", "hc"),
+    ("spotlight.set", "hc"),
+    ("panic.suspend", "hc"),
+    ("attendance.export", "hc"),
+    ("chat.read", "hcpawvu"),
+    // A webinar lets its viewers take part by writing and by hands.
+    ("chat.send", "hcpawu"),
+    ("chat.private_hosts", "hcpawu"),
+    // Rooms begin with private messages to hosts, who answer anybody.
+    ("chat.private_any", "hc"),
+    ("chat.delete_own", "hcpawvu"),
+    ("chat.edit_own", "hcpawvu"),
+    ("chat.delete_any", "hc"),
+    ("chat.clear", "hc"),
+    ("chat.configure", "hc"),
+    ("chat.pin", "hc"),
+    ("chat.react", "hcpawu"),
+    ("chat.export", "hc"),
+    ("hand.raise", "hcpawu"),
+    ("hand.manage", "hc"),
+    ("reaction.send", "hcpawu"),
 ];
 
 /// Returns whether a role holds a permission in a room of a preset.
@@ -52,7 +76,8 @@ pub(crate) fn holds(preset: &str, role: &str, permission: &str) -> bool {
         ("presenter", _) => 'p',
         ("attendee", "meeting") => 'a',
         ("attendee", "webinar") => 'w',
-        ("viewer", _) => 'v',
+        ("viewer", "meeting") => 'v',
+        ("viewer", "webinar") => 'u',
         _ => panic!("no role or preset: {role} {preset}"),
     };
     let row = TABLE.iter().find(|(name, _)| *name == permission);
@@ -84,6 +109,16 @@ pub(crate) fn to_publish(source: &str) -> &'static str {
         "screen" => "publish.screen",
         _ => "publish.screen_audio",
     }
+}
+
+/// Returns whether somebody of one role sees somebody of another, who publishes
+/// whatever it may: a room that hides people hides neither those who lead nor
+/// those who are heard and seen.
+pub(crate) fn sees(preset: &str, role: &str, other: &str) -> bool {
+    let is_prominent = outranks(other, "attendee");
+    let publishes = |source| holds(preset, other, to_publish(source));
+    let is_heard = publishes("microphone") || publishes("camera");
+    holds(preset, role, "roster.see") || is_prominent || is_heard
 }
 
 /// Who asks.
@@ -133,6 +168,24 @@ pub(crate) enum Rule {
     RevokeOfOthers(&'static str),
     /// To be in the room.
     BeIn,
+    /// To write to the target alone.
+    Whisper,
+    /// To change what the target has written.
+    Edit,
+    /// To delete what the target has written.
+    Delete,
+    /// A permission about what the target has written.
+    OnMessage(&'static str),
+    /// A permission about the target, whatever its rank.
+    OnAny(&'static str),
+    /// The same, but everybody may do it to itself.
+    OnOther(&'static str),
+    /// To be the host, above the target.
+    HandOver,
+    /// To share a screen.
+    Share,
+    /// A permission, which does not help: it is refused with this.
+    Vain(&'static str, &'static str),
     /// Nothing helps: it is refused with this.
     Never(&'static str),
 }
@@ -163,7 +216,7 @@ pub(crate) fn outcome(
         Actor::In(role) => role,
         Actor::Waiting | Actor::Removed => return OUT_OF_PLACE,
         Actor::Steward(role) => {
-            let takes = ["room.update", "invite.", "ban."];
+            let takes = ["room.update", "invite.", "ban.", "session.end"];
             if !takes.iter().any(|start| verb.starts_with(start)) {
                 return OUT_OF_PLACE;
             }
@@ -173,12 +226,29 @@ pub(crate) fn outcome(
     let holds = |permission| holds(preset, role, permission);
     match rule {
         Rule::BeIn => Outcome::Done,
-        Rule::Never(code) => match code {
-            "bad_request" => Outcome::Refused(&["bad_request"]),
-            "not_found" => NOT_FOUND,
-            "conflict" => Outcome::Refused(&["conflict"]),
-            _ => panic!("no such code: {code}"),
+        Rule::Never(code) => refused(code),
+        Rule::Vain(permission, code) if holds(permission) => refused(code),
+        Rule::Vain(..) => FORBIDDEN,
+        Rule::Whisper => whisper(preset, role, target),
+        // Messages are seen by everybody who is there.
+        Rule::Edit | Rule::Delete | Rule::OnMessage(_) if !has_written(preset, role, target) => {
+            let may = !matches!(rule, Rule::OnMessage(permission) if !holds(permission));
+            if may { NOT_FOUND } else { FORBIDDEN }
+        }
+        Rule::Edit => done_if(target == Target::Itself && holds("chat.edit_own")),
+        Rule::Delete if target == Target::Itself => done_if(holds("chat.delete_own")),
+        Rule::Delete => done_if(holds("chat.delete_any") && outranks(role, author(role, target))),
+        Rule::OnMessage(permission) => done_if(holds(permission)),
+        Rule::OnOther(_) if target == Target::Itself => Outcome::Done,
+        Rule::OnAny(permission) | Rule::OnOther(permission) if holds(permission) => match target {
+            Target::Unknown | Target::Gone => NOT_FOUND,
+            Target::Other(_) | Target::Itself | Target::None => Outcome::Done,
         },
+        Rule::OnAny(_) | Rule::OnOther(_) => FORBIDDEN,
+        Rule::HandOver if role == "host" => on(role, target, Outcome::Done),
+        Rule::HandOver => FORBIDDEN,
+        Rule::Share if holds("publish.screen") => Outcome::Done,
+        Rule::Share => NOT_FOUND,
         Rule::Needs(permissions) => done_if(permissions.iter().all(|name| holds(name))),
         Rule::On(permissions) if permissions.iter().all(|name| holds(name)) => {
             on(role, target, Outcome::Done)
@@ -219,6 +289,48 @@ pub(crate) fn outcome(
             done_if(given != "host" && (role == "host" || outranks(role, given)))
         }
         Rule::RevokeOfOthers(_) => Outcome::Refused(&["forbidden", "not_found"]),
+    }
+}
+
+fn refused(code: &str) -> Outcome {
+    match code {
+        "bad_request" => OUT_OF_PLACE,
+        "not_found" => NOT_FOUND,
+        "conflict" => Outcome::Refused(&["conflict"]),
+        _ => panic!("no such code: {code}"),
+    }
+}
+
+/// Returns the role of who wrote the message in question. Who left was an attendee.
+fn author(asker: &'static str, target: Target) -> &'static str {
+    match target {
+        Target::Other(role) => role,
+        Target::Itself => asker,
+        Target::None | Target::Unknown | Target::Gone => "attendee",
+    }
+}
+
+/// Returns whether there is a message in question: its author wrote if it may.
+fn has_written(preset: &str, asker: &'static str, target: Target) -> bool {
+    target != Target::Unknown && holds(preset, author(asker, target), "chat.send")
+}
+
+/// Whom one does not see is not there. The room lets people write to hosts and
+/// hosts to anybody; who may not write at all may not write to hosts either.
+fn whisper(preset: &str, role: &str, target: Target) -> Outcome {
+    let other = match target {
+        Target::Other(other) if sees(preset, role, other) => other,
+        Target::Itself => return OUT_OF_PLACE,
+        Target::Other(_) | Target::Unknown | Target::Gone | Target::None => return NOT_FOUND,
+    };
+    let is_to_host = outranks(other, "presenter");
+    if holds(preset, role, "chat.private_any") {
+        Outcome::Done
+    } else if !is_to_host {
+        // Nobody of its role may, says the room.
+        Outcome::Refused(&["private_disabled"])
+    } else {
+        done_if(holds(preset, role, "chat.private_hosts"))
     }
 }
 

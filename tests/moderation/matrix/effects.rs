@@ -9,6 +9,9 @@ use crate::rules::{Target, holds, outranks, permissions, to_publish};
 impl View<'_> {
     /// Returns what is missing.
     pub(super) async fn see(&mut self, effect: Effect, ok: &Value) -> Result<(), String> {
+        if effect == Effect::Ended {
+            return self.ended().await;
+        }
         self.host.settle().await;
         if let Some(asker) = &mut self.asker {
             asker.settle().await;
@@ -20,7 +23,7 @@ impl View<'_> {
         }
         match effect {
             Effect::Nothing => Ok(()),
-            Effect::Role(role) => self.role(role, ok),
+            Effect::Role(role) => self.given(role, ok),
             Effect::May(key, may) => self.may(key, may, ok),
             Effect::Muted(source) => self.muted(source, ok),
             Effect::MutedAll(source) => self.muted_all(source),
@@ -60,16 +63,17 @@ impl View<'_> {
                 same("bans", &listed["bans"], &json!([]))
             }
             Effect::Published(source) => self.published(source),
+            other => self.mark(other, ok),
         }
     }
 
     /// Returns the target as the host sees it.
-    fn face(&self) -> Value {
+    pub(super) fn face(&self) -> Value {
         let people = &self.host.mirror.people;
         people.get(&self.facts.target).cloned().unwrap_or_default()
     }
 
-    fn role(&self, role: &str, ok: &Value) -> Result<(), String> {
+    fn given(&self, role: &str, ok: &Value) -> Result<(), String> {
         let face = self.face();
         same("role", &face["role"], &json!(role))?;
         same("rev", &face["rev"], &ok["rev"])?;
@@ -241,7 +245,7 @@ impl View<'_> {
     }
 }
 
-fn same(what: &str, found: &Value, expected: &Value) -> Result<(), String> {
+pub(super) fn same(what: &str, found: &Value, expected: &Value) -> Result<(), String> {
     if found == expected {
         Ok(())
     } else {

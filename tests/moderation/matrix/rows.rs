@@ -1,7 +1,8 @@
-//! Every moderation verb, in the variants that ask for different rights.
+//! Every verb that may be refused, in the variants that ask for different rights.
 
 use serde_json::{Value, json};
 
+use super::life;
 use crate::rules::Rule;
 
 /// What a request speaks of.
@@ -14,6 +15,8 @@ pub(super) struct Facts {
     pub(super) ban: String,
     pub(super) invite: String,
     pub(super) host_invite: String,
+    /// A message of the target; one that there never was if it may not write.
+    pub(super) message: String,
 }
 
 /// What has to be there before a request that is to be done.
@@ -24,6 +27,14 @@ pub(super) enum Prepare {
     Share,
     /// Somebody is banned.
     Ban,
+    /// The target raises its hand, if it may.
+    Raise,
+    /// The asker shares its screen.
+    OwnShare,
+    /// Everything is suspended.
+    Suspend,
+    /// The end of the meeting is announced.
+    Countdown,
 }
 
 /// What is to be seen by others after a request that was done.
@@ -52,6 +63,33 @@ pub(super) enum Effect {
     Lifted,
     /// The asker publishes.
     Published(&'static str),
+    /// A member of the chat policies, and its value as JSON.
+    Chat(&'static str, &'static str),
+    /// A message came, to all or to the hosts.
+    Written(&'static str),
+    Whispered,
+    Edited,
+    Deleted,
+    Liked,
+    Pinned,
+    Cleared,
+    Exported,
+    /// The hand of the asker is up, or not.
+    OwnHand(bool),
+    /// That of the target is down.
+    HandDown,
+    Called,
+    Reacted,
+    Spotlit,
+    Suspended(bool),
+    Announced,
+    Offered,
+    Ending(bool),
+    Ended,
+    Attended,
+    /// The share of the target is given to the asker, or it is asked for it.
+    TakenOver,
+    Paused,
 }
 
 /// One variant of a verb.
@@ -70,10 +108,13 @@ pub(super) fn rows() -> Vec<Row> {
     let mut rows = about_the_room();
     rows.extend(about_people());
     rows.extend(about_media());
+    rows.extend(life::about_chat());
+    rows.extend(life::about_hands());
+    rows.extend(life::about_the_end());
     rows
 }
 
-fn room(
+pub(super) fn room(
     name: &'static str,
     verb: &'static str,
     rule: Rule,
@@ -91,7 +132,7 @@ fn room(
     }
 }
 
-fn on(
+pub(super) fn on(
     name: &'static str,
     verb: &'static str,
     rule: Rule,

@@ -46,7 +46,13 @@ impl<'a> Scene<'a> {
         actor: Actor,
         target_kind: Target,
     ) -> Self {
-        let update = json!({"title": "Old", "lobby": "on", "start_without_host": true});
+        let update = json!({
+            "title": "Old",
+            "lobby": "on",
+            "start_without_host": true,
+            "screen": "one_takeover",
+            "chat": {"history": "session"},
+        });
         let room = stage.room(preset, update).await;
         let mut host = stage.host(&room).await;
         let invite = json!({"role": "viewer", "max_uses": 1, "bypass_lobby": true});
@@ -63,6 +69,7 @@ impl<'a> Scene<'a> {
                 invite: text(&invited["invite"]["id"]),
                 host_invite: text(&host_invite["id"]),
                 ban: "ban_01m81b7bv0fr78w3ge1r70w3ge".to_owned(),
+                message: "msg_01m81b7bv0fr78w3ge1r70w3ge".to_owned(),
                 ..Facts::default()
             },
             secret: text(&invited["secret"]),
@@ -87,6 +94,13 @@ impl<'a> Scene<'a> {
             _ => "attendee",
         };
         let mut target = self.stage.invited(&self.room, role).await;
+        let writes = matches!(
+            self.target_kind,
+            Target::Other(_) | Target::None | Target::Gone
+        );
+        if writes && holds(self.preset, role, "chat.send") {
+            self.facts.message = write(&mut target).await;
+        }
         match self.target_kind {
             Target::Other(_) | Target::None => {
                 for source in ["microphone", "camera"] {
@@ -129,9 +143,12 @@ impl<'a> Scene<'a> {
     async fn bring_asker(&mut self) {
         match self.actor {
             Actor::In(role) => {
-                let person = self.stage.invited(&self.room, role).await;
+                let mut person = self.stage.invited(&self.room, role).await;
                 if self.target_kind == Target::Itself {
                     self.facts.target.clone_from(&person.id);
+                    if holds(self.preset, role, "chat.send") {
+                        self.facts.message = write(&mut person).await;
+                    }
                 }
                 self.asker = Asker::Person(Box::new(person));
             }
@@ -233,8 +250,40 @@ impl<'a> Scene<'a> {
                 self.facts.ban = text(&removed["ban"]);
                 assert_eq!(guest.link.closed().await, 4403);
             }
+            Prepare::Raise => self.raise().await,
+            Prepare::OwnShare => {
+                let Asker::Person(person) = &mut self.asker else {
+                    return;
+                };
+                person.publish("screen").await;
+            }
+            Prepare::Suspend => {
+                let order = json!({"on": true});
+                self.host.link.ok("panic.suspend", order).await;
+            }
+            Prepare::Countdown => {
+                let end = json!({"countdown_s": 60});
+                self.host.link.ok("session.end", end).await;
+            }
         }
         self.settle().await;
+    }
+
+    async fn raise(&mut self) {
+        let (role, person) = match (self.target_kind, self.actor) {
+            (Target::Other(role), _) => (role, self.target.as_mut()),
+            (Target::None, _) => ("attendee", self.target.as_mut()),
+            (Target::Itself, Actor::In(role)) => match &mut self.asker {
+                Asker::Person(person) => (role, Some(person.as_mut())),
+                Asker::Link(..) => return,
+            },
+            _ => return,
+        };
+        if let Some(person) = person
+            && holds(self.preset, role, "hand.raise")
+        {
+            person.link.ok("hand.raise", json!({})).await;
+        }
     }
 
     /// Returns what anybody has noticed of a request that was refused.
@@ -256,7 +305,11 @@ impl<'a> Scene<'a> {
         let inspector = self.stage.host(&self.room).await;
         self.host.settle().await;
         let (seen, told) = (&inspector.mirror, &self.host.mirror);
-        if seen.room != told.room || seen.people != told.people {
+        let is_same = seen.room == told.room
+            && seen.people == told.people
+            && seen.public() == told.public()
+            && seen.hands == told.hands;
+        if !is_same {
             let place = format!("{}: {:?} {:?}", self.preset, self.actor, self.target_kind);
             wrong.push(format!(
                 "{place}: somebody new sees {seen:?}, the host {told:?}"
@@ -268,6 +321,7 @@ impl<'a> Scene<'a> {
     pub(super) async fn see(&mut self, row: &Row, ok: &Value) -> Result<(), String> {
         let mut view = View {
             preset: self.preset,
+            actor: self.actor,
             stage: self.stage,
             room: &self.room,
             target_kind: self.target_kind,
@@ -288,6 +342,7 @@ impl<'a> Scene<'a> {
 /// What there is to be looked at after a request was done.
 pub(super) struct View<'a> {
     pub(super) preset: &'static str,
+    pub(super) actor: Actor,
     pub(super) stage: &'a Stage,
     pub(super) room: &'a Room,
     pub(super) target_kind: Target,
@@ -304,6 +359,16 @@ impl View<'_> {
     pub(super) fn takes_out(effect: Effect) -> bool {
         matches!(effect, Effect::Removed { .. } | Effect::ToLobby)
     }
+}
+
+/// What everybody has written who may.
+pub(super) const WORDS: &str = "What do you think?";
+
+/// Writes a message. Returns which.
+async fn write(person: &mut Person) -> String {
+    let send = json!({"client_id": "first", "to": {"kind": "all"}, "text": WORDS});
+    let sent = person.link.ok("chat.send", send).await;
+    text(&sent["id"])
 }
 
 /// Returns an identifier like another, of nobody.
