@@ -74,7 +74,12 @@ struct Actor {
 impl Actor {
     async fn run(self, mut queues: Queues) {
         loop {
-            match self.registry.store.room(self.id, self.registry.time()).await {
+            match self
+                .registry
+                .store
+                .room(self.id, self.registry.time())
+                .await
+            {
                 Ok(Some(record)) => self.meet(record, &mut queues).await,
                 Ok(None) => turn_away(&mut queues, Seat::Unknown).clear(),
                 Err(error) => {

@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use crate::guesses::PasswordLimits;
 use crate::hashing::Hashing;
+use crate::sites::Embedder;
 
 /// The way to the shards. One command queue per shard, in order.
 pub trait Media: Send + Sync + 'static {
@@ -72,6 +73,8 @@ pub struct Config {
     pub hashing: Hashing,
     /// How many wrong passwords there may be.
     pub password: PasswordLimits,
+    /// Sites that sign join tokens.
+    pub embedders: Vec<Embedder>,
     /// Links of one IPv4 address or IPv6 /64; beyond it the upgrade is answered 429.
     pub links_per_source: u32,
     /// Changes of the room that one participant may make in a second,
@@ -111,6 +114,7 @@ impl Default for Config {
             rooms_per_source_per_hour: ROOMS_PER_SOURCE_PER_HOUR,
             hashing: Hashing::default(),
             password: PasswordLimits::default(),
+            embedders: Vec::new(),
             links_per_source: LINKS_PER_SOURCE,
             room_changes_per_s: ROOM_CHANGES_PER_S,
             room_changes_burst: ROOM_CHANGES_BURST,

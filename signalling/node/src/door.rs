@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use conclave_signalling_core::credential::{self, Check, refusal};
 use conclave_signalling_core::digest::InviteHash;
+use conclave_signalling_core::output::LinkId;
 use conclave_signalling_core::rate::seconds;
 use conclave_signalling_core::room::Claim;
 use conclave_signalling_wire::error::{ErrorBody, ErrorCode};
@@ -14,12 +15,13 @@ use conclave_signalling_wire::ids::RoomId;
 use conclave_signalling_wire::request::Credential;
 use conclave_signalling_wire::secret::{InviteSecret, SecretText};
 use conclave_signalling_wire::text::Slug;
-use tokio::time::{Duration, Instant};
-use tracing::error;
+use tokio::time::{Duration, Instant, sleep};
+use tracing::{debug, error, warn};
 
 use crate::directory::{Door, Lock};
 use crate::hashing::{Busy, Expected, busy};
 use crate::registry::Registry;
+use crate::sites::{Flaw, Ticket};
 
 /// Why somebody may not, in the words of the protocol.
 pub(crate) type Refusal = Box<ErrorBody>;
@@ -32,6 +34,8 @@ pub(crate) struct Pass {
     pub(crate) to_lobby: bool,
     /// What its holder is told should the room be gone by then.
     pub(crate) refusal: Refusal,
+    /// The token of an embedding site, to be spent when it has brought its holder in.
+    pub(crate) token: Option<Ticket>,
 }
 
 /// Counts a try of a source, whatever comes of it, so that a guess costs as much as a hit.
@@ -40,10 +44,10 @@ pub(crate) fn count_try(registry: &Registry, address: IpAddr) -> Result<(), Refu
     registry.joins.take(now, address).map_err(limited)
 }
 
-/// Judges the credential of a join.
+/// Judges the credential that a link shows with a join.
 pub(crate) async fn judge(
     registry: &Registry,
-    address: IpAddr,
+    (link, address): (LinkId, IpAddr),
     slug: &Slug,
     credential: Credential,
 ) -> Result<Pass, Refusal> {
@@ -53,6 +57,7 @@ pub(crate) async fn judge(
     let is_open = door.is_some_and(|door| door.is_open() && !door.is_closed(time));
     let check = credential::judge(is_open, &credential)?;
     let refusal = Box::new(refusal(&credential));
+    let mut token = None;
     let passed = match (check, credential) {
         (Check::Nothing, _) => door.map(|door| (door.id, Claim::Open)),
         (Check::Invite, Credential::Invite { secret }) => {
@@ -61,6 +66,14 @@ pub(crate) async fn judge(
         }
         (Check::Password, Credential::Password { password }) => {
             guess(registry, address, slug, door, password).await?
+        }
+        (Check::Token, Credential::Token { jwt }) => {
+            let shown = signed(registry, (link, address), slug, &jwt).await?;
+            let known = shown.zip(door.map(|door| door.id));
+            known.map(|((claim, ticket), room)| {
+                token = Some(ticket);
+                (room, claim)
+            })
         }
         _ => None,
     };
@@ -71,8 +84,9 @@ pub(crate) async fn judge(
             claim,
             to_lobby: is_password && registry.guesses().is_besieged(now(), slug),
             refusal,
+            token,
         }),
-        None if check == Check::Password => {
+        None if matches!(check, Check::Password | Check::Token) => {
             let wait = registry.guesses().count(now(), address, slug);
             Err(match wait {
                 Some(wait) => Box::new(refusal.retry_after_s(seconds(wait))),
@@ -125,6 +139,36 @@ async fn present(
         Err(error) => {
             error!(%error, "an invite could not be looked up");
             Err(Box::new(busy()))
+        }
+    }
+}
+
+/// Judges a token of an embedding site. Bad ones count as wrong passwords do.
+async fn signed(
+    registry: &Registry,
+    (link, address): (LinkId, IpAddr),
+    slug: &Slug,
+    jwt: &SecretText,
+) -> Result<Option<(Claim, Ticket)>, Refusal> {
+    registry
+        .guesses()
+        .check(now(), address, slug)
+        .map_err(limited)?;
+    let at = (now(), registry.time());
+    match registry.sites.judge(at, link, slug, jwt.reveal()) {
+        Ok(shown) => {
+            // A token that was used before a restart is never younger than that:
+            // none is taken before our clock has come to its time.
+            sleep(shown.wait).await;
+            Ok(Some((Claim::Site(shown.claim), shown.ticket)))
+        }
+        Err(flaw @ Flaw::TooMany) => {
+            warn!(room = %slug, %flaw, "a join token is not taken");
+            Err(Box::new(busy()))
+        }
+        Err(flaw) => {
+            debug!(room = %slug, %flaw, "a join token is not good");
+            Ok(None)
         }
     }
 }

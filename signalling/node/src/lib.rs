@@ -12,8 +12,8 @@
 //!
 //! Each room is one task around `conclave_signalling_core::room::Room`, each
 //! link one task around its `Gate` and one that writes. What a room decides is
-//! said to links only after the store keeps it (`ledger`). Passwords and
-//! invites are judged before a room is asked (`door`), wrong passwords counted
+//! said to links only after the store keeps it (`ledger`). Passwords, invites
+//! and tokens are judged before a room is asked (`door`, `sites`), wrong ones counted
 //! (`guesses`) and hashes made by few threads (`hashing`). Whoever runs this
 //! gives a store, a [`Media`] and its events to [`Node::start`], and serves
 //! [`Node::router`]; the operator has [`Rooms`].
@@ -36,6 +36,7 @@ mod refusals;
 mod registry;
 mod rooms;
 mod screened;
+mod sites;
 mod source;
 mod unused;
 mod upgrade;
@@ -45,4 +46,5 @@ pub use guesses::PasswordLimits;
 pub use hashing::{Hashing, InvalidHashing};
 pub use node::{Node, StartError, Stats};
 pub use rooms::{ConfiguredRoom, CreatedRoom, Ensured, NewRoom, RoomEntry, Rooms, RoomsError};
+pub use sites::{Embedder, SiteKey, SiteRooms};
 pub use upgrade::ClientAddr;

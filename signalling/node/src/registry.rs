@@ -19,7 +19,7 @@ use conclave_signalling_wire::text::Slug;
 use conclave_signalling_wire::time::Timestamp;
 use dashmap::DashMap;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::actor;
 use crate::config::{Config, Media};
@@ -29,6 +29,7 @@ use crate::hashing::Pool;
 use crate::inbox::{Inbox, ToRoom};
 use crate::node::StartError;
 use crate::refusals::Refusals;
+use crate::sites::Sites;
 use crate::source::{PerSource, Sources};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -45,6 +46,7 @@ pub(crate) struct Registry {
     pub(crate) sources: Arc<Sources>,
     pub(crate) joins: PerSource,
     pub(crate) creations: PerSource,
+    pub(crate) sites: Sites,
     guesses: Mutex<Guesses>,
     /// Newest first, never empty.
     network_keys: RwLock<Arc<[NetworkKey]>>,
@@ -70,6 +72,12 @@ impl Registry {
         store: Store,
         media: Arc<dyn Media>,
     ) -> Result<Self, StartError> {
+        if !config.embedders.is_empty() {
+            // A token of the second that begins then cannot have been used before: its site
+            // says no more than the second in which it was made.
+            let into_second_ms = (config.wall_clock_ms)() % 1000;
+            sleep(Duration::from_millis((1000 - into_second_ms) % 1000)).await;
+        }
         let unix_ms = (config.wall_clock_ms)();
         let clock = ClockAnchor::new(Instant::now().into_std(), unix_ms);
         let network_keys = store.network_keys(Timestamp::from_unix_ms(unix_ms)).await?;
@@ -92,6 +100,7 @@ impl Registry {
                 .collect(),
             joins: PerSource::new(joins, SECOND, burst),
             creations: PerSource::new(rooms, HOUR, rooms),
+            sites: Sites::new(config.embedders.clone(), unix_ms / 1000),
             guesses: Mutex::new(Guesses::new(config.password, RandomState::new())),
             config,
             store,

@@ -16,5 +16,7 @@ mod lobby;
 mod making;
 #[path = "links/meeting.rs"]
 mod meeting;
+#[path = "links/sites.rs"]
+mod sites;
 #[path = "links/stage.rs"]
 mod stage;

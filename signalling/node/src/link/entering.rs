@@ -57,7 +57,10 @@ impl Link {
     pub(super) async fn join(&mut self, id: u32, join: Join) -> ControlFlow<End> {
         let registry = Arc::clone(&self.registry);
         let pass = match door::count_try(&registry, self.address) {
-            Ok(()) => door::judge(&registry, self.address, &join.room, join.credential).await,
+            Ok(()) => {
+                let from = (self.id, self.address);
+                door::judge(&registry, from, &join.room, join.credential).await
+            }
             Err(error) => Err(error),
         };
         let pass = match pass {
@@ -85,7 +88,12 @@ impl Link {
             done,
         };
         let room = registry.enter(pass.room, &join.room, message);
-        self.sit_down(id, &pass.refusal, room, seat).await
+        let went_on = self.sit_down(id, &pass.refusal, room, seat).await;
+        // A link that is in its room, or in the lobby of it.
+        if let (Some(token), Some(_)) = (&pass.token, &self.room) {
+            registry.sites.spend(token);
+        }
+        went_on
     }
 
     pub(super) async fn manage(&mut self, id: u32, manage: RoomManage) -> ControlFlow<End> {

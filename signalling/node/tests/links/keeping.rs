@@ -263,7 +263,12 @@ async fn the_end_waits_for_what_is_being_kept_and_no_link_waits_with_it() {
     database.does("ROLLBACK").await;
     draining.await.unwrap();
     let id = server.node.rooms().list()[0].id;
-    let kept = server.store.room(id, Timestamp::from_unix_ms(0)).await.unwrap().unwrap();
+    let kept = server
+        .store
+        .room(id, Timestamp::from_unix_ms(0))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(kept.settings.title, "Fourth");
 }
 

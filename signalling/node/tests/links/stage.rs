@@ -262,8 +262,12 @@ impl Server {
 
     /// Starts another server on the store of one that is gone.
     pub(crate) async fn again(self) -> Self {
+        self.again_with(|_| {}).await
+    }
+
+    pub(crate) async fn again_with(self, change: impl FnOnce(&mut Config)) -> Self {
         let Server { store, clock, .. } = self;
-        Self::on(store, clock, |_| {}).await
+        Self::on(store, clock, change).await
     }
 
     async fn on(store: Store, clock: Clock, change: impl FnOnce(&mut Config)) -> Self {
