@@ -114,8 +114,11 @@ pub(crate) fn media_ips(config: &Config, machine: &Machine) -> Vec<MediaIp> {
 /// Returns how the signalling plane is run.
 pub(crate) fn node_config(config: &Config, site: &Arc<Site>) -> NodeConfig {
     let site = Arc::clone(site);
+    let public_url = site.public_url.to_string();
+    let embedders = config.embedders.iter();
     let pace = config.pace;
     NodeConfig {
+        embedders: embedders.map(|site| site.embedder(&public_url)).collect(),
         origin_allowed: Arc::new(move |origin| site.allows_origin(origin)),
         rooms_create: match config.may_create {
             MayCreate::Admins => RoomsCreate::Admins,

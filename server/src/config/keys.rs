@@ -63,6 +63,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("log.filter", Kind::Text),
     key("meetings.create", Kind::Text),
     key("rooms", Kind::Tables),
+    key("embedders", Kind::Tables),
 ];
 
 /// Returns the setting of that path.

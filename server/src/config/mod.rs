@@ -1,6 +1,7 @@
 //! What the server is told to be: settings from several places, parsed once
 //! into types.
 
+mod embedders;
 mod error;
 mod keys;
 mod layers;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 
 use toml::Value;
 
+pub(crate) use embedders::EmbeddingSite;
 pub(crate) use error::{ConfigError, Problem};
 pub(crate) use keys::{KEYS, nearest_of};
 pub(crate) use layers::{Layers, Origin};
@@ -59,6 +61,8 @@ pub(crate) struct Config {
     pub(crate) may_create: MayCreate,
     /// Rooms that exist from the start.
     pub(crate) rooms: Vec<Room>,
+    /// Sites that sign join tokens.
+    pub(crate) embedders: Vec<EmbeddingSite>,
 }
 
 /// Where what survives is kept, and the key to it.
@@ -117,6 +121,7 @@ pub(crate) fn add_defaults(layers: &mut Layers, surroundings: Surroundings) {
     layers.set_default("log.filter", "info,str0m=error,is=error,dimpl=error");
     layers.set_default("meetings.create", "admins");
     layers.set_default("rooms", Vec::<Value>::new());
+    layers.set_default("embedders", Vec::<Value>::new());
 }
 
 impl Config {
@@ -155,6 +160,7 @@ impl Config {
             log: reader.log(),
             may_create: reader.may_create(),
             rooms: reader.rooms(dev),
+            embedders: reader.embedders(),
         };
         if config.public_url.is_none() && !dev && layers.get("public_url").is_none() {
             reader.problems.push(Problem::new(

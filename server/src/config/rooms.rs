@@ -110,7 +110,7 @@ impl Room {
 }
 
 /// Returns a table as messages write it: TOML has a type of its own for times.
-fn plain(table: Table) -> serde_json::Value {
+pub(super) fn plain(table: Table) -> serde_json::Value {
     let members = table
         .into_iter()
         .map(|(name, member)| (name, plain_value(member)));

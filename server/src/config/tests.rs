@@ -446,7 +446,7 @@ fn the_configuration_beside_the_images_is_understood() {
     assert_eq!(config.rooms.len(), 1);
 }
 
-fn from_file(text: &str, dev: bool) -> Result<Config, ConfigError> {
+pub(super) fn from_file(text: &str, dev: bool) -> Result<Config, ConfigError> {
     let mut layers = Layers::default();
     layers.add_file(Path::new("c.toml"), text)?;
     add_defaults(&mut layers, Surroundings { dev, cores: 4 });
