@@ -11,8 +11,10 @@ interface Language {
 
 /** In the order in which they are offered. */
 export const LANGUAGES: Readonly<Record<Locale, Language>> = {
+  ar: { name: "العربية", direction: "rtl", load: () => import("../paraglide/messages/ar.js") },
   de: { name: "Deutsch", direction: "ltr", load: () => import("../paraglide/messages/de.js") },
   en: { name: "English", direction: "ltr", load: () => import("../paraglide/messages/en.js") },
+  "pt-BR": { name: "Português (Brasil)", direction: "ltr", load: () => import("../paraglide/messages/pt-BR.js") },
 };
 
 export const isLocale = (tag: string): tag is Locale => Object.hasOwn(LANGUAGES, tag);

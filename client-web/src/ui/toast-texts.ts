@@ -20,8 +20,8 @@ export function timeText(at: string, now = new Date()): string {
 
 /** A span of time in words, in the largest unit that fits. */
 export function durationText(seconds: number): string {
-  if (seconds % 86_400 === 0) return seconds === 86_400 ? m.day_one() : m.days({ count: seconds / 86_400 });
-  if (seconds % 3_600 === 0) return seconds === 3_600 ? m.hour_one() : m.hours({ count: seconds / 3_600 });
+  if (seconds % 86_400 === 0) return m.days({ count: seconds / 86_400 });
+  if (seconds % 3_600 === 0) return m.hours({ count: seconds / 3_600 });
   return m.minutes({ count: Math.round(seconds / 60) });
 }
 
