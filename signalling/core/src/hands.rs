@@ -71,6 +71,8 @@ pub(crate) struct Hands {
     /// In the order in which they were raised.
     raised: Vec<Raised>,
     called: Option<Call>,
+    /// Whether any hand was ever up.
+    was_used: bool,
     /// How often devices were called: who leaves and comes again was called
     /// all the same. Beyond [`ATTENDEES`] devices nobody else is remembered.
     rounds: BTreeMap<DeviceHash, u32>,
@@ -81,6 +83,7 @@ impl Hands {
     pub(crate) fn raise(&mut self, at: Timestamp, who: MemberKey, device: DeviceHash) -> bool {
         let is_down = !self.is_up(who);
         if is_down {
+            self.was_used = true;
             self.raised.push(Raised { who, device, at });
         }
         is_down
@@ -139,6 +142,11 @@ impl Hands {
     /// Returns whether no hand is up.
     pub(crate) fn is_empty(&self) -> bool {
         self.called.is_none() && self.raised.is_empty()
+    }
+
+    /// Returns whether any hand was ever up.
+    pub(crate) fn was_used(&self) -> bool {
+        self.was_used
     }
 
     /// Returns whose hands wait, the next to be called first.

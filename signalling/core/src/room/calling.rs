@@ -436,11 +436,11 @@ impl Room {
         let Some(member) = self.members.get(&key) else {
             return;
         };
-        let queue = self.hands_for(member);
-        if queue.hands.is_empty() && member.hands_told.is_none() {
+        // What it was told last it may not have heard, that all are down included.
+        if !self.hands.was_used() {
             return;
         }
-        let notice = Notice::new(queue);
+        let notice = Notice::new(self.hands_for(member));
         if let Some(member) = self.members.get_mut(&key) {
             member.hands_told = heard(&notice);
         }

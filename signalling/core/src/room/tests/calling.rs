@@ -37,7 +37,7 @@ fn set_muted(muted: bool) -> TrackState {
 
 /// The queue as it was last told to a link: positions, and whether called.
 fn told(outputs: &[Output], to: LinkId) -> Option<Vec<(ParticipantId, u32, u32)>> {
-    let queues = outputs.iter().filter_map(|output| match output {
+    let mut queues = outputs.iter().filter_map(|output| match output {
         Output::Push { link, notice, seq } if *link == to => match notice.push() {
             Push::HandQueue(queue) => {
                 assert_eq!(*seq, None);
@@ -47,7 +47,7 @@ fn told(outputs: &[Output], to: LinkId) -> Option<Vec<(ParticipantId, u32, u32)>
         },
         _ => None,
     });
-    let hands = queues.last()?.hands.iter();
+    let hands = queues.next_back()?.hands.iter();
     Some(
         hands
             .map(|hand| {
@@ -70,14 +70,14 @@ fn requested(outputs: &[Output]) -> Option<RequestId> {
 
 /// Exceptions that were told to a link last, with why.
 fn overrides(outputs: &[Output], to: LinkId) -> Option<(Vec<Override>, PermissionsReason)> {
-    let told = outputs.iter().filter_map(|output| match output {
+    let mut told = outputs.iter().filter_map(|output| match output {
         Output::Push { link, notice, .. } if *link == to => match notice.push() {
             Push::PermissionsChanged(changed) => Some((changed.overrides.clone(), changed.reason)),
             _ => None,
         },
         _ => None,
     });
-    told.last()
+    told.next_back()
 }
 
 fn shorts(outputs: &[Output]) -> Vec<String> {
@@ -210,6 +210,21 @@ fn a_hand_outlasts_a_lost_link_and_goes_with_its_owner() {
     let outputs = stage.outputs();
     assert_eq!(told(&outputs, eve).unwrap().len(), 1);
     assert_eq!(told(&outputs, ada).unwrap()[0].1, 1);
+}
+
+#[test]
+fn who_comes_back_hears_that_all_hands_are_down() {
+    let mut stage = Stage::new();
+    let (ada, _) = stage.join_as("Ada", Role::Host);
+    let (bob, joined) = stage.join("Bob");
+    stage.ask(ada, HandRaise {});
+    stage.outputs();
+    stage.room.handle_link_lost(stage.now, bob);
+    stage.ask(ada, lower(None));
+    stage.outputs();
+    let (bob, is_in) = stage.resume(joined.resume_token, 0, HOME);
+    assert!(is_in);
+    assert_eq!(told(&stage.outputs(), bob), Some(Vec::new()));
 }
 
 #[test]
@@ -744,14 +759,14 @@ fn those_in_the_spotlight_whom_one_does_not_see_are_not_named() {
     let (bob, bob_id) = stage.join_as("Bob", Role::Attendee);
     let (eve, _) = stage.join_as("Eve", Role::Attendee);
     let spotlight = |outputs: &[Output], to| {
-        let rooms = outputs.iter().filter_map(|output| match output {
+        let mut rooms = outputs.iter().filter_map(|output| match output {
             Output::Push { link, notice, .. } if *link == to => match notice.push() {
                 Push::RoomUpdated(updated) => Some(updated.room.spotlight.clone()),
                 _ => None,
             },
             _ => None,
         });
-        rooms.last()
+        rooms.next_back()
     };
     stage.ask(
         ada,
