@@ -58,6 +58,26 @@ fn operate(stage: &mut Stage, request: OperatorRequest) -> Vec<String> {
 }
 
 #[test]
+fn who_manages_a_room_sees_no_end_of_a_meeting_that_is_over() {
+    let mut stage = stage();
+    stage.room.settings.max_duration_s = Some(600);
+    let (link, _) = manage(&mut stage, 1, HOST);
+    let (bob, _) = stage.join("Bob");
+    stage.ask(bob, Leave {});
+    let outputs = stage.outputs();
+    let told = outputs.iter().rev().find_map(|output| match output {
+        Output::Push {
+            link: to, notice, ..
+        } if *to == link => match notice.push() {
+            Push::RoomUpdated(updated) => Some(updated.room.ends_at),
+            _ => None,
+        },
+        _ => None,
+    });
+    assert_eq!(told, Some(None));
+}
+
+#[test]
 fn a_host_manages_the_room_from_outside() {
     let mut stage = stage();
     let (link, is_in) = manage(&mut stage, 1, HOST);
