@@ -3,7 +3,7 @@
 use conclave_sfu_wire::control::MemberKey;
 use conclave_signalling_core::digest::TokenHash;
 use conclave_signalling_core::output::LinkId;
-use conclave_signalling_wire::objects::{Permission, Room};
+use conclave_signalling_wire::objects::{Permission, Role, Room};
 
 use crate::client::{Client, Seat};
 use crate::compare::same;
@@ -120,8 +120,15 @@ impl World {
         for person in self.model.people.values() {
             let invite = person.invite.and_then(|id| self.model.invites.get(&id));
             let by_invite = invite.is_some_and(|invite| rank(invite.role) == 0);
-            if (rank(person.role) == 0) != by_invite {
-                return Err(format!("{} is a host: {by_invite}", person.id));
+            let standing = self.model.standing(&person.device);
+            let given = standing.and_then(|standing| standing.role);
+            // Or because a host handed the meeting over to it.
+            let is_lent = given == Some(Role::Host);
+            if rank(person.role) == 0 && !by_invite && !is_lent {
+                return Err(format!("{} is a host by nothing", person.id));
+            }
+            if rank(person.role) > 0 && by_invite && given != Some(person.role) {
+                return Err(format!("{} is no host: {given:?}", person.id));
             }
         }
         if self.model.people.len() > self.model.participants_max + 1 {
@@ -287,6 +294,11 @@ impl World {
         {
             let expected = model.shown(key);
             return Err(format!("is shown {shown:?} instead of {expected:?}"));
+        }
+        let queue = model.queue_of(key);
+        if client.hands != queue {
+            let hands = &client.hands;
+            return Err(format!("sees the hands {hands:?} instead of {queue:?}"));
         }
         let count = client.count.map(|count| count as usize);
         if !sees_all && count.is_some_and(|count| count != model.people.len()) {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use conclave_signalling_wire::hands::QueuedHand;
 use conclave_signalling_wire::ids::{MessageId, ParticipantId};
 use conclave_signalling_wire::lobby::{InLobby, LobbyStatus, LobbyUpdate, WaitingState};
 use conclave_signalling_wire::objects::{Override, Participant, Permission, Role, Room};
@@ -105,6 +106,7 @@ pub(crate) struct Client {
     pub(crate) is_changed: bool,
     /// The messages that it was shown in this step, with their texts.
     pub(crate) shown: Option<Vec<(MessageId, String)>>,
+    pub(crate) hands: Vec<QueuedHand>,
     /// Whether it came in in this step.
     pub(crate) is_arrival: bool,
 }
@@ -124,6 +126,7 @@ impl Client {
             is_room_new: false,
             is_changed: false,
             shown: None,
+            hands: Vec::new(),
             is_arrival: false,
         }
     }
@@ -142,6 +145,7 @@ impl Client {
 
     fn note_chat(&mut self, joined: &Joined) {
         let chat = joined.chat.iter();
+        self.hands.clone_from(&joined.hands.hands);
         self.shown = Some(chat.map(|one| (one.id, one.text.clone())).collect());
     }
 
@@ -220,6 +224,7 @@ impl Client {
                 return Err(format!("{} to who only manages", push.name()));
             }
             Push::LobbyUpdate(update) => self.lobby = Some(update.clone()),
+            Push::HandQueue(queue) => self.hands.clone_from(&queue.hands),
             Push::RosterCount(count) => self.count = Some(count.participants),
             Push::RoomUpdated(_) => self.is_room_new = true,
             Push::PermissionsChanged(_) => self.is_changed = true,

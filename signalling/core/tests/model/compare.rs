@@ -11,6 +11,7 @@ use conclave_signalling_wire::push::Push;
 use conclave_signalling_wire::reply::{HelloOutcome, JoinOutcome, Joined};
 use conclave_signalling_wire::secret::ResumeToken;
 
+use crate::calling::unnamed;
 use crate::client::{Client, Seat};
 use crate::seen::{Said, operator_words, told, words};
 use crate::verbs::from_source;
@@ -258,7 +259,12 @@ impl World {
                     revoked.push((*key, told.source, format!("{:?}", told.reason)));
                 }
                 Push::MediaRequested(told) => requested.push((*key, told.request)),
-                Push::MediaRequestAnswered(told) => answered.push((*key, told.request)),
+                Push::MediaRequestAnswered(told) => {
+                    // Nobody but who was asked, and was away, knows the name of this one.
+                    let is_known = self.requests.contains(&told.request);
+                    let id = if is_known { told.request } else { unnamed() };
+                    answered.push((*key, id));
+                }
                 _ => {}
             }
         }

@@ -624,6 +624,7 @@ impl Model {
             messages: Bucket::new(30, 60),
             changes: Bucket::new(2, 20),
             reactions: Bucket::new(2, 10),
+            hands: Bucket::new(1, 5),
             announced: Vec::new(),
             invited: Vec::new(),
             refusals: refusals(),

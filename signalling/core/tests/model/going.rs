@@ -58,6 +58,7 @@ impl Model {
         self.by_will = true;
         self.share.take_if(|(holder, _)| *holder == key);
         self.forget_prompts(key);
+        self.forget_hand(key);
         self.write_left_out(&person.refusals);
         self.note_left(person.device);
         self.expected.dead.push(person.id);
@@ -134,5 +135,7 @@ impl Model {
         self.share = None;
         self.prompts.clear();
         self.prompted.clear();
+        self.offers.clear();
+        self.offered.clear();
     }
 }

@@ -213,6 +213,22 @@ pub(crate) enum Verb {
         emoji: u8,
     },
     Announce,
+    Raise,
+    LowerHand {
+        whom: Option<u16>,
+    },
+    LowerAll,
+    NextHand {
+        ttl: u8,
+    },
+    Offer {
+        whom: u16,
+        permanent: bool,
+    },
+    AnswerOffer {
+        which: u16,
+        answer: u8,
+    },
     Suspend {
         on: bool,
     },
@@ -300,7 +316,7 @@ fn verb(rng: &mut StdRng) -> Verb {
     let whom: u16 = rng.random();
     let (source, role) = (rng.random_range(0..4), rng.random_range(0..5));
     let is_stale = rng.random_range(0..10) == 0;
-    match rng.random_range(0..270) {
+    match rng.random_range(0..302) {
         200.. => life(rng, whom),
         0..4 => Verb::Ping,
         4..9 => Verb::Leave,
@@ -394,7 +410,23 @@ fn verb(rng: &mut StdRng) -> Verb {
 
 /// What is said in a meeting that goes on.
 fn life(rng: &mut StdRng, whom: u16) -> Verb {
-    match rng.random_range(0..70) {
+    match rng.random_range(0..102) {
+        82..91 => Verb::Raise,
+        91..94 => Verb::LowerHand {
+            whom: rng.random_bool(0.6).then_some(whom),
+        },
+        94 => Verb::LowerAll,
+        95..102 => Verb::NextHand {
+            ttl: rng.random_range(0..6),
+        },
+        70..76 => Verb::Offer {
+            whom,
+            permanent: rng.random_range(0..4) == 0,
+        },
+        76..82 => Verb::AnswerOffer {
+            which: whom,
+            answer: rng.random_range(0..5),
+        },
         0..28 => Verb::Chat {
             to: rng.random_range(0..8),
             whom,

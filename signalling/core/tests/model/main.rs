@@ -14,6 +14,7 @@
 // inside an arm reads better than a guard on it.
 #![allow(clippy::manual_is_multiple_of, clippy::collapsible_match)]
 
+mod calling;
 mod chat;
 mod check;
 mod client;
@@ -41,6 +42,7 @@ mod standing;
 mod steward;
 mod store;
 mod suspend;
+mod transfer;
 mod verbs;
 mod world;
 

@@ -17,10 +17,12 @@ use conclave_signalling_wire::request::{DuplicateChoice, RoomUpdate};
 use conclave_signalling_wire::text::{DisplayName, RoleName};
 use conclave_signalling_wire::time::Timestamp;
 
+use crate::calling::Hands;
 use crate::chat::Chat;
 use crate::rules::{Bucket, LockState, Who};
 use crate::seen::{Expected, Outcome};
 use crate::suspend::Snapshot;
+use crate::transfer::Offer;
 
 pub(crate) const SHARE: [Source; 2] = [Source::Screen, Source::ScreenAudio];
 
@@ -64,6 +66,7 @@ pub(crate) struct Person {
     pub(crate) messages: Bucket,
     pub(crate) changes: Bucket,
     pub(crate) reactions: Bucket,
+    pub(crate) hands: Bucket,
     /// When it announced something, in the last minute.
     pub(crate) announced: Vec<u64>,
     /// When it made invites, in the last minute.
@@ -184,6 +187,10 @@ pub(crate) struct Model {
     pub(crate) door: Bucket,
     pub(crate) is_deleted: bool,
     pub(crate) chat: Chat,
+    pub(crate) hands: Hands,
+    /// Who offers the meeting to whom.
+    pub(crate) offers: Vec<Offer>,
+    pub(crate) offered: BTreeMap<(MemberKey, MemberKey), Vec<u64>>,
     /// The policies from before everything was suspended.
     pub(crate) snapshot: Option<Snapshot>,
     /// When somebody lets the meeting end.

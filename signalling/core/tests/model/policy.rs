@@ -30,10 +30,19 @@ impl Model {
         let named = people.filter(|person| order.allow.contains(&person.id));
         let allow: BTreeSet<_> = named.map(|person| person.device).collect();
         let mut changed = false;
+        let before = self.locks[0].clone();
         for source in &order.sources {
             let lock = &mut self.locks[lock_of(*source)];
             changed |= lock.on != order.on || lock.allow != allow;
             (lock.on, lock.allow) = (order.on, allow.clone());
+        }
+        if changed
+            && order.sources.contains(&Source::Microphone)
+            && self.locks[0] != before
+            && let Some(call) = &mut self.hands.called
+        {
+            // It is left as somebody has just set it.
+            call.is_exempt = false;
         }
         if changed {
             self.room.rev += 1;

@@ -2,6 +2,7 @@
 
 use conclave_signalling_core::output::LinkId;
 use conclave_signalling_core::room::OperatorRequest;
+use conclave_signalling_wire::hands::HandOrder;
 use conclave_signalling_wire::ids::{BanId, KnockId, MessageId, ParticipantId, RequestId};
 use conclave_signalling_wire::moderation::{OverrideEffect, RequestAnswer, Target};
 use conclave_signalling_wire::objects::{
@@ -11,7 +12,8 @@ use conclave_signalling_wire::objects::{
 };
 use conclave_signalling_wire::request::{
     BanLift, BanList, BanOrder, BanScope, ChatClear, ChatDelete, ChatEdit, ChatExport, ChatPin,
-    ChatReact, ChatSend, InviteCreate, InviteList, InviteRevoke, Leave, LobbyAdmit, LobbyDeny,
+    ChatReact, ChatSend, HandLower, HandLowerAll, HandNext, HandRaise, HostTransfer,
+    HostTransferReply, InviteCreate, InviteList, InviteRevoke, Leave, LobbyAdmit, LobbyDeny,
     LobbyNote, LobbyPing, MediaGrant, MediaLock, MediaMute, MediaPublish, MediaRequest,
     MediaRequestReply, MediaUnpublish, PanicSuspend, ParticipantRemove, ParticipantRename,
     ParticipantToLobby, PermOverride, ReactionSend, Request, RoleSet, RoomUpdate, ScreenStart,
@@ -373,6 +375,33 @@ pub(crate) fn request(world: &World, link: LinkId, verb: &Verb) -> Request {
             message: prose("Lunch is at noon"),
         }
         .into(),
+        Verb::Offer {
+            whom: who,
+            permanent,
+        } => HostTransfer {
+            participant: whom(world, *who),
+            permanent: *permanent,
+        }
+        .into(),
+        Verb::AnswerOffer { which, answer } => HostTransferReply {
+            request: offer(world, link, *which),
+            answer: match answer {
+                0..3 => RequestAnswer::Accept,
+                3 => RequestAnswer::Decline,
+                _ => RequestAnswer::Later,
+            },
+        }
+        .into(),
+        Verb::Raise => HandRaise {}.into(),
+        Verb::LowerHand { whom: who } => HandLower {
+            participant: who.map(|who| whom(world, who)),
+        }
+        .into(),
+        Verb::LowerAll => HandLowerAll {}.into(),
+        Verb::NextHand { ttl } => HandNext {
+            ttl_s: [None, Some(10), Some(60), Some(60), Some(9), Some(3600)][usize::from(*ttl)],
+        }
+        .into(),
         Verb::Suspend { on } => PanicSuspend { on: *on }.into(),
         Verb::End { countdown } => SessionEnd {
             countdown_s: [0, 1, 5, 20, 30, 60, 60, 61][usize::from(*countdown)],
@@ -421,6 +450,15 @@ fn client_id(world: &World, again: bool) -> ClientId {
         number
     };
     ClientId::new(&format!("c-{number}")).expect("a name")
+}
+
+fn offer(world: &World, link: LinkId, which: u16) -> RequestId {
+    let own = world.model.of_link(link);
+    let offers = world.model.offers.iter();
+    let asked = offers.filter(|offer| which % 5 == 0 || Some(offer.asked) == own);
+    let asked: Vec<RequestId> = asked.map(|offer| offer.id).collect();
+    let one = pick(&asked, which).copied();
+    one.unwrap_or_else(|| RequestId::new(1, [1; 10]))
 }
 
 /// The same from the command line, where there is such an order.
@@ -542,7 +580,7 @@ fn one_change(world: &World, kind: u8, value: u8) -> RoomUpdate {
     let yes = value % 2 == 0;
     let now = world.model.now;
     let mut update = RoomUpdate::default();
-    match kind % 36 {
+    match kind % 37 {
         0 | 1 => update.locked = Some(value % 4 == 0),
         2 | 3 => update.lobby = Some(if yes { LobbyMode::On } else { LobbyMode::Off }),
         4 => {
@@ -644,7 +682,11 @@ fn one_change(world: &World, kind: u8, value: u8) -> RoomUpdate {
                 Patch::Set(600),
                 Patch::Set(59),
             ];
-            update.max_duration_s = all[usize::from(value % 4)].clone();
+            update.max_duration_s = all[usize::from(value % 4)];
+        }
+        36 => {
+            let all = [HandOrder::Fifo, HandOrder::FirstTimersFirst];
+            update.hands = Some(all[usize::from(value % 2)]);
         }
         32 => update.reactions = Some(yes),
         33 => update.cohosts_end = Some(yes),

@@ -63,7 +63,7 @@ pub(crate) enum Why {
 }
 
 /// The locks of a room, by device.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct LockState {
     pub(crate) on: bool,
     pub(crate) allow: BTreeSet<DeviceHash>,

@@ -240,6 +240,9 @@ fn model(record: &RoomRecord, participants_max: usize) -> Model {
         door: refusals(),
         is_deleted: false,
         chat: Default::default(),
+        hands: Default::default(),
+        offers: Vec::new(),
+        offered: BTreeMap::new(),
         snapshot: None,
         countdown: None,
         not_before: 0,
@@ -261,9 +264,11 @@ pub(crate) fn is_of_hosts(verb: &Verb) -> bool {
             | Verb::Unpublish { .. }
             | Verb::Screen { .. }
             | Verb::Reply { .. }
+            | Verb::AnswerOffer { .. }
             | Verb::Chat { .. }
             | Verb::EditChat { .. }
             | Verb::ReactChat { .. }
             | Verb::React { .. }
+            | Verb::Raise
     )
 }

@@ -75,7 +75,7 @@ pub(crate) fn words(reply: &Reply) -> String {
             format!("exported {texts:?}")
         }
         Reply::Called(called) => format!("called {:?}", called.participant),
-        Reply::TransferAsked(_) => "asked".to_owned(),
+        Reply::TransferAsked(_) => "offered".to_owned(),
         Reply::Transferred(transferred) => format!("transferred {}", transferred.secret.is_some()),
         Reply::Attendance(_) => "attendance".to_owned(),
         Reply::Managed(managed) => format!("managed {:?}", managed.role),
@@ -148,6 +148,12 @@ pub(crate) fn told(push: &Push) -> Option<String> {
         Push::Reaction(reaction) => {
             format!("reaction {:?} {:?}", reaction.emoji, reaction.participant)
         }
+        Push::HostTransferRequested(asked) => {
+            format!("offered {} {}", asked.request, asked.permanent)
+        }
+        Push::HostTransferAnswered(answered) => {
+            format!("answered {} {:?}", answered.request, answered.answer)
+        }
         Push::Announcement(said) => format!("announcement {:?}", said.by),
         _ => return None,
     })
@@ -165,6 +171,9 @@ pub(crate) struct Seen {
     pub(crate) bans: Vec<Ban>,
     pub(crate) requests: Vec<RequestId>,
     pub(crate) messages: Vec<MessageId>,
+    /// What somebody is asked who was called.
+    pub(crate) prompts: Vec<RequestId>,
+    pub(crate) transfers: Vec<RequestId>,
     pub(crate) attempts: Vec<u32>,
     pub(crate) tickets: Vec<u64>,
     pub(crate) barriers: Vec<u64>,
@@ -196,6 +205,7 @@ impl Seen {
                     self.resumed.insert(*link, resumed.resume_token);
                 }
                 Reply::Invited(created) => self.secrets.push(created.secret),
+                Reply::TransferAsked(asked) => self.transfers.push(asked.request),
                 Reply::ChatSent(sent) => self.messages.push(sent.id),
                 Reply::Requested(requested) => self.requests.push(requested.request),
                 _ => {}
@@ -206,6 +216,9 @@ impl Seen {
                 }
             }
             Output::Push { link, notice, .. } => {
+                if let Push::MediaRequested(asked) = notice.push() {
+                    self.prompts.push(asked.request);
+                }
                 if let Push::LobbyStatus(LobbyStatus::Admitted { joined, .. }) = notice.push() {
                     self.joined.insert(*link, joined.as_ref().clone());
                 }

@@ -30,6 +30,8 @@ impl Model {
         }
         due.extend(self.waiting.values().map(|waiter| waiter.gone_at));
         due.extend(self.share.and_then(|(_, until)| until));
+        due.extend(self.offers.iter().map(|offer| offer.until));
+        due.extend(self.hands.called.as_ref().map(|call| call.until));
         due.extend(self.prompts.iter().map(|prompt| prompt.until));
         due.extend(self.ends_at().filter(|_| !self.people.is_empty()));
         due.extend(self.held.values().map(|(_, _, deadline)| *deadline));
@@ -50,6 +52,14 @@ impl Model {
             && until <= now
         {
             self.end_share(holder, ErrorCode::Conflict);
+        }
+        if self
+            .hands
+            .called
+            .as_ref()
+            .is_some_and(|call| call.until <= now)
+        {
+            self.finish_call(None);
         }
         for person in self.people.values_mut() {
             person.overrides.retain(|known| is_live(known, now));
@@ -97,6 +107,7 @@ impl Model {
     pub(crate) fn settle(&mut self, seen: &mut Seen) {
         self.settle_hosts();
         self.settle_end();
+        self.settle_offers();
         self.settle_waiters(seen);
         let stewards: Vec<LinkId> = self.stewards.keys().copied().collect();
         for link in stewards {
@@ -105,6 +116,7 @@ impl Model {
                 self.close(link, CloseCode::Removed);
             }
         }
+        self.settle_hands();
         if self.people.is_empty() {
             self.end_session();
         }
@@ -125,6 +137,8 @@ impl Model {
             }
         }
         self.countdown = None;
+        self.finish_call(None);
+        self.hands = Default::default();
         if self.session_since.is_some() {
             self.chat.end();
         }

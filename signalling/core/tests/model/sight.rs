@@ -8,7 +8,7 @@ use conclave_signalling_core::record::Actor;
 use conclave_signalling_wire::ids::{KnockId, ParticipantId};
 use conclave_signalling_wire::lobby::WaitingState;
 use conclave_signalling_wire::objects::{
-    NoHost, Participant, Permission, Presence, Role, Room, Source, SourceState, Sources,
+    Hand, NoHost, Participant, Permission, Presence, Role, Room, Source, SourceState, Sources,
 };
 
 use crate::model::{Authority, Lead, Model, Person, at, who};
@@ -88,6 +88,11 @@ impl Model {
         }
     }
 
+    fn hand_of_id(&self, id: ParticipantId) -> Option<Hand> {
+        let raised_at = at(self.hand_of(self.of_id(id)?)?);
+        Some(Hand { raised_at })
+    }
+
     /// Somebody as the hosts see it. The number of changes is left to who compares.
     pub(crate) fn face(&self, person: &Person) -> Participant {
         Participant {
@@ -102,7 +107,7 @@ impl Model {
                 None => Presence::Reconnecting,
             },
             joined_at: at(person.joined_at).whole_seconds(),
-            hand: None,
+            hand: self.hand_of_id(person.id),
             sources: self.sources(person),
         }
     }

@@ -108,13 +108,14 @@ impl Model {
     /// Remembers what somebody was given.
     pub(crate) fn note_standing(&mut self, key: MemberKey) {
         let person = self.people[&key].clone();
+        let lasting = self.lasting(key);
         let now = self.now;
         self.change_standing(person.device, |standing| {
             let is_given = (person.role, &person.custom) != (person.by_claim.0, &person.by_claim.1);
             standing.invite = person.invite.or(standing.invite);
             standing.role = is_given.then_some(person.role);
             standing.custom_role = person.custom.clone().filter(|_| is_given);
-            standing.overrides = person.overrides.clone();
+            standing.overrides = lasting;
             standing.overrides.retain(|known| is_live(known, now));
         });
     }

@@ -46,6 +46,7 @@ impl Model {
 
     fn stop_everything(&mut self, by: &Authority) {
         let actor = by.actor.participant();
+        self.finish_call(actor);
         let room = &mut self.room;
         let snapshot = Snapshot {
             locked: room.locked,

@@ -29,6 +29,9 @@ pub(crate) fn done() -> Answer {
 pub(crate) fn deed(request: &Request, own: Option<ParticipantId>) -> Option<(&'static str, bool)> {
     match request {
         Request::BanList(_) | Request::InviteList(_) => Some((request.name(), true)),
+        Request::HandLower(lower) if lower.participant.is_none() || lower.participant == own => {
+            None
+        }
         Request::ParticipantRename(rename) if own == Some(rename.participant) => None,
         Request::ParticipantRename(_)
         | Request::LobbyAdmit(_)
@@ -47,6 +50,11 @@ pub(crate) fn deed(request: &Request, own: Option<ParticipantId>) -> Option<(&'s
         | Request::MediaGrant(_)
         | Request::MediaLock(_)
         | Request::RoomUpdate(_)
+        | Request::HostTransfer(_)
+        | Request::HandLower(_)
+        | Request::HandLowerAll(_)
+        | Request::HandNext(_)
+        | Request::HostTransferReply(_)
         | Request::ChatDelete(_)
         | Request::ChatPin(_)
         | Request::ChatClear(_)
@@ -217,7 +225,10 @@ impl Model {
             Request::MediaRequestReply(reply) => {
                 let mut prompts = self.prompts.iter();
                 let place = prompts
-                    .position(|prompt| prompt.id == reply.request && prompt.asked == key)
+                    .position(|prompt| {
+                        let is_named = prompt.id != crate::calling::unnamed();
+                        is_named && prompt.id == reply.request && prompt.asked == key
+                    })
                     .ok_or((ErrorCode::NotFound, Some("request")))?;
                 let prompt = self.prompts.remove(place);
                 self.expected.answered.push((prompt.asker, prompt.id));
@@ -244,9 +255,15 @@ impl Model {
                 self.clear_chat(&authority, clear)
             }
             Request::ChatExport(_) => self.export_chat(key, &authority),
+            Request::HandRaise(_) => self.raise(key),
+            Request::HandLower(lower) => self.lower_hand(seen, key, &authority, to, lower),
+            Request::HandLowerAll(_) => self.lower_all(seen, key, &authority, to),
+            Request::HandNext(next) => self.call_next(seen, key, &authority, to, next),
             Request::ReactionSend(send) => self.send_reaction(key, send),
             Request::SessionAnnounce(_) => self.announce(key, &authority),
             Request::PanicSuspend(order) => self.suspend(seen, key, &authority, to, order),
+            Request::HostTransfer(transfer) => self.offer_host(seen, key, &authority, transfer),
+            Request::HostTransferReply(reply) => self.answer_offer(seen, key, to, reply),
             Request::SessionEnd(end) => self.end_by(&authority, end),
             Request::SessionEndCancel(_) => self.cancel_end(&authority),
             Request::LobbyPing(_) => Err((ErrorCode::BadRequest, None)),

@@ -235,9 +235,15 @@ impl World {
         self.knocks
             .extend(seen.drawn.iter().map(|(knock, _)| *knock));
         self.requests.extend(&seen.requests);
+        self.requests.extend(&seen.prompts);
         self.tickets.extend(&seen.tickets);
         self.secrets
             .extend(seen.secrets.iter().map(InviteHash::from));
+        for invite in &seen.invites {
+            if !self.secrets.contains(&invite.hash) {
+                self.secrets.push(invite.hash);
+            }
+        }
         self.model.step += 1;
         self.model.expected = Expected::default();
         let before = self.links();
@@ -414,6 +420,12 @@ impl World {
             links.extend(hosts.filter_map(|person| person.link));
             links.extend(self.model.stewards.keys().filter(|_| who % 4 == 0));
         }
+        // Mostly who was asked answers.
+        if matches!(verb, Verb::AnswerOffer { .. }) && who % 8 > 0 {
+            let asked = self.model.offers.iter().map(|offer| offer.asked);
+            let asked = asked.filter_map(|key| self.model.people.get(&key));
+            links.extend(asked.filter_map(|person| person.link));
+        }
         let link = match pick(&links, who) {
             Some(link) => Some(*link),
             None => self.any_link(who),
@@ -565,6 +577,13 @@ impl Model {
         self.door = crate::model::refusals();
         self.is_deleted = false;
         self.chat = Default::default();
+        // What a call gave is not kept.
+        if let Some(call) = self.hands.called.take().filter(|call| call.is_exempt) {
+            self.locks[0].allow.remove(&call.device);
+        }
+        self.hands = Default::default();
+        self.offers.clear();
+        self.offered.clear();
         self.countdown = None;
         for standing in self.standings.values_mut() {
             standing.left_at.get_or_insert(now);
