@@ -29,7 +29,7 @@ use serde_json::Value;
 use server::{Server, folder};
 use truth::{Totals, Truth};
 
-/// Acknowledgements after which the server is killed, at most. Nine links send at once,
+/// Acknowledgements after which the server is killed, at most. Ten links send at once,
 /// each at most sixty messages without waiting.
 const ACKNOWLEDGED_MAX: u32 = 120;
 
@@ -88,6 +88,8 @@ fn made_room(server: &Server, number: usize) -> Value {
         "lobby=off",
         "start_without_host=true",
         "no_host=continue",
+        "chat.keep=session",
+        "chat.history=session",
     ])
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use conclave_signalling_wire::limits::ROOM_CHANGES_BURST;
+use conclave_signalling_wire::limits::{CHAT_BURST, ROOM_CHANGES_BURST};
 use serde_json::{Value, json};
 
 use crate::client::Client;
@@ -34,6 +34,12 @@ pub(crate) enum Work {
         /// What may be taken back.
         revoke: VecDeque<String>,
     },
+    /// Messages are written, and earlier ones deleted.
+    Chat {
+        next: u32,
+        /// What may be deleted.
+        delete: VecDeque<String>,
+    },
     /// A participant is given roles and exceptions.
     Person {
         which: usize,
@@ -54,6 +60,8 @@ pub(crate) enum Act {
     Lift(String),
     Invite(u32),
     Revoke(String),
+    Write(u32),
+    Delete(String),
     Role(usize, &'static str),
     /// Whether sharing a screen is allowed.
     Exception(usize, bool),
@@ -64,6 +72,7 @@ impl Act {
     pub(crate) fn verb(&self) -> Option<&'static str> {
         match self {
             Act::Title(_) | Act::Lock(_) | Act::Password(_) => None,
+            Act::Write(_) | Act::Delete(_) => None,
             Act::Cameras(_) => Some("media.lock"),
             Act::Ban(_) => Some("participant.remove"),
             Act::Lift(_) => Some("ban.lift"),
@@ -123,13 +132,14 @@ impl Actor {
         }
     }
 
-    /// Acts of this link. More changes of the room at once are refused as too many.
+    /// Acts of this link. More changes of the room or messages at once are refused as too many.
     fn acts_max(&self) -> u32 {
         match self.work {
             Work::Title { .. }
             | Work::Lock { .. }
             | Work::Cameras { .. }
             | Work::Password { .. } => ROOM_CHANGES_BURST - 2,
+            Work::Chat { .. } => CHAT_BURST - 2,
             _ => ACTS_MAX,
         }
     }
@@ -137,7 +147,7 @@ impl Actor {
     /// Acts that are under way at once. Where one depends on the answer to another it is one.
     fn depth(&self) -> usize {
         match self.work {
-            Work::Title { .. } | Work::Lock { .. } | Work::Cameras { .. } => 4,
+            Work::Title { .. } | Work::Lock { .. } | Work::Cameras { .. } | Work::Chat { .. } => 4,
             _ => 1,
         }
     }
@@ -191,6 +201,22 @@ impl Actor {
                 let invite = json!({"role": "presenter", "max_uses": 1, "note": format!("N {n}")});
                 (Act::Invite(n), "invite.create", invite)
             }
+            Work::Chat { next, delete } => {
+                if delete.len() > 3
+                    && let Some(message) = delete.pop_front()
+                {
+                    let data = json!({"id": message});
+                    return Some((Act::Delete(message), "chat.delete", data));
+                }
+                let n = count(next);
+                let message = json!({
+                    "client_id": format!("c-{n}"),
+                    "to": {"kind": "all"},
+                    "text": format!("M {n}"),
+                    "reply_to": null,
+                });
+                (Act::Write(n), "chat.send", message)
+            }
             Work::Person {
                 which,
                 id,
@@ -234,6 +260,9 @@ impl Actor {
             }
             (Work::Invites { revoke, .. }, Act::Invite(_)) => {
                 revoke.push_back(ok["invite"]["id"].as_str().unwrap().to_owned());
+            }
+            (Work::Chat { delete, .. }, Act::Write(_)) => {
+                delete.push_back(ok["id"].as_str().unwrap().to_owned());
             }
             _ => {}
         }

@@ -67,6 +67,66 @@ struct Given {
     acts: u32,
 }
 
+/// What was written, in a room that keeps it until the session ends.
+#[derive(Debug, Default)]
+struct Messages {
+    /// Those that were acknowledged, and whether they are deleted, as far as that was.
+    known: BTreeMap<String, (u32, bool)>,
+    /// The last number that was sent.
+    sent: u32,
+    /// Deletions that were not answered.
+    deleting: BTreeSet<String>,
+}
+
+impl Messages {
+    fn undeleted(&self) -> VecDeque<String> {
+        let known = self.known.iter().filter(|(_, (_, is_deleted))| !is_deleted);
+        known.map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Compares with what somebody who comes in is shown. Returns how much of it nobody acknowledged.
+    fn compare(&mut self, shown: &Value) -> Result<u32, String> {
+        let mut lost = self.known.clone();
+        let mut unsaid = 0;
+        let mut numbers = BTreeSet::new();
+        for message in shown.as_array().unwrap() {
+            let id = message["id"].as_str().unwrap();
+            let is_deleted = !message["deleted_by"].is_null();
+            let client_id = message["client_id"].as_str().unwrap();
+            let n: u32 = client_id.trim_start_matches("c-").parse().unwrap();
+            let text = match is_deleted {
+                true => String::new(),
+                false => format!("M {n}"),
+            };
+            if message["text"] != text || n > self.sent || !numbers.insert(n) {
+                return Err(format!("not what was written, or twice: {message}"));
+            }
+            match lost.remove(id) {
+                None => unsaid += 1,
+                Some((number, _)) if number != n => {
+                    return Err(format!("{message} was acknowledged as number {number}"));
+                }
+                Some((_, true)) if !is_deleted => {
+                    return Err(format!("{message} was deleted"));
+                }
+                Some((_, false)) if is_deleted => {
+                    if !self.deleting.contains(id) {
+                        return Err(format!("nobody deleted {message}"));
+                    }
+                    unsaid += 1;
+                }
+                Some(_) => {}
+            }
+            self.known.insert(id.to_owned(), (n, is_deleted));
+        }
+        if let Some((id, (n, _))) = lost.first_key_value() {
+            return Err(format!("message {n}, {id}, was acknowledged and is gone"));
+        }
+        self.deleting.clear();
+        Ok(unsaid)
+    }
+}
+
 /// See the module.
 pub(crate) struct Truth {
     host_secret: String,
@@ -88,6 +148,7 @@ pub(crate) struct Truth {
     /// Invites that were made, and how they stand.
     pub(crate) invites: BTreeMap<String, &'static str>,
     revoking: BTreeSet<String>,
+    messages: Messages,
     people: Vec<Given>,
     /// So that the meeting goes on between two looks.
     observer: Option<Client>,
@@ -126,6 +187,7 @@ impl Truth {
             lifting: BTreeSet::new(),
             invites: BTreeMap::new(),
             revoking: BTreeSet::new(),
+            messages: Messages::default(),
             people: Vec::new(),
             observer: None,
             room: Value::Null,
@@ -137,7 +199,7 @@ impl Truth {
     /// Brings everybody in and says what each is to work on.
     pub(crate) async fn actors(&mut self, http: &str) -> Vec<Actor> {
         let mut hosts = Vec::new();
-        for number in 1..=6 + PEOPLE as u32 {
+        for number in 1..=7 + PEOPLE as u32 {
             let who = Identity::of(number);
             hosts.push(
                 Client::join(http, &self.slug, &who, &self.host_secret)
@@ -176,6 +238,10 @@ impl Truth {
             Work::Invites {
                 next: self.notes + 1,
                 revoke: self.active_invites(),
+            },
+            Work::Chat {
+                next: self.messages.sent + 1,
+                delete: self.messages.undeleted(),
             },
         ];
         for which in 0..PEOPLE {
@@ -283,6 +349,19 @@ impl Truth {
                 Act::Revoke(id) => {
                     self.revoking.insert(id);
                 }
+                Act::Write(n) => {
+                    self.messages.sent = self.messages.sent.max(n);
+                    if let Some(ok) = ok {
+                        let id = ok["id"].as_str().unwrap().to_owned();
+                        self.messages.known.entry(id).or_default().0 = n;
+                    }
+                }
+                Act::Delete(id) if is_acknowledged => {
+                    self.messages.known.entry(id).or_default().1 = true;
+                }
+                Act::Delete(id) => {
+                    self.messages.deleting.insert(id);
+                }
                 Act::Role(which, _) | Act::Exception(which, _) => {
                     let person = &mut self.people[which];
                     person.acts += 1;
@@ -312,6 +391,7 @@ impl Truth {
         self.cameras
             .found_parity("the lock on cameras", *cameras == true)?;
         self.room = room;
+        self.totals.kept_unacknowledged += self.messages.compare(&joined["chat"])?;
         self.compare_bans(http, &mut host).await?;
         self.compare_invites(&mut host).await?;
         host.ok("room.update", json!({"locked": false})).await;
