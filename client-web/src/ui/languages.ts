@@ -11,10 +11,12 @@ interface Language {
 
 /** In the order in which they are offered. */
 export const LANGUAGES: Readonly<Record<Locale, Language>> = {
-  ar: { name: "العربية", direction: "rtl", load: () => import("../paraglide/messages/ar.js") },
   de: { name: "Deutsch", direction: "ltr", load: () => import("../paraglide/messages/de.js") },
   en: { name: "English", direction: "ltr", load: () => import("../paraglide/messages/en.js") },
+  es: { name: "Español", direction: "ltr", load: () => import("../paraglide/messages/es.js") },
+  fr: { name: "Français", direction: "ltr", load: () => import("../paraglide/messages/fr.js") },
   "pt-BR": { name: "Português (Brasil)", direction: "ltr", load: () => import("../paraglide/messages/pt-BR.js") },
+  ar: { name: "العربية", direction: "rtl", load: () => import("../paraglide/messages/ar.js") },
 };
 
 export const isLocale = (tag: string): tag is Locale => Object.hasOwn(LANGUAGES, tag);
