@@ -73,15 +73,34 @@ describe("who leaves", () => {
 
   test("is asked nothing without anything to decide", () => {
     expect(waysOut(participant("me"), new Set(), crowd, 0)).toBeNull();
-    expect(waysOut(host, new Set(["session.end"]), new Map(), 0)).toBeNull();
+    expect(waysOut(host, new Set(), new Map(), 0)).toBeNull();
   });
 
   test("chooses among what it may", () => {
-    expect(waysOut(host, new Set(["session.end"]), crowd, 0)).toEqual({ handOver: true, others: false, end: true });
+    expect(waysOut(host, new Set(["session.end"]), crowd, 0)).toEqual({
+      handOver: true,
+      alone: false,
+      others: false,
+      end: true,
+    });
     const coHost = { ...participant("me"), role: "co_host" as const };
     const boss = new Map([["boss", { ...participant("boss"), role: "host" as const }]]);
-    expect(waysOut(coHost, new Set(["session.end"]), boss, 0)).toEqual({ handOver: false, others: true, end: true });
+    expect(waysOut(coHost, new Set(["session.end"]), boss, 0)).toEqual({
+      handOver: false,
+      alone: false,
+      others: true,
+      end: true,
+    });
     expect(waysOut(coHost, new Set(), boss, 0)).toBeNull();
-    expect(waysOut(host, new Set(["session.end"]), new Map(), 1)).not.toBeNull();
+    expect(waysOut(host, new Set(["session.end"]), new Map(), 1)).toMatchObject({ handOver: true, alone: false });
+  });
+
+  test("can end the meeting with nobody left in it, though not hand it over", () => {
+    expect(waysOut(host, new Set(["session.end"]), new Map(), 0)).toEqual({
+      handOver: false,
+      alone: true,
+      others: false,
+      end: true,
+    });
   });
 });

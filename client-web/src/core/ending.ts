@@ -24,8 +24,10 @@ export function announced(push: SessionEnding | null, by: string | null, nowMs: 
 
 /** The ways out of a meeting for somebody who could also end it. */
 export interface Ways {
-  /** To whom the lead can be handed first; empty for nobody. */
+  /** Whether the lead can be handed to somebody first. */
   handOver: boolean;
+  /** Whether nobody at all stays behind, in the lobby neither. */
+  alone: boolean;
   /** Whether hosts or co-hosts stay behind. */
   others: boolean;
   end: boolean;
@@ -40,6 +42,7 @@ export function waysOut(
 ): Ways | null {
   const end = permissions.has("session.end");
   const handOver = leads(self);
-  if ((!end && !handOver) || roster.size + waiting === 0) return null;
-  return { handOver, others: [...roster.values()].some((one) => isHost(one.role)), end };
+  const alone = roster.size + waiting === 0;
+  if (alone ? !end : !end && !handOver) return null;
+  return { handOver: handOver && !alone, alone, others: [...roster.values()].some((one) => isHost(one.role)), end };
 }
