@@ -31,6 +31,20 @@ test("who is called hears of it once", () => {
   expect(client.tell(queue(call))).toEqual([]);
 });
 
+test("who calls the hands hears of new ones, and of none that it knows", () => {
+  const client = inside(participant("ada"), participant("bob"));
+  expect(client.tell(queue(hand("ada", 1)))).toEqual([]);
+  const rights = { role: "host" as const, custom_role: null, overrides: [], by: null, reason: "role_changed" as const };
+  client.tell(push({ type: "permissions", data: { ...rights, permissions: ["hand.manage"] } }));
+  expect(client.tell(queue(hand("ada", 1), hand("bob", 2), hand("me", 3)))).toEqual([
+    { kind: "announce", announcement: { kind: "hands", names: ["Bob"] } },
+    { kind: "sound", sound: "hand" },
+  ]);
+  expect(client.tell(queue(hand("ada", 0), hand("bob", 1), hand("me", 2)))).toEqual([]);
+  const again = hand("ada", 3, { raised_at: "2026-11-22T10:10:00Z", round: 1 });
+  expect(kinds(client.tell(queue(hand("bob", 1), hand("me", 2), again)))).toEqual(["announce", "sound"]);
+});
+
 test("who has spoken for 15 s with a hand up is reminded once", () => {
   const client = inside(participant("ada"));
   client.tell(queue(hand("me", 1)), 0);

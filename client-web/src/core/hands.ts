@@ -29,6 +29,13 @@ export function queued(hands: Hands, queue: readonly QueuedHand[], self: string 
 export const handOf = (hands: Hands, participant: string | null): QueuedHand | null =>
   hands.queue.find((one) => one.participant === participant) ?? null;
 
+/** Returns the waiting hands of `after` that were not up in `before`. */
+export const newHands = (before: readonly QueuedHand[], after: readonly QueuedHand[]): readonly QueuedHand[] =>
+  after.filter(
+    (one) =>
+      !isCalled(one) && !before.some((old) => old.participant === one.participant && old.raised_at === one.raised_at),
+  );
+
 /** Whether this one was called and may speak. */
 export const isCalled = (hand: QueuedHand | null): boolean => hand !== null && hand.position === 0;
 

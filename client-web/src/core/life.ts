@@ -25,6 +25,8 @@ export interface Announced {
   message: string;
 }
 
+/** From so many raised hands on, another one makes no sound. */
+const HANDS_QUIET_FROM = 5;
 /** More would hide the meeting. */
 const ANNOUNCED_MOST = 3;
 
@@ -215,7 +217,20 @@ function queueTold(state: MeetingState, queue: Hands["queue"]): Step {
   const before = hands.isCalled(hands.handOf(state.life.hands, self));
   const next = withLife(state, { hands: hands.queued(state.life.hands, queue, self) });
   const called = !before && hands.isCalled(hands.handOf(next.life.hands, self));
-  return { state: next, effects: called ? [{ kind: "announce", announcement: { kind: "called" } }] : [] };
+  if (called) return { state: next, effects: [{ kind: "announce", announcement: { kind: "called" } }] };
+  return { state: next, effects: handsSeen(state, queue) };
+}
+
+/** Whoever calls the hands is told about new ones. */
+function handsSeen(state: MeetingState, queue: Hands["queue"]): Effect[] {
+  if (!state.permissions.has("hand.manage")) return [];
+  const before = state.life.hands.queue;
+  const raised = hands.newHands(before, queue).filter((one) => one.participant !== state.self?.id);
+  const names = raised.flatMap((one) => nameOf(state, one.participant) ?? []);
+  if (names.length === 0) return [];
+  const effects: Effect[] = [{ kind: "announce", announcement: { kind: "hands", names } }];
+  if (before.length < HANDS_QUIET_FROM) effects.push({ kind: "sound", sound: "hand" });
+  return effects;
 }
 
 function endingTold(state: MeetingState, ending: Ending | null, inS: number): Step {

@@ -70,7 +70,7 @@ export type Notice =
 export interface Refusal {
   kind: "refused";
   code: ErrorCode;
-  /** Whether an invite was shown, not a password. */
+  /** Whether an invite or a token was shown, not a password. */
   invited: boolean;
   retryAtMs: number | null;
   until: string | null;
@@ -259,7 +259,7 @@ export type Effect =
   | { kind: "detach"; source: Source }
   | { kind: "enable"; source: Source; on: boolean }
   | { kind: "layers"; source: Source; active: readonly Rid[] }
-  | { kind: "sound"; sound: "knock" | "admitted" | "message" }
+  | { kind: "sound"; sound: "knock" | "admitted" | "message" | "hand" }
   | { kind: "download"; file: { format: ChatFormat; text: string } }
   | { kind: "announce"; announcement: Announcement };
 
@@ -272,6 +272,7 @@ export type Announcement =
   | ({ kind: "reactions" } & Said)
   | { kind: "said"; by: string | null; message: string }
   | { kind: "called" }
+  | { kind: "hands"; names: readonly string[] }
   | { kind: "suspended"; on: boolean }
   | { kind: "handStillUp" }
   | { kind: "goesOn" }

@@ -33,6 +33,12 @@ export function announcementText(one: Announcement): string {
       return one.on ? m.suspended_banner() : m.announce_goes_on();
     case "called":
       return m.announce_called();
+    case "hands": {
+      const [name] = one.names;
+      return one.names.length === 1 && name !== undefined
+        ? m.announce_hand_one({ name: isolate(name) })
+        : m.announce_hand_many({ count: one.names.length });
+    }
     case "handStillUp":
       return m.hand_still_up();
     case "goesOn":
