@@ -9,8 +9,10 @@
 
 mod access;
 mod bans;
+mod chat;
 mod forgery;
 mod invites;
+mod life;
 mod link;
 mod lobby;
 mod matrix;
