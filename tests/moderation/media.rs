@@ -5,6 +5,9 @@
 //! goes on hearing the speaker is the clock: a second of the speaker's voice
 //! means that what was under way has long arrived.
 
+#[path = "media/life.rs"]
+mod life;
+
 use conclave_sfu_wire::control::Source;
 use serde_json::{Value, json};
 
@@ -27,12 +30,17 @@ struct Meeting {
 
 impl Meeting {
     async fn begin(preset: &str) -> Meeting {
+        Meeting::begin_with(preset, "presenter", "one").await
+    }
+
+    /// The same with a speaker of another role and another policy for screens.
+    async fn begin_with(preset: &str, speaker: &str, screen: &str) -> Meeting {
         let stage = Stage::with_media().await;
-        let update = json!({"lobby": "off", "start_without_host": true});
+        let update = json!({"lobby": "off", "start_without_host": true, "screen": screen});
         let room = stage.room(preset, update).await;
         let mut host = stage.host(&room).await;
         let ears = Peer::connect(&mut host, 1).await;
-        let mut speaker = stage.invited(&room, "presenter").await;
+        let mut speaker = stage.invited(&room, speaker).await;
         let voice = Peer::connect(&mut speaker, 2).await;
         let publication = voice.publication(Source::Microphone);
         speaker.link.ok("media.publish", publication).await;
