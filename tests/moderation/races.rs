@@ -189,7 +189,7 @@ fn act(
     let role = GIVEN[random.random_range(0..GIVEN.len())];
     let on = random.random_bool(0.5);
     let mid = crate::person::mid_of(source);
-    let one = match random.random_range(0..14) {
+    let one = match random.random_range(0..22) {
         0 | 1 => Errand::new(
             "role.set",
             json!({"participant": target, "role": role, "rev": rev}),
@@ -222,15 +222,52 @@ fn act(
             "participant.rename",
             json!({"participant": target, "name": format!("Name {}", random.random::<u16>())}),
         ),
-        _ => Errand::new(
+        13 => Errand::new(
             "perm.override",
             json!({"participant": target, "key": "publish.audio", "effect": if on { "allow" } else { "clear" }, "rev": rev}),
         ),
+        _ => return life(person, target, random),
     };
     // A hasty client says the opposite at once.
     if one.verb == "track.state" && random.random_bool(0.5) {
         let again = Errand::new("track.state", json!({"source": source, "muted": !on}));
         return vec![one, again];
     }
+    vec![one]
+}
+
+/// The same with the verbs of a meeting that goes on.
+fn life(person: &Person, target: &str, random: &mut StdRng) -> Vec<Errand> {
+    let on = random.random_bool(0.5);
+    let written: Vec<&Value> = person.mirror.chat.values().collect();
+    let id = match written.len() {
+        0 => json!("msg_01m81b7bv0fr78w3ge1r70w3ge"),
+        count => written[random.random_range(0..count)]["id"].clone(),
+    };
+    let one = match random.random_range(0..9) {
+        0 | 1 => {
+            let to = match random.random_range(0..3) {
+                0 => json!({"kind": "hosts"}),
+                1 => json!({"kind": "participant", "participant": target}),
+                _ => json!({"kind": "all"}),
+            };
+            let client_id = format!("c-{}", random.random::<u64>());
+            let send = json!({"client_id": client_id, "to": to, "text": "Hello"});
+            // As after a lost link.
+            let again = Errand::new("chat.send", send.clone());
+            return vec![Errand::new("chat.send", send), again];
+        }
+        2 => Errand::new("chat.delete", json!({"id": id})),
+        3 => Errand::new("chat.react", json!({"id": id, "emoji": "👍", "on": on})),
+        4 => Errand::new("chat.pin", json!({"id": id, "on": on})),
+        5 if on => Errand::new("hand.lower", json!({"participant": target})),
+        5 | 6 => Errand::new("hand.raise", json!({})),
+        7 if on => Errand::new("spotlight.set", json!({"participants": [target]})),
+        7 => {
+            let on = random.random_bool(0.3);
+            Errand::new("panic.suspend", json!({"on": on}))
+        }
+        _ => Errand::new("hand.next", json!({})),
+    };
     vec![one]
 }

@@ -49,7 +49,11 @@ pub(super) struct Cast {
 
 impl Cast {
     pub(super) async fn gather(stage: &Stage) -> Self {
-        let update = json!({"lobby": "off", "start_without_host": true});
+        let update = json!({
+            "lobby": "off",
+            "start_without_host": true,
+            "chat": {"history": "session"},
+        });
         let room = stage.room("meeting", update).await;
         let mut places = vec![Place::In(Box::new(stage.host(&room).await))];
         places.push(Place::In(Box::new(stage.host(&room).await)));
@@ -178,6 +182,8 @@ impl Cast {
                 },
                 _ => panic!("waits without having been out"),
             }),
+            // Everything is suspended.
+            _ if reply["error"]["code"] == "locked" => {}
             // Another tab has used the token, or has yet to be heard.
             _ if reply["error"]["code"] == "resume_failed" => {}
             _ => panic!("{verb}: {reply}"),

@@ -37,7 +37,28 @@ fn is_told_the_same(observer: &Person, person: &Person) -> Result<(), String> {
     if whole["rev"] != own["rev"] || whole["locked"] != own["locked"] {
         return Err(format!("{} has {own}, the host {whole}", person.id));
     }
+    // The room shows newcomers everything.
+    let (all, seen) = (observer.mirror.public(), person.mirror.public());
+    let (whole, own) = (written(&all), written(&seen));
+    if whole != own {
+        return Err(format!("{} reads {own:?}, the host {whole:?}", person.id));
+    }
+    let (all, seen) = (&observer.mirror.hands, &person.mirror.hands);
+    if person.mirror.may("roster.see") && all != seen {
+        return Err(format!("{} sees {seen}, the host {all}", person.id));
+    }
     Ok(())
+}
+
+/// Returns what of messages is the same for all: not the names of the hidden.
+fn written<'a>(messages: &[&'a Value]) -> Vec<(&'a Value, &'a Value, &'a Value, Vec<&'a Value>)> {
+    let said = messages.iter().map(|message| {
+        let reactions = message["reactions"].as_array().unwrap().iter();
+        let counts = reactions.map(|reaction| &reaction["count"]).collect();
+        let (number, text) = (&message["number"], &message["text"]);
+        (number, text, &message["pinned"], counts)
+    });
+    said.collect()
 }
 
 /// What it was told is what its role, its exceptions and the locks make of it.
@@ -54,11 +75,25 @@ fn may_what_its_role_may(person: &Person) -> Result<(), String> {
         }
     }
     if role != "host" && role != "co_host" {
-        for source in ["microphone", "camera"] {
-            if person.mirror.room["av_lock"][source]["on"] == true {
+        for source in ["microphone", "camera", "screen", "screen_audio"] {
+            let of = source.trim_end_matches("_audio");
+            let lock = &person.mirror.room["av_lock"][of];
+            let allow = lock["allow"].as_array().unwrap();
+            if lock["on"] == true && !allow.contains(&own["id"]) {
                 expected.remove(to_publish(source));
             }
         }
+    }
+    let chat = &person.mirror.room["chat"];
+    if chat["public"] == "off" {
+        expected.remove("chat.send");
+    }
+    if chat["private"] == "off" {
+        expected.remove("chat.private_hosts");
+        expected.remove("chat.private_any");
+    }
+    if chat["public"] == "off" && chat["private"] == "off" {
+        expected.remove("chat.react");
     }
     let told: &BTreeSet<String> = &person.mirror.permissions;
     if *told != expected {
