@@ -64,6 +64,12 @@ export function recipients(ground: Ground, chat: Chat): ChatTarget[] {
   return has ? offered : [...offered, chat.target];
 }
 
+/** Whether one may write to somebody in particular, and read the answer. */
+export const mayMessage = (ground: Ground, participant: string): boolean =>
+  participant !== ground.self?.id &&
+  ground.permissions.has("chat.read") &&
+  silence(ground, { kind: "participant", participant }) === null;
+
 /** How long one still has to wait in slow mode, as a time of `nowMs`; null without it. */
 export const slowUntil = (state: Pick<MeetingState, "room" | "self" | "chat">): number | null =>
   state.room === null || state.room.chat.slow_s === 0 || (state.self !== null && isHost(state.self.role))
