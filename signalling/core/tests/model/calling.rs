@@ -292,6 +292,7 @@ impl Model {
             person.overrides.extend(before);
         }
         if call.is_exempt && self.locks[0].allow.remove(&call.device) {
+            self.expected.is_call_over = true;
             self.room.rev += 1;
         }
         self.enforce(by);

@@ -194,6 +194,7 @@ impl World {
             // What was refused before is summed up when somebody goes: it is not what
             // the answer acknowledges.
             Some("participant.refused") => Ok(()),
+            Some("settings") if self.model.expected.is_call_over => Ok(()),
             Some(what) => Err(format!("{what} is kept after the answer")),
         }
     }

@@ -610,6 +610,7 @@ impl Model {
             claim: visitor.claim,
             invite,
             by_claim,
+            was_lent: false,
             role,
             custom,
             identity,

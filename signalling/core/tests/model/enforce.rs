@@ -34,7 +34,9 @@ impl Model {
     }
 
     pub(crate) fn end_share(&mut self, key: MemberKey, code: ErrorCode) -> bool {
-        let held = self.share.take_if(|(holder, _)| *holder == key).is_some();
+        let before = self.shares.len();
+        self.shares.retain(|share| share.holder != key);
+        let held = self.shares.len() < before;
         self.end(key, &SHARE, code) || held
     }
 

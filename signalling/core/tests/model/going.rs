@@ -56,7 +56,7 @@ impl Model {
     pub(crate) fn take_out(&mut self, key: MemberKey) -> Option<Person> {
         let person = self.people.remove(&key)?;
         self.by_will = true;
-        self.share.take_if(|(holder, _)| *holder == key);
+        self.shares.retain(|share| share.holder != key);
         self.forget_prompts(key);
         self.forget_hand(key);
         self.write_left_out(&person.refusals);
@@ -132,7 +132,9 @@ impl Model {
             self.write_left_out(&person.refusals);
             self.note_left(person.device);
         }
-        self.share = None;
+        self.shares.clear();
+        self.takeovers.clear();
+        self.taken.clear();
         self.prompts.clear();
         self.prompted.clear();
         self.offers.clear();

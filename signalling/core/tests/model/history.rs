@@ -101,6 +101,7 @@ pub(crate) enum Verb {
     },
     Screen {
         audio: bool,
+        take_over: bool,
     },
     Update {
         kind: u8,
@@ -213,6 +214,13 @@ pub(crate) enum Verb {
         emoji: u8,
     },
     Announce,
+    Pause {
+        on: bool,
+    },
+    AnswerTakeover {
+        which: u16,
+        answer: u8,
+    },
     Raise,
     LowerHand {
         whom: Option<u16>,
@@ -316,7 +324,7 @@ fn verb(rng: &mut StdRng) -> Verb {
     let whom: u16 = rng.random();
     let (source, role) = (rng.random_range(0..4), rng.random_range(0..5));
     let is_stale = rng.random_range(0..10) == 0;
-    match rng.random_range(0..302) {
+    match rng.random_range(0..314) {
         200.. => life(rng, whom),
         0..4 => Verb::Ping,
         4..9 => Verb::Leave,
@@ -335,6 +343,7 @@ fn verb(rng: &mut StdRng) -> Verb {
         60..66 => Verb::Unpublish { source },
         66..70 => Verb::Screen {
             audio: rng.random(),
+            take_over: rng.random(),
         },
         70..90 => Verb::Update {
             kind: rng.random(),
@@ -410,7 +419,16 @@ fn verb(rng: &mut StdRng) -> Verb {
 
 /// What is said in a meeting that goes on.
 fn life(rng: &mut StdRng, whom: u16) -> Verb {
-    match rng.random_range(0..102) {
+    match rng.random_range(0..114) {
+        102..106 => Verb::Pause { on: rng.random() },
+        106..110 => Verb::AnswerTakeover {
+            which: whom,
+            answer: rng.random_range(0..5),
+        },
+        110..114 => Verb::Screen {
+            audio: rng.random(),
+            take_over: true,
+        },
         82..91 => Verb::Raise,
         91..94 => Verb::LowerHand {
             whom: rng.random_bool(0.6).then_some(whom),

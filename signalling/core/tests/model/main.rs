@@ -37,6 +37,7 @@ mod scene;
 mod seen;
 mod settle;
 mod shard;
+mod sharing;
 mod sight;
 mod standing;
 mod steward;

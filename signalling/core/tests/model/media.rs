@@ -5,7 +5,7 @@ use conclave_signalling_wire::error::ErrorCode;
 use conclave_signalling_wire::objects::{Permission, Source};
 use conclave_signalling_wire::request::{MediaPublish, TrackState};
 
-use crate::model::{Answer, Asked, Model, Publication, Refusal, SHARE, To};
+use crate::model::{Answer, Asked, Model, Publication, SHARE, To};
 use crate::seen::{Outcome, Seen};
 use crate::verbs::{FORBIDDEN, done, from_source};
 
@@ -32,18 +32,6 @@ impl Model {
             (asked.muted, asked.by) = (state.muted, None);
         }
         done()
-    }
-
-    /// There is one screen.
-    pub(crate) fn acquire(&mut self, key: MemberKey) -> Result<(), Refusal> {
-        match self.share {
-            Some((holder, _)) if holder != key => Err((ErrorCode::Busy, None)),
-            Some(_) => Ok(()),
-            None => {
-                self.share = Some((key, Some(self.now + 60_000)));
-                Ok(())
-            }
-        }
     }
 
     pub(crate) fn publish(
@@ -122,6 +110,9 @@ impl Model {
                 ..
             } => self.publish_refused(*member, *attempt, from_source(*source)),
             Event::Passed { number, .. } => {
+                if let Some((key, words, _)) = self.late.remove(number) {
+                    self.expected.told.push((key, words));
+                }
                 if let Some((to, outcome, _)) = self.held.remove(number) {
                     self.tell_if_there(to, outcome);
                 }
@@ -155,11 +146,10 @@ impl Model {
         };
         person.live.insert(source, publication);
         let is_here = person.link == Some(asked.link);
-        if let Some((holder, until)) = self.share.as_mut()
-            && *holder == key
-            && source == Source::Screen
-        {
-            *until = None;
+        if source == Source::Screen {
+            for share in self.shares.iter_mut().filter(|share| share.holder == key) {
+                share.until = None;
+            }
         }
         if is_here {
             self.tell(To::Link(asked.link, asked.id), Outcome::ok("published"));

@@ -21,6 +21,7 @@ use crate::calling::Hands;
 use crate::chat::Chat;
 use crate::rules::{Bucket, LockState, Who};
 use crate::seen::{Expected, Outcome};
+use crate::sharing::{Share, Takeover};
 use crate::suspend::Snapshot;
 use crate::transfer::Offer;
 
@@ -55,6 +56,8 @@ pub(crate) struct Person {
     pub(crate) claim: Claim,
     pub(crate) invite: Option<InviteId>,
     pub(crate) by_claim: (Role, Option<RoleName>),
+    /// Whether a host handed the meeting over to it.
+    pub(crate) was_lent: bool,
     pub(crate) role: Role,
     pub(crate) custom: Option<RoleName>,
     pub(crate) identity: Identity,
@@ -178,8 +181,13 @@ pub(crate) struct Model {
     pub(crate) stewards: BTreeMap<LinkId, Steward>,
     pub(crate) session_since: Option<u64>,
     pub(crate) lead: Lead,
-    /// Who has the one screen, and until when unless it is published.
-    pub(crate) share: Option<(MemberKey, Option<u64>)>,
+    /// Who has a place for a screen, in the order in which they got it.
+    pub(crate) shares: Vec<Share>,
+    pub(crate) share_count: u64,
+    pub(crate) takeovers: Vec<Takeover>,
+    pub(crate) taken: BTreeMap<(MemberKey, MemberKey), Vec<u64>>,
+    /// What somebody is told when the media plane has stopped, or does not say so in time.
+    pub(crate) late: BTreeMap<u64, (MemberKey, String, u64)>,
     pub(crate) prompts: Vec<Prompt>,
     pub(crate) prompted: BTreeMap<(MemberKey, MemberKey), Vec<u64>>,
     pub(crate) held: BTreeMap<u64, (To, Outcome, u64)>,

@@ -16,8 +16,8 @@ use conclave_signalling_wire::request::{
     HostTransferReply, InviteCreate, InviteList, InviteRevoke, Leave, LobbyAdmit, LobbyDeny,
     LobbyNote, LobbyPing, MediaGrant, MediaLock, MediaMute, MediaPublish, MediaRequest,
     MediaRequestReply, MediaUnpublish, PanicSuspend, ParticipantRemove, ParticipantRename,
-    ParticipantToLobby, PermOverride, ReactionSend, Request, RoleSet, RoomUpdate, ScreenStart,
-    SessionAnnounce, SessionEnd, SessionEndCancel, TrackState,
+    ParticipantToLobby, PermOverride, ReactionSend, Request, RoleSet, RoomUpdate, ScreenPause,
+    ScreenStart, ScreenTakeoverReply, SessionAnnounce, SessionEnd, SessionEndCancel, TrackState,
 };
 use conclave_signalling_wire::room::Patch;
 use conclave_signalling_wire::secret::SecretText;
@@ -151,10 +151,10 @@ pub(crate) fn request(world: &World, link: LinkId, verb: &Verb) -> Request {
             source: source(*one),
         }
         .into(),
-        Verb::Screen { audio } => ScreenStart {
+        Verb::Screen { audio, take_over } => ScreenStart {
             surface: None,
             audio: *audio,
-            take_over: false,
+            take_over: *take_over,
         }
         .into(),
         Verb::Update {
@@ -402,6 +402,16 @@ pub(crate) fn request(world: &World, link: LinkId, verb: &Verb) -> Request {
             ttl_s: [None, Some(10), Some(60), Some(60), Some(9), Some(3600)][usize::from(*ttl)],
         }
         .into(),
+        Verb::Pause { on } => ScreenPause { on: *on }.into(),
+        Verb::AnswerTakeover { which, answer } => ScreenTakeoverReply {
+            request: takeover(world, *which),
+            answer: match answer {
+                0..3 => RequestAnswer::Accept,
+                3 => RequestAnswer::Decline,
+                _ => RequestAnswer::Later,
+            },
+        }
+        .into(),
         Verb::Suspend { on } => PanicSuspend { on: *on }.into(),
         Verb::End { countdown } => SessionEnd {
             countdown_s: [0, 1, 5, 20, 30, 60, 60, 61][usize::from(*countdown)],
@@ -450,6 +460,12 @@ fn client_id(world: &World, again: bool) -> ClientId {
         number
     };
     ClientId::new(&format!("c-{number}")).expect("a name")
+}
+
+fn takeover(world: &World, which: u16) -> RequestId {
+    let pending: Vec<RequestId> = world.model.takeovers.iter().map(|one| one.id).collect();
+    let one = pick(&pending, which).copied();
+    one.unwrap_or_else(|| RequestId::new(1, [1; 10]))
 }
 
 fn offer(world: &World, link: LinkId, which: u16) -> RequestId {
@@ -704,8 +720,8 @@ fn one_change(world: &World, kind: u8, value: u8) -> RoomUpdate {
             let all = [
                 ScreenPolicy::One,
                 ScreenPolicy::Off,
-                ScreenPolicy::One,
-                ScreenPolicy::One,
+                ScreenPolicy::OneTakeover,
+                ScreenPolicy::Many,
             ];
             update.screen = Some(all[usize::from(value % 4)]);
         }

@@ -9,7 +9,7 @@ use conclave_signalling_core::settings::{PasswordHash, Settings};
 use conclave_signalling_wire::ids::RoomId;
 use conclave_signalling_wire::objects::{
     AvLock, Caps, CustomRole, DuplicatePolicy, LobbyMode, NoHost, Permission, Preset, Role, Room,
-    RosterMode, SourceLock,
+    RosterMode, ScreenPolicy, SourceLock,
 };
 use conclave_signalling_wire::secret::InviteSecret;
 use conclave_signalling_wire::text::{DisplayName, RoleName, Slug};
@@ -62,6 +62,12 @@ pub(crate) fn set(rng: &mut StdRng) -> (RoomRecord, Model) {
         };
     }
     settings.guests_may_cohost = rng.random_bool(0.3);
+    settings.screen = [
+        ScreenPolicy::One,
+        ScreenPolicy::OneTakeover,
+        ScreenPolicy::OneTakeover,
+        ScreenPolicy::Many,
+    ][rng.random_range(0..4)];
     settings.custom_roles = custom_roles();
     let record = RoomRecord {
         id: RoomId::new(START_MS, [0; 10]),
@@ -232,7 +238,11 @@ fn model(record: &RoomRecord, participants_max: usize) -> Model {
         stewards: BTreeMap::new(),
         session_since: None,
         lead: Lead::NotBegun,
-        share: None,
+        shares: Vec::new(),
+        share_count: 0,
+        takeovers: Vec::new(),
+        taken: BTreeMap::new(),
+        late: BTreeMap::new(),
         prompts: Vec::new(),
         prompted: BTreeMap::new(),
         held: BTreeMap::new(),
@@ -264,6 +274,8 @@ pub(crate) fn is_of_hosts(verb: &Verb) -> bool {
             | Verb::Unpublish { .. }
             | Verb::Screen { .. }
             | Verb::Reply { .. }
+            | Verb::Pause { .. }
+            | Verb::AnswerTakeover { .. }
             | Verb::AnswerOffer { .. }
             | Verb::Chat { .. }
             | Verb::EditChat { .. }

@@ -12,6 +12,7 @@ use conclave_signalling_wire::moderation::RevokedReason;
 use conclave_signalling_wire::objects::Source;
 use conclave_signalling_wire::push::{LobbyStatus, Push};
 use conclave_signalling_wire::reply::{HelloOutcome, JoinOutcome, Joined};
+use conclave_signalling_wire::screen::ScreenOutcome;
 use conclave_signalling_wire::secret::{InviteSecret, ResumeToken};
 
 /// An answer as the model writes it: words for a good one, a code and perhaps a
@@ -63,7 +64,8 @@ pub(crate) fn words(reply: &Reply) -> String {
         Reply::Published(_) => "published".to_owned(),
         Reply::Wished(_) => "wished".to_owned(),
         Reply::Acked(_) => "acked".to_owned(),
-        Reply::Screen(_) => "screen started".to_owned(),
+        Reply::Screen(ScreenOutcome::Granted { .. }) => "screen granted".to_owned(),
+        Reply::Screen(ScreenOutcome::Asked { .. }) => "screen asked".to_owned(),
         Reply::ChatSent(sent) => format!("sent {}", sent.id),
         Reply::ChatExported(exported) => {
             // The texts that are written are words with a number.
@@ -154,6 +156,12 @@ pub(crate) fn told(push: &Push) -> Option<String> {
         Push::HostTransferAnswered(answered) => {
             format!("answered {} {:?}", answered.request, answered.answer)
         }
+        Push::ScreenTakeoverRequested(wanted) => {
+            format!("wanted {} {:?}", wanted.request, wanted.by)
+        }
+        Push::ScreenTakeoverAnswered(taken) => {
+            format!("taken {} {}", taken.request, taken.share_id.is_some())
+        }
         Push::Announcement(said) => format!("announcement {:?}", said.by),
         _ => return None,
     })
@@ -174,6 +182,7 @@ pub(crate) struct Seen {
     /// What somebody is asked who was called.
     pub(crate) prompts: Vec<RequestId>,
     pub(crate) transfers: Vec<RequestId>,
+    pub(crate) takeovers: Vec<RequestId>,
     pub(crate) attempts: Vec<u32>,
     pub(crate) tickets: Vec<u64>,
     pub(crate) barriers: Vec<u64>,
@@ -205,6 +214,7 @@ impl Seen {
                     self.resumed.insert(*link, resumed.resume_token);
                 }
                 Reply::Invited(created) => self.secrets.push(created.secret),
+                Reply::Screen(ScreenOutcome::Asked { request }) => self.takeovers.push(*request),
                 Reply::TransferAsked(asked) => self.transfers.push(asked.request),
                 Reply::ChatSent(sent) => self.messages.push(sent.id),
                 Reply::Requested(requested) => self.requests.push(requested.request),
@@ -250,6 +260,8 @@ pub(crate) struct Expected {
     pub(crate) requested: Vec<(MemberKey, RequestId)>,
     /// What else somebody is told, in words.
     pub(crate) told: Vec<(MemberKey, String)>,
+    /// Whether the exemption of a call ended: the room keeps that by itself.
+    pub(crate) is_call_over: bool,
     /// Who is gone in this step.
     pub(crate) dead: Vec<ParticipantId>,
     /// Who of them because the meeting ended.

@@ -13,6 +13,7 @@ use crate::model::{Lead, Model, Person, Waiter, at};
 use crate::rules;
 use crate::rules::is_live;
 use crate::seen::{Outcome, Seen};
+use crate::sharing::Share;
 
 impl Model {
     /// When something becomes due by itself.
@@ -29,7 +30,9 @@ impl Model {
             );
         }
         due.extend(self.waiting.values().map(|waiter| waiter.gone_at));
-        due.extend(self.share.and_then(|(_, until)| until));
+        due.extend(self.shares.iter().filter_map(|share| share.until));
+        due.extend(self.takeovers.iter().map(|one| one.until));
+        due.extend(self.late.values().map(|(_, _, deadline)| *deadline));
         due.extend(self.offers.iter().map(|offer| offer.until));
         due.extend(self.hands.called.as_ref().map(|call| call.until));
         due.extend(self.prompts.iter().map(|prompt| prompt.until));
@@ -48,9 +51,9 @@ impl Model {
             self.take_out(key);
             self.by_will = false;
         }
-        if let Some((holder, Some(until))) = self.share
-            && until <= now
-        {
+        let overdue = |share: &&Share| share.until.is_some_and(|until| until <= now);
+        let overdue = self.shares.iter().filter(overdue);
+        for holder in overdue.map(|share| share.holder).collect::<Vec<_>>() {
             self.end_share(holder, ErrorCode::Conflict);
         }
         if self
@@ -67,6 +70,9 @@ impl Model {
         self.enforce(None);
         for prompt in self.prompts.extract_if(.., |prompt| prompt.until <= now) {
             self.expected.answered.push((prompt.asker, prompt.id));
+        }
+        for (_, (key, words, _)) in self.late.extract_if(.., |_, (_, _, at)| *at <= now) {
+            self.expected.told.push((key, words));
         }
         let late: Vec<u64> = self
             .held
@@ -107,6 +113,7 @@ impl Model {
     pub(crate) fn settle(&mut self, seen: &mut Seen) {
         self.settle_hosts();
         self.settle_end();
+        self.settle_takeovers();
         self.settle_offers();
         self.settle_waiters(seen);
         let stewards: Vec<LinkId> = self.stewards.keys().copied().collect();

@@ -121,6 +121,7 @@ impl Model {
         for (key, role) in [(offer.asked, Role::Host), (offer.asker, Role::CoHost)] {
             if let Some(person) = self.people.get_mut(&key) {
                 (person.role, person.custom) = (role, None);
+                person.was_lent = role == Role::Host;
                 if role == Role::Host {
                     person.overrides.clear();
                 }

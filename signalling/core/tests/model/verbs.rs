@@ -180,14 +180,9 @@ impl Model {
                     Err((ErrorCode::NotFound, Some("source")))
                 }
             }
-            Request::ScreenStart(start) => {
-                require(&authority, Permission::PublishScreen)?;
-                if start.audio {
-                    require(&authority, Permission::PublishScreenAudio)?;
-                }
-                self.acquire(key)?;
-                Ok(Some(Outcome::ok("screen started")))
-            }
+            Request::ScreenStart(start) => self.start_screen(seen, key, &authority, to, start),
+            Request::ScreenPause(pause) => self.pause_screen(key, pause),
+            Request::ScreenTakeoverReply(reply) => self.answer_takeover(seen, key, to, reply),
             Request::LobbyAdmit(admit) => self.admit_waiting(seen, &authority, to, admit),
             Request::LobbyDeny(deny) => self.deny_waiting(seen, &authority, deny),
             Request::LobbyNote(note) => {

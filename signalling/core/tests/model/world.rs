@@ -426,6 +426,11 @@ impl World {
             let asked = asked.filter_map(|key| self.model.people.get(&key));
             links.extend(asked.filter_map(|person| person.link));
         }
+        if matches!(verb, Verb::AnswerTakeover { .. }) && who % 8 > 0 {
+            let asked = self.model.takeovers.iter().map(|one| one.asked);
+            let asked = asked.filter_map(|key| self.model.people.get(&key));
+            links.extend(asked.filter_map(|person| person.link));
+        }
         let link = match pick(&links, who) {
             Some(link) => Some(*link),
             None => self.any_link(who),
@@ -569,7 +574,10 @@ impl Model {
         self.stewards.clear();
         self.session_since = None;
         self.lead = Lead::NotBegun;
-        self.share = None;
+        self.shares.clear();
+        self.takeovers.clear();
+        self.taken.clear();
+        self.late.clear();
         self.prompts.clear();
         self.prompted.clear();
         self.held.clear();
