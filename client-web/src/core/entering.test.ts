@@ -127,7 +127,10 @@ test("who loses the place and is refused shares no screen that nobody sees", () 
 });
 
 test("an invite link counts more than a password that was tried before it", () => {
-  expect(credentialOf("s", "wrong")).toEqual({ kind: "invite", secret: "s" });
+  const invite = { kind: "invite", secret: "s" } as const;
+  const token = { kind: "token", jwt: "a.b.c" } as const;
+  expect(credentialOf(invite, "wrong")).toEqual(invite);
+  expect(credentialOf(token, "wrong")).toEqual(token);
   expect(credentialOf(null, "right")).toEqual({ kind: "password", password: "right" });
   expect(credentialOf(null, "")).toEqual({ kind: "none" });
 });

@@ -12,14 +12,15 @@ import * as own from "./publishing";
 import { handlePush } from "./push";
 import type { Effect, Entry, MeetingState, Refusal, Reply, SavedMeeting, Step } from "./state";
 import { ask, initialState, only } from "./state";
+import type { Ticket } from "./text";
 import { openTransport } from "./transport";
 
 /** What this client calls itself. */
 export const CLIENT = "conclave-web/0.1.0";
 
 /** Returns what entitles to enter: the link, else what was typed, else nothing. */
-export function credentialOf(secret: string | null, password: string): Credential {
-  if (secret !== null) return { kind: "invite", secret };
+export function credentialOf(ticket: Ticket | null, password: string): Credential {
+  if (ticket !== null) return ticket;
   return password === "" ? { kind: "none" } : { kind: "password", password };
 }
 
@@ -184,7 +185,7 @@ export function joinRefused(state: MeetingState, error: ErrorBody, nowMs: number
     };
     return { state: asked, effects: phase.kind === "inside" ? [{ kind: "closeTransport" }] : [] };
   }
-  const invited = entry.credential.kind === "invite";
+  const invited = entry.credential.kind === "invite" || entry.credential.kind === "token";
   const refusal: Refusal = {
     kind: "refused",
     code: error.code,

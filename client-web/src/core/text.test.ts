@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { cleanName, initials, inviteSecret, readRoom, slugOfPath, toneOf } from "./text";
+import { cleanName, initials, ticketIn, readRoom, slugOfPath, toneOf } from "./text";
 
 describe("a room as somebody types it", () => {
   test.each([
@@ -22,10 +22,12 @@ test("only the path of a room is a room", () => {
 });
 
 test("the secret of an invite stands in the fragment", () => {
-  expect(inviteSecret("#i=abc")).toBe("abc");
-  expect(inviteSecret("#k=1&i=abc")).toBe("abc");
-  expect(inviteSecret("")).toBeNull();
-  expect(inviteSecret("#i=")).toBeNull();
+  expect(ticketIn("#i=abc")).toEqual({ kind: "invite", secret: "abc" });
+  expect(ticketIn("#t=a.b-_.c")).toEqual({ kind: "token", jwt: "a.b-_.c" });
+  expect(ticketIn("#t=")).toBeNull();
+  expect(ticketIn("#k=1&i=abc")).toEqual({ kind: "invite", secret: "abc" });
+  expect(ticketIn("")).toBeNull();
+  expect(ticketIn("#i=")).toBeNull();
 });
 
 test("initials are the first and the last", () => {
@@ -34,6 +36,8 @@ test("initials are the first and the last", () => {
   expect(initials("Ludwig van Beethoven")).toBe("LB");
   expect(initials("🦊 fox")).toBe("🦊F");
   expect(initials("  ")).toBe("?");
+  expect(initials("ليلى منصور")).toBe("ل\u200cم");
+  expect(initials("ليلى")).toBe("ل");
 });
 
 test("the tone of an avatar depends on the id alone", () => {

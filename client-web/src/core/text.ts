@@ -1,3 +1,5 @@
+import type { Credential } from "../wire/messages";
+
 const SLUG = /^[a-z0-9][a-z0-9-]{2,62}$/;
 
 /**
@@ -21,10 +23,15 @@ export function slugOfPath(path: string): string | null {
   return match?.[1] !== undefined && SLUG.test(match[1]) ? match[1] : null;
 }
 
-/** Returns the secret in the fragment of an invite link, or null. */
-export function inviteSecret(fragment: string): string | null {
-  const secret = new URLSearchParams(fragment.replace(/^#/, "")).get("i");
-  return secret === null || secret === "" ? null : secret;
+/** What a link itself entitles to: an invite, or a token that another site signed. */
+export type Ticket = Extract<Credential, { kind: "invite" | "token" }>;
+
+/** Returns what stands in the fragment of a link: `#i=` an invite, `#t=` a token. */
+export function ticketIn(fragment: string): Ticket | null {
+  const members = new URLSearchParams(fragment.replace(/^#/, ""));
+  const [secret, jwt] = [members.get("i") ?? "", members.get("t") ?? ""];
+  if (secret !== "") return { kind: "invite", secret };
+  return jwt === "" ? null : { kind: "token", jwt };
 }
 
 /** Returns one or two capital letters for an avatar. */
@@ -33,7 +40,9 @@ export function initials(name: string): string {
   const first = words[0];
   const last = words.length > 1 ? words[words.length - 1] : undefined;
   const letters = [first, last].map((word) => (word === undefined ? "" : ([...word][0] ?? "")));
-  return letters.join("").toLocaleUpperCase() || "?";
+  // Arabic letters side by side would join into one word; the mark, which is not seen, keeps them apart.
+  const between = letters.some((letter) => /\p{Script=Arabic}/u.test(letter)) ? "\u200c" : "";
+  return letters.filter(Boolean).join(between).toLocaleUpperCase() || "?";
 }
 
 /** Returns one of `count` avatar tones, the same for the same id everywhere. */

@@ -6,6 +6,7 @@ import type { Why } from "../core/controls";
 import type { ChatDeed } from "../core/chatting";
 import type { RoomChange } from "../core/desk";
 import { credentialOf } from "../core/entering";
+import type { Ticket } from "../core/text";
 import { handControl, handOf } from "../core/hands";
 import type { Deed } from "../core/life";
 import type { Choice } from "../core/screens";
@@ -20,7 +21,7 @@ import { errand } from "../media/errand";
 import { Meeting, savedMeeting } from "../media/meeting";
 import { deviceKey, read, write } from "../media/storage";
 import { comfort, play } from "./comfort/comfort.svelte";
-import { dropInvite, takeInvite } from "./invite";
+import { dropTicket, takeTicket } from "./invite";
 import { saveFile } from "./download";
 import { announcementText } from "./texts";
 
@@ -54,8 +55,8 @@ export class Client {
   assertive = $state("");
   /** What the server says about the room before anybody joins; null until it answers. */
   summary = $state.raw<RoomSummary | null>(null);
-  /** The secret of the invite link that opened the page. */
-  secret = $state<string | null>(null);
+  /** What the link that opened the page entitles to. */
+  ticket = $state.raw<Ticket | null>(null);
   /** The password as it was typed; in memory, and with the tab while one waits by it. */
   password = $state("");
   /** Whether the last way in led to the lobby. */
@@ -91,8 +92,8 @@ export class Client {
     this.state = this.#meeting.state;
     watchDevices(() => void this.#list(), this.#closing.signal);
     void this.#list();
-    this.secret = takeInvite();
-    addEventListener("hashchange", () => this.#invited(takeInvite()), { signal: this.#closing.signal });
+    this.ticket = takeTicket();
+    addEventListener("hashchange", () => this.#invited(takeTicket()), { signal: this.#closing.signal });
     if (saved === null || "waiting" in saved) void this.#look();
     if (saved === null) return;
     if ("waiting" in saved) this.password = saved.password ?? "";
@@ -107,17 +108,17 @@ export class Client {
     void this.#look();
   };
 
-  /** Forgets what opened this meeting: the secret of the link and the password. */
+  /** Forgets what opened this meeting: what came with the link, and the password. */
   forgetCredentials = (): void => {
-    dropInvite();
-    this.secret = null;
+    dropTicket();
+    this.ticket = null;
     this.password = "";
   };
 
   /** Takes another link to the same room into the open page: what went wrong without it is over. */
-  #invited(secret: string | null): void {
-    if (secret === this.secret) return;
-    this.secret = secret;
+  #invited(ticket: Ticket | null): void {
+    if (JSON.stringify(ticket) === JSON.stringify(this.ticket)) return;
+    this.ticket = ticket;
     this.manages = true;
     this.password = "";
     this.dismissNotice();
@@ -289,7 +290,7 @@ export class Client {
     return {
       room: this.room,
       name,
-      credential: credentialOf(this.secret, this.password),
+      credential: credentialOf(this.ticket, this.password),
       deviceKey: deviceKey(),
       consentHash: null,
     };
@@ -298,6 +299,9 @@ export class Client {
   #changed(state: MeetingState): void {
     const slots = state.slots !== this.state.slots;
     const captures = state.publishing !== this.state.publishing;
+    // A token is good once.
+    const isIn = state.phase.kind === "inside" || state.phase.kind === "waiting";
+    if (isIn && this.ticket?.kind === "token" && this.state.phase.kind === "entering") dropTicket();
     if (state.phase.kind === "waiting") this.waited = true;
     else if (state.phase.kind === "inside" && this.state.phase.kind === "entering") this.waited = false;
     this.state = state;

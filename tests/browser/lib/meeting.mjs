@@ -15,12 +15,12 @@ export const QUIET = { microphone: false, camera: false };
 
 /**
  * Gives the tests of one file one server, for the option `server` of `meeting`: each test makes a
- * room of its own in it. `settings` are those of `Server.start`.
+ * room of its own in it. `settings` and `file` are those of `Server.start`.
  */
-export function sharedServer(settings) {
+export function sharedServer(settings, file) {
   let running;
   after(async () => assert.deepEqual(await (await running)?.stop(), ENDED, "how the server ended"));
-  return () => (running ??= Server.start(settings));
+  return () => (running ??= Server.start(settings, file));
 }
 
 /**

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,11 +17,12 @@ const BINARY = process.env.CONCLAVE_BIN ?? fileURLToPath(new URL("../../../targe
 export class Server {
   /**
    * Starts `conclave serve --dev` and returns once it has written its ready file. `settings` are
-   * keys of the configuration as the environment has them, as in `{ MEETINGS__CREATE: "anyone" }`.
+   * keys of the configuration as the environment has them, as in `{ MEETINGS__CREATE: "anyone" }`;
+   * `file` is a configuration file, for what the environment cannot say.
    */
-  static async start(settings = {}) {
+  static async start(settings = {}, file = null) {
     const server = new Server();
-    await server.#run(settings);
+    await server.#run(settings, file);
     return server;
   }
 
@@ -35,12 +36,17 @@ export class Server {
   #folder = mkdtempSync(join(tmpdir(), "conclave-browser-test-"));
   #data = join(this.#folder, "data");
 
-  async #run(settings) {
+  async #run(settings, file) {
     this.#ports = { https: await freeTcpPort(), http: await freeTcpPort(), media: await freeUdpPort() };
     const { https, http, media } = this.#ports;
     const readyFile = join(this.#folder, "ready.json");
     const flags = ["serve", "--dev", "--ready-file", readyFile, "--data-dir", this.#data];
     flags.push("--https", `127.0.0.1:${https}`, "--http", `127.0.0.1:${http}`, "--media-port", String(media));
+    if (file !== null) {
+      const path = join(this.#folder, "conclave.toml");
+      writeFileSync(path, file);
+      flags.push("--config", path);
+    }
     const env = environment();
     for (const [key, value] of Object.entries(settings)) env[`CONCLAVE_${key}`] = value;
     this.#process = spawn(BINARY, flags, { cwd: this.#folder, env, stdio: ["ignore", "pipe", "pipe"] });
