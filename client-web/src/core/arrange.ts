@@ -75,11 +75,11 @@ export function arrange(ask: Ask): Arrangement {
 const LOW = 380;
 
 /** Returns where the own tile floats above the others: in the corner at the end of the lines, over the last names. */
-export function floatingBox(area: Size, atEnd: boolean): Box {
+export function floatingBox(area: Size): Box {
   const width = Math.round(clamp(Math.min(area.width, area.height * WIDE) * FLOAT_SHARE, FLOAT_LEAST, FLOAT_MOST));
   const height = Math.round(width / WIDE);
   return {
-    x: atEnd ? Math.max(0, area.width - width - GAP) : GAP,
+    x: Math.max(0, area.width - width - GAP),
     y: Math.max(0, area.height - height - GAP),
     width,
     height,

@@ -14,6 +14,10 @@ export const locale = {
   get value(): Locale {
     return current;
   },
+  /** Where its lines begin: at the left, or at the right. */
+  get direction(): "ltr" | "rtl" {
+    return LANGUAGES[current].direction;
+  },
   /** The language with its region, as the browser has it: for dates and numbers. */
   get regional(): string {
     return regionalTag(current, navigator.languages);
