@@ -7,6 +7,7 @@ import { browser } from "./browsers.mjs";
 import { newContext, Participant } from "./participant.mjs";
 import { Server } from "./server.mjs";
 
+const PHONE = { width: 390, height: 844 };
 const ENDED = { code: 0, signal: null };
 const OUT = process.env.CONCLAVE_TEST_OUT ?? fileURLToPath(new URL("../out", import.meta.url));
 
@@ -118,6 +119,19 @@ class Meeting {
   async shot(participant, label) {
     const path = `${OUT}/${this.#title}-${fileName(`${participant.name} ${label}`)}.png`;
     await participant.page.screenshot({ path });
+  }
+
+  /** Keeps two pictures of a page: as it is, and in a window as narrow as a phone. */
+  async shots(participant, label) {
+    await this.shot(participant, label);
+    const before = participant.page.viewportSize();
+    await participant.page.setViewportSize(PHONE);
+    await this.shot(participant, `${label} narrow`);
+    const wide = await participant.page.evaluate(
+      () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    );
+    assert.equal(wide, 0, `${label} is wider than a phone`);
+    await participant.page.setViewportSize(before);
   }
 
   async close(failed) {

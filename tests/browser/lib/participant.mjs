@@ -141,6 +141,15 @@ export class Participant {
     });
   }
 
+  /** Waits until the open panel of people names exactly these as having a hand up, in this order. */
+  async seesHands(...names) {
+    await untilOk(`${this.name} sees the hands of ${names.join(", ")}`, async () => {
+      const group = this.panel.locator('[data-group="hands"]');
+      const hands = (await group.count()) === 0 ? [] : await group.locator("bdi").allInnerTexts();
+      return { ok: hands.join() === names.join(), hands };
+    });
+  }
+
   async admit(name) {
     await this.waitingRow(name).getByRole("button", { name: "Admit" }).click();
   }
@@ -311,6 +320,23 @@ export class Participant {
     await left.or(asked).first().waitFor();
     if (await asked.isVisible()) await asked.getByRole("button", { name: /^Leave/ }).click();
     await left.waitFor();
+  }
+
+  /** Ends the meeting for everybody, as in `end({ when: "In 10 s", message: "Bye" })`; at once if not said. */
+  async end({ when, message } = {}) {
+    await this.button("Leave").click();
+    await this.dialog("Leave the meeting?").getByRole("button", { name: "End for everyone" }).click();
+    const form = this.dialog("End the meeting for everyone?");
+    if (when !== undefined) await form.getByLabel("When").selectOption({ label: when });
+    if (message !== undefined) await form.getByLabel("Message to everybody (optional)").fill(message);
+    await form.getByRole("button", { name: "End for everyone" }).click();
+  }
+
+  /** Waits for the page that says that the meeting is over, and by whom; then nothing is captured any more. */
+  async seesEnded(by) {
+    await this.page.getByRole("heading", { name: "The meeting has ended" }).waitFor({ timeout: 20_000 });
+    await this.page.locator("[data-ended-by]").getByText(by).waitFor();
+    assert.deepEqual(await this.captures(), [], `${this.name} captures nothing`);
   }
 
   /** The banner above the stage of that kind. */
