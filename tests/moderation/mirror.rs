@@ -101,32 +101,42 @@ impl Mirror {
             "chat.edited" => self.amend(data, &["text", "edited_at"]),
             "chat.reacted" => self.amend(data, &["reactions"]),
             "chat.pinned" => {
-                let message = self.message(data);
-                message["pinned"] = data["on"].clone();
+                if let Some(message) = self.message(data) {
+                    message["pinned"] = data["on"].clone();
+                }
             }
             "chat.deleted" => {
-                let message = self.message(data);
-                message["text"] = json!("");
-                message["mentions"] = json!([]);
-                message["reactions"] = json!([]);
-                message["pinned"] = json!(false);
-                message["deleted_by"] = data["by_role"].clone();
+                if let Some(message) = self.message(data) {
+                    message["text"] = json!("");
+                    message["mentions"] = json!([]);
+                    message["reactions"] = json!([]);
+                    message["pinned"] = json!(false);
+                    message["deleted_by"] = data["by_role"].clone();
+                }
             }
             _ => {}
         }
     }
 
-    /// Returns a message that it has been shown.
-    fn message(&mut self, data: &Value) -> &mut Value {
+    /// Returns a message that it has been shown. Whoever has become a host also
+    /// hears of those that were written to the hosts before; nobody else hears of
+    /// what it was not shown.
+    fn message(&mut self, data: &Value) -> Option<&mut Value> {
+        let role = self.own()["role"].clone();
         let mut messages = self.chat.values_mut();
         let message = messages.find(|message| message["id"] == data["id"]);
-        message.unwrap_or_else(|| panic!("a message that was never shown: {data}"))
+        assert!(
+            message.is_some() || role == "host" || role == "co_host",
+            "a message that was never shown to {role}: {data}"
+        );
+        message
     }
 
     fn amend(&mut self, data: &Value, members: &[&str]) {
-        let message = self.message(data);
-        for member in members {
-            message[*member] = data[*member].clone();
+        if let Some(message) = self.message(data) {
+            for member in members {
+                message[*member] = data[*member].clone();
+            }
         }
     }
 

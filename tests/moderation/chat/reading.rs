@@ -299,3 +299,32 @@ fn numbered(person: &Person) -> Vec<(u64, String)> {
         })
         .collect()
 }
+
+#[tokio::test]
+async fn whoever_is_made_a_host_reads_what_is_written_to_hosts_from_then_on() {
+    let stage = Stage::start().await;
+    let room = meeting(&stage, json!({"history": "session"})).await;
+    let mut host = stage.host(&room).await;
+    let mut ada = stage.invited(&room, "attendee").await;
+    let mut bob = stage.invited(&room, "attendee").await;
+    let early = write(&mut ada, hosts(), "Before").await;
+    let promote = json!({"participant": bob.id, "role": "co_host", "rev": 1});
+    host.link.ok("role.set", promote).await;
+    let react = json!({"id": early, "emoji": "👍", "on": true});
+    host.link.ok("chat.react", react).await;
+    write(&mut ada, hosts(), "After").await;
+    assert_eq!(texts_of(&mut bob).await, ["After"]);
+    bob.settle().await;
+    let rev = bob.mirror.own()["rev"].clone();
+    let demote = json!({"participant": bob.id, "role": "attendee", "rev": rev});
+    host.link.ok("role.set", demote).await;
+    write(&mut ada, hosts(), "Among the others").await;
+    let edit = json!({"id": early, "text": "Otherwise"});
+    ada.link.ok("chat.edit", edit).await;
+    let react = json!({"id": early, "emoji": "🎉", "on": true});
+    host.link.ok("chat.react", react.clone()).await;
+    assert_eq!(bob.link.refused("chat.react", react).await, "not_found");
+    // Nothing of it, not even that there is something.
+    assert!(chat_heard(&mut bob).await.is_empty());
+    assert_eq!(texts_of(&mut bob).await, ["After"]);
+}
