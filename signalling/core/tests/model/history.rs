@@ -254,11 +254,11 @@ pub(crate) fn draw(rng: &mut StdRng, steps: usize) -> Vec<Step> {
 fn step(rng: &mut StdRng) -> Step {
     let after_ms = match rng.random_range(0..1000) {
         0..500 => 0,
-        500..760 => rng.random_range(1..900),
-        760..900 => rng.random_range(900..5_000),
-        900..960 => rng.random_range(5_000..35_000),
-        960..985 => rng.random_range(35_000..130_000),
-        985..998 => rng.random_range(130_000..700_000),
+        500..790 => rng.random_range(1..900),
+        790..915 => rng.random_range(900..5_000),
+        915..965 => rng.random_range(5_000..35_000),
+        965..987 => rng.random_range(35_000..130_000),
+        987..998 => rng.random_range(130_000..700_000),
         _ => rng.random_range(700_000..90_000_000),
     };
     Step {
@@ -420,8 +420,8 @@ fn verb(rng: &mut StdRng) -> Verb {
 /// What is said in a meeting that goes on.
 fn life(rng: &mut StdRng, whom: u16) -> Verb {
     match rng.random_range(0..114) {
-        102..106 => Verb::Pause { on: rng.random() },
-        106..110 => Verb::AnswerTakeover {
+        102..105 => Verb::Pause { on: rng.random() },
+        105..110 => Verb::AnswerTakeover {
             which: whom,
             answer: rng.random_range(0..5),
         },

@@ -104,6 +104,9 @@ impl Model {
         if update.chat.is_some() {
             require(by, Permission::ChatConfigure)?;
         }
+        if update.cohosts_end.is_some() || !update.max_duration_s.is_keep() {
+            require(by, Permission::SessionEnd)?;
+        }
         let is_nothing =
             update.locked.is_none() && update.password.is_keep() && update.chat.is_none();
         if others != RoomUpdate::default() || is_nothing {

@@ -259,8 +259,18 @@ impl Model {
             Request::PanicSuspend(order) => self.suspend(seen, key, &authority, to, order),
             Request::HostTransfer(transfer) => self.offer_host(seen, key, &authority, transfer),
             Request::HostTransferReply(reply) => self.answer_offer(seen, key, to, reply),
-            Request::SessionEnd(end) => self.end_by(&authority, end),
-            Request::SessionEndCancel(_) => self.cancel_end(&authority),
+            Request::SessionEnd(end) => {
+                require(&authority, Permission::SessionEnd)?;
+                if end.countdown_s > 0 {
+                    self.pace(key)?;
+                }
+                self.end_by(&authority, end)
+            }
+            Request::SessionEndCancel(_) => {
+                require(&authority, Permission::SessionEnd)?;
+                self.pace(key)?;
+                self.cancel_end(&authority)
+            }
             Request::LobbyPing(_) => Err((ErrorCode::BadRequest, None)),
             other => unreachable!("no history says {}: {by:?}", other.name()),
         }

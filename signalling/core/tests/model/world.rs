@@ -517,7 +517,11 @@ impl World {
         if count == 0 {
             return Ok(());
         }
-        let place = usize::from(which) % count;
+        // Mostly what was asked last: the media plane is quick.
+        let place = match which % 4 {
+            0 => usize::from(which) % count,
+            _ => count - 1,
+        };
         let event: Event = match stays {
             true => self.shard.answers[place].clone(),
             false => self.shard.answers.remove(place),
