@@ -142,3 +142,103 @@ async fn who_took_part_is_told_to_nobody_below_the_hosts_and_with_no_formula() {
         assert!(!inner.starts_with('='), "a formula: {cell} in {csv}");
     }
 }
+
+#[tokio::test]
+async fn whatever_crosses_the_end_is_in_the_next_meeting_or_out() {
+    let stage = Stage::start().await;
+    for round in 0..8 {
+        let room = open_room(&stage).await;
+        let mut host = stage.host(&room).await;
+        let mut people = Vec::new();
+        for _ in 0..3 {
+            people.push(stage.invited(&room, "attendee").await);
+        }
+        let lost = stage.invited(&room, "presenter").await;
+        let mut newcomers = Vec::new();
+        for _ in 0..3 {
+            let entry = stage.entry(&room);
+            newcomers.push((stage.greeted(entry.from).await, entry));
+        }
+        let mut returning = stage.open(lost.entry.from).await;
+        // All of it is under way at once, the end at another place each time.
+        let mut joins = Vec::new();
+        for (n, (link, entry)) in newcomers.iter_mut().enumerate() {
+            if n + 1 == round % 4 {
+                host.link.send("session.end", json!({})).await;
+            }
+            joins.push(link.send("join", entry.data()).await);
+            let chat = json!({"client_id": "c", "to": {"kind": "all"}, "text": "Am I late?"});
+            people[n].link.send("chat.send", chat).await;
+            people[n].link.send("hand.raise", json!({})).await;
+        }
+        let mut resume = crate::stage::hello();
+        resume["resume"] = json!({"token": lost.token, "last_seq": 0});
+        let resumed = returning.send("hello", resume).await;
+        if round % 4 == 0 {
+            host.link.send("session.end", json!({})).await;
+        }
+        assert_eq!(host.link.closed().await, 4410);
+        for person in &mut people {
+            assert_eq!(person.link.closed().await, 4410);
+        }
+        // The place is taken back in the old meeting, or there is none.
+        match returning.reply(resumed).await {
+            Ok(reply) if reply.get("ok").is_some() => assert_eq!(returning.closed().await, 4410),
+            Ok(reply) => assert_eq!(reply["error"]["code"], "resume_failed", "{reply}"),
+            Err(closed) => assert_eq!(closed.0, 4410),
+        }
+        let mut next = stage.host(&room).await;
+        let mut there = vec![next.id.clone()];
+        for ((mut link, _), id) in newcomers.into_iter().zip(joins) {
+            let Ok(reply) = link.reply(id).await else {
+                continue;
+            };
+            assert_eq!(reply["ok"]["outcome"], "joined", "{reply}");
+            let is_in = link
+                .try_ask(crate::link::FENCE, crate::link::fence())
+                .await
+                .is_ok();
+            if is_in {
+                let own = reply["ok"]["self"]["id"].as_str().unwrap();
+                there.push(own.to_owned());
+                assert!(reply["ok"]["chat"].as_array().unwrap().is_empty());
+            }
+        }
+        next.settle().await;
+        there.sort();
+        let seen: Vec<_> = next.mirror.people.keys().cloned().collect();
+        assert_eq!(seen, there, "round {round}");
+        assert_eq!(next.mirror.hands, json!([]));
+    }
+}
+
+#[tokio::test]
+async fn what_is_announced_is_text_of_a_decent_length() {
+    let stage = Stage::start().await;
+    let room = open_room(&stage).await;
+    let mut host = stage.host(&room).await;
+    let mut pupil = stage.invited(&room, "attendee").await;
+    for text in ["", " \u{200b} ", &"a".repeat(501)] {
+        for (verb, data) in [
+            ("session.announce", json!({"message": text})),
+            ("session.end", json!({"countdown_s": 60, "message": text})),
+        ] {
+            assert_eq!(host.link.refused(verb, data).await, "bad_request");
+        }
+    }
+    let text = "<svg/onload=alert(1)> \u{202e}__proto__";
+    let announce = json!({"message": text});
+    host.link.ok("session.announce", announce).await;
+    let told = pupil.link.push("announcement").await;
+    assert_eq!(told["message"], "<svg/onload=alert(1)> __proto__");
+    assert_eq!(told["by"], host.id.as_str());
+    for data in [
+        json!({"message": "Hi", "by": null}),
+        json!({"message": "Hi", "__proto__": {}}),
+        json!({}),
+    ] {
+        let code = host.link.refused("session.announce", data).await;
+        assert_eq!(code, "bad_request");
+    }
+    assert_eq!(pupil.settle().await.len(), 1);
+}
