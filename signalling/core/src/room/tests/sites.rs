@@ -107,7 +107,7 @@ fn a_host_comes_in_always_and_nobody_else_where_it_is_locked_full_or_not_begun()
     let attendee = sent(Role::Attendee, None);
     assert_eq!(answer(&mut stage, 2, attendee.clone()), "error 2 locked");
     stage.room.settings.locked = false;
-    assert_eq!(answer(&mut stage, 2, attendee.clone()), "error 2 full");
+    assert_eq!(answer(&mut stage, 2, attendee), "error 2 full");
     stage.ask(host, Leave {});
     stage.outputs();
     stage.pass(Duration::from_secs(600));
