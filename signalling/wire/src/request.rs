@@ -99,7 +99,7 @@ requests! {
     "join" => Join -> JoinOutcome;
     #[doc = "Makes a room, where the server lets anybody do so: see `welcome.features`."]
     "room.create" => RoomCreate -> RoomCreated;
-    #[doc = "Opens the policies of a room without entering it. The link then takes `room.update`, `invite.*`, `ban.*` and `leave`, and hears `room.updated`."]
+    #[doc = "Opens the policies of a room without entering it. The link then takes `room.update`, `invite.*`, `ban.*`, `session.end`, `session.end.cancel` and `leave`, and hears `room.updated`."]
     "room.manage" => RoomManage -> Managed;
     #[doc = "Says that somebody in the lobby is still there: every 10 s; after 25 s without it the place is given up."]
     "lobby.ping" => LobbyPing -> Done;
