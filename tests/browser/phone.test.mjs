@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { meeting } from "./lib/meeting.mjs";
 
 const TARGET_PX = 24; // WCAG 2.2, 2.5.8
-const CONTROLS = ["Microphone", "Camera", "Share screen", "People", "Leave"];
+const CONTROLS = ["Microphone", "Camera", "Share screen", "Raise hand", "Chat", "People", "Leave"];
 
 for (const [width, height] of [
   [390, 844],
@@ -34,6 +34,16 @@ for (const [width, height] of [
     await ada.button("People").click();
     await ada.page.getByRole("complementary").filter({ hasText: "Bob" }).waitFor();
     await look("people");
+
+    // Nothing lies over what one writes, and nothing over the controls.
+    await ada.button("Chat").click();
+    const panel = ada.page.getByRole("complementary", { name: "Chat", exact: true });
+    await panel.getByRole("textbox", { name: "Message", exact: true }).fill("A word from a phone");
+    await look("chat");
+    await reachable(ada, "Send");
+    for (const control of CONTROLS) await reachable(ada, control);
+    await ada.button("Send").click();
+    await panel.getByRole("article").filter({ hasText: "A word from a phone" }).waitFor();
     await bob.check();
   });
 }
