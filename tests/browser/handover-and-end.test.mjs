@@ -137,7 +137,14 @@ meeting("a host hands over and leaves, and participants leave at once", { server
 
   await cyd.button("Leave").click();
   await cyd.page.getByRole("heading", { name: "You left the meeting" }).waitFor();
-  // With nobody left there is nothing to decide.
+  // With nobody left one can still end the meeting.
   await bob.seesNobodyCalled("Cyd");
-  await bob.leave();
+  await bob.button("Leave").click();
+  const alone = bob.dialog("Leave the meeting?");
+  await alone.getByText("Nobody else is here.").waitFor();
+  assert.equal(await alone.getByRole("button", { name: "Hand over and leave" }).count(), 0);
+  await here.shot(bob, "alone");
+  await alone.getByRole("button", { name: "End for everyone" }).click();
+  await bob.dialog("End the meeting for everyone?").getByRole("button", { name: "End for everyone" }).click();
+  await bob.seesEnded("Bob ended the meeting.");
 });

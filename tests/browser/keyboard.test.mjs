@@ -1,6 +1,7 @@
 // A meeting without a mouse.
 import assert from "node:assert/strict";
-import { meeting } from "./lib/meeting.mjs";
+import { Chat } from "./lib/chat.mjs";
+import { meeting, QUIET } from "./lib/meeting.mjs";
 import { until } from "./lib/until.mjs";
 
 meeting("joining, muting and leaving by keyboard alone", {}, async (here) => {
@@ -35,4 +36,51 @@ meeting("joining, muting and leaving by keyboard alone", {}, async (here) => {
   await bob.tabTo(bob.button("Leave"));
   await bob.page.keyboard.press("Enter");
   await ada.seesNobodyCalled("Bob");
+});
+
+meeting("writing, answering and reading by keyboard alone", {}, async (here) => {
+  const ada = await here.joined("Ada", "red", { devices: QUIET });
+  const bob = await here.joined("Bob", "blue", { devices: QUIET });
+  const [adas, bobs] = [new Chat(ada), new Chat(bob)];
+  const { keyboard } = bob.page;
+  await adas.open();
+  await adas.write("Who comes tomorrow?");
+
+  // The panel opens with the cursor in its text box, and Enter sends.
+  await bob.tabTo(bob.button("Chat"));
+  await keyboard.press("Enter");
+  await bobs.reads("Who comes tomorrow?");
+  await until("one can write at once", () => bob.hasFocus(bobs.box));
+  await keyboard.type("I do");
+  await keyboard.press("Enter");
+  await adas.reads("I do");
+  assert.ok(await bob.hasFocus(bobs.box), "one can go on writing");
+
+  // Messages are gone through by arrows; Enter opens the menu of one, Escape gives the focus back.
+  const first = bobs.message("Who comes tomorrow?");
+  await bob.tabTo(bobs.log);
+  await keyboard.press("Home");
+  assert.ok(await bob.hasFocus(first), "the first message has the focus");
+  await here.shot(bob, "message");
+  await keyboard.press("Enter");
+  const menu = bob.page.getByRole("menu", { name: /^Actions for/ });
+  await menu.waitFor();
+  await here.shot(bob, "menu");
+  await keyboard.press("Escape");
+  await menu.waitFor({ state: "hidden" });
+  await until("the message has the focus again", () => bob.hasFocus(first));
+  await keyboard.press("Enter");
+  await menu.waitFor();
+  const reply = menu.getByRole("menuitem", { name: "Reply" });
+  for (let step = 0; step < 20 && !(await bob.hasFocus(reply)); step += 1) await keyboard.press("ArrowDown");
+  await keyboard.press("Enter");
+  await until("one can write the answer", () => bob.hasFocus(bobs.box));
+  await keyboard.type("And so does Cleo");
+  await keyboard.press("Enter");
+  await adas.message("And so does Cleo").getByRole("button", { name: "Go to the message of Ada" }).waitFor();
+
+  // The panel gives the focus back.
+  await keyboard.press("Escape");
+  await bobs.panel.waitFor({ state: "detached" });
+  assert.ok(await bob.hasFocus(bob.button("Chat")), "the focus is back on the button of the panel");
 });
