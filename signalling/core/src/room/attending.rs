@@ -15,6 +15,8 @@ use crate::room::requests::{Answer, Asker};
 impl Room {
     pub(super) fn list_attendance(&mut self, asker: Asker, get: AttendanceGet) -> Answer {
         self.require(asker.key, Permission::AttendanceExport)?;
+        // A list of two thousand is as much work as telling a small meeting something.
+        self.pace(asker.key)?;
         // Somebody asks, so a meeting goes on.
         let since = self.session_since.ok_or(ErrorCode::NotFound)?;
         let mut members: Vec<&Member> = self.members.values().collect();

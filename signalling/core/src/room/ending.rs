@@ -68,6 +68,11 @@ pub(super) struct Endings {
 impl Room {
     pub(super) fn end_session(&mut self, asker: Asker, end: SessionEnd) -> Answer {
         let authority = self.authority_of(asker.key)?;
+        authority.require(Permission::SessionEnd)?;
+        // An end at once is told once.
+        if end.countdown_s > 0 {
+            self.pace(asker.key)?;
+        }
         self.end_for(&authority, asker.to(), end)
     }
 
@@ -112,6 +117,8 @@ impl Room {
 
     pub(super) fn cancel_end(&mut self, asker: Asker) -> Answer {
         let authority = self.authority_of(asker.key)?;
+        authority.require(Permission::SessionEnd)?;
+        self.pace(asker.key)?;
         self.cancel_end_for(&authority)
     }
 

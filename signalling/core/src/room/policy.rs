@@ -351,6 +351,10 @@ fn needed_for(update: &RoomUpdate) -> Vec<Permission> {
     if update.chat.is_some() {
         needed.push(Permission::ChatConfigure);
     }
+    // Else who may not end the meeting could let itself, or let it end by itself.
+    if update.cohosts_end.is_some() || !update.max_duration_s.is_keep() {
+        needed.push(Permission::SessionEnd);
+    }
     let rest = RoomUpdate {
         rev: None,
         locked: None,

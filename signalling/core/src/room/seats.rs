@@ -178,6 +178,9 @@ impl Room {
         reason: LeftReason,
     ) {
         self.last_gone = Some(reason);
+        if self.session.is_some() {
+            self.end_chat();
+        }
         self.say_ended(by, message);
         // Closed first, so that nobody is told how the others go one by one.
         let links: Vec<LinkId> = self

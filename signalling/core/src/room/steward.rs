@@ -241,9 +241,7 @@ impl Room {
     ) -> Answer {
         match request {
             Request::RoomUpdate(update) => {
-                let now = self.now;
-                let steward = self.stewards.get_mut(&link).ok_or(ErrorCode::NotFound)?;
-                steward.changes.take(now).map_err(too_fast)?;
+                self.pace_steward(link)?;
                 self.change_room(authority, to, update)
             }
             Request::InviteCreate(create) => self.invite_for(authority, create),
@@ -251,8 +249,16 @@ impl Room {
             Request::InviteRevoke(revoke) => self.revoke_for(authority, to, &revoke),
             Request::BanList(_) => self.bans_for(authority),
             Request::BanLift(lift) => self.lift_for(authority, lift.ban),
-            Request::SessionEnd(end) => self.end_for(authority, to, end),
-            Request::SessionEndCancel(_) => self.cancel_end_for(authority),
+            Request::SessionEnd(end) => {
+                if end.countdown_s > 0 {
+                    self.pace_steward(link)?;
+                }
+                self.end_for(authority, to, end)
+            }
+            Request::SessionEndCancel(_) => {
+                self.pace_steward(link)?;
+                self.cancel_end_for(authority)
+            }
             Request::Leave(_) => {
                 self.answer(to, Ok(Some(Reply::Done)));
                 self.forget_steward(link);
@@ -261,6 +267,13 @@ impl Room {
             }
             _ => Err(ErrorCode::BadRequest.into()),
         }
+    }
+
+    /// Counts a change of the room by a steward.
+    fn pace_steward(&mut self, link: LinkId) -> Result<(), ErrorBody> {
+        let now = self.now;
+        let steward = self.stewards.get_mut(&link).ok_or(ErrorCode::NotFound)?;
+        steward.changes.take(now).map_err(too_fast)
     }
 
     /// Forgets somebody who managed the room, and what it still waited for.

@@ -8,7 +8,7 @@ use conclave_signalling_wire::frame::{Malformed, RequestFrame};
 use conclave_signalling_wire::objects::{Permission, Role};
 use conclave_signalling_wire::request::{InviteRevoke, Request};
 
-use crate::model::{Answer, Authority, Model, To};
+use crate::model::{Answer, Authority, Model, Refusal, To};
 use crate::seen::{Outcome, Seen};
 use crate::verbs::{deed, done, require};
 
@@ -56,6 +56,15 @@ impl Model {
         self.answer(to, answer);
     }
 
+    fn pace_steward(&mut self, link: LinkId) -> Result<(), Refusal> {
+        let now = self.now;
+        let steward = self.stewards.get_mut(&link);
+        match steward.is_some_and(|steward| !steward.changes.take(now)) {
+            true => Err((ErrorCode::RateLimited, None)),
+            false => Ok(()),
+        }
+    }
+
     pub(crate) fn obey_steward(
         &mut self,
         seen: &mut Seen,
@@ -66,11 +75,7 @@ impl Model {
     ) -> Answer {
         match request {
             Request::RoomUpdate(update) => {
-                let now = self.now;
-                let steward = self.stewards.get_mut(&link);
-                if steward.is_some_and(|steward| !steward.changes.take(now)) {
-                    return Err((ErrorCode::RateLimited, None));
-                }
+                self.pace_steward(link)?;
                 self.update_room(seen, by, to, update)
             }
             Request::InviteCreate(create) => self.create_invite(seen, by, create),
@@ -81,8 +86,16 @@ impl Model {
                 require(by, Permission::BanManage)?;
                 self.lift(lift.ban)
             }
-            Request::SessionEnd(end) => self.end_by(by, end),
-            Request::SessionEndCancel(_) => self.cancel_end(by),
+            Request::SessionEnd(end) => {
+                if end.countdown_s > 0 {
+                    self.pace_steward(link)?;
+                }
+                self.end_by(by, end)
+            }
+            Request::SessionEndCancel(_) => {
+                self.pace_steward(link)?;
+                self.cancel_end(by)
+            }
             Request::Leave(_) => {
                 self.forget_steward(link);
                 self.close(link, CloseCode::Normal);

@@ -1,15 +1,16 @@
 //! The end of a meeting, and what is told of it before.
 
 use super::*;
+use conclave_signalling_wire::chat::{ChatKeep, ChatTarget};
 use conclave_signalling_wire::moderation::OverrideEffect;
 use conclave_signalling_wire::objects::Permission;
 use conclave_signalling_wire::push::Ended;
 use conclave_signalling_wire::request::{
-    HostTransfer, Leave, PermOverride, RoomUpdate, SessionEnd, SessionEndCancel,
+    ChatSend, HostTransfer, Leave, PermOverride, RoomUpdate, SessionEnd, SessionEndCancel,
 };
 use conclave_signalling_wire::room::Patch;
 use conclave_signalling_wire::session::{EndingReason, SessionEnding};
-use conclave_signalling_wire::text::Prose;
+use conclave_signalling_wire::text::{ClientId, Prose, TypedText};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -439,4 +440,70 @@ fn what_was_agreed_to_is_written_down_by_its_hash() {
         details(&mut stage),
         [("consent.given".to_owned(), Some(hash))]
     );
+}
+
+#[test]
+fn who_may_not_end_the_meeting_does_not_let_it_end() {
+    let mut stage = Stage::with(|_, record| record.settings.cohosts_end = false);
+    let (ada, _) = stage.join_as("Ada", Role::Host);
+    let (bob, _) = stage.join_as("Bob", Role::CoHost);
+    for update in [
+        RoomUpdate {
+            cohosts_end: Some(true),
+            ..RoomUpdate::default()
+        },
+        RoomUpdate {
+            max_duration_s: Patch::Set(60),
+            ..RoomUpdate::default()
+        },
+    ] {
+        let id = stage.ask(bob, update.clone());
+        assert_eq!(stage.done().pop(), Some(format!("2 error {id} forbidden")));
+        let rev = stage.room.settings.rev + 1;
+        let id = stage.ask(ada, update);
+        assert!(stage.done().contains(&format!("1 ok {id} room {rev}")));
+        stage.room.settings.cohosts_end = false;
+    }
+}
+
+#[test]
+fn an_end_is_not_announced_again_and_again() {
+    let mut stage = Stage::new();
+    let (ada, _) = stage.join_as("Ada", Role::Host);
+    let mut told = 0;
+    for _ in 0..15 {
+        stage.ask(ada, end_in(60));
+        stage.ask(ada, SessionEndCancel {});
+        told += endings(&stage.outputs(), ada).len();
+    }
+    assert_eq!(told, 20);
+    // At once it ends all the same.
+    stage.ask(ada, end_in(0));
+    assert_eq!(stage.room.participants(), 0);
+}
+
+#[test]
+fn what_ends_with_the_meeting_is_forgotten_before_anybody_hears_of_its_end() {
+    let mut stage = Stage::with(|_, record| record.settings.chat.keep = ChatKeep::Session);
+    let (ada, _) = stage.join_as("Ada", Role::Host);
+    stage.ask(
+        ada,
+        ChatSend {
+            client_id: ClientId::new("c-1").unwrap(),
+            to: ChatTarget::All {},
+            text: TypedText::new("x"),
+            reply_to: None,
+            mentions: Vec::new(),
+        },
+    );
+    stage.outputs();
+    stage.ask(ada, end_in(0));
+    let outputs = stage.outputs();
+    let is_gone = |output: &Output| matches!(output, Output::Persist(Change::ChatGone { .. }));
+    let is_told = |output: &Output| matches!(output, Output::Push { .. });
+    let (gone, told) = (
+        outputs.iter().position(is_gone),
+        outputs.iter().position(is_told),
+    );
+    assert!(gone.is_some() && gone < told);
 }
