@@ -35,6 +35,10 @@ use writers::Writers;
 /// comes back after a crash does so within minutes, and where nobody opens the
 /// room again nothing else would delete it.
 const SESSION_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// How long ago the last word was of a meeting that may have been interrupted by
+/// a crash: when the server crashed nobody knows, and what was written in the
+/// morning is not for another meeting in the evening.
+const FOUND_WITHIN: Duration = Duration::from_secs(3600);
 /// Devices of which a room remembers since when they read, those that are there
 /// excepted. Whoever is beyond it reads from when it comes again.
 const READERS: usize = 4000;
@@ -88,6 +92,8 @@ pub(crate) struct Chat {
     writers: Writers,
     /// Whether something may be on disk.
     is_stored: bool,
+    /// Up to which number messages may be on disk that are not in memory.
+    gone_up_to: u32,
     /// The policy by which what is stored is stored.
     keep: (ChatKeep, u32),
     /// When messages were found of a session that a crash interrupted.
@@ -109,6 +115,12 @@ impl Chat {
             readers: BTreeMap::new(),
             writers: Writers::default(),
             is_stored: !records.is_empty(),
+            gone_up_to: match records.first() {
+                Some(first) if records.len() >= CHAT_MESSAGES => {
+                    first.message.number.saturating_sub(1)
+                }
+                _ => 0,
+            },
             keep: (policy.keep, policy.keep_days),
             found_at: None,
         };
@@ -119,10 +131,13 @@ impl Chat {
             }
         }
         chat.session_from = chat.next;
+        let written = chat.log.iter().map(|entry| entry.message.ts).max();
+        let is_fresh = written.is_some_and(|ts| now < later(ts, FOUND_WITHIN));
         let gone = match policy.keep {
             ChatKeep::None => chat.forget_all(),
+            ChatKeep::Session if !is_fresh => chat.forget_all(),
             ChatKeep::Session => {
-                chat.found_at = chat.is_stored.then_some(now);
+                chat.found_at = Some(now);
                 None
             }
             ChatKeep::Days => None,
@@ -195,10 +210,17 @@ impl Chat {
         *known = from.min(*known);
     }
 
+    /// Forgets since when a device reads that was put out of the room: what is
+    /// written without it is not for it when it comes again.
+    pub(crate) fn forget_reader(&mut self, device: &DeviceHash) {
+        self.readers.remove(device);
+    }
+
     /// Takes over a policy. Less of it holds for what is stored at once.
     pub(crate) fn apply(&mut self, policy: &ChatPolicy) -> Vec<Change> {
         let keep = (policy.keep, policy.keep_days);
-        if std::mem::replace(&mut self.keep, keep) == keep {
+        let before = std::mem::replace(&mut self.keep, keep);
+        if before == keep {
             return Vec::new();
         }
         if policy.keep == ChatKeep::None {
@@ -210,9 +232,22 @@ impl Chat {
             return self.gone_from_disk().into_iter().collect();
         }
         let mut changes = Vec::new();
+        // What is on disk alone cannot be given another time, nor be shown: where
+        // less is to be kept it goes, and what is in memory of it is kept anew.
+        let up_to = std::mem::take(&mut self.gone_up_to);
+        let is_less =
+            expiry(keep, Timestamp::from_unix_ms(0)) < expiry(before, Timestamp::from_unix_ms(0));
+        let goes = is_less && up_to > 0;
+        if goes {
+            let session = None;
+            changes.push(Change::ChatGone { session, up_to });
+        } else {
+            self.gone_up_to = up_to;
+        }
         for entry in &mut self.log {
             let expires_at = expiry(keep, entry.message.ts);
-            if entry.is_stored() && entry.expires_at != expires_at {
+            let is_lost = goes && entry.number() <= up_to;
+            if entry.is_stored() && (is_lost || entry.expires_at != expires_at) {
                 entry.expires_at = expires_at;
                 changes.extend(entry.change());
             }
@@ -336,12 +371,14 @@ impl Chat {
     }
 
     /// Pins a message, or takes the pin off.
-    pub(crate) fn pin(&mut self, id: MessageId, on: bool) -> Pinned {
+    pub(crate) fn pin(&mut self, id: MessageId, on: bool, now: Timestamp) -> Pinned {
         let is_pinned = |entry: &Entry| entry.message.pinned;
         if self.find(id).is_none_or(|entry| is_pinned(entry) == on) {
             return Pinned::Same;
         }
-        let pinned = self.log.iter().filter(|entry| is_pinned(entry)).count();
+        // One that nobody sees any more could not be taken off.
+        let counts = |entry: &&Entry| is_pinned(entry) && !self.is_over(entry, now);
+        let pinned = self.log.iter().filter(counts).count();
         if on && pinned >= CHAT_PINS {
             return Pinned::TooMany;
         }
@@ -483,6 +520,9 @@ impl Chat {
                 break;
             };
             self.bytes -= gone.weight();
+            if gone.is_stored() {
+                self.gone_up_to = self.gone_up_to.max(gone.number());
+            }
         }
     }
 
@@ -498,6 +538,7 @@ impl Chat {
     }
 
     fn gone_from_disk(&mut self) -> Option<Change> {
+        self.gone_up_to = 0;
         let up_to = self.last();
         std::mem::take(&mut self.is_stored).then_some(Change::ChatGone {
             session: None,

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use conclave_signalling_wire::limits::{RESUME_BYTES, RESUME_PUSHES};
-use conclave_signalling_wire::push::SequencedPush;
+use conclave_signalling_wire::push::{Push, SequencedPush};
 
 use crate::output::Notice;
 
@@ -29,6 +29,18 @@ impl PushLog {
             self.bytes -= oldest.bytes();
         }
         self.seq
+    }
+
+    /// Puts other words in the place of pushes that must not be told any more as
+    /// they were; their numbers stay.
+    pub(crate) fn reword(&mut self, other: impl Fn(&Push) -> Option<Push>) {
+        for kept in &mut self.kept {
+            if let Some(push) = other(kept.push()) {
+                let notice = Notice::new(push);
+                self.bytes = self.bytes - kept.bytes() + notice.bytes();
+                *kept = notice;
+            }
+        }
     }
 
     /// Returns the number of the newest push, 0 before the first.

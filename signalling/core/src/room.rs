@@ -469,6 +469,9 @@ impl Room {
             self.quality = None;
         }
         self.note_left(&member.device);
+        if matches!(reason, LeftReason::Removed | LeftReason::ToLobby) {
+            self.forget_reader(&member.device);
+        }
         Some(member)
     }
 

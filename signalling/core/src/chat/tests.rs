@@ -226,7 +226,7 @@ fn the_oldest_give_way_but_for_what_is_pinned() {
     let mut chat = chat(ChatKeep::None);
     arrive(&mut chat, 1, ChatHistory::None);
     let pinned = say(&mut chat, 1, ALL, 0, "read this");
-    assert_eq!(chat.pin(pinned, true), Pinned::Changed(None));
+    assert_eq!(chat.pin(pinned, true, START), Pinned::Changed(None));
     for id in 1..=CHAT_MESSAGES as u32 {
         say(&mut chat, 1, ALL, id, "x");
     }
@@ -261,10 +261,10 @@ fn no_more_are_pinned_and_react_than_may() {
     let mut chat = chat(ChatKeep::None);
     for id in 0..=CHAT_PINS as u32 {
         let id = say(&mut chat, 1, ALL, id, "x");
-        let pinned = chat.pin(id, true);
+        let pinned = chat.pin(id, true, START);
         let is_last = chat.last() > CHAT_PINS as u32;
         assert_eq!(pinned == Pinned::TooMany, is_last);
-        assert_eq!(chat.pin(id, !is_last), Pinned::Same);
+        assert_eq!(chat.pin(id, !is_last, START), Pinned::Same);
     }
     let id = say(&mut chat, 1, ALL, 99, "x");
     for number in 0..=CHAT_REACTIONS as u32 {
@@ -609,7 +609,7 @@ fn take(chat: &mut Chat, naive: &mut Naive, step: Step) {
         }
         Step::Pin { which, on } => {
             if let Some(id) = pick(naive, which)
-                && let Pinned::Changed(change) = chat.pin(id, on)
+                && let Pinned::Changed(change) = chat.pin(id, on, START)
             {
                 naive.keep(change);
             }
@@ -740,4 +740,67 @@ proptest! {
         let read: Vec<ChatMessage> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         prop_assert_eq!(read, entries().collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn less_time_holds_for_what_is_on_disk_alone_too() {
+    let mut chat = chat(ChatKeep::Days);
+    let pinned = say(&mut chat, 1, ALL, 0, "read this");
+    chat.pin(pinned, true, START);
+    for id in 1..=CHAT_MESSAGES as u32 {
+        say(&mut chat, 1, ALL, id, "x");
+    }
+    let days = |keep_days| ChatPolicy {
+        keep_days,
+        ..policy(ChatKeep::Days)
+    };
+    // More time is for what is there.
+    assert_eq!(chat.apply(&days(31)).len(), CHAT_MESSAGES);
+    let changes = chat.apply(&days(7));
+    let gone = Change::ChatGone {
+        session: None,
+        up_to: 2,
+    };
+    assert_eq!(changes[0], gone);
+    let Change::Chat(kept) = &changes[1] else {
+        panic!("{:?}", changes[1])
+    };
+    assert_eq!(
+        (kept.message.id, kept.expires_at),
+        (pinned, after(7 * DAY_S))
+    );
+    assert_eq!(changes.len(), 1 + CHAT_MESSAGES);
+    assert_eq!(chat.apply(&days(6)).len(), CHAT_MESSAGES, "it is gone");
+}
+
+#[test]
+fn a_pin_that_nobody_sees_takes_no_place() {
+    let mut chat = chat(ChatKeep::Days);
+    for id in 0..CHAT_PINS as u32 {
+        let id = say(&mut chat, 1, ALL, id, "x");
+        chat.pin(id, true, START);
+    }
+    chat.end();
+    chat.begin(START);
+    let id = say(&mut chat, 1, ALL, 100, "x");
+    assert_eq!(chat.pin(id, true, START), Pinned::TooMany);
+    let late = after(30 * DAY_S);
+    assert!(matches!(chat.pin(id, true, late), Pinned::Changed(_)));
+}
+
+#[test]
+fn what_was_written_long_before_is_not_of_the_meeting_that_begins() {
+    let mut before = chat(ChatKeep::Session);
+    let written = before.write(START, session(1), draft(1, ALL, 1, "x"));
+    let Some(Change::Chat(record)) = written.1 else {
+        panic!("not kept")
+    };
+    let open = |later_s| {
+        let kept = vec![(*record).clone()];
+        Chat::new(kept, &policy(ChatKeep::Session), after(later_s))
+    };
+    assert_eq!(open(3599).1, None);
+    let (chat, gone) = open(3600);
+    assert!(gone.is_some() && chat.log.is_empty());
+    assert_eq!(chat.found_until(), None);
 }

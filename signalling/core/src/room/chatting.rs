@@ -1,5 +1,6 @@
 //! What is written in the room: who may write to whom, and who is told.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -153,6 +154,7 @@ impl Room {
         }
         let change = self.chat.delete(id, role);
         self.keep_chat(change);
+        self.unsay(role, |message| message == id);
         self.tell_readers(id, |_, viewer, _| {
             let by_role = role_for(viewer, role);
             ChatDeleted { id, by_role }.into()
@@ -193,7 +195,7 @@ impl Room {
             return Err(ErrorBody::bad("id"));
         }
         self.pace(asker.key)?;
-        match self.chat.pin(id, on) {
+        match self.chat.pin(id, on, self.time()) {
             Pinned::Same => {}
             Pinned::TooMany => return Err(ErrorBody::from(ErrorCode::Full).field("id")),
             Pinned::Changed(change) => {
@@ -214,9 +216,14 @@ impl Room {
     /// Clears the chat on anybody's authority.
     pub(super) fn clear_chat_for(&mut self, authority: &Authority, clear: ChatClear) -> Answer {
         authority.require(Permission::ChatClear)?;
+        let most = clear.up_to.unwrap_or(u32::MAX);
+        let entries = self.chat.public(0, true, self.time());
+        let gone = entries.filter(|entry| entry.number() <= most);
+        let gone: BTreeSet<MessageId> = gone.map(|entry| entry.message().id).collect();
         let (last, change) = self.chat.clear(clear.up_to);
         self.keep_chat(change);
         if let Some(up_to) = last {
+            self.unsay(authority.role, |message| gone.contains(&message));
             let readers = self.members.iter();
             let readers: Vec<_> = readers
                 .filter(|(_, member)| self.reader(member).reads)
@@ -287,6 +294,38 @@ impl Room {
         };
         self.chat
             .note_reader(device, self.settings.chat.history, is_there);
+    }
+
+    /// Keeps what deleted messages said from those whose link is lost and who
+    /// ask for what they missed.
+    fn unsay(&mut self, role: Role, is_gone: impl Fn(MessageId) -> bool) {
+        for member in self.members.values_mut() {
+            let by = role_for(member, role);
+            member.log.reword(|push| match push {
+                Push::ChatWritten(ChatWritten(said)) if is_gone(said.id) => {
+                    let mut said = said.clone();
+                    said.text.clear();
+                    said.mentions.clear();
+                    said.reactions.clear();
+                    said.pinned = false;
+                    said.deleted_by = Some(by);
+                    Some(ChatWritten(said).into())
+                }
+                Push::ChatEdited(edited) if is_gone(edited.id) => {
+                    let text = String::new();
+                    Some(ChatEdited { text, ..*edited }.into())
+                }
+                _ => None,
+            });
+        }
+    }
+
+    /// Forgets since when a device reads that was put out of the room.
+    pub(super) fn forget_reader(&mut self, device: &DeviceHash) {
+        let mut members = self.members.values();
+        if !members.any(|member| member.device == *device) {
+            self.chat.forget_reader(device);
+        }
     }
 
     fn keep_chat(&mut self, change: Option<Change>) {

@@ -96,6 +96,13 @@ impl Model {
         *known = from.min(*known);
     }
 
+    /// Whoever was put out does not read on when it comes again.
+    pub(crate) fn forget_reader(&mut self, device: DeviceHash) {
+        if self.keys_of(|person| person.device == device).is_empty() {
+            self.chat.readers.remove(&device);
+        }
+    }
+
     /// Whether somebody finds a message: it may read, came in before it or was
     /// shown what was before, and the message is to it.
     fn finds(&self, key: MemberKey, message: &Message) -> bool {

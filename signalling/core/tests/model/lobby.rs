@@ -136,6 +136,7 @@ impl Model {
         let Some(person) = self.take_out(target) else {
             return;
         };
+        self.forget_reader(device);
         // It hears nothing more of what it asked for.
         let is_its = |to: &To| matches!(to, To::Link(link, _) if Some(*link) == person.link);
         self.held.retain(|_, (to, ..)| !is_its(to));

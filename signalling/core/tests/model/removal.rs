@@ -41,7 +41,11 @@ impl Model {
     }
 
     pub(crate) fn send_away(&mut self, key: MemberKey) {
-        if let Some(link) = self.take_out(key).and_then(|person| person.link) {
+        let Some(person) = self.take_out(key) else {
+            return;
+        };
+        self.forget_reader(person.device);
+        if let Some(link) = person.link {
             self.close(link, CloseCode::Removed);
         }
     }

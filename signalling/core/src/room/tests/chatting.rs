@@ -9,9 +9,10 @@ use conclave_signalling_wire::ids::MessageId;
 use conclave_signalling_wire::limits::{CHAT_BURST, CHAT_EDIT_WITHIN};
 use conclave_signalling_wire::moderation::OverrideEffect;
 use conclave_signalling_wire::objects::{Permission, RosterMode};
+use conclave_signalling_wire::reply::HelloOutcome;
 use conclave_signalling_wire::request::{
-    ChatClear, ChatDelete, ChatEdit, ChatExport, ChatPin, ChatReact, ChatSend, Leave, PermOverride,
-    RoleSet, RoomUpdate,
+    ChatClear, ChatDelete, ChatEdit, ChatExport, ChatPin, ChatReact, ChatSend, Leave, LobbyAdmit,
+    ParticipantToLobby, PermOverride, RoleSet, RoomUpdate,
 };
 use conclave_signalling_wire::text::{ClientId, TypedText};
 
@@ -749,4 +750,87 @@ fn a_crashed_session_is_forgotten_if_nobody_comes_back() {
     again.pass(Duration::from_secs(300));
     assert_eq!(again.done(), ["keep messages gone false 1"]);
     assert_eq!(again.room.poll_timeout(), None);
+}
+
+/// The chat that somebody who came back is told that it missed.
+fn missed(stage: &mut Stage, token: ResumeToken, last_seq: u32) -> Vec<Push> {
+    let (link, is_in) = stage.resume(token, last_seq, HOME);
+    assert!(is_in);
+    let outputs = stage.outputs();
+    let missed = outputs.into_iter().find_map(|output| match output {
+        Output::Reply { link: to, ok, .. } if to == link => match *ok {
+            Reply::Hello(HelloOutcome::Resumed(resumed)) => Some(resumed.missed),
+            _ => None,
+        },
+        _ => None,
+    });
+    let pushes = missed.unwrap().into_iter().map(|missed| missed.push);
+    pushes
+        .filter(|push| push.name().starts_with("chat."))
+        .collect()
+}
+
+#[test]
+fn what_was_deleted_meanwhile_is_not_told_to_who_comes_back() {
+    for is_cleared in [false, true] {
+        let mut stage = Stage::new();
+        let (ada, _) = stage.join_as("Ada", Role::Host);
+        let (bob, joined) = stage.join("Bob");
+        stage.room.handle_link_lost(stage.now, bob);
+        let (id, _) = say(&mut stage, ada, text(ALL, 1, "a slip"));
+        stage.ask(ada, edit(id, "another slip"));
+        match is_cleared {
+            true => stage.ask(ada, ChatClear { up_to: None }),
+            false => stage.ask(ada, delete(id)),
+        };
+        let (kept, _) = say(&mut stage, ada, text(ALL, 2, "no slip"));
+        let missed = missed(&mut stage, joined.resume_token, joined.seq);
+        let [
+            Push::ChatWritten(slip),
+            Push::ChatEdited(edited),
+            end,
+            Push::ChatWritten(other),
+        ] = &missed[..]
+        else {
+            panic!("{missed:?}")
+        };
+        assert_eq!((slip.0.text.as_str(), edited.text.as_str()), ("", ""));
+        assert_eq!(slip.0.deleted_by, Some(Role::Host));
+        let name = if is_cleared {
+            "chat.cleared"
+        } else {
+            "chat.deleted"
+        };
+        assert_eq!(end.name(), name);
+        assert_eq!((other.0.id, other.0.text.as_str()), (kept, "no slip"));
+    }
+}
+
+#[test]
+fn who_was_sent_to_the_lobby_does_not_read_what_was_written_without_it() {
+    let mut stage = Stage::new();
+    let (ada, _) = stage.join_as("Ada", Role::Host);
+    let (_, bob) = stage.join("Bob");
+    say(&mut stage, ada, text(ALL, 1, "welcome"));
+    let participant = bob.own.id;
+    stage.ask(ada, ParticipantToLobby { participant });
+    stage.outputs();
+    let knock = stage.room.lobby.iter().next().unwrap().0;
+    say(&mut stage, ada, text(ALL, 2, "what do you think of him?"));
+    stage.ask(
+        ada,
+        LobbyAdmit {
+            knocks: Some(vec![knock]),
+            all_up_to_rev: None,
+            as_role: None,
+        },
+    );
+    let chat = stage.outputs().into_iter().find_map(|output| match output {
+        Output::Push { notice, .. } => match notice.push() {
+            Push::LobbyStatus(LobbyStatus::Admitted { joined, .. }) => Some(joined.chat.clone()),
+            _ => None,
+        },
+        _ => None,
+    });
+    assert_eq!(chat, Some(Vec::new()));
 }
