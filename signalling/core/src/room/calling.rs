@@ -148,7 +148,15 @@ impl Room {
             let (grants, exempts) = (false, false);
             return Ok(Terms { grants, exempts });
         }
-        if !can_grant {
+        // What somebody was denied by itself is lifted by who may lift it otherwise.
+        let now = self.time();
+        let is_denied = member.overrides.iter().any(|known| {
+            (known.key, known.effect) == (Permission::PublishAudio, Effect::Deny)
+                && is_live(known, now)
+        });
+        let lifts = [Permission::MediaGrant, Permission::RoleAssign];
+        let may_lift = lifts.iter().any(|key| by.permissions.contains(*key));
+        if !can_grant || is_denied && !may_lift {
             return Err(ErrorCode::Forbidden.into());
         }
         let grants = true;

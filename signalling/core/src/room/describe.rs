@@ -6,7 +6,7 @@ use conclave_signalling_wire::objects::{self, AvLock, LobbyMode, Permission, Sou
 use crate::media::to_codec;
 use crate::member::Member;
 use crate::room::Room;
-use crate::settings::Lock;
+use crate::settings::{Lock, Locks};
 
 impl Room {
     /// Writes what participants know of the room.
@@ -84,6 +84,18 @@ impl Room {
             });
         }
         Some(room)
+    }
+
+    /// Returns whether the description of the room names participants: it is
+    /// another one to who sees more or fewer of them.
+    pub(super) fn names_anybody(&self) -> bool {
+        let Locks {
+            microphone,
+            camera,
+            screen,
+        } = &self.settings.locks;
+        let locks = [microphone, camera, screen];
+        self.spotlit().next().is_some() || locks.iter().any(|lock| !lock.allow.is_empty())
     }
 
     /// Names those on an allow-list who are there: devices are nobody's business.

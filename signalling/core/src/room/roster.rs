@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use conclave_sfu_wire::control::MemberKey;
 use conclave_signalling_wire::ids::ParticipantId;
-use conclave_signalling_wire::moderation::RosterCount;
+use conclave_signalling_wire::moderation::{RoomUpdated, RosterCount};
 use conclave_signalling_wire::objects::{Participant, Permission, Role};
 use conclave_signalling_wire::push::{
     LeftReason, MediaQuality, MediaSlots, ParticipantJoined, ParticipantLeft, ParticipantUpdated,
@@ -236,6 +236,11 @@ impl Room {
             notices.push(notice);
         }
         if saw_all != sees_all {
+            if self.names_anybody() {
+                let room = self.describe_to(key).unwrap_or_else(|| self.describe());
+                let (room, by) = (Box::new(room), None);
+                notices.push(Notice::new(RoomUpdated { room, by }));
+            }
             notices.extend(self.states_of_others(key));
         }
         for notice in notices {

@@ -197,6 +197,13 @@ impl Model {
         }
         let gives = outranks(by.role, person.role) && by.may.contains(&Permission::PublishAudio);
         let may = self.holds(who, Permission::PublishAudio);
+        let denial = (Permission::PublishAudio, Effect::Deny);
+        let is_denied = person
+            .overrides
+            .iter()
+            .any(|known| (known.key, known.effect) == denial && is_live(known, self.now));
+        let lifts = [Permission::MediaGrant, Permission::RoleAssign];
+        let gives = gives && (!is_denied || lifts.iter().any(|key| by.may.contains(key)));
         match (gives, may) {
             (false, false) => Err(FORBIDDEN),
             (false, true) => Ok((false, false)),

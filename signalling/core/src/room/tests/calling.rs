@@ -848,3 +848,64 @@ fn an_announcement_reaches_the_room_and_not_the_lobby() {
     let heard = done.iter().filter(|line| line.ends_with("announcement"));
     assert_eq!(heard.count(), 2);
 }
+
+#[test]
+fn who_was_denied_to_speak_is_called_by_who_may_lift_that() {
+    let mut stage = panel();
+    let (ada, _) = stage.join_as("Ada", Role::Host);
+    let (bob, bob_id) = stage.join_as("Bob", Role::Attendee);
+    let (eve, _) = stage.join_as("Eve", Role::Presenter);
+    let exception = |key, effect| Override {
+        key,
+        effect,
+        expires_at: None,
+    };
+    let key = stage.key(eve);
+    let manages = exception(Permission::HandManage, Effect::Allow);
+    stage.room.members.get_mut(&key).unwrap().overrides = vec![manages];
+    let key = stage.key(bob);
+    let denied = exception(Permission::PublishAudio, Effect::Deny);
+    stage.room.members.get_mut(&key).unwrap().overrides = vec![denied.clone()];
+    stage.ask(bob, HandRaise {});
+    stage.outputs();
+    let id = stage.ask(eve, next(None));
+    assert!(stage.done().contains(&format!("3 error {id} forbidden")));
+    stage.ask(ada, next(Some(60)));
+    assert_eq!(told(&stage.outputs(), ada), Some(vec![(bob_id, 0, 0)]));
+    // After the call it is denied as before.
+    stage.pass(Duration::from_secs(60));
+    assert_eq!(stage.room.members[&key].overrides, [denied]);
+}
+
+#[test]
+fn who_comes_to_see_more_sees_all_of_the_spotlight() {
+    let mut stage = Stage::with(|_, record| record.settings.roster = RosterMode::Hosts);
+    let (ada, _) = stage.join_as("Ada", Role::Host);
+    let (_, bob_id) = stage.join_as("Bob", Role::Attendee);
+    let (eve, eve_id) = stage.join_as("Eve", Role::Attendee);
+    let participants = vec![bob_id];
+    stage.ask(ada, SpotlightSet { participants });
+    stage.outputs();
+    let rev = stage.face(eve_id).rev;
+    let promote = |role, rev| RoleSet {
+        participant: eve_id,
+        role,
+        custom_role: None,
+        rev,
+    };
+    let seen = |stage: &mut Stage| {
+        let outputs = stage.outputs();
+        outputs.iter().find_map(|output| match output {
+            Output::Push { link, notice, .. } if *link == eve => match notice.push() {
+                Push::RoomUpdated(updated) => Some(updated.room.spotlight.clone()),
+                _ => None,
+            },
+            _ => None,
+        })
+    };
+    stage.ask(ada, promote(Role::Presenter, rev));
+    assert_eq!(seen(&mut stage), Some(vec![bob_id]));
+    let rev = stage.face(eve_id).rev;
+    stage.ask(ada, promote(Role::Attendee, rev));
+    assert_eq!(seen(&mut stage), Some(vec![]));
+}
