@@ -94,7 +94,12 @@ impl Room {
             self.hand_over(&offer)?;
         }
         self.tell_offerer(request, &offer, Some(answer));
-        self.once_stopped(asker.to(), Reply::Transferred(HostTransferred { secret }))
+        let reply = Reply::Transferred(HostTransferred { secret });
+        if passed.is_some() {
+            // Nothing else knows the new key: it waits for no media plane that may fail.
+            return Ok(Some(reply));
+        }
+        self.once_stopped(asker.to(), reply)
     }
 
     fn tell_offerer(

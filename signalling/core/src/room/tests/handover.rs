@@ -3,6 +3,7 @@
 use super::*;
 use conclave_signalling_wire::ids::RequestId;
 use conclave_signalling_wire::moderation::RequestAnswer;
+use conclave_signalling_wire::objects::{Effect, Override, Permission};
 use conclave_signalling_wire::push::HostTransferAnswered;
 use conclave_signalling_wire::request::{
     HostTransfer, HostTransferReply, InviteRevoke, Leave, RoleSet,
@@ -406,4 +407,22 @@ fn who_is_away_for_a_moment_is_asked_when_it_is_back() {
         .ask(again, reply(request, RequestAnswer::Accept));
     scene.stage.outputs();
     assert_eq!(scene.role(again), Role::Host);
+}
+
+#[test]
+fn a_new_key_waits_for_no_media_plane() {
+    let mut scene = Scene::new();
+    let request = scene.offer(true);
+    scene.stage.published(scene.ada, Source::Camera, "1");
+    // What stops with the hand-over would hold any other reply back.
+    let key = scene.stage.key(scene.ada);
+    let ada = scene.stage.room.members.get_mut(&key).unwrap();
+    ada.overrides = vec![Override {
+        key: Permission::PublishVideo,
+        effect: Effect::Deny,
+        expires_at: None,
+    }];
+    assert!(scene.accept(request).is_some());
+    let ada = &scene.stage.room.members[&key];
+    assert_eq!(ada.publications.is_muted(Source::Camera), None);
 }
