@@ -205,7 +205,8 @@ impl Room {
         } else {
             self.require(asker.key, Permission::PublishScreen)?;
         }
-        let keeps_silent = !on && self.screens.was_silent(asker.key);
+        let sounds = self.require(asker.key, Permission::PublishScreenAudio);
+        let keeps_silent = !on && (self.screens.was_silent(asker.key) || sounds.is_err());
         let sources = if keeps_silent {
             &SHARE[..1]
         } else {

@@ -2,7 +2,9 @@
 
 use super::*;
 use conclave_signalling_wire::moderation::RequestAnswer;
-use conclave_signalling_wire::objects::{PictureSource, ScreenPolicy};
+use conclave_signalling_wire::objects::{
+    Effect, Override, Permission, PictureSource, ScreenPolicy,
+};
 use conclave_signalling_wire::request::{
     self, Leave, MediaLock, MediaUnpublish, MediaWish, RoomUpdate, ScreenPause, ScreenStart,
     ScreenTakeoverReply, TrackState, View,
@@ -507,4 +509,25 @@ fn who_shares_is_told_again_how_many_look_when_it_is_back() {
     stage.resume(own.resume_token, 3, HOME);
     let done = stage.done();
     assert!(done.contains(&"3 push - viewers 1".to_owned()), "{done:?}");
+}
+
+#[test]
+fn sound_that_may_not_be_shared_any_more_does_not_go_on_with_its_picture() {
+    let mut stage = stage(ScreenPolicy::One);
+    let (ada, _) = stage.join_as("Ada", Role::Presenter);
+    stage.published(ada, Source::Screen, "2");
+    stage.published(ada, Source::ScreenAudio, "3");
+    stage.ask(ada, pause(true));
+    stage.outputs();
+    let key = stage.key(ada);
+    stage.room.members.get_mut(&key).unwrap().overrides = vec![Override {
+        key: Permission::PublishScreenAudio,
+        effect: Effect::Deny,
+        expires_at: None,
+    }];
+    stage.ask(ada, pause(false));
+    stage.outputs();
+    let publications = &stage.room.members[&key].publications;
+    assert_eq!(publications.is_muted(Source::Screen), Some(false));
+    assert_eq!(publications.is_muted(Source::ScreenAudio), Some(true));
 }
