@@ -1738,9 +1738,9 @@ export type RoomUpdate = {
   reactions?: boolean | null;
   /** In which order hands are called. */
   hands?: HandOrder | null;
-  /** Whether co-hosts may end the meeting for everybody. */
+  /** Whether co-hosts may end the meeting for everybody. Needs `session.end` too. */
   cohosts_end?: boolean | null;
-  /** Seconds after which the meeting ends by itself, 60 to 604,800; null for never. */
+  /** Seconds after which the meeting ends by itself, 60 to 604,800; null for never. Needs `session.end` too. */
   max_duration_s?: number | null;
   /** Changes to the chat policies. Needs `chat.configure`. */
   chat?: ChatUpdate | null;

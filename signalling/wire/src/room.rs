@@ -343,10 +343,10 @@ pub struct RoomUpdate {
     /// In which order hands are called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hands: Option<HandOrder>,
-    /// Whether co-hosts may end the meeting for everybody.
+    /// Whether co-hosts may end the meeting for everybody. Needs `session.end` too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cohosts_end: Option<bool>,
-    /// Seconds after which the meeting ends by itself, 60 to 604,800; null for never.
+    /// Seconds after which the meeting ends by itself, 60 to 604,800; null for never. Needs `session.end` too.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     #[ts(as = "Option<u32>")]
     pub max_duration_s: Patch<u32>,
