@@ -127,8 +127,8 @@ pub const CHAT_EDIT_WITHIN: Duration = Duration::from_secs(300);
 pub const CHAT_MENTIONS: usize = 20;
 /// Messages that are pinned.
 pub const CHAT_PINS: usize = 10;
-/// People who may react to one message in one way; more are not counted.
-pub const CHAT_REACTIONS: usize = 500;
+/// People who may react to one message in one way; more are not counted: each hears of all of them each time.
+pub const CHAT_REACTIONS: usize = 100;
 /// Bytes of one piece of an export, but for its last line.
 pub const CHAT_EXPORT_BYTES: usize = 256 * 1024;
 /// Reactions a second of one participant, sustained.
