@@ -222,8 +222,8 @@ fn storm(node: &Node, address: SocketAddr) {
         answers[1],
         answers[2],
     );
-    report("a meeting before it", before);
-    report("a meeting during it", during);
+    report("a meeting before it, round trips", before);
+    report("a meeting during it, round trips", during);
 }
 
 /// Tries three wrong passwords; returns how often each answer came.
@@ -256,7 +256,7 @@ fn report(what: &str, mut times: Vec<Duration>) {
     times.sort_unstable();
     let at = |share: usize| times[(times.len() - 1) * share / 100].as_secs_f64() * 1000.0;
     println!(
-        "{what} round trips p50 {:.2} ms, p99 {:.2} ms, worst {:.2} ms of {}",
+        "{what} p50 {:.2} ms, p99 {:.2} ms, worst {:.2} ms of {}",
         at(50),
         at(99),
         at(100),
