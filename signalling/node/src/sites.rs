@@ -1,4 +1,4 @@
-//! Join tokens of sites that embed meetings: short JSON Web Sites (RFC 7519)
+//! Join tokens of sites that embed meetings: short JSON Web Tokens (RFC 7519)
 //! that a site signs with its own Ed25519 key and that open one room once.
 //!
 //! Everything that the format leaves open is closed: one algorithm, one key of a name, one audience,
