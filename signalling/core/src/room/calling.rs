@@ -1,21 +1,15 @@
-//! Hands and who is called, reactions, the spotlight, announcements.
+//! Raised hands, and who is called to speak.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use conclave_sfu_wire::control::MemberKey;
 use conclave_signalling_wire::error::{ErrorBody, ErrorCode};
-use conclave_signalling_wire::hands::{HandCalled, HandQueue, QueuedHand, Reaction};
+use conclave_signalling_wire::hands::HandCalled;
 use conclave_signalling_wire::ids::{ParticipantId, RequestId};
-use conclave_signalling_wire::limits::{HAND_TTL_S, REQUEST_WITHIN, SPOTLIGHTS};
-use conclave_signalling_wire::moderation::{MediaRequested, PermissionsReason, RoomRevised};
+use conclave_signalling_wire::limits::{HAND_TTL_S, REQUEST_WITHIN};
+use conclave_signalling_wire::moderation::{MediaRequested, PermissionsReason};
 use conclave_signalling_wire::objects::{Effect, Hand, Override, Permission, Source};
-use conclave_signalling_wire::push::Push;
-use conclave_signalling_wire::request::{
-    HandLower, HandNext, ReactionSend, SessionAnnounce, SpotlightSet,
-};
-use conclave_signalling_wire::session::Announcement;
-use conclave_signalling_wire::text::Prose;
+use conclave_signalling_wire::request::{HandLower, HandNext};
 
 use crate::digest::DeviceHash;
 use crate::hands::{Call, Grant, Hands};
@@ -27,7 +21,6 @@ use crate::room::Room;
 use crate::room::policy::too_fast;
 use crate::room::requests::{Answer, Asker};
 use crate::room::rights::Authority;
-use crate::room::roster::is_conspicuous;
 use crate::settings::Settings;
 
 /// Seconds for which somebody who is called may speak: long enough to find the
@@ -397,210 +390,14 @@ impl Room {
         self.attendances = Default::default();
     }
 
-    /// Writes all hands as those see them who see everybody.
-    fn queue(&self) -> HandQueue {
-        let places = self.hands.places(self.settings.hands).into_iter();
-        let hands = places.filter_map(|place| {
-            Some(QueuedHand {
-                participant: self.members.get(&place.who)?.face.id,
-                position: place.position,
-                raised_at: place.raised_at,
-                round: place.round,
-                called_until: place.called_until,
-            })
-        });
-        HandQueue {
-            hands: hands.collect(),
-        }
-    }
-
-    /// Returns the raised hands that a participant sees.
-    pub(super) fn hands_for(&self, member: &Member) -> HandQueue {
-        let mut queue = self.queue();
-        queue.hands.retain(|hand| {
-            let key = self.ids.get(&hand.participant);
-            let other = key.and_then(|key| self.members.get(key));
-            other.is_some_and(|other| self.is_shown(member, &other.face))
-        });
-        queue
-    }
-
-    /// Takes note of what somebody has learnt of the hands by coming in.
-    pub(super) fn remember_hands(&mut self, key: MemberKey) {
-        if self.hands.is_empty() {
-            return;
-        }
-        let Some(member) = self.members.get(&key) else {
-            return;
-        };
-        let told = heard(&Notice::new(self.hands_for(member)));
-        if let Some(member) = self.members.get_mut(&key) {
-            member.hands_told = told;
-        }
-    }
-
-    /// Tells somebody the hands whose last link may not have heard of them.
-    pub(super) fn tell_hands_again(&mut self, key: MemberKey) {
-        let Some(member) = self.members.get(&key) else {
-            return;
-        };
-        // What it was told last it may not have heard, that all are down included.
-        if !self.hands.was_used() {
-            return;
-        }
-        let notice = Notice::new(self.hands_for(member));
-        if let Some(member) = self.members.get_mut(&key) {
-            member.hands_told = heard(&notice);
-        }
-        self.tell(key, &notice);
-    }
-
-    /// Tells everybody the hands that it sees, if they are not what it was told.
-    fn tell_hands(&mut self) {
-        if !std::mem::take(&mut self.hands_stale) {
-            return;
-        }
-        let whole = Notice::new(self.queue());
-        // Those who do not see everybody mostly see the same: it is written once.
-        let mut conspicuous = None;
-        let keys: Vec<MemberKey> = self.members.keys().copied().collect();
-        for key in keys {
-            let Some(member) = self.members.get(&key) else {
-                continue;
-            };
-            let notice = if member.permissions.contains(Permission::RosterSee) {
-                Arc::clone(&whole)
-            } else if self.hands.is_up(key) && !is_conspicuous(&member.face) {
-                Notice::new(self.hands_for(member))
-            } else {
-                let same = conspicuous.get_or_insert_with(|| Notice::new(self.hands_for(member)));
-                Arc::clone(same)
-            };
-            let told = member.hands_told.as_ref().map(|told| told.push());
-            let heard = heard(&notice);
-            if told == heard.as_ref().map(|notice| notice.push()) {
-                continue;
-            }
-            if let Some(member) = self.members.get_mut(&key) {
-                member.hands_told = heard;
-            }
-            self.tell(key, &notice);
-        }
-    }
-
-    /// Notes that others see somebody whom they did not see, or the reverse.
-    pub(super) fn note_sight(&mut self, key: Option<MemberKey>) {
-        self.hands_stale |= !self.hands.is_empty();
-        self.spotlight_stale |= key.is_some_and(|key| self.spotlight.contains(&key));
-    }
-
     /// Returns somebody whom a participant sees.
-    fn known(&self, key: MemberKey, other: ParticipantId) -> Result<MemberKey, ErrorBody> {
+    pub(super) fn known(
+        &self,
+        key: MemberKey,
+        other: ParticipantId,
+    ) -> Result<MemberKey, ErrorBody> {
         let found = self.ids.get(&other).copied();
         let found = found.filter(|_| self.is_known_to(key, other));
         found.ok_or_else(|| ErrorCode::NotFound.into())
-    }
-
-    pub(super) fn send_reaction(&mut self, asker: Asker, send: ReactionSend) -> Answer {
-        self.require(asker.key, Permission::ReactionSend)?;
-        let now = self.now;
-        let member = self
-            .members
-            .get_mut(&asker.key)
-            .ok_or(ErrorCode::NotFound)?;
-        member.reactions.take(now).map_err(too_fast)?;
-        let own = member.face.id;
-        let emoji = send.emoji;
-        let say = |participant| Notice::new(Reaction { participant, emoji });
-        let (named, nameless) = (say(Some(own)), say(None));
-        self.tell_by(own, &named, &nameless);
-        Ok(Some(Reply::Done))
-    }
-
-    /// Tells everybody something: `named` those who see its author.
-    fn tell_by(&mut self, author: ParticipantId, named: &Arc<Notice>, nameless: &Arc<Notice>) {
-        let keys: Vec<MemberKey> = self.members.keys().copied().collect();
-        for key in keys {
-            let notice = match self.is_known_to(key, author) {
-                true => named,
-                false => nameless,
-            };
-            self.tell(key, notice);
-        }
-    }
-
-    pub(super) fn set_spotlight(&mut self, asker: Asker, set: SpotlightSet) -> Answer {
-        self.require(asker.key, Permission::SpotlightSet)?;
-        if set.participants.len() > SPOTLIGHTS {
-            return Err(ErrorBody::bad("participants"));
-        }
-        let mut spotlight = Vec::with_capacity(set.participants.len());
-        for id in set.participants {
-            let key = self.known(asker.key, id)?;
-            if !spotlight.contains(&key) {
-                spotlight.push(key);
-            }
-        }
-        self.pace(asker.key)?;
-        if spotlight != self.spotlight {
-            self.spotlight = spotlight;
-            let by = self.members.get(&asker.key).map(|member| member.face.id);
-            self.keep_settings(self.settings.clone());
-            self.announce_room(by);
-        }
-        let rev = self.settings.rev;
-        Ok(Some(Reply::RoomRevised(RoomRevised { rev })))
-    }
-
-    /// Returns who is in the spotlight, in the order in which they were put there.
-    pub(super) fn spotlit(&self) -> impl Iterator<Item = &Member> {
-        let keys = self.spotlight.iter();
-        keys.filter_map(|key| self.members.get(key))
-    }
-
-    /// Takes those out of the spotlight who are gone, and shows it anew to those
-    /// who see more or less of it.
-    fn settle_spotlight(&mut self) {
-        let before = self.spotlight.len();
-        self.spotlight.retain(|key| self.members.contains_key(key));
-        let is_stale = std::mem::take(&mut self.spotlight_stale);
-        if (is_stale || self.spotlight.len() != before) && !self.members.is_empty() {
-            self.keep_settings(self.settings.clone());
-            self.announce_room(None);
-        }
-    }
-
-    pub(super) fn announce(&mut self, asker: Asker, announce: SessionAnnounce) -> Answer {
-        self.require(asker.key, Permission::SessionAnnounce)?;
-        let now = self.now;
-        let member = self
-            .members
-            .get_mut(&asker.key)
-            .ok_or(ErrorCode::NotFound)?;
-        member.announcements.take(now).map_err(too_fast)?;
-        let by = member.face.id;
-        self.announce_to_all(Some(by), announce.message);
-        Ok(Some(Reply::Done))
-    }
-
-    /// Tells everybody in the room something. `by` is `None` for the operator.
-    pub(super) fn announce_to_all(&mut self, by: Option<ParticipantId>, message: Prose) {
-        let ts = self.time();
-        let say = |by, message| Notice::new(Announcement { by, message, ts });
-        match by {
-            None => self.broadcast(&say(None, message), None),
-            Some(author) => {
-                let named = say(by, message.clone());
-                self.tell_by(author, &named, &say(None, message));
-            }
-        }
-    }
-}
-
-/// Returns what is remembered of a queue that somebody is told: nothing of an empty one.
-fn heard(notice: &Arc<Notice>) -> Option<Arc<Notice>> {
-    match notice.push() {
-        Push::HandQueue(queue) if queue.hands.is_empty() => None,
-        _ => Some(Arc::clone(notice)),
     }
 }
