@@ -40,7 +40,10 @@ for (const colorScheme of ["dark", "light"]) {
     await adas.message("And to you").getByRole("button", { name: /👍/ }).waitFor();
     await look("chat");
     await adas.message("Good morning").hover();
-    await adas.message("Good morning").getByRole("button", { name: /^Actions for/ }).click();
+    await adas
+      .message("Good morning")
+      .getByRole("button", { name: /^Actions for/ })
+      .click();
     await ada.page.getByRole("menu", { name: /^Actions for/ }).waitFor();
     await look("menu of a message");
     await ada.page.keyboard.press("Escape");

@@ -96,9 +96,15 @@ meeting("a webinar speaks to people who do not see each other", { timeout: 240_0
   await table.getByRole("button", { name: "Download CSV" }).click();
   const file = await download;
   assert.match(file.suggestedFilename(), /^attendance-launch-.*\.csv$/);
-  const rows = readFileSync(await file.path(), "utf8").trim().split("\r\n");
+  const rows = readFileSync(await file.path(), "utf8")
+    .trim()
+    .split("\r\n");
   assert.equal(rows.length, 1 + everybody.length, "one row for each, and the names of the columns");
-  for (const { name } of everybody) assert.ok(rows.some((row) => row.includes(name)), `${name} is in the file`);
+  for (const { name } of everybody)
+    assert.ok(
+      rows.some((row) => row.includes(name)),
+      `${name} is in the file`,
+    );
   await ada.close(table);
 
   await ada.end();
