@@ -151,21 +151,38 @@ impl Room {
         let (from, to) = (offer.asker, offer.asked);
         let by = self.members.get(&from).ok_or(ErrorCode::NotFound)?.face.id;
         // At no time is there none.
-        let raised = self.become_role(to, Role::Host)?;
-        let lowered = self.become_role(from, Role::CoHost)?;
+        let mut changed = vec![self.become_role(to, Role::Host)?];
+        let lowered = match offer.what {
+            None => vec![from],
+            Some(_) => self.pages_of_giver(offer),
+        };
+        for key in &lowered {
+            changed.push(self.become_role(*key, Role::CoHost)?);
+        }
         // What a host is denied nobody could give back.
         if let Some(host) = self.members.get_mut(&to) {
             host.overrides.clear();
         }
         self.note_standing(to);
         self.note_standing(from);
-        for (before, after) in [raised, lowered] {
-            self.show_change(&before, &after);
+        for (before, after) in &changed {
+            self.show_change(before, after);
         }
-        self.refresh(to, Some(by), PermissionsReason::RoleChanged);
-        self.refresh(from, Some(by), PermissionsReason::RoleChanged);
+        for key in [to].into_iter().chain(lowered) {
+            self.refresh(key, Some(by), PermissionsReason::RoleChanged);
+        }
         self.note_outcome(by);
         Ok(())
+    }
+
+    /// Returns the pages of who gives the room away for good that are hosts: each
+    /// of them was by the key that is gone.
+    fn pages_of_giver(&self, offer: &Offer<Transfer>) -> Vec<MemberKey> {
+        let giver = self.members.get(&offer.asker).map(|member| member.device);
+        let pages = self.members.iter().filter(|(key, page)| {
+            **key != offer.asked && Some(page.device) == giver && page.face.role == Role::Host
+        });
+        pages.map(|(key, _)| *key).collect()
     }
 
     /// Gives a participant a role. Returns what others saw of it before and see now.
@@ -231,10 +248,12 @@ impl Room {
             },
         };
         let usual = self.settings.default_role;
-        if let Some(from) = self.members.get_mut(&offer.asker) {
-            from.invite = None;
-            from.claim = claim;
-            from.by_claim = (usual, None);
+        for page in self.pages_of_giver(offer) {
+            if let Some(page) = self.members.get_mut(&page) {
+                page.invite = None;
+                page.claim = claim.clone();
+                page.by_claim = (usual, None);
+            }
         }
         self.take_back(key, Actor::Participant(giver));
         self.deeds.outcome = Some(format!("{key} became {id}"));

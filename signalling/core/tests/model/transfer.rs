@@ -118,7 +118,12 @@ impl Model {
         if let Some(key) = offer.key {
             self.pass_key(seen, &offer, key);
         }
-        for (key, role) in [(offer.asked, Role::Host), (offer.asker, Role::CoHost)] {
+        let mut roles = vec![(offer.asked, Role::Host), (offer.asker, Role::CoHost)];
+        if offer.key.is_some() {
+            let others = self.giving_pages(&offer).into_iter();
+            roles.extend(others.map(|key| (key, Role::CoHost)));
+        }
+        for (key, role) in roles {
             if let Some(person) = self.people.get_mut(&key) {
                 (person.role, person.custom) = (role, None);
                 person.was_lent = role == Role::Host;
@@ -133,6 +138,16 @@ impl Model {
         self.tell_offerer(&offer, Some(RequestAnswer::Accept));
         let words = format!("transferred {}", offer.key.is_some());
         self.once_stopped(seen, to, words)
+    }
+
+    /// All pages of who gives the room away that lead it, but for one that takes it.
+    fn giving_pages(&self, offer: &Offer) -> Vec<MemberKey> {
+        let giver = self.people.get(&offer.asker).map(|person| person.device);
+        let is_giving = |key: &MemberKey| {
+            let person = &self.people[key];
+            *key != offer.asked && Some(person.device) == giver && person.role == Role::Host
+        };
+        self.people.keys().copied().filter(is_giving).collect()
     }
 
     /// There is a new key, the old one opens nothing, and who gave it away is in
@@ -151,13 +166,17 @@ impl Model {
         let usual = self.room.default_role;
         let now = at(self.now);
         let made = (made.id, made.hash);
-        let Some(from) = self.people.get_mut(&offer.asker) else {
+        let Some(from) = self.people.get(&offer.asker) else {
             return;
         };
         let (giver, device) = (from.id, from.device);
-        from.invite = None;
-        from.claim = claim;
-        from.by_claim = (usual, None);
+        for page in self.giving_pages(offer) {
+            if let Some(page) = self.people.get_mut(&page) {
+                page.invite = None;
+                page.claim = claim.clone();
+                page.by_claim = (usual, None);
+            }
+        }
         let invite = Invite {
             id: made.0,
             hash: made.1,

@@ -327,6 +327,27 @@ fn who_gave_the_room_away_stays_even_if_its_link_breaks() {
 }
 
 #[test]
+fn who_gave_the_room_away_is_no_host_on_another_page_either() {
+    for permanent in [false, true] {
+        let mut scene = Scene::new();
+        let mut entrant = scene.stage.entrant("Ada", 1);
+        entrant.claim = Claim::Invite(InviteHash([HOST; 32]));
+        entrant.duplicate = Some(DuplicateChoice::JoinAsSecond);
+        let (second, _) = scene.stage.enter(entrant);
+        assert_eq!(scene.role(second), Role::Host);
+        let request = scene.offer(permanent);
+        scene.accept(request);
+        assert_eq!(scene.role(scene.ada), Role::CoHost);
+        // Lent, the room stays with its key, which that page has too.
+        let is_host = scene.role(second) == Role::Host;
+        assert_eq!(is_host, !permanent);
+        let key = scene.stage.key(second);
+        let may = scene.stage.room.members[&key].permissions;
+        assert_eq!(may.contains(Permission::RoomPassword), is_host);
+    }
+}
+
+#[test]
 fn who_gave_the_room_away_cannot_take_it_back() {
     let mut scene = Scene::new();
     let request = scene.offer(true);
