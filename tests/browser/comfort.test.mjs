@@ -154,16 +154,13 @@ meeting("strong noise suppression still sends sound, within the policy of the pa
     ada.page.evaluate(() => performance.getEntriesByType("resource").some((one) => one.name.endsWith(".wasm"))),
   );
   await closeSettings(ada, dialog);
-  await until("sound leaves this device", async () => {
-    const sent = async () => {
-      const rows = await ada.stats();
-      const source = rows.find((row) => row.type === "media-source" && row.kind === "audio");
-      return source?.totalSamplesDuration ?? 0;
-    };
-    const before = await sent();
-    await ada.page.waitForTimeout(500);
-    return (await sent()) > before;
-  });
+  const sent = async () => {
+    const rows = await ada.stats();
+    const source = rows.find((row) => row.type === "media-source" && row.kind === "audio");
+    return source?.totalSamplesDuration ?? 0;
+  };
+  const before = await sent();
+  await until("sound leaves this device", async () => (await sent()) > before);
   assert.equal(await ada.text(/does not work in this browser/).count(), 0);
   assert.ok((await ada.captures()).filter((kind) => kind === "audio").length === 1, "one microphone is open");
 });
