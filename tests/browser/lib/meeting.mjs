@@ -31,7 +31,7 @@ export function sharedServer(settings, file) {
  * with the option `server` that of the file.
  */
 export function meeting(title, { server, ...options }, body) {
-  test(title, { timeout: 120_000, ...options }, async () => {
+  test(title, { timeout: 180_000, ...options }, async () => {
     const here = new Meeting(title, await (server ?? Server.start)(), server !== undefined);
     let failure;
     try {
