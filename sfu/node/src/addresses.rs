@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::sys::Family;
+use conclave_sfu_udp::Family;
 
 /// One address of this host for media.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

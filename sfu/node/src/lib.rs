@@ -8,11 +8,6 @@ mod addresses;
 mod node;
 mod sockets;
 mod stats;
-#[allow(
-    unsafe_code,
-    reason = "batched sockets need system calls that std does not wrap"
-)]
-mod sys;
 mod thread;
 
 pub use addresses::MediaAddr;

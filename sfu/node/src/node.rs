@@ -19,8 +19,8 @@ use thiserror::Error;
 use crate::addresses::{AddressMap, MediaAddr};
 use crate::sockets::Sockets;
 use crate::stats::{ShardStats, SharedStats};
-use crate::sys::Waker;
 use crate::thread::{EventSink, ShardThread, Shared, Turns};
+use conclave_sfu_udp::Waker;
 
 /// How many commands wait for a shard at most. Some for each of a thousand
 /// participants fit; a queue that is longer means that the shard does not keep

@@ -9,7 +9,7 @@ use tracing::warn;
 
 use crate::addresses::{AddressMap, MediaAddr};
 use crate::stats::IoStats;
-use crate::sys::{Family, SendBatch, UdpSocket};
+use conclave_sfu_udp::{Family, SendBatch, UdpSocket};
 
 /// The wish for each socket buffer. The kernel io about 2.3 kB for a packet
 /// of 1.2 kB, so that some 1,800 fit: a key frame to everybody in a large room.
@@ -186,7 +186,7 @@ mod tests {
     use conclave_sfu_core::arena::SendArena;
 
     use super::*;
-    use crate::sys::{ReceiveBatch, wait};
+    use conclave_sfu_udp::{ReceiveBatch, wait};
 
     #[test]
     fn what_an_arena_holds_arrives_in_order_and_is_counted() {

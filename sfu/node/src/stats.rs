@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use conclave_sfu_core::Counters;
 
-use crate::sys::SendReport;
+use conclave_sfu_udp::SendReport;
 
 /// Cumulative counts of one shard since its start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use tracing::{error, info, info_span, warn};
 use crate::addresses::AddressMap;
 use crate::sockets::{Egress, Sockets};
 use crate::stats::{IoStats, ShardStats, SharedStats};
-use crate::sys::{ReceiveBatch, UdpSocket, Waker, wait};
+use conclave_sfu_udp::{ReceiveBatch, UdpSocket, Waker, wait};
 
 /// How many commands one turn takes, so that a flood of them cannot hold up
 /// packets for long: a command costs up to a millisecond (an offer).

@@ -18,7 +18,7 @@ const DATAGRAM_MAX: usize = 2_048;
 const SEND_BYTES: usize = 1 << 20;
 
 /// Room for what one call receives.
-pub(crate) struct ReceiveBatch {
+pub struct ReceiveBatch {
     bytes: Vec<[u8; DATAGRAM_MAX]>,
     names: Vec<Name>,
     controls: Vec<Control>,
@@ -29,15 +29,19 @@ pub(crate) struct ReceiveBatch {
 type Fact = Option<(usize, SocketAddr, IpAddr)>;
 
 /// One datagram that arrived.
-pub(crate) struct Received<'a> {
-    pub(crate) source: SocketAddr,
+pub struct Received<'a> {
+    /// Who sent it.
+    pub source: SocketAddr,
     /// The local address that it was sent to.
-    pub(crate) destination: IpAddr,
-    pub(crate) payload: &'a mut [u8],
+    pub destination: IpAddr,
+    /// Its bytes.
+    pub payload: &'a mut [u8],
 }
 
 impl ReceiveBatch {
-    pub(crate) fn new() -> ReceiveBatch {
+    /// Makes space for what one call receives.
+    #[allow(clippy::new_without_default, reason = "some 100 KiB are worth a word")]
+    pub fn new() -> ReceiveBatch {
         ReceiveBatch {
             bytes: vec![[0; DATAGRAM_MAX]; BATCH],
             names: vec![no_name(); BATCH],
@@ -47,7 +51,7 @@ impl ReceiveBatch {
     }
 
     /// Returns what the last receive brought; `None` stands for a datagram that was cut off.
-    pub(crate) fn received(&mut self) -> impl Iterator<Item = Option<Received<'_>>> {
+    pub fn received(&mut self) -> impl Iterator<Item = Option<Received<'_>>> {
         self.facts.iter().zip(&mut self.bytes).map(|(fact, bytes)| {
             let (len, source, destination) = (*fact)?;
             Some(Received {
@@ -61,7 +65,7 @@ impl ReceiveBatch {
 
 impl UdpSocket {
     /// Takes up to [`BATCH`] datagrams that have arrived; 0 if there is none.
-    pub(crate) fn receive(&self, batch: &mut ReceiveBatch) -> io::Result<usize> {
+    pub fn receive(&self, batch: &mut ReceiveBatch) -> io::Result<usize> {
         batch.facts.clear();
         // SAFETY: all zeroes are a valid value of these plain structs.
         let (mut parts, mut headers): ([libc::iovec; BATCH], [libc::mmsghdr; BATCH]) =
@@ -119,7 +123,7 @@ fn fact(header: &libc::mmsghdr, name: &Name) -> Fact {
 }
 
 /// Datagrams that wait for one send, in order.
-pub(crate) struct SendBatch {
+pub struct SendBatch {
     bytes: Vec<u8>,
     messages: Vec<Message>,
     names: Vec<Name>,
@@ -138,21 +142,23 @@ struct Message {
 
 /// What became of a batch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct SendReport {
+pub struct SendReport {
     /// Messages handed to the kernel.
-    pub(crate) messages: u64,
+    pub messages: u64,
     /// Datagrams in them.
-    pub(crate) datagrams: u64,
+    pub datagrams: u64,
     /// Datagrams for which the socket had no room.
-    pub(crate) full: u64,
+    pub full: u64,
     /// Datagrams that the kernel refused, such as for want of a route.
-    pub(crate) refused: u64,
+    pub refused: u64,
     /// The kernel does not segment; each datagram is a message of its own from here on.
-    pub(crate) segmentation_refused: bool,
+    pub segmentation_refused: bool,
 }
 
 impl SendBatch {
-    pub(crate) fn new() -> SendBatch {
+    /// Makes space for what one call sends.
+    #[allow(clippy::new_without_default, reason = "some 100 KiB are worth a word")]
+    pub fn new() -> SendBatch {
         SendBatch {
             bytes: Vec::with_capacity(SEND_BYTES),
             messages: Vec::with_capacity(BATCH),
@@ -162,7 +168,7 @@ impl SendBatch {
     }
 
     /// Returns whether `len` more bytes would exceed the batch: send it first.
-    pub(crate) fn is_full_for(&self, len: usize) -> bool {
+    pub fn is_full_for(&self, len: usize) -> bool {
         self.messages.len() == BATCH
             || (!self.messages.is_empty() && self.bytes.len() + len > SEND_BYTES)
     }
@@ -170,7 +176,7 @@ impl SendBatch {
     /// Appends datagrams of `segment` bytes each, the last one perhaps shorter.
     ///
     /// They leave from `source`, or from the address that the kernel chooses.
-    pub(crate) fn push(
+    pub fn push(
         &mut self,
         source: Option<IpAddr>,
         destination: SocketAddr,
@@ -191,7 +197,8 @@ impl SendBatch {
         });
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Returns whether nothing waits in it.
+    pub fn is_empty(&self) -> bool {
         self.messages.is_empty()
     }
 
@@ -231,7 +238,7 @@ impl UdpSocket {
     /// A segmented message that the kernel refuses goes out in single datagrams.
     /// If those are taken and the refusal was not of its size, the socket never
     /// asks for segmentation again.
-    pub(crate) fn send(&mut self, batch: &mut SendBatch) -> SendReport {
+    pub fn send(&mut self, batch: &mut SendBatch) -> SendReport {
         let mut report = SendReport::default();
         if !self.segments {
             batch.split(0..batch.messages.len());

@@ -5,10 +5,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
 /// Wakes a thread that waits in [`wait`].
-pub(crate) struct Waker(OwnedFd);
+pub struct Waker(OwnedFd);
 
 impl Waker {
-    pub(crate) fn new() -> io::Result<Waker> {
+    /// Makes one; an error is the system's, for want of descriptors.
+    pub fn new() -> io::Result<Waker> {
         // SAFETY: no pointers; the result is checked before it is used.
         let fd = unsafe { libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) };
         if fd < 0 {
@@ -19,7 +20,7 @@ impl Waker {
     }
 
     /// Lets the current or the next [`wait`] with this return at once.
-    pub(crate) fn wake(&self) {
+    pub fn wake(&self) {
         let one = 1u64;
         // SAFETY: eight readable bytes that outlive the call. It fails only when the
         // counter is at its end, and then the waker is readable all the same.
@@ -27,7 +28,7 @@ impl Waker {
     }
 
     /// Takes back all wakes so far.
-    pub(crate) fn drain(&self) {
+    pub fn drain(&self) {
         let mut count = 0u64;
         // SAFETY: eight writable bytes that outlive the call. It fails only when there was no wake.
         let _ = unsafe { libc::read(self.0.as_raw_fd(), (&raw mut count).cast(), 8) };
@@ -43,7 +44,7 @@ impl AsFd for Waker {
 /// Waits until one of `fds` is readable, or for `timeout`, or for ever without one.
 ///
 /// Returns which are readable (or broken: reading tells). A signal ends the wait with none.
-pub(crate) fn wait<const N: usize>(
+pub fn wait<const N: usize>(
     fds: [Option<BorrowedFd<'_>>; N],
     timeout: Option<Duration>,
 ) -> io::Result<[bool; N]> {

@@ -9,8 +9,8 @@ mod datagrams;
 mod headers;
 mod wait;
 
-pub(crate) use datagrams::{ReceiveBatch, SendBatch, SendReport};
-pub(crate) use wait::{Waker, wait};
+pub use datagrams::{ReceiveBatch, Received, SendBatch, SendReport};
+pub use wait::{Waker, wait};
 
 use std::io;
 use std::mem;
@@ -24,13 +24,16 @@ pub(crate) const BATCH: usize = 64;
 
 /// The two makes of IP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Family {
+pub enum Family {
+    /// IPv4.
     V4,
+    /// IPv6.
     V6,
 }
 
 impl Family {
-    pub(crate) fn of(address: &IpAddr) -> Family {
+    /// Returns that of an address.
+    pub fn of(address: &IpAddr) -> Family {
         if address.is_ipv4() {
             Family::V4
         } else {
@@ -40,7 +43,7 @@ impl Family {
 }
 
 /// A non-blocking UDP socket bound to all addresses of one family.
-pub(crate) struct UdpSocket {
+pub struct UdpSocket {
     socket: Socket,
     port: u16,
     /// Whether the kernel has not yet refused to segment.
@@ -49,14 +52,16 @@ pub(crate) struct UdpSocket {
 
 /// What the kernel granted of the wish for socket buffers, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct BufferSizes {
-    pub(crate) receive: usize,
-    pub(crate) send: usize,
+pub struct BufferSizes {
+    /// For what arrives.
+    pub receive: usize,
+    /// For what leaves.
+    pub send: usize,
 }
 
 impl UdpSocket {
     /// Binds to `port`, or to one of the kernel's choice if it is 0.
-    pub(crate) fn bind(family: Family, port: u16) -> io::Result<UdpSocket> {
+    pub fn bind(family: Family, port: u16) -> io::Result<UdpSocket> {
         let (domain, wildcard) = match family {
             Family::V4 => (
                 Domain::IPV4,
@@ -89,13 +94,13 @@ impl UdpSocket {
     }
 
     /// Returns the local port.
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.port
     }
 
     /// Asks for buffers of `bytes` in each direction, beyond the system's cap if
     /// the process may; returns what there is.
-    pub(crate) fn wish_buffers(&self, bytes: usize) -> io::Result<BufferSizes> {
+    pub fn wish_buffers(&self, bytes: usize) -> io::Result<BufferSizes> {
         let wish = i32::try_from(bytes).unwrap_or(i32::MAX);
         if set_int(&self.socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, wish).is_err() {
             self.socket.set_recv_buffer_size(bytes)?;

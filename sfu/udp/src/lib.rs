@@ -1,0 +1,17 @@
+//! UDP of Linux in batches, a wait with a waker, and the queue that hands
+//! datagrams from one thread to another without a socket between them.
+//!
+//! The shards of the SFU and the relay share it: all unsafe code of the media
+//! plane is in its module `sys`.
+
+mod hand_over;
+#[allow(
+    unsafe_code,
+    reason = "batched sockets need system calls that std does not wrap"
+)]
+mod sys;
+
+pub use hand_over::{HandOver, Parcel, Receiver, Sender, hand_over};
+pub use sys::{
+    BufferSizes, Family, ReceiveBatch, Received, SendBatch, SendReport, UdpSocket, Waker, wait,
+};

@@ -1,0 +1,1 @@
+//! The TURN server: authentication, allocations, permissions, channels. No I/O.

@@ -1,0 +1,1 @@
+//! STUN and TURN messages, ChannelData, framing on streams, message integrity.
