@@ -97,6 +97,7 @@ async fn join(node: &mut Node, member: MemberKey, role: PeerRole) -> Peer {
         member,
         generation: 1,
         sdp,
+        relay_only: false,
     });
     let event = node
         .wait(

@@ -60,6 +60,7 @@ impl Media for FakeShard {
                 member,
                 generation,
                 sdp,
+                ..
             } => self.report(Event::Answer {
                 member,
                 generation,

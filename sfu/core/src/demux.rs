@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use conclave_sfu_wire::demux::Class;
+use conclave_sfu_wire::relayed::is_relayed;
 use conclave_sfu_wire::stun;
 use conclave_sfu_wire::ufrag::{Ufrag, UfragKey};
 use siphasher::sip::SipHasher13;
@@ -27,6 +28,8 @@ struct Entry {
     generation: u16,
     /// Still in use by checks of before an ICE restart.
     previous: Option<u16>,
+    /// Takes nothing from an address that is not relayed.
+    relay_only: bool,
     /// The least recently checked first.
     addresses: Vec<(SocketAddr, SocketAddr)>,
 }
@@ -42,6 +45,15 @@ struct Holder {
 /// browser checks every few seconds. Without this, somebody with an account of
 /// their own could claim another's pair by one datagram with a forged source.
 const HOLD: Duration = Duration::from_secs(30);
+
+/// Why a datagram reaches no transport.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unrouted {
+    /// It is for nobody that is known.
+    Unknown,
+    /// Its transport may use the relay alone, and it came another way.
+    NotRelayed,
+}
 
 /// The tables of one shard.
 pub(crate) struct Demux {
@@ -71,6 +83,7 @@ impl Demux {
             place,
             generation,
             previous: None,
+            relay_only: false,
             addresses: Vec::new(),
         });
         (entry, self.ufrag(entry, generation))
@@ -83,6 +96,26 @@ impl Demux {
         found.previous = Some(found.generation);
         found.generation = generation;
         Some(self.ufrag(entry, generation))
+    }
+
+    /// Says whether a transport may use the relay alone. If so, its address
+    /// pairs that do not go over the relay are gone at once.
+    pub(crate) fn set_relay_only(&mut self, entry: usize, relay_only: bool) {
+        let Some(found) = self.entries.get_mut(entry) else {
+            return;
+        };
+        found.relay_only = relay_only;
+        if !relay_only {
+            return;
+        }
+        let addresses = &mut self.addresses;
+        found.addresses.retain(|pair| {
+            let stays = is_relayed(pair.0.ip());
+            if !stays {
+                addresses.remove(pair);
+            }
+            stays
+        });
     }
 
     /// Removes a transport and its addresses.
@@ -137,13 +170,23 @@ impl Demux {
         }
     }
 
-    /// Finds the transport of a datagram.
+    /// Finds the transport of a datagram, or says why there is none.
     pub(crate) fn route(
         &self,
         remote: SocketAddr,
         local: SocketAddr,
         datagram: &[u8],
-    ) -> Option<Place> {
+    ) -> Result<Place, Unrouted> {
+        let entry = self
+            .entry_of(remote, local, datagram)
+            .ok_or(Unrouted::Unknown)?;
+        if entry.relay_only && !is_relayed(remote.ip()) {
+            return Err(Unrouted::NotRelayed);
+        }
+        Ok(entry.place)
+    }
+
+    fn entry_of(&self, remote: SocketAddr, local: SocketAddr, datagram: &[u8]) -> Option<&Entry> {
         match Class::of(datagram)? {
             Class::Stun => {
                 if !stun::is_binding_request(datagram) {
@@ -153,11 +196,11 @@ impl Demux {
                 let entry = self.entries.get(ufrag.slot as usize)?;
                 let current = entry.generation == ufrag.generation
                     || entry.previous == Some(ufrag.generation);
-                (ufrag.shard == self.shard && current).then_some(entry.place)
+                (ufrag.shard == self.shard && current).then_some(entry)
             }
             Class::Dtls | Class::Rtp | Class::Rtcp => {
                 let holder = self.addresses.get(&(remote, local))?;
-                Some(self.entries.get(holder.entry)?.place)
+                self.entries.get(holder.entry)
             }
             Class::ChannelData => None,
         }
@@ -207,6 +250,7 @@ mod tests {
     use super::*;
     use crate::epoch::epoch;
     use conclave_sfu_wire::control::MemberKey;
+    use conclave_sfu_wire::relayed::RELAYED_V4;
 
     fn address(port: u16) -> SocketAddr {
         SocketAddr::from(([192, 0, 2, 1], port))
@@ -246,14 +290,24 @@ mod tests {
         let mut demux = demux();
         let (entry, ufrag) = demux.open(place(5));
         let (remote, local) = (address(1000), address(10_003));
-        assert_eq!(demux.route(remote, local, &check(&ufrag)), Some(place(5)));
-        assert_eq!(demux.route(remote, local, &RTP), None, "not validated");
+        assert_eq!(demux.route(remote, local, &check(&ufrag)), Ok(place(5)));
+        assert_eq!(
+            demux.route(remote, local, &RTP),
+            Err(Unrouted::Unknown),
+            "not validated"
+        );
         demux.validate(epoch(), entry, remote, local);
-        assert_eq!(demux.route(remote, local, &RTP), Some(place(5)));
-        assert_eq!(demux.route(address(1001), local, &RTP), None);
+        assert_eq!(demux.route(remote, local, &RTP), Ok(place(5)));
+        assert_eq!(
+            demux.route(address(1001), local, &RTP),
+            Err(Unrouted::Unknown)
+        );
         demux.close(entry);
-        assert_eq!(demux.route(remote, local, &RTP), None);
-        assert_eq!(demux.route(remote, local, &check(&ufrag)), None);
+        assert_eq!(demux.route(remote, local, &RTP), Err(Unrouted::Unknown));
+        assert_eq!(
+            demux.route(remote, local, &check(&ufrag)),
+            Err(Unrouted::Unknown)
+        );
     }
 
     #[test]
@@ -262,7 +316,7 @@ mod tests {
         let (entry, first) = demux.open(place(1));
         let second = demux.restart(entry).unwrap();
         let third = demux.restart(entry).unwrap();
-        let routed = |ufrag: &str| demux.route(address(1), address(2), &check(ufrag)).is_some();
+        let routed = |ufrag: &str| demux.route(address(1), address(2), &check(ufrag)).is_ok();
         assert_eq!(
             [routed(&first), routed(&second), routed(&third)],
             [false, true, true]
@@ -276,11 +330,39 @@ mod tests {
         demux.close(entry);
         let (again, new) = demux.open(place(2));
         assert_eq!(entry, again);
-        assert_eq!(demux.route(address(1), address(2), &check(&old)), None);
+        assert_eq!(
+            demux.route(address(1), address(2), &check(&old)),
+            Err(Unrouted::Unknown)
+        );
         assert_eq!(
             demux.route(address(1), address(2), &check(&new)),
-            Some(place(2))
+            Ok(place(2))
         );
+    }
+
+    #[test]
+    fn a_transport_with_the_relay_alone_loses_and_takes_no_other_address() {
+        let mut demux = demux();
+        let (entry, ufrag) = demux.open(place(1));
+        let (direct, local) = (address(1000), address(10_003));
+        let relayed = SocketAddr::from((RELAYED_V4, 1024));
+        demux.validate(epoch(), entry, direct, local);
+        demux.validate(epoch(), entry, relayed, local);
+        assert_eq!(demux.route(direct, local, &RTP), Ok(place(1)));
+        demux.set_relay_only(entry, true);
+        assert_eq!(
+            demux.route(direct, local, &RTP),
+            Err(Unrouted::Unknown),
+            "its address is forgotten"
+        );
+        assert_eq!(
+            demux.route(direct, local, &check(&ufrag)),
+            Err(Unrouted::NotRelayed)
+        );
+        assert_eq!(demux.route(relayed, local, &RTP), Ok(place(1)));
+        assert_eq!(demux.route(relayed, local, &check(&ufrag)), Ok(place(1)));
+        demux.set_relay_only(entry, false);
+        assert_eq!(demux.route(direct, local, &check(&ufrag)), Ok(place(1)));
     }
 
     #[test]
@@ -293,24 +375,24 @@ mod tests {
             // The pair in use is checked again and again, and stays.
             demux.validate(now, entry, address(0), address(10_003));
         }
-        assert!(demux.route(address(0), address(10_003), &RTP).is_some());
+        assert!(demux.route(address(0), address(10_003), &RTP).is_ok());
         assert_eq!(demux.addresses.len(), ADDRESSES_MAX);
         let (other, _) = demux.open(place(2));
         demux.validate(now, other, address(999), address(10_003));
         assert_eq!(
             demux.route(address(999), address(10_003), &RTP),
-            Some(place(1)),
+            Ok(place(1)),
             "held by who checked it last"
         );
         demux.validate(now + HOLD, other, address(999), address(10_003));
         assert_eq!(
             demux.route(address(999), address(10_003), &RTP),
-            Some(place(2))
+            Ok(place(2))
         );
         demux.close(entry);
         assert_eq!(
             demux.route(address(999), address(10_003), &RTP),
-            Some(place(2))
+            Ok(place(2))
         );
     }
 }

@@ -36,6 +36,9 @@ pub(crate) enum Due {
 pub struct Counters {
     /// Datagrams that no transport was found for.
     pub unroutable: u64,
+    /// Datagrams to or from an address that is not relayed, of a transport that
+    /// may use the relay alone.
+    pub not_relayed: u64,
     /// Packets on an m-line that nothing is published on, or that is muted.
     pub unpublished: u64,
     /// Packets handed to senders.

@@ -15,8 +15,8 @@ use rand::{RngExt, SeedableRng};
 use slab::Slab;
 
 use crate::arena::{DatagramSink, SendArena};
-use crate::demux::Demux;
-use crate::room::{Publish, Room};
+use crate::demux::{Demux, Unrouted};
+use crate::room::{Offer, Publish, Room};
 use crate::services::{Counters, Due, Services};
 use crate::timers::Timers;
 
@@ -87,9 +87,16 @@ impl Shard {
                 member,
                 generation,
                 sdp,
+                relay_only,
             } => {
+                let offer = Offer {
+                    member,
+                    generation,
+                    sdp: &sdp,
+                    relay_only,
+                };
                 let known = self.in_room_of(member, |room, services| {
-                    room.offer(now, member, generation, &sdp, services);
+                    room.offer(now, offer, services);
                 });
                 if !known {
                     let error = OfferError::UnknownMember;
@@ -174,9 +181,16 @@ impl Shard {
         destination: SocketAddr,
         payload: &mut [u8],
     ) {
-        let Some(place) = self.services.demux.route(source, destination, payload) else {
-            self.services.counters.unroutable += 1;
-            return;
+        let place = match self.services.demux.route(source, destination, payload) {
+            Ok(place) => place,
+            Err(Unrouted::Unknown) => {
+                self.services.counters.unroutable += 1;
+                return;
+            }
+            Err(Unrouted::NotRelayed) => {
+                self.services.counters.not_relayed += 1;
+                return;
+            }
         };
         self.in_room(place.room, |room, services| {
             room.handle_datagram(now, place, source, destination, payload, services);
@@ -362,6 +376,7 @@ mod tests {
                 member,
                 generation: 1,
                 sdp: "v=0\r\n".into(),
+                relay_only: false,
             },
         );
         assert!(matches!(

@@ -22,6 +22,13 @@ pub struct IoStats {
     pub datagrams_in: u64,
     /// Datagrams dropped on arrival: cut off, or to an address that is no media address.
     pub dropped_in: u64,
+    /// Datagrams dropped on arrival because they came from a network with a
+    /// source address that only the relay of this process gives.
+    pub forged_in: u64,
+    /// Datagrams that the relay handed over.
+    pub relayed_in: u64,
+    /// Datagrams handed over to the relay, dropped ones among them.
+    pub relayed_out: u64,
     /// Datagrams handed to the kernel.
     pub datagrams_out: u64,
     /// Messages handed to the kernel; several datagrams to one destination may be one.
@@ -43,7 +50,7 @@ impl IoStats {
 
 /// The counts as others see them: written by one thread, each value for itself.
 #[derive(Debug, Default)]
-pub(crate) struct SharedStats([AtomicU64; 13]);
+pub(crate) struct SharedStats([AtomicU64; 17]);
 
 impl SharedStats {
     pub(crate) fn publish(&self, ShardStats { io, shard }: ShardStats) {
@@ -54,6 +61,10 @@ impl SharedStats {
             io.messages_out,
             io.full_out,
             io.refused_out,
+            io.forged_in,
+            io.relayed_in,
+            io.relayed_out,
+            shard.not_relayed,
             shard.unroutable,
             shard.unpublished,
             shard.forwarded,
@@ -77,15 +88,19 @@ impl SharedStats {
                 messages_out: value(3),
                 full_out: value(4),
                 refused_out: value(5),
+                forged_in: value(6),
+                relayed_in: value(7),
+                relayed_out: value(8),
             },
             shard: Counters {
-                unroutable: value(6),
-                unpublished: value(7),
-                forwarded: value(8),
-                not_aead: value(9),
-                unacknowledged_slots: value(10),
-                filtered: value(11),
-                panics: value(12),
+                not_relayed: value(9),
+                unroutable: value(10),
+                unpublished: value(11),
+                forwarded: value(12),
+                not_aead: value(13),
+                unacknowledged_slots: value(14),
+                filtered: value(15),
+                panics: value(16),
             },
         }
     }
@@ -105,9 +120,13 @@ mod tests {
                 messages_out: 4,
                 full_out: 5,
                 refused_out: 6,
+                forged_in: 14,
+                relayed_in: 15,
+                relayed_out: 16,
             },
             shard: Counters {
                 unroutable: 7,
+                not_relayed: 17,
                 unpublished: 8,
                 forwarded: 9,
                 not_aead: 10,

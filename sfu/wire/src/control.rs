@@ -198,6 +198,10 @@ pub enum Command {
         generation: u32,
         /// The offer, within the limits of [`crate::sdp`].
         sdp: String,
+        /// Whether the peer connection may use the relay alone: from here on it
+        /// takes nothing from a source that is not [`crate::relayed`], and sends
+        /// nothing there.
+        relay_only: bool,
     },
     /// Accepts what comes on a sending m-line as a source. Answered by
     /// [`Event::Published`] or [`Event::PublishRefused`].

@@ -10,6 +10,7 @@ pub mod control;
 pub mod demux;
 pub mod dtls;
 pub mod h264;
+pub mod relayed;
 pub mod sdp;
 pub mod stun;
 pub mod ufrag;

@@ -9,7 +9,7 @@ use conclave_signalling_wire::ids::InviteId;
 use conclave_signalling_wire::ids::SessionId;
 use conclave_signalling_wire::limits::{
     ANNOUNCEMENTS_PER_MINUTE, INVITES_OWN_PER_MINUTE, MESSAGES_BURST, MESSAGES_PER_S,
-    REACTIONS_BURST, REACTIONS_PER_S, TURN_REFRESHES_PER_MINUTE, WISHES_PER_S,
+    REACTIONS_BURST, REACTIONS_PER_S, WISHES_PER_S,
 };
 use conclave_signalling_wire::objects::{Override, Participant, Role};
 use conclave_signalling_wire::text::RoleName;
@@ -71,8 +71,6 @@ pub(crate) struct Member {
     pub(crate) log: PushLog,
     pub(crate) messages: Rate,
     pub(crate) wishes: Rate,
-    /// Of credentials for the relay.
-    pub(crate) relay_refreshes: PerMinute,
     /// Of changes of the room.
     pub(crate) changes: Rate,
     /// Of invites, where it does not manage them.
@@ -128,7 +126,6 @@ impl Member {
             log: PushLog::default(),
             messages: Rate::new(MESSAGES_PER_S, MESSAGES_BURST),
             wishes: Rate::new(WISHES_PER_S, WISHES_PER_S),
-            relay_refreshes: PerMinute::new(TURN_REFRESHES_PER_MINUTE),
             changes: arrival.changes,
             invitations: PerMinute::new(INVITES_OWN_PER_MINUTE),
             hands: Rate::new(HANDS_PER_S, HANDS_BURST),

@@ -17,8 +17,7 @@ use conclave_signalling_wire::moderation::{
 use conclave_signalling_wire::objects::Room;
 use conclave_signalling_wire::push::Push;
 use conclave_signalling_wire::reply::{
-    AckedSlots, Done, HelloOutcome, JoinOutcome, MediaAnswer, Published, Renamed, TurnRefreshed,
-    Wished,
+    AckedSlots, Done, HelloOutcome, JoinOutcome, MediaAnswer, Published, Renamed, Wished,
 };
 use conclave_signalling_wire::screen::ScreenOutcome;
 use conclave_signalling_wire::secret::SecretText;
@@ -134,8 +133,6 @@ pub enum Reply {
     Renamed(Renamed),
     /// To `media.offer`.
     Answer(MediaAnswer),
-    /// To `turn.refresh`.
-    TurnRefreshed(TurnRefreshed),
     /// To `media.publish`.
     Published(Published),
     /// To `media.wish`.
@@ -187,7 +184,6 @@ impl Reply {
             Reply::Done => encode_reply(id, &Done {}),
             Reply::Renamed(ok) => encode_reply(id, ok),
             Reply::Answer(ok) => encode_reply(id, ok),
-            Reply::TurnRefreshed(ok) => encode_reply(id, ok),
             Reply::Published(ok) => encode_reply(id, ok),
             Reply::Wished(ok) => encode_reply(id, ok),
             Reply::Acked(ok) => encode_reply(id, ok),

@@ -108,7 +108,6 @@ pub(crate) fn describe(now: Timestamp, door: Option<&Door>) -> RoomSummary {
         lobby: open.is_some_and(|(door, _)| door.has_lobby),
         recording: false,
         name_chars: NAME_CHARS as u32,
-        connection_test: None,
     }
 }
 

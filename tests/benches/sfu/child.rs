@@ -191,6 +191,7 @@ fn commands(line: &str) -> Option<Vec<Command>> {
                 member,
                 generation: 1,
                 sdp: unhex(words.get(2)?)?,
+                relay_only: false,
             },
         ],
         "publish" => {

@@ -157,6 +157,7 @@ impl Meeting {
                 member: key,
                 generation: 1,
                 sdp,
+                relay_only: false,
             },
         );
     }
@@ -182,6 +183,7 @@ impl Meeting {
                 member: MemberKey(member),
                 generation,
                 sdp,
+                relay_only: false,
             },
         );
     }
@@ -386,6 +388,7 @@ impl Meeting {
                 member: MemberKey(member),
                 generation,
                 sdp,
+                relay_only: false,
             },
         );
     }
@@ -402,6 +405,7 @@ impl Meeting {
                 member: MemberKey(member),
                 generation,
                 sdp,
+                relay_only: false,
             },
         );
     }

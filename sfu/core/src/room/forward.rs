@@ -109,6 +109,7 @@ impl Room {
                 self.fail_link(now, member, failure, services);
             } else {
                 services.counters.filtered += link.transport.take_filtered();
+                services.counters.not_relayed += link.transport.take_not_relayed();
                 break;
             }
         }

@@ -32,6 +32,15 @@ pub(crate) struct Publish {
     pub(crate) muted: bool,
 }
 
+/// What an offer asks for: [`conclave_sfu_wire::control::Command::Offer`].
+#[derive(Clone, Copy)]
+pub(crate) struct Offer<'a> {
+    pub(crate) member: MemberKey,
+    pub(crate) generation: u32,
+    pub(crate) sdp: &'a str,
+    pub(crate) relay_only: bool,
+}
+
 /// A room.
 pub(crate) struct Room {
     key: RoomKey,
@@ -325,6 +334,7 @@ impl Room {
         link.transport.close(now, &mut services.arena);
         services.demux.close(link.entry);
         services.counters.filtered += link.transport.take_filtered();
+        services.counters.not_relayed += link.transport.take_not_relayed();
     }
 
     /// Ends a transport that failed, and tells.

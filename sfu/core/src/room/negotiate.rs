@@ -3,9 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use conclave_sfu_wire::control::{Codec, Event, MemberKey, MidName, OfferError};
+use conclave_sfu_wire::control::{Codec, Event, MidName, OfferError};
 
-use super::{Room, link_in};
+use super::{Offer, Room, link_in};
 use crate::audio::AudioSlots;
 use crate::member::{AudioLine, Link};
 use crate::packet::clock_rate;
@@ -16,30 +16,26 @@ use crate::transport::{ESTIMATE_START_BPS, Negotiated, Str0mSender, Transport, T
 
 impl Room {
     /// Answers an offer, or says why not.
-    pub(crate) fn offer(
-        &mut self,
-        now: Instant,
-        key: MemberKey,
-        generation: u32,
-        sdp: &str,
-        services: &mut Services,
-    ) {
-        let event = match self.answer(now, key, generation, sdp, services) {
+    pub(crate) fn offer(&mut self, now: Instant, offer: Offer<'_>, services: &mut Services) {
+        let Offer {
+            member, generation, ..
+        } = offer;
+        let event = match self.answer(now, offer, services) {
             Ok(negotiated) => Event::Answer {
-                member: key,
+                member,
                 generation,
                 sdp: negotiated.answer,
                 video_slots: negotiated.video_slots,
                 audio_slots: negotiated.audio_slots,
             },
             Err(error) => Event::OfferRefused {
-                member: key,
+                member,
                 generation,
                 error,
             },
         };
         services.events.push_back(event);
-        if let Some(member) = self.by_key.get(&key).copied() {
+        if let Some(member) = self.by_key.get(&member).copied() {
             self.reassign(now, member, services);
         }
     }
@@ -47,12 +43,14 @@ impl Room {
     fn answer(
         &mut self,
         now: Instant,
-        key: MemberKey,
-        generation: u32,
-        sdp: &str,
+        offer: Offer<'_>,
         services: &mut Services,
     ) -> Result<Negotiated, OfferError> {
-        let place = *self.by_key.get(&key).ok_or(OfferError::UnknownMember)?;
+        let generation = offer.generation;
+        let place = *self
+            .by_key
+            .get(&offer.member)
+            .ok_or(OfferError::UnknownMember)?;
         let member = &self.members[place];
         // A transport that has ended does not come back: the browser's own
         // association knows nothing of a new one.
@@ -61,9 +59,9 @@ impl Room {
             return Err(OfferError::Stale);
         }
         let negotiated = if generation == member.generation {
-            self.renegotiate(now, place, sdp, services)?
+            self.renegotiate(now, place, offer, services)?
         } else {
-            self.connect(now, place, generation, sdp, services)?
+            self.connect(now, place, offer, services)?
         };
         self.schedule_transport(place, services);
         Ok(negotiated)
@@ -74,17 +72,24 @@ impl Room {
         &mut self,
         now: Instant,
         place: usize,
-        sdp: &str,
+        offer: Offer<'_>,
         services: &mut Services,
     ) -> Result<Negotiated, OfferError> {
         let Some(link) = link_in(&mut self.members, place) else {
             return Err(OfferError::UnknownMember);
         };
         let entry = link.entry;
-        let negotiated = link.transport.negotiate(sdp, || {
+        if offer.relay_only {
+            // Even if the offer is refused: it says what its sender wishes.
+            link.transport.set_relay_only(true);
+            services.demux.set_relay_only(entry, true);
+        }
+        let negotiated = link.transport.negotiate(offer.sdp, || {
             let ufrag = services.demux.restart(entry).unwrap_or_default();
             services.credentials(ufrag)
         })?;
+        link.transport.set_relay_only(offer.relay_only);
+        services.demux.set_relay_only(entry, offer.relay_only);
         if negotiated.restarted {
             link.unreachable_since = None;
             link.since = now;
@@ -98,8 +103,7 @@ impl Room {
         &mut self,
         now: Instant,
         place: usize,
-        generation: u32,
-        sdp: &str,
+        offer: Offer<'_>,
         services: &mut Services,
     ) -> Result<Negotiated, OfferError> {
         let (entry, ufrag) = services.demux.open(self.place(place));
@@ -112,14 +116,16 @@ impl Room {
         // A panic of the library ends nothing but this attempt.
         let built = catch_unwind(AssertUnwindSafe(|| {
             let mut transport = Transport::new(now, config);
-            let negotiated = transport.negotiate(sdp, || credentials)?;
+            transport.set_relay_only(offer.relay_only);
+            let negotiated = transport.negotiate(offer.sdp, || credentials)?;
             Ok((transport, negotiated))
         }));
         let built = built.unwrap_or(Err(OfferError::Invalid("sdp is not understood")));
         let (transport, negotiated) = built.inspect_err(|_| services.demux.close(entry))?;
+        services.demux.set_relay_only(entry, offer.relay_only);
         self.end_link(now, place, services);
         let link = Link {
-            generation,
+            generation: offer.generation,
             transport,
             sender: Box::new(Str0mSender::default()),
             entry,

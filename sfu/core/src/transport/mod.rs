@@ -15,6 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use conclave_sfu_wire::control::{Codec, MidName, Rid, TransportFailure};
+use conclave_sfu_wire::relayed::is_relayed;
 use conclave_sfu_wire::sdp::{Direction, MediaKind};
 use conclave_sfu_wire::{demux, dtls, stun};
 use str0m::bwe::{Bitrate, BweKind};
@@ -114,6 +115,9 @@ pub(crate) struct Transport {
     events: VecDeque<TransportEvent>,
     feedback: VecDeque<SenderEvent>,
     filtered: u64,
+    /// Whether it may use the relay alone.
+    relay_only: bool,
+    not_relayed: u64,
 }
 
 impl Transport {
@@ -140,7 +144,16 @@ impl Transport {
             events: VecDeque::new(),
             feedback: VecDeque::new(),
             filtered: 0,
+            relay_only: false,
+            not_relayed: 0,
         }
+    }
+
+    /// Says whether it may use the relay alone: then nothing leaves for another
+    /// address, not even on a path that ICE still holds. What arrives is the
+    /// demultiplexer's to refuse.
+    pub(crate) fn set_relay_only(&mut self, relay_only: bool) {
+        self.relay_only = relay_only;
     }
 
     /// Asks the publisher for a keyframe of one encoding.
@@ -247,6 +260,12 @@ impl Transport {
         std::mem::take(&mut self.filtered)
     }
 
+    /// Takes the number of datagrams that did not leave since the last time,
+    /// because they were not for the relay.
+    pub(crate) fn take_not_relayed(&mut self) -> u64 {
+        std::mem::take(&mut self.not_relayed)
+    }
+
     /// Plaintext alerts and records of a wrong version never reach the
     /// handshake, and a finished handshake is not begun anew: one spoofed
     /// datagram must not end a call.
@@ -295,6 +314,11 @@ impl Transport {
                     if self.rtc.handle_input(Input::Timeout(at)).is_err() {
                         return self.fail(TransportFailure::Dtls);
                     }
+                }
+                Ok(Output::Transmit(transmit))
+                    if self.relay_only && !is_relayed(transmit.destination.ip()) =>
+                {
+                    self.not_relayed += 1;
                 }
                 Ok(Output::Transmit(transmit)) => {
                     if stun::is_success_response(&transmit.contents) {

@@ -69,6 +69,7 @@ fn junk_is_not_answered_and_commands_are() {
                 member: MemberKey(8),
                 generation: 1,
                 sdp: "v=0\r\n".into(),
+                relay_only: false,
             },
         )
         .unwrap();
@@ -104,6 +105,7 @@ fn each_shard_has_its_port_and_its_queue() {
         member: MemberKey(member),
         generation: 1,
         sdp: String::new(),
+        relay_only: false,
     };
     for shard in 0..3 {
         handle.send(shard, offer(u64::from(shard))).unwrap();
@@ -191,6 +193,7 @@ fn a_panic_on_a_shard_ends_it_and_reports_its_rooms() {
                 member: MemberKey(8),
                 generation: 1,
                 sdp: String::new(),
+                relay_only: false,
             },
         )
         .unwrap();

@@ -7,7 +7,7 @@ use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
 use conclave_signalling_wire::ids::TrackId;
 use conclave_signalling_wire::objects::{Permission, PictureSource, Source};
 use conclave_signalling_wire::push::LeftReason;
-use conclave_signalling_wire::reply::{Renamed, TurnRefreshed, Wished};
+use conclave_signalling_wire::reply::{Renamed, Wished};
 use conclave_signalling_wire::request::{
     MediaOffer, MediaPublish, MediaSlotsAck, MediaUnpublish, MediaWish, ParticipantRename, Request,
     TrackState,
@@ -21,7 +21,6 @@ use crate::rate::seconds;
 use crate::record::Actor;
 use crate::room::audit::Deeds;
 use crate::room::deeds::deed_of;
-use crate::room::policy::too_fast;
 use crate::room::{Claim, Room};
 use crate::slots::PendingAck;
 
@@ -112,7 +111,6 @@ impl Room {
             Request::ParticipantRename(rename) => self.rename(asker, rename),
             Request::TrackState(state) => self.set_muted(asker, state),
             Request::MediaOffer(offer) => self.offer(now, asker, offer),
-            Request::TurnRefresh(_) => self.refresh_relay(now, asker),
             Request::MediaPublish(publish) => self.publish(now, asker, publish),
             Request::MediaUnpublish(unpublish) => self.unpublish(asker, unpublish),
             Request::MediaWish(wish) => self.wish(now, asker, wish),
@@ -223,11 +221,7 @@ impl Room {
     }
 
     fn offer(&mut self, now: Instant, asker: Asker, offer: MediaOffer) -> Answer {
-        let MediaOffer {
-            generation,
-            sdp,
-            relay_only: _,
-        } = offer;
+        let MediaOffer { generation, sdp } = offer;
         let member = self
             .members
             .get_mut(&asker.key)
@@ -245,15 +239,6 @@ impl Room {
             relay_only: false,
         });
         Ok(None)
-    }
-
-    /// Gives a new credential for the relay: nobody has it but who is in the room.
-    fn refresh_relay(&mut self, now: Instant, asker: Asker) -> Answer {
-        let member = self.members.get_mut(&asker.key);
-        let refreshes = &mut member.ok_or(ErrorCode::NotFound)?.relay_refreshes;
-        refreshes.take(now).map_err(too_fast)?;
-        let ice_servers = Vec::new();
-        Ok(Some(Reply::TurnRefreshed(TurnRefreshed { ice_servers })))
     }
 
     fn publish(&mut self, now: Instant, asker: Asker, publish: MediaPublish) -> Answer {

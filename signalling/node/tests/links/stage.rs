@@ -77,6 +77,7 @@ impl Media for FakeShard {
                 member,
                 generation,
                 sdp,
+                ..
             } => {
                 assert_ne!(sdp, "panic", "as the test asked");
                 let (video_slots, audio_slots) = (vec![mid("4")], vec![mid("16")]);
