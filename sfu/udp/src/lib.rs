@@ -13,5 +13,6 @@ mod sys;
 
 pub use hand_over::{HandOver, Parcel, Receiver, Sender, hand_over};
 pub use sys::{
-    BufferSizes, Family, ReceiveBatch, Received, SendBatch, SendReport, UdpSocket, Waker, wait,
+    BufferSizes, Family, IcmpError, PeerBatch, ReadySet, ReceiveBatch, Received, RelayedSocket,
+    SendBatch, SendRefused, SendReport, UdpSocket, Waker, wait,
 };

@@ -7,9 +7,13 @@
 
 mod datagrams;
 mod headers;
+mod ready;
+mod relayed;
 mod wait;
 
 pub use datagrams::{ReceiveBatch, Received, SendBatch, SendReport};
+pub use ready::ReadySet;
+pub use relayed::{IcmpError, PeerBatch, RelayedSocket, SendRefused};
 pub use wait::{Waker, wait};
 
 use std::io;

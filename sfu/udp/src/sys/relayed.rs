@@ -1,0 +1,458 @@
+//! Sockets of relayed addresses: one peer-facing UDP socket per allocation.
+
+use std::io;
+use std::mem;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::headers::{Name, no_name, read_name, write_name};
+use super::{Family, set_int};
+
+/// Messages in one system call. Many sockets share the work of a relay, so that
+/// each has few at a time.
+const BATCH: usize = 16;
+
+/// Room for one datagram, as on the sockets of clients.
+const DATAGRAM_MAX: usize = 2_048;
+
+/// A non-blocking UDP socket on one address, which says what ICMP says.
+pub struct RelayedSocket {
+    socket: Socket,
+    local: SocketAddr,
+    dont_fragment: bool,
+}
+
+/// An error that the network sent back about a datagram of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IcmpError {
+    /// Where that datagram went.
+    pub destination: SocketAddr,
+    /// Type of the ICMP (or ICMPv6, by the family) message.
+    pub kind: u8,
+    /// Its code.
+    pub code: u8,
+    /// The size that would fit, where the message tells one, else 0. In bytes, with the headers of IP.
+    pub mtu: u32,
+}
+
+/// Why a datagram did not go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendRefused {
+    /// It must not be fragmented and is longer than this many bytes, headers of IP included; 0 is not known.
+    TooLarge(u32),
+    /// The socket has no room, there is no route, or the like.
+    Dropped,
+}
+
+/// Room for what one call receives from peers.
+pub struct PeerBatch {
+    bytes: Vec<[u8; DATAGRAM_MAX]>,
+    names: [Name; BATCH],
+    lens: [Option<u16>; BATCH],
+    count: usize,
+}
+
+impl PeerBatch {
+    /// Makes space for what one call receives.
+    #[allow(clippy::new_without_default, reason = "32 KiB are worth a word")]
+    pub fn new() -> PeerBatch {
+        PeerBatch {
+            bytes: vec![[0; DATAGRAM_MAX]; BATCH],
+            names: [no_name(); BATCH],
+            lens: [None; BATCH],
+            count: 0,
+        }
+    }
+
+    /// Returns who sent what; `None` stands for a datagram that was cut off.
+    pub fn received(&self) -> impl Iterator<Item = Option<(SocketAddr, &[u8])>> {
+        self.bytes[..]
+            .iter()
+            .zip(&self.names)
+            .zip(&self.lens)
+            .take(self.count)
+            .map(|((bytes, name), len)| {
+                Some((read_name(name)?, bytes.get(..usize::from((*len)?))?))
+            })
+    }
+}
+
+impl RelayedSocket {
+    /// Binds to an address of this host; port 0 leaves the choice to the kernel.
+    pub fn bind(local: SocketAddr) -> io::Result<RelayedSocket> {
+        let socket = Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_nonblocking(true)?;
+        match Family::of(&local.ip()) {
+            Family::V4 => {
+                set_int(&socket, libc::IPPROTO_IP, libc::IP_RECVERR, 1)?;
+                let discover = libc::IP_PMTUDISC_DONT;
+                set_int(&socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, discover)?;
+            }
+            Family::V6 => {
+                socket.set_only_v6(true)?;
+                set_int(&socket, libc::IPPROTO_IPV6, libc::IPV6_RECVERR, 1)?;
+                let discover = libc::IPV6_PMTUDISC_DONT;
+                set_int(
+                    &socket,
+                    libc::IPPROTO_IPV6,
+                    libc::IPV6_MTU_DISCOVER,
+                    discover,
+                )?;
+            }
+        }
+        socket.bind(&local.into())?;
+        let local = socket
+            .local_addr()?
+            .as_socket()
+            .ok_or(io::ErrorKind::AddrNotAvailable)?;
+        Ok(RelayedSocket {
+            socket,
+            local,
+            dont_fragment: false,
+        })
+    }
+
+    /// Returns the address that it is bound to.
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Sends one datagram.
+    ///
+    /// With `dont_fragment` it leaves in one piece or not at all (the DF bit of IPv4).
+    ///
+    /// # Errors
+    /// [`SendRefused`]; either way the socket stays good.
+    pub fn send(
+        &mut self,
+        peer: SocketAddr,
+        payload: &[u8],
+        dont_fragment: bool,
+    ) -> Result<(), SendRefused> {
+        if self.dont_fragment != dont_fragment {
+            self.forbid_fragments(dont_fragment)
+                .map_err(|_| SendRefused::Dropped)?;
+        }
+        match self.send_once(peer, payload) {
+            Ok(()) => Ok(()),
+            Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
+                Err(SendRefused::TooLarge(self.mtu_of_refusal()))
+            }
+            // The kernel tells an ICMP error of an earlier datagram with the next call: that was
+            // it, and the error queue has the details.
+            Err(error) if is_about_an_earlier_one(&error) => self
+                .send_once(peer, payload)
+                .map_err(|_| SendRefused::Dropped),
+            Err(_) => Err(SendRefused::Dropped),
+        }
+    }
+
+    fn send_once(&self, peer: SocketAddr, payload: &[u8]) -> io::Result<()> {
+        let mut name = no_name();
+        let len = write_name(&mut name, peer);
+        // SAFETY: the bytes and the name outlive the call, with their true lengths.
+        let sent = unsafe {
+            libc::sendto(
+                self.socket.as_raw_fd(),
+                payload.as_ptr().cast(),
+                payload.len(),
+                libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+                (&raw const name).cast(),
+                len,
+            )
+        };
+        if sent < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn forbid_fragments(&mut self, forbid: bool) -> io::Result<()> {
+        let (level, name, value) = match (Family::of(&self.local.ip()), forbid) {
+            (Family::V4, true) => (
+                libc::IPPROTO_IP,
+                libc::IP_MTU_DISCOVER,
+                libc::IP_PMTUDISC_DO,
+            ),
+            (Family::V4, false) => (
+                libc::IPPROTO_IP,
+                libc::IP_MTU_DISCOVER,
+                libc::IP_PMTUDISC_DONT,
+            ),
+            (Family::V6, true) => (
+                libc::IPPROTO_IPV6,
+                libc::IPV6_MTU_DISCOVER,
+                libc::IPV6_PMTUDISC_DO,
+            ),
+            (Family::V6, false) => (
+                libc::IPPROTO_IPV6,
+                libc::IPV6_MTU_DISCOVER,
+                libc::IPV6_PMTUDISC_DONT,
+            ),
+        };
+        set_int(&self.socket, level, name, value)?;
+        self.dont_fragment = forbid;
+        Ok(())
+    }
+
+    /// Takes what the kernel noted about the datagram that it has just refused.
+    fn mtu_of_refusal(&self) -> u32 {
+        let mut mtu = 0;
+        while let Some(error) = self.take_queued() {
+            if error.origin == libc::SO_EE_ORIGIN_LOCAL {
+                mtu = error.info;
+            }
+        }
+        mtu
+    }
+
+    /// Takes up to 16 datagrams that have arrived; 0 if there is none.
+    pub fn receive(&self, batch: &mut PeerBatch) -> io::Result<usize> {
+        batch.count = 0;
+        // SAFETY: all zeroes are a valid value of these plain structs.
+        let (mut parts, mut headers): ([libc::iovec; BATCH], [libc::mmsghdr; BATCH]) =
+            unsafe { mem::zeroed() };
+        for index in 0..BATCH {
+            parts[index].iov_base = batch.bytes[index].as_mut_ptr().cast();
+            parts[index].iov_len = DATAGRAM_MAX;
+            let header = &mut headers[index].msg_hdr;
+            header.msg_name = (&raw mut batch.names[index]).cast();
+            header.msg_namelen = mem::size_of::<Name>() as libc::socklen_t;
+            header.msg_iov = &raw mut parts[index];
+            header.msg_iovlen = 1;
+        }
+        // SAFETY: BATCH headers, each pointing to buffers of `batch` and `parts` with
+        // their true lengths; all outlive the call and nothing else refers to them.
+        let count = unsafe {
+            libc::recvmmsg(
+                self.socket.as_raw_fd(),
+                headers.as_mut_ptr(),
+                BATCH as libc::c_uint,
+                libc::MSG_DONTWAIT,
+                std::ptr::null_mut(),
+            )
+        };
+        if count < 0 {
+            let error = io::Error::last_os_error();
+            return match error.kind() {
+                io::ErrorKind::WouldBlock
+                | io::ErrorKind::Interrupted
+                | io::ErrorKind::OutOfMemory => Ok(0),
+                _ if is_about_an_earlier_one(&error) => Ok(0),
+                _ => Err(error),
+            };
+        }
+        batch.count = count as usize;
+        for (header, len) in headers.iter().zip(&mut batch.lens).take(batch.count) {
+            *len = (header.msg_hdr.msg_flags & libc::MSG_TRUNC == 0)
+                .then(|| u16::try_from(header.msg_len).ok())
+                .flatten();
+        }
+        Ok(batch.count)
+    }
+
+    /// Takes the next error that the network sent back.
+    pub fn take_error(&self) -> Option<IcmpError> {
+        while let Some(error) = self.take_queued() {
+            let is_icmp = matches!(
+                error.origin,
+                libc::SO_EE_ORIGIN_ICMP | libc::SO_EE_ORIGIN_ICMP6
+            );
+            let Some(destination) = read_name(&error.destination).filter(|_| is_icmp) else {
+                continue;
+            };
+            return Some(IcmpError {
+                destination,
+                kind: error.kind,
+                code: error.code,
+                mtu: error.info,
+            });
+        }
+        None
+    }
+
+    fn take_queued(&self) -> Option<Queued> {
+        let mut destination = no_name();
+        let mut control = ErrorControl([0; ERROR_CONTROL_LEN]);
+        // SAFETY: all zeroes are a valid value of this plain struct.
+        let mut header: libc::msghdr = unsafe { mem::zeroed() };
+        header.msg_name = (&raw mut destination).cast();
+        header.msg_namelen = mem::size_of::<Name>() as libc::socklen_t;
+        header.msg_control = control.0.as_mut_ptr().cast();
+        header.msg_controllen = ERROR_CONTROL_LEN as _;
+        // SAFETY: the header points to a name and a control buffer with their true lengths, which outlive the call.
+        let result = unsafe {
+            libc::recvmsg(
+                self.socket.as_raw_fd(),
+                &raw mut header,
+                libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT,
+            )
+        };
+        if result < 0 {
+            return None;
+        }
+        // SAFETY: control pointer and length are those that the kernel left, within a live buffer.
+        let mut entry = unsafe { libc::CMSG_FIRSTHDR(&raw const header) };
+        while !entry.is_null() {
+            // SAFETY: the macros give only entries whose header lies within the buffer, aligned.
+            let (level, kind, len) = unsafe {
+                (
+                    (*entry).cmsg_level,
+                    (*entry).cmsg_type,
+                    (*entry).cmsg_len as usize,
+                )
+            };
+            let is_error = matches!(
+                (level, kind),
+                (libc::IPPROTO_IP, libc::IP_RECVERR) | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR)
+            );
+            // SAFETY: only computes.
+            let needed =
+                unsafe { libc::CMSG_LEN(mem::size_of::<libc::sock_extended_err>() as u32) };
+            if is_error && len >= needed as usize {
+                // SAFETY: the entry holds at least this struct, of which all bits are valid.
+                let error = unsafe {
+                    libc::CMSG_DATA(entry)
+                        .cast::<libc::sock_extended_err>()
+                        .read_unaligned()
+                };
+                return Some(Queued {
+                    destination,
+                    origin: error.ee_origin,
+                    kind: error.ee_type,
+                    code: error.ee_code,
+                    info: error.ee_info,
+                });
+            }
+            // SAFETY: `entry` came from these macros for this header.
+            entry = unsafe { libc::CMSG_NXTHDR(&raw const header, entry) };
+        }
+        None
+    }
+}
+
+impl AsFd for RelayedSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// An entry of a socket's error queue.
+struct Queued {
+    destination: Name,
+    origin: u8,
+    kind: u8,
+    code: u8,
+    info: u32,
+}
+
+/// An extended error with the address of who complained, and some room besides.
+const ERROR_CONTROL_LEN: usize = 256;
+
+#[repr(C, align(8))]
+struct ErrorControl([u8; ERROR_CONTROL_LEN]);
+
+/// With errors of the network asked for, any call on the socket may report one that came meanwhile.
+fn is_about_an_earlier_one(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::ECONNREFUSED
+                | libc::EHOSTUNREACH
+                | libc::ENETUNREACH
+                | libc::EHOSTDOWN
+                | libc::ENOPROTOOPT
+                | libc::EPROTO
+                | libc::EACCES
+                | libc::EMSGSIZE
+        )
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::time::Duration;
+
+    use super::super::{ReadySet, wait};
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    fn bind(host: &str) -> RelayedSocket {
+        RelayedSocket::bind(SocketAddr::new(host.parse().unwrap(), 0)).unwrap()
+    }
+
+    #[test]
+    fn only_sockets_with_something_are_ready_and_give_it_with_its_source() {
+        let (mut first, second) = (bind("127.0.0.1"), bind("127.0.0.1"));
+        let mut set = ReadySet::new().unwrap();
+        set.add(first.as_fd(), 1).unwrap();
+        set.add(second.as_fd(), 2).unwrap();
+        assert_eq!(set.ready().unwrap().count(), 0);
+        first.send(second.local(), b"ab", false).unwrap();
+        first.send(second.local(), b"", true).unwrap();
+        let [ready] = wait([Some(set.as_fd())], Some(PATIENCE)).unwrap();
+        assert!(ready);
+        assert_eq!(set.ready().unwrap().collect::<Vec<_>>(), [2]);
+        let mut batch = PeerBatch::new();
+        assert_eq!(second.receive(&mut batch).unwrap(), 2);
+        let received: Vec<_> = batch.received().collect();
+        assert_eq!(
+            received,
+            [
+                Some((first.local(), &b"ab"[..])),
+                Some((first.local(), &b""[..]))
+            ]
+        );
+        assert_eq!(second.receive(&mut batch).unwrap(), 0);
+        assert_eq!(batch.received().count(), 0);
+    }
+
+    #[test]
+    fn a_port_where_nobody_listens_is_told_with_its_address_and_the_socket_stays_good() {
+        for (host, kind, code) in [("127.0.0.1", 3, 3), ("::1", 1, 4)] {
+            let closed = bind(host).local();
+            let listening = bind(host);
+            let mut socket = bind(host);
+            let mut set = ReadySet::new().unwrap();
+            set.add(socket.as_fd(), 7).unwrap();
+            socket.send(closed, b"anybody?", false).unwrap();
+            let [ready] = wait([Some(set.as_fd())], Some(PATIENCE)).unwrap();
+            assert!(ready);
+            socket.send(listening.local(), b"you", false).unwrap();
+            let error = socket.take_error().unwrap();
+            assert_eq!(
+                error,
+                IcmpError {
+                    destination: closed,
+                    kind,
+                    code,
+                    mtu: 0
+                }
+            );
+            assert_eq!(socket.take_error(), None);
+            assert_eq!(set.ready().unwrap().count(), 0);
+            let mut batch = PeerBatch::new();
+            assert_eq!(listening.receive(&mut batch).unwrap(), 1);
+        }
+    }
+
+    #[test]
+    fn what_fits_into_no_packet_is_refused_and_what_is_too_long_to_take_is_cut_off() {
+        let (mut sender, receiver) = (bind("127.0.0.1"), bind("127.0.0.1"));
+        assert!(matches!(
+            sender.send(receiver.local(), &[0; 66_000], true),
+            Err(SendRefused::TooLarge(_))
+        ));
+        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        assert_eq!(sender.send(nowhere, b"x", false), Err(SendRefused::Dropped));
+        sender.send(receiver.local(), &[0; 3_000], false).unwrap();
+        let mut batch = PeerBatch::new();
+        assert_eq!(receiver.receive(&mut batch).unwrap(), 1);
+        assert_eq!(batch.received().collect::<Vec<_>>(), [None]);
+    }
+}
