@@ -21,6 +21,7 @@ const EXAMPLES: &str = "\
 Examples:
   conclave serve --dev                     try it on this machine, no file needed
   conclave serve --config conclave.toml    serve as the file says
+  conclave doctor --config conclave.toml   what stands in the way, and what helps
   conclave config check --config conclave.toml
   conclave room create team title=Team
 
@@ -38,6 +39,8 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Ask the server on this machine whether it is ready; takes the flags of `serve`.
     Health(Settings),
+    /// Look for what keeps meetings from working on this machine; takes the flags of `serve`.
+    Doctor(Doctor),
     /// Look at the configuration.
     #[command(subcommand, disable_help_subcommand = true)]
     Config(ConfigCommand),
@@ -79,6 +82,16 @@ pub(crate) struct Serve {
     /// Once ready, write addresses and links to FILE as JSON, readable by the owner only
     #[arg(long, value_name = "FILE")]
     pub(crate) ready_file: Option<PathBuf>,
+}
+
+/// `conclave doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+    /// Print one JSON object instead of lines
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// The flags that are settings.

@@ -24,18 +24,7 @@ const ANSWER_BYTES_MAX: u64 = 16 * 1024;
 /// # Errors
 /// When nobody answers.
 pub(crate) fn ask(config: &Config) -> anyhow::Result<(bool, String)> {
-    let address = reachable(config.https.addresses()[0]);
-    let stream = TcpStream::connect_timeout(&address, TIMEOUT)
-        .with_context(|| format!("nobody listens on {address}"))?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
-    stream.set_write_timeout(Some(TIMEOUT))?;
-    let client = ClientConfig::builder_with_provider(tls::provider())
-        .with_safe_default_protocol_versions()?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Ourselves))
-        .with_no_client_auth();
-    let connection = ClientConnection::new(Arc::new(client), ServerName::from(address.ip()))?;
-    let mut stream = StreamOwned::new(connection, stream);
+    let mut stream = open_tls(reachable(config.https.addresses()[0]))?;
     stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
     let mut answer = String::new();
     stream
@@ -49,8 +38,29 @@ pub(crate) fn ask(config: &Config) -> anyhow::Result<(bool, String)> {
     ))
 }
 
+/// Opens a connection to this server, whatever its certificate says; each step
+/// on it takes three seconds at most.
+///
+/// # Errors
+/// When nobody listens there.
+pub(crate) fn open_tls(
+    address: SocketAddr,
+) -> anyhow::Result<StreamOwned<ClientConnection, TcpStream>> {
+    let stream = TcpStream::connect_timeout(&address, TIMEOUT)
+        .with_context(|| format!("nobody listens on {address}"))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
+    let client = ClientConfig::builder_with_provider(tls::provider())
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Ourselves))
+        .with_no_client_auth();
+    let connection = ClientConnection::new(Arc::new(client), ServerName::from(address.ip()))?;
+    Ok(StreamOwned::new(connection, stream))
+}
+
 /// Returns how to reach a listener from this machine.
-fn reachable(listening: SocketAddr) -> SocketAddr {
+pub(crate) fn reachable(listening: SocketAddr) -> SocketAddr {
     let ip = match listening.ip() {
         IpAddr::V4(v4) if v4.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         // Takes IPv4 as well, and is IPv4 alone where there is no IPv6.

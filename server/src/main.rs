@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod control;
 mod descriptors;
+mod doctor;
 mod health_check;
 mod host;
 mod http;
@@ -26,7 +27,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, Command, ConfigCommand, Serve, Settings};
+use cli::{Cli, Command, ConfigCommand, Doctor, Serve, Settings};
 use config::ConfigError;
 use operator::{Failure, Operate};
 
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(serve) => run_serve(&serve),
         Command::Health(settings) => health(&settings),
+        Command::Doctor(command) => examine(&command),
         Command::Config(ConfigCommand::Check(settings)) => check(&settings),
         Command::Room(command) => operate(Operate::Room(command)),
         Command::Invite(command) => operate(Operate::Invite(command)),
@@ -111,6 +113,24 @@ fn health(settings: &Settings) -> ExitCode {
             eprintln!("conclave: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn examine(command: &Doctor) -> ExitCode {
+    let loaded = command.settings.load(std::env::vars_os(), cores());
+    let findings = doctor::examine(loaded.map(|(config, _)| config));
+    if command.json {
+        print!("{}", doctor::json(&findings));
+    } else {
+        print!("{}", doctor::text(&findings));
+    }
+    let is_well = findings
+        .iter()
+        .all(|finding| finding.level < doctor::Level::Error);
+    if is_well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }
 

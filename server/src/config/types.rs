@@ -54,6 +54,11 @@ impl PublicUrl {
         &self.host
     }
 
+    /// Returns the port.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Returns the host, with the port unless it is that of https.
     pub(crate) fn authority(&self) -> String {
         if self.port == 443 {

@@ -1,0 +1,228 @@
+//! Whether the certificate is good for the public name, and for how long.
+
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use x509_cert::Certificate;
+use x509_cert::der::Decode;
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
+
+use super::finding::Finding;
+use crate::config::Config;
+use crate::setup;
+use crate::tls::Identity;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// ACME clients renew a month before the end; with less than this nothing renews.
+const SHORT: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// What a certificate says of itself.
+#[derive(Debug, Clone)]
+pub(super) struct Facts {
+    not_before: SystemTime,
+    not_after: SystemTime,
+    /// Names and addresses that it is good for, in lower case.
+    names: Vec<String>,
+    /// Whether it was signed by somebody else, and the chain ends with it.
+    is_alone: bool,
+}
+
+/// Reads the configured files; `None` when the server makes or fetches its own.
+pub(super) fn look(config: &Config) -> Option<Result<Facts, String>> {
+    config.tls.files.as_ref()?;
+    // Reads the pair as the server does, so that the same errors are found.
+    if let Err(error) = setup::check_certificate(config) {
+        return Some(Err(error.to_string()));
+    }
+    let files = config.tls.files.as_ref()?;
+    let identity = crate::tls::load(&files.certificate, &files.key);
+    Some(
+        identity
+            .and_then(|identity| facts(&identity))
+            .map_err(|error| format!("{error:#}")),
+    )
+}
+
+fn facts(identity: &Identity) -> anyhow::Result<Facts> {
+    let leaf = Certificate::from_der(&identity.chain[0])?;
+    let body = leaf.tbs_certificate();
+    let alternatives = body.get_extension::<SubjectAltName>()?;
+    let names = alternatives.map_or_else(Vec::new, |(_, names)| names.0);
+    let names = names.iter().filter_map(|name| match name {
+        GeneralName::DnsName(name) => Some(name.to_string().to_ascii_lowercase()),
+        GeneralName::IpAddress(bytes) => {
+            address(bytes.as_bytes()).map(|address| address.to_string())
+        }
+        _ => None,
+    });
+    Ok(Facts {
+        not_before: body.validity().not_before.to_system_time(),
+        not_after: body.validity().not_after.to_system_time(),
+        names: names.collect(),
+        is_alone: identity.chain.len() == 1 && body.issuer() != body.subject(),
+    })
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from))
+        .ok()
+}
+
+/// Says what is wrong with the certificate for `host`.
+pub(super) fn judge(
+    certificate: Option<&Result<Facts, String>>,
+    host: Option<&str>,
+    now: SystemTime,
+) -> Vec<Finding> {
+    let facts = match certificate {
+        None => {
+            return vec![Finding::ok(
+                "certificate",
+                "the server sees to its certificate itself",
+            )];
+        }
+        Some(Err(error)) => {
+            return vec![Finding::error(
+                "certificate",
+                error,
+                "name a PEM chain and its key that the user of the server may read",
+            )];
+        }
+        Some(Ok(facts)) => facts,
+    };
+    let mut found = Vec::new();
+    if facts.not_before > now {
+        found.push(Finding::error(
+            "certificate",
+            "it begins in the future: the clock of this machine is late, or it is not to be used yet",
+            "set the clock (`timedatectl set-ntp true`), or wait",
+        ));
+    }
+    match facts.not_after.duration_since(now) {
+        Err(_) => found.push(Finding::error(
+            "certificate",
+            "it has ended: no browser opens the pages",
+            "renew it; the server takes the new files without a restart",
+        )),
+        Ok(left) if left < SHORT => found.push(Finding::warning(
+            "certificate",
+            format!("it ends in {} days", left.as_secs() / DAY.as_secs()),
+            "see why nothing renews it; the server takes new files without a restart",
+        )),
+        Ok(_) => {}
+    }
+    if let Some(host) = host
+        && !covers(&facts.names, host)
+    {
+        found.push(Finding::error(
+            "certificate",
+            format!(
+                "it is not good for `{host}`, but for {}",
+                list(&facts.names)
+            ),
+            "get one for the host of `public_url`, or change `public_url`",
+        ));
+    }
+    if facts.is_alone {
+        found.push(Finding::warning(
+            "certificate",
+            "the file holds no intermediate certificate: some browsers and phones refuse it",
+            "use the full chain (`fullchain.pem` of most ACME clients)",
+        ));
+    }
+    if found.is_empty() {
+        let left = facts.not_after.duration_since(now).unwrap_or_default();
+        let days = left.as_secs() / DAY.as_secs();
+        found.push(Finding::ok(
+            "certificate",
+            format!("good for {days} days, for {}", list(&facts.names)),
+        ));
+    }
+    found
+}
+
+/// Returns whether a name is covered; a wildcard stands for one label (RFC 6125, section 6.4.3).
+fn covers(names: &[String], host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']).to_ascii_lowercase();
+    names.iter().any(|name| match name.strip_prefix("*.") {
+        Some(parent) => host
+            .split_once('.')
+            .is_some_and(|(label, rest)| !label.is_empty() && rest == parent),
+        None => *name == host,
+    })
+}
+
+fn list(names: &[String]) -> String {
+    match names {
+        [] => "no name at all".to_owned(),
+        names => names.join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Level;
+
+    fn facts(now: SystemTime) -> Facts {
+        Facts {
+            not_before: now - DAY,
+            not_after: now + 60 * DAY,
+            names: vec!["meet.example.org".to_owned(), "*.example.net".to_owned()],
+            is_alone: false,
+        }
+    }
+
+    fn levels(facts: Facts, host: &str, now: SystemTime) -> Vec<Level> {
+        let found = judge(Some(&Ok(facts)), Some(host), now);
+        found.iter().map(|finding| finding.level).collect()
+    }
+
+    #[test]
+    fn time_name_and_chain_are_judged() {
+        let now = SystemTime::UNIX_EPOCH + 20_000 * DAY;
+        let good = facts(now);
+        assert_eq!(levels(good.clone(), "Meet.Example.org", now), [Level::Ok]);
+        assert_eq!(levels(good.clone(), "a.example.net", now), [Level::Ok]);
+        for uncovered in [
+            "a.b.example.net",
+            "example.net",
+            ".example.net",
+            "other.org",
+        ] {
+            assert_eq!(
+                levels(good.clone(), uncovered, now),
+                [Level::Error],
+                "{uncovered}"
+            );
+        }
+        let ended = Facts {
+            not_after: now - DAY,
+            ..good.clone()
+        };
+        assert_eq!(levels(ended, "meet.example.org", now), [Level::Error]);
+        let short = Facts {
+            not_after: now + 3 * DAY,
+            is_alone: true,
+            ..good.clone()
+        };
+        assert_eq!(
+            levels(short, "meet.example.org", now),
+            [Level::Warning, Level::Warning]
+        );
+        let early = Facts {
+            not_before: now + DAY,
+            ..good
+        };
+        assert_eq!(levels(early, "meet.example.org", now), [Level::Error]);
+    }
+
+    #[test]
+    fn addresses_are_read_in_both_lengths() {
+        assert_eq!(address(&[10, 0, 0, 1]), Some(IpAddr::from([10, 0, 0, 1])));
+        assert_eq!(address(&[0; 16]), Some(IpAddr::from([0u8; 16])));
+        assert_eq!(address(&[1, 2]), None);
+    }
+}

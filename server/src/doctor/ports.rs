@@ -1,0 +1,238 @@
+//! Whether the ports of the server can be had.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+
+use socket2::{Domain, Socket, Type};
+
+use super::finding::Finding;
+use crate::config::{Config, Listen};
+
+/// What a port is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// Pages, signalling and the relay.
+    Https,
+    /// Plain HTTP.
+    Http,
+    /// The relay.
+    Relay,
+    /// Media of a shard.
+    Media,
+}
+
+impl Use {
+    const fn words(self) -> &'static str {
+        match self {
+            Use::Https => "TCP, for pages, signalling and the relay",
+            Use::Http => "TCP, for plain HTTP",
+            Use::Relay => "UDP, for the relay",
+            Use::Media => "UDP, for media",
+        }
+    }
+
+    const fn cure(self) -> &'static str {
+        match self {
+            Use::Https | Use::Relay => "choose another with --https",
+            Use::Http => "choose another with --http, or `--http off`",
+            Use::Media => "choose others with --media-port",
+        }
+    }
+}
+
+/// One port and what binding it gave.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Port {
+    pub(super) use_: Use,
+    pub(super) address: SocketAddr,
+    pub(super) bound: Result<(), io::ErrorKind>,
+}
+
+/// Tries to bind every port of a configuration, and lets go of it at once.
+pub(super) fn look(config: &Config) -> Vec<Port> {
+    let mut ports = Vec::new();
+    let mut tcp = |use_, listen: Listen| {
+        for address in listen.addresses() {
+            let bound = bind_tcp(address).map_err(|error| error.kind());
+            ports.push(Port {
+                use_,
+                address,
+                bound,
+            });
+        }
+    };
+    tcp(Use::Https, config.https);
+    if let Some(http) = config.http {
+        tcp(Use::Http, http);
+    }
+    let mut udp = |use_, address| {
+        let bound = bind_udp(address).map_err(|error| error.kind());
+        ports.push(Port {
+            use_,
+            address,
+            bound,
+        });
+    };
+    for address in config.https.addresses() {
+        udp(Use::Relay, address);
+    }
+    let base = config.media.port_base;
+    for shard in 0..config.media.shards.get() {
+        for wildcard in [
+            IpAddr::from(Ipv4Addr::UNSPECIFIED),
+            Ipv6Addr::UNSPECIFIED.into(),
+        ] {
+            // With 0 the kernel chooses; beyond the last port the start says so.
+            if base != 0
+                && let Some(port) = base.checked_add(u16::from(shard))
+            {
+                udp(Use::Media, SocketAddr::new(wildcard, port));
+            }
+        }
+    }
+    ports
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<()> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    // As the server does: what waits to end after a stop is no obstacle.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(1)?;
+    drop(TcpListener::from(socket));
+    Ok(())
+}
+
+fn bind_udp(address: SocketAddr) -> io::Result<()> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())?;
+    drop(UdpSocket::from(socket));
+    Ok(())
+}
+
+/// Says which ports cannot be had. Those of a running server are its own.
+pub(super) fn judge(ports: &[Port], is_running: bool) -> Vec<Finding> {
+    let problems: Vec<Finding> = ports
+        .iter()
+        .filter_map(|port| problem(port, is_running))
+        .collect();
+    if !problems.is_empty() {
+        return problems;
+    }
+    let text = if is_running {
+        "the server runs on this data folder and has its ports".to_owned()
+    } else {
+        format!("all {} ports can be had", ports.len())
+    };
+    vec![Finding::ok("ports", text)]
+}
+
+fn problem(port: &Port, is_running: bool) -> Option<Finding> {
+    let (address, words, cure) = (port.address, port.use_.words(), port.use_.cure());
+    let number = address.port();
+    match port.bound {
+        Ok(()) => None,
+        // A machine without IPv6 serves IPv4 alone.
+        Err(io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported) if address.is_ipv6() => {
+            None
+        }
+        Err(io::ErrorKind::AddrInUse) if is_running => None,
+        Err(io::ErrorKind::AddrInUse) => Some(Finding::error(
+            "ports",
+            format!("another program has {address} ({words})"),
+            format!("`ss -lntup 'sport = :{number}'` names it: stop it, or {cure}"),
+        )),
+        Err(io::ErrorKind::PermissionDenied) => Some(Finding::error(
+            "ports",
+            format!("this user may not bind {address} ({words})"),
+            format!(
+                "ports below 1024 need CAP_NET_BIND_SERVICE (the service file has it); or {cure}"
+            ),
+        )),
+        Err(io::ErrorKind::AddrNotAvailable) => Some(Finding::error(
+            "ports",
+            format!("this machine has no address {} ({words})", address.ip()),
+            cure,
+        )),
+        Err(kind) if is_no_ipv6(address, kind) => None,
+        Err(kind) => Some(Finding::error(
+            "ports",
+            format!("{address} ({words}) cannot be bound: {kind}"),
+            cure,
+        )),
+    }
+}
+
+/// Returns whether the system has no IPv6 at all: std names that error not at all.
+fn is_no_ipv6(address: SocketAddr, kind: io::ErrorKind) -> bool {
+    address.is_ipv6()
+        && kind != io::ErrorKind::InvalidInput
+        && !std::path::Path::new("/proc/net/if_inet6").exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Level;
+
+    fn port(use_: Use, bound: Result<(), io::ErrorKind>) -> Port {
+        let address = SocketAddr::from(([0, 0, 0, 0], 443));
+        Port {
+            use_,
+            address,
+            bound,
+        }
+    }
+
+    #[test]
+    fn a_port_in_use_is_an_error_unless_it_is_our_own() {
+        let ports = [
+            port(Use::Https, Err(io::ErrorKind::AddrInUse)),
+            port(Use::Media, Ok(())),
+        ];
+        let found = judge(&ports, false);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].level, Level::Error);
+        assert!(found[0].cure.as_ref().unwrap().contains("--https"));
+        assert_eq!(judge(&ports, true)[0].level, Level::Ok);
+    }
+
+    #[test]
+    fn a_port_that_is_not_allowed_names_the_capability() {
+        let found = judge(
+            &[port(Use::Http, Err(io::ErrorKind::PermissionDenied))],
+            true,
+        );
+        assert!(
+            found[0]
+                .cure
+                .as_ref()
+                .unwrap()
+                .contains("CAP_NET_BIND_SERVICE")
+        );
+    }
+
+    #[test]
+    fn a_port_that_somebody_has_is_seen() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        assert_eq!(
+            bind_tcp(address).unwrap_err().kind(),
+            io::ErrorKind::AddrInUse
+        );
+        drop(taken);
+        bind_tcp(address).unwrap();
+        let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        assert_eq!(
+            bind_udp(address).unwrap_err().kind(),
+            io::ErrorKind::AddrInUse
+        );
+    }
+}
