@@ -62,6 +62,7 @@ pub(crate) fn start(
         base_port: media.port_base,
         shards: media.shards,
         secrets: Secrets::draw().context("the system gives no random bytes")?,
+        relay: Vec::new(),
     };
     let node = MediaNode::start(config, |_| {
         sink(sender.clone(), Arc::clone(readiness), Arc::clone(loss))
@@ -105,11 +106,12 @@ fn media_addr(ip: &MediaIp) -> MediaAddr {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
+    use std::time::SystemTime;
 
     use conclave_sfu_wire::control::{MemberKey, RoomKey};
 
     use super::*;
+    use crate::tls::Live;
 
     #[test]
     fn with_little_room_left_only_what_nothing_repeats_is_queued() {
@@ -158,7 +160,7 @@ mod tests {
         Arc<Readiness>,
         Arc<EventLoss>,
     ) {
-        let readiness = Arc::new(Readiness::new(SystemTime::now() + Duration::from_secs(60)));
+        let readiness = Arc::new(Readiness::new(Live::for_tests()));
         readiness.set_serving();
         let loss = Arc::default();
         let (sender, events) = mpsc::channel(EVENT_QUEUE);

@@ -17,7 +17,6 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 
 use crate::admin::{self, Admin};
 use crate::announce::{self, Banner};
@@ -161,12 +160,14 @@ impl Server {
         let rooms = configured_rooms(config)?;
         // Nothing is put into it, or taken from it, before.
         storage::folder(&config.storage)?;
-        let identity = setup::identity(config, &machine)?;
-        let readiness = Arc::new(Readiness::new(identity.not_after));
-        let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(
-            identity,
+        let live = tls::Live::of(setup::identity(config, &machine)?)?;
+        let challenges = tls::Challenges::new();
+        let readiness = Arc::new(Readiness::new(Arc::clone(&live)));
+        let handshakes = tls::Handshakes::new(
+            Arc::clone(&live),
+            Arc::clone(&challenges),
             config.tls.tls13_only,
-        )?));
+        )?;
 
         // Whoever holds its lock is the server of this data folder.
         let store = storage::open(&config.storage).await?;
@@ -209,12 +210,13 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let clear = Listener {
             tls: None,
+            relay: None,
             router: http::router(shared.clone(), signalling.router()),
             sources: Sources::new(config.limits),
             counters: Arc::clone(&counters),
         };
         let secure = Listener {
-            tls: Some(acceptor),
+            tls: Some(Arc::new(handshakes)),
             ..clear.clone()
         };
         let mut listeners = JoinSet::new();

@@ -35,7 +35,7 @@ pub(crate) fn check_certificate(config: &Config) -> Result<(), ConfigError> {
     let Some(files) = &config.tls.files else {
         return Ok(());
     };
-    load_files(files, config.tls.tls13_only).map(|_| ())
+    load_files(files).map(|_| ())
 }
 
 /// Returns the certificate to serve with: that of the configured files, or
@@ -45,7 +45,7 @@ pub(crate) fn check_certificate(config: &Config) -> Result<(), ConfigError> {
 /// When the files cannot be used, or our own certificate cannot be kept.
 pub(crate) fn identity(config: &Config, machine: &Machine) -> Result<Identity, Error> {
     if let Some(files) = &config.tls.files {
-        return Ok(load_files(files, config.tls.tls13_only)?);
+        return Ok(load_files(files)?);
     }
     let mut names: tls::Names = machine.addresses.iter().map(ToString::to_string).collect();
     names.insert("localhost".to_owned());
@@ -60,10 +60,10 @@ pub(crate) fn identity(config: &Config, machine: &Machine) -> Result<Identity, E
     )?)
 }
 
-fn load_files(files: &CertificateFiles, tls13_only: bool) -> Result<Identity, ConfigError> {
+fn load_files(files: &CertificateFiles) -> Result<Identity, ConfigError> {
     let load = || {
         let identity = tls::load(&files.certificate, &files.key)?;
-        tls::server_config(identity.clone(), tls13_only)?;
+        identity.clone().certified()?;
         anyhow::Ok(identity)
     };
     load().map_err(|error| {

@@ -1,5 +1,6 @@
 //! Whether this process lives, and whether it should be given new work.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
@@ -7,23 +8,25 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use serde_json::json;
 
+use crate::tls::Live;
+
 /// What readiness depends on.
 #[derive(Debug)]
 pub(crate) struct Readiness {
     serving: AtomicBool,
     draining: AtomicBool,
     events_lost: AtomicBool,
-    certificate_end: SystemTime,
+    certificate: Arc<Live>,
 }
 
 impl Readiness {
     /// Begins as not ready.
-    pub(crate) fn new(certificate_end: SystemTime) -> Self {
+    pub(crate) fn new(certificate: Arc<Live>) -> Self {
         Readiness {
             serving: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             events_lost: AtomicBool::new(false),
-            certificate_end,
+            certificate,
         }
     }
 
@@ -45,6 +48,7 @@ impl Readiness {
 
     /// Returns why no new work should come, in words; empty when ready.
     pub(crate) fn reasons(&self, now: SystemTime) -> Vec<&'static str> {
+        let certificate = self.certificate.validity();
         let checks = [
             (
                 !self.serving.load(Ordering::Relaxed),
@@ -55,8 +59,9 @@ impl Readiness {
                 self.events_lost.load(Ordering::Relaxed),
                 "events of the media plane were lost",
             ),
+            (certificate.is_none(), "there is no TLS certificate yet"),
             (
-                now >= self.certificate_end,
+                certificate.is_some_and(|validity| validity.has_ended(now)),
                 "the TLS certificate has expired",
             ),
         ];
@@ -67,14 +72,38 @@ impl Readiness {
             .collect()
     }
 
-    /// Answers `/readyz`: 200 or 503, with the reasons.
+    /// Returns what somebody should look at before it becomes a reason, in words.
+    pub(crate) fn warnings(&self, now: SystemTime) -> Vec<String> {
+        let certificate = self.certificate.validity();
+        let ending = certificate.filter(|validity| validity.ends_soon(now));
+        ending
+            .filter(|validity| !validity.has_ended(now))
+            .map(|validity| {
+                let days = validity.days_left(now);
+                format!("the TLS certificate ends soon: {days} whole days are left")
+            })
+            .into_iter()
+            .collect()
+    }
+
+    /// Answers `/readyz`: 200 or 503, with the reasons, with what will be one,
+    /// and with the end of the certificate in seconds since 1970.
     pub(crate) fn answer(&self, now: SystemTime) -> Response {
         let reasons = self.reasons(now);
+        let not_after_s = self.certificate.validity().and_then(|validity| {
+            let since = validity.not_after.duration_since(SystemTime::UNIX_EPOCH);
+            since.ok().map(|since| since.as_secs())
+        });
         let status = match reasons.is_empty() {
             true => StatusCode::OK,
             false => StatusCode::SERVICE_UNAVAILABLE,
         };
-        let report = json!({ "ready": reasons.is_empty(), "reasons": reasons });
+        let report = json!({
+            "ready": reasons.is_empty(),
+            "reasons": reasons,
+            "warnings": self.warnings(now),
+            "certificate_not_after_s": not_after_s,
+        });
         let content_type = [(header::CONTENT_TYPE, "application/json")];
         (status, content_type, format!("{report}\n")).into_response()
     }
@@ -88,25 +117,38 @@ mod tests {
 
     #[test]
     fn readiness_needs_everything_and_says_what_is_missing() {
-        let end = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
-        let before = end - Duration::from_secs(1);
-        let readiness = Readiness::new(end);
+        let now = SystemTime::now();
         assert_eq!(
-            readiness.reasons(before),
-            ["media sockets are not bound yet"]
+            Readiness::new(Live::empty()).reasons(now),
+            [
+                "media sockets are not bound yet",
+                "there is no TLS certificate yet"
+            ]
         );
+        let live = Live::for_tests();
+        let readiness = Readiness::new(Arc::clone(&live));
         readiness.set_serving();
+        assert!(readiness.reasons(now).is_empty() && readiness.warnings(now).is_empty());
+        assert_eq!(readiness.answer(now).status(), StatusCode::OK);
+
+        let end = live.validity().unwrap().not_after;
+        let before = end - Duration::from_secs(7 * 24 * 3600);
         assert!(readiness.reasons(before).is_empty());
-        assert_eq!(readiness.answer(before).status(), StatusCode::OK);
+        assert_eq!(
+            readiness.warnings(before),
+            ["the TLS certificate ends soon: 7 whole days are left"]
+        );
         assert_eq!(readiness.reasons(end), ["the TLS certificate has expired"]);
+        assert!(readiness.warnings(end).is_empty());
+
         readiness.set_draining();
         readiness.set_events_lost();
         assert_eq!(
-            readiness.reasons(before),
+            readiness.reasons(now),
             ["draining", "events of the media plane were lost"]
         );
         assert_eq!(
-            readiness.answer(before).status(),
+            readiness.answer(now).status(),
             StatusCode::SERVICE_UNAVAILABLE
         );
     }

@@ -1,5 +1,4 @@
 use std::net::IpAddr;
-use std::time::Duration;
 
 use axum::body::Body;
 use http::HeaderValue;
@@ -8,6 +7,7 @@ use tower::ServiceExt;
 use super::*;
 use crate::config::{Hsts, PublicUrl};
 use crate::site::LocalNames;
+use crate::tls;
 
 const CSP: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; \
     img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self' wss://meet.example.org; \
@@ -204,7 +204,7 @@ fn development() -> Shared {
 }
 
 fn shared(site: Site, dev: bool) -> Shared {
-    let readiness = Readiness::new(SystemTime::now() + Duration::from_secs(3600));
+    let readiness = Readiness::new(tls::Live::for_tests());
     readiness.set_serving();
     Shared {
         site: Arc::new(site),

@@ -24,6 +24,10 @@ pub(super) fn limit_stalls(stream: &TcpStream) {
     let _ = SockRef::from(stream).set_tcp_user_timeout(Some(STALL_TIMEOUT));
 }
 
+/// What the kernel may hold of a relayed stream before it is on its way: more
+/// is media that grows old where nobody can drop it any more.
+const RELAYED_UNSENT: u32 = 64 * 1024;
+
 /// A stream that counts as one open connection of its source as long as it
 /// lives, also after an upgrade. Writing fails once the peer has taken nothing
 /// for [`STALL_TIMEOUT`], so that nobody holds a connection by not reading.
@@ -43,6 +47,12 @@ impl Counted {
             stall: None,
             _open: open,
         }
+    }
+
+    /// Keeps the kernel's buffer short, for media.
+    pub(super) fn carry_media(&self) {
+        // Without it media are dropped later, at the bound of our own queue.
+        let _ = SockRef::from(&self.stream).set_tcp_notsent_lowat(RELAYED_UNSENT);
     }
 
     fn unless_stalled(

@@ -1,8 +1,10 @@
 //! The accept loop: sockets, limits, TLS, the look at the first bytes, and
-//! then HTTP.
+//! then HTTP or the relay.
 
 mod bind;
 mod counted;
+mod first_bytes;
+mod relay;
 mod sniff;
 mod sources;
 mod throttle;
@@ -21,27 +23,29 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 pub(crate) use bind::bind;
+pub(crate) use relay::{Asking, Relay};
 pub(crate) use sources::Sources;
 
+use crate::tls::{Asked, Handshakes};
 use counted::Counted;
-use sniff::{Protocol, sniff};
+use first_bytes::Protocol;
+use sniff::sniff;
 use sources::{HalfOpenSlot, OpenSlot};
 use throttle::Throttle;
 
 /// From the first bytes of TLS to the end of its handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// From the connection to its first bytes, and from the end of the TLS
-/// handshake to the first bytes inside: with TLS a connection is half open for
-/// thirty seconds at most, without for ten. Browsers open connections ahead of
+/// From the connection to its first byte, and from the end of the TLS
+/// handshake to the first byte inside: with TLS a connection is half open for
+/// little more than thirty seconds, without for little more than ten. Browsers open connections ahead of
 /// need and leave them silent; ten seconds keep most of those useful.
 const FIRST_BYTES_TIMEOUT: Duration = Duration::from_secs(10);
 /// For a whole request header, also between requests of one connection.
@@ -78,17 +82,21 @@ pub(crate) struct Counters {
     pub(crate) tls_failed: AtomicU64,
     /// Silent for too long, or ended before the first bytes.
     pub(crate) silent: AtomicU64,
-    /// Asked for the relay.
+    /// Asked for the relay, be it there or not.
     pub(crate) turn: AtomicU64,
     /// Spoke nothing that is served.
     pub(crate) unknown: AtomicU64,
+    /// Proofs shown to whoever signs certificates (RFC 8737).
+    pub(crate) challenges: AtomicU64,
 }
 
 /// One listener and what its connections are given to.
 #[derive(Clone)]
 pub(crate) struct Listener {
     /// For the port of TLS; `None` for plain HTTP.
-    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) tls: Option<Arc<Handshakes>>,
+    /// Serves whoever asks for the relay; without it they are closed.
+    pub(crate) relay: Option<Arc<dyn Relay>>,
     /// Answers requests.
     pub(crate) router: Router,
     /// Limits, shared by all listeners.
@@ -147,39 +155,57 @@ struct Connection {
 impl Connection {
     async fn run(mut self, stream: TcpStream, open: OpenSlot, half_open: HalfOpenSlot) {
         let counters = Arc::clone(&self.listener.counters);
-        let acceptor = self.listener.tls.clone();
-        // Signalling is small messages that somebody waits for.
+        let handshakes = self.listener.tls.clone();
+        // Signalling is small messages that somebody waits for, media more so.
         let _ = stream.set_nodelay(true);
         counted::limit_stalls(&stream);
-        let clear = match stream.local_addr() {
-            Ok(local) if acceptor.is_none() && local.ip().to_canonical().is_loopback() => {
-                Via::Loopback
-            }
-            _ => Via::Clear,
+        let Ok(local) = stream.local_addr() else {
+            // The peer is gone already.
+            return count(&counters.silent);
+        };
+        let clear = if handshakes.is_none() && local.ip().to_canonical().is_loopback() {
+            Via::Loopback
+        } else {
+            Via::Clear
         };
         let stream = Counted::new(stream, open);
         let Some((protocol, stream)) = self.within(FIRST_BYTES_TIMEOUT, sniff(stream)).await else {
             return count(&counters.silent);
         };
-        let acceptor = match (protocol, acceptor) {
-            (Protocol::Tls, Some(acceptor)) => acceptor,
+        let handshakes = match (protocol, handshakes) {
+            (Protocol::Tls, Some(handshakes)) => handshakes,
             (Protocol::Http, _) => return self.serve_http(stream, clear, half_open).await,
-            (other, _) => return count_unserved(&counters, other),
+            (Protocol::Turn, _) => {
+                count(&counters.turn);
+                stream.get_ref().carry_media();
+                return self.serve_relay(stream, false, local, half_open).await;
+            }
+            _ => return count(&counters.unknown),
         };
-        let Some(stream) = self
-            .within(HANDSHAKE_TIMEOUT, acceptor.accept(stream))
-            .await
-        else {
+        let handshake = handshakes.accept(stream);
+        let Some((asked, stream)) = self.within(HANDSHAKE_TIMEOUT, handshake).await else {
             return count(&counters.tls_failed);
         };
-        match self.within(FIRST_BYTES_TIMEOUT, sniff(stream)).await {
-            Some((Protocol::Http, stream)) => self.serve_http(stream, Via::Tls, half_open).await,
-            Some((other, _)) => count_unserved(&counters, other),
-            None => count(&counters.silent),
+        if asked == Asked::Challenge {
+            return self.end_challenge(stream).await;
+        }
+        let Some((protocol, stream)) = self.within(FIRST_BYTES_TIMEOUT, sniff(stream)).await else {
+            return count(&counters.silent);
+        };
+        match (asked, protocol) {
+            (Asked::Http, _) | (Asked::Nothing, Protocol::Http) => {
+                self.serve_http(stream, Via::Tls, half_open).await
+            }
+            (_, Protocol::Turn) => {
+                count(&counters.turn);
+                stream.get_ref().get_ref().0.get_ref().carry_media();
+                self.serve_relay(stream, true, local, half_open).await
+            }
+            _ => count(&counters.unknown),
         }
     }
 
-    /// Waits for one step before HTTP; gives up on an error, after `limit`, and when the server stops.
+    /// Waits for one step before anything is served; gives up on an error, after `limit`, and when the server stops.
     async fn within<T>(
         &mut self,
         limit: Duration,
@@ -191,15 +217,43 @@ impl Connection {
         }
     }
 
+    /// Ends a handshake that was the whole of what was wanted (RFC 8737, section 3).
+    async fn end_challenge<S>(mut self, mut stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        count(&self.listener.counters.challenges);
+        let _ = self.within(HANDSHAKE_TIMEOUT, stream.shutdown()).await;
+    }
+
+    async fn serve_relay<S>(
+        self,
+        stream: S,
+        through_tls: bool,
+        local: SocketAddr,
+        half_open: HalfOpenSlot,
+    ) where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        drop(half_open);
+        let Some(relay) = &self.listener.relay else {
+            return;
+        };
+        let asking = Asking {
+            stream: Box::new(stream),
+            through_tls,
+            client: canonical(self.peer),
+            local: canonical(local),
+        };
+        relay.serve(asking, self.stop).await;
+    }
+
     async fn serve_http<S>(self, stream: S, via: Via, half_open: HalfOpenSlot)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         drop(half_open);
-        let client = ClientAddr(SocketAddr::new(
-            self.peer.ip().to_canonical(),
-            self.peer.port(),
-        ));
+        let client = ClientAddr(canonical(self.peer));
         let router = self.listener.router;
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(client);
@@ -240,14 +294,9 @@ fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Counts a connection that ends here: the relay is not part of this process,
-/// or the bytes were nobody's.
-fn count_unserved(counters: &Counters, protocol: Protocol) {
-    count(if protocol == Protocol::Turn {
-        &counters.turn
-    } else {
-        &counters.unknown
-    });
+/// Returns the address as IPv4 if it is one written as IPv6.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 #[cfg(test)]

@@ -1,80 +1,55 @@
-//! Which protocol a connection speaks, told from its first bytes.
-//!
-//! One TCP port serves pages, signalling and the relay. ALPN and SNI do not
-//! tell them apart: Chromium sends no ALPN for `turns:`, Firefox no SNI.
+//! Reading the first bytes of a connection without taking them from whoever
+//! serves it.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::time::timeout;
 
-/// RFC 8489, section 5.
-const MAGIC_COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
-/// As many bytes as a verdict can need: message type, length and cookie.
-const LONGEST: usize = 8;
+use super::first_bytes::{LONGEST, Protocol, classify};
 
-/// What the first bytes are the beginning of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Protocol {
-    /// A TLS handshake record (RFC 8446, section 5.1).
-    Tls,
-    /// An HTTP request, or something that the HTTP parser will refuse.
-    Http,
-    /// A STUN or TURN request (RFC 8656).
-    Turn,
-    /// Nothing that is served here.
-    Unknown,
-}
+/// From a first byte that may be the relay's to the verdict. Nobody opens a
+/// connection ahead of need by sending half a message.
+const VERDICT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Tells the protocol; `None` asks for more bytes, at most [`LONGEST`].
-pub(crate) fn classify(bytes: &[u8]) -> Option<Protocol> {
-    match bytes {
-        [] => None,
-        [0x16, ..] => Some(Protocol::Tls),
-        [0x00, rest @ ..] if rest.len() < LONGEST - 1 => {
-            // The type of a first request is 0x0001 (Binding) or 0x0003 (Allocate).
-            let hopeless = rest.first().is_some_and(|second| second >> 4 != 0);
-            hopeless.then_some(Protocol::Unknown)
-        }
-        [0x00, second, _, _, cookie @ ..] => {
-            let is_turn = second >> 4 == 0 && cookie.starts_with(&MAGIC_COOKIE);
-            Some(if is_turn {
-                Protocol::Turn
-            } else {
-                Protocol::Unknown
-            })
-        }
-        _ => Some(Protocol::Http),
-    }
-}
-
-/// Reads until the protocol is clear, and gives a stream that begins with what was read.
+/// Reads until the protocol is clear, and gives a stream that begins with what
+/// was read. Waits for the first byte for ever, for the rest of what the
+/// verdict needs [`VERDICT_TIMEOUT`].
 ///
 /// # Errors
-/// What reading gives; `UnexpectedEof` when the stream ends before the verdict.
+/// What reading gives; `UnexpectedEof` when the stream ends before the verdict,
+/// `TimedOut` when the rest does not come.
 pub(crate) async fn sniff<S: AsyncRead + Unpin>(
     mut stream: S,
 ) -> io::Result<(Protocol, Rewound<S>)> {
     let mut prefix = [0; LONGEST];
-    let mut len = 0;
-    loop {
-        let read = stream.read(&mut prefix[len..]).await?;
-        if read == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+    let mut end = read_some(&mut stream, &mut prefix).await?;
+    let rest = async {
+        loop {
+            if let Some(protocol) = classify(&prefix[..end]) {
+                return io::Result::Ok(protocol);
+            }
+            end += read_some(&mut stream, &mut prefix[end..]).await?;
         }
-        len += read;
-        if let Some(protocol) = classify(&prefix[..len]) {
-            return Ok((
-                protocol,
-                Rewound {
-                    prefix,
-                    start: 0,
-                    end: len,
-                    stream,
-                },
-            ));
-        }
+    };
+    let protocol = timeout(VERDICT_TIMEOUT, rest).await??;
+    let start = 0;
+    let rewound = Rewound {
+        prefix,
+        start,
+        end,
+        stream,
+    };
+    Ok((protocol, rewound))
+}
+
+async fn read_some(stream: &mut (impl AsyncRead + Unpin), to: &mut [u8]) -> io::Result<usize> {
+    match stream.read(to).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        read => Ok(read),
     }
 }
 
@@ -85,6 +60,13 @@ pub(crate) struct Rewound<S> {
     start: usize,
     end: usize,
     stream: S,
+}
+
+impl<S> Rewound<S> {
+    /// Returns the stream itself.
+    pub(super) fn get_ref(&self) -> &S {
+        &self.stream
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Rewound<S> {
@@ -137,34 +119,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Rewound<S> {
 #[cfg(test)]
 mod tests {
     use tokio::io::AsyncWriteExt;
+    use tokio::time::Instant;
 
     use super::*;
 
     const ALLOCATE: &[u8] = &[0x00, 0x03, 0x00, 0x24, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3];
-
-    #[test]
-    fn each_protocol_is_told_from_as_few_bytes_as_possible() {
-        let cases: [(&[u8], Option<Protocol>); 9] = [
-            (b"", None),
-            (&[0x16], Some(Protocol::Tls)),
-            (b"G", Some(Protocol::Http)),
-            (&[0x00], None),
-            (&[0x00, 0x16], Some(Protocol::Unknown)),
-            (&ALLOCATE[..7], None),
-            (&ALLOCATE[..8], Some(Protocol::Turn)),
-            (
-                &[0x00, 0x03, 0, 0, 0x21, 0x12, 0xa4, 0x43],
-                Some(Protocol::Unknown),
-            ),
-            (
-                &[0x00, 0x11, 0, 0, 0x21, 0x12, 0xa4, 0x42],
-                Some(Protocol::Unknown),
-            ),
-        ];
-        for (bytes, verdict) in cases {
-            assert_eq!(classify(bytes), verdict, "{bytes:02x?}");
-        }
-    }
 
     #[tokio::test]
     async fn bytes_that_arrive_one_by_one_give_the_same_verdict_and_none_is_lost() {
@@ -187,8 +146,35 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn any_split_gives_the_same_verdict() {
+        for at in 1..ALLOCATE.len() {
+            let (first, rest) = ALLOCATE.split_at(at);
+            let (protocol, mut stream) = sniff(first.chain(rest)).await.unwrap();
+            assert_eq!(protocol, Protocol::Turn, "{at}");
+            let mut all = Vec::new();
+            stream.read_to_end(&mut all).await.unwrap();
+            assert_eq!(all, ALLOCATE, "{at}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_stream_that_ends_too_early_is_an_error() {
         let error = sniff(&ALLOCATE[..5]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_waited_for_and_half_a_message_for_three_seconds() {
+        let (mut near, far) = tokio::io::duplex(64);
+        let began = Instant::now();
+        let writer = tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            near.write_all(&ALLOCATE[..5]).await.unwrap();
+            near
+        });
+        let error = sniff(far).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(began.elapsed(), Duration::from_secs(60) + VERDICT_TIMEOUT);
+        writer.await.unwrap();
     }
 }

@@ -1,10 +1,12 @@
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::SystemTime;
 
 use axum::routing::get;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
+use super::relay::Serving;
 use super::*;
 use crate::config::{Limits, Listen};
 use crate::tls;
@@ -14,13 +16,22 @@ const LIMITS: Limits = Limits {
     connections_per_source: 4,
     half_open_per_source: 2,
 };
+/// Where limits are not what is looked at.
+const ROOMY: Limits = Limits {
+    connections: 64,
+    connections_per_source: 64,
+    half_open_per_source: 64,
+};
 const ALLOCATE: &[u8] = &[0x00, 0x03, 0x00, 0x00, 0x21, 0x12, 0xa4, 0x42];
+const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+const UPGRADE: &[u8] =
+    b"GET /upgrade HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n";
 
 #[tokio::test]
 async fn http_through_tls_is_told_its_peer_and_its_way_even_byte_by_byte() {
     let server = Server::start("http").await;
     let mut stream = server.connect_tls().await;
-    for byte in b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n" {
+    for byte in GET {
         stream.write_all(&[*byte]).await.unwrap();
         stream.flush().await.unwrap();
     }
@@ -32,7 +43,7 @@ async fn http_through_tls_is_told_its_peer_and_its_way_even_byte_by_byte() {
 }
 
 #[tokio::test]
-async fn a_request_for_the_relay_is_counted_and_closed_with_and_without_tls() {
+async fn without_a_relay_who_asks_for_it_is_counted_and_closed_with_and_without_tls() {
     let server = Server::start("turn").await;
     let mut stream = server.connect_tls().await;
     let (first, rest) = ALLOCATE.split_at(3);
@@ -44,6 +55,120 @@ async fn a_request_for_the_relay_is_counted_and_closed_with_and_without_tls() {
     clear.write_all(ALLOCATE).await.unwrap();
     ends(&mut clear).await;
     assert_eq!(server.counters.turn.load(Ordering::Relaxed), 2);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn pages_links_and_the_relay_share_one_port_at_the_same_time() {
+    let relay = Arc::new(Echo::default());
+    let server = Server::start_with("mixed", Some(Arc::clone(&relay))).await;
+    let mut link = server.connect_tls().await;
+    link.write_all(UPGRADE).await.unwrap();
+    assert!(read_head(&mut link).await.starts_with("HTTP/1.1 101"));
+    let mut inside = server.connect_tls().await;
+    inside.write_all(&ALLOCATE[..3]).await.unwrap();
+    let mut clear = TcpStream::connect(server.address).await.unwrap();
+    clear.write_all(ALLOCATE).await.unwrap();
+    let mut page = server.connect_tls().await;
+    page.write_all(GET).await.unwrap();
+    inside.write_all(&ALLOCATE[3..]).await.unwrap();
+
+    let mut answer = String::new();
+    page.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let mut first = [0; 8];
+    clear.read_exact(&mut first).await.unwrap();
+    assert_eq!(first, ALLOCATE);
+    inside.read_exact(&mut first).await.unwrap();
+    assert_eq!(first, ALLOCATE);
+    for round in 0..2 {
+        echoes(&mut link, b"a message").await;
+        echoes(&mut clear, &[round; 20]).await;
+        echoes(&mut inside, &[round + 2; 2000]).await;
+    }
+    let mut seen = relay.seen.lock().unwrap().clone();
+    seen.sort_unstable();
+    assert_eq!(seen, [(false, server.address), (true, server.address)]);
+    assert_eq!(server.counters.turn.load(Ordering::Relaxed), 2);
+    // The relay is told to stop, and a link belongs to who upgraded it.
+    server.stop().await;
+    ends(&mut inside).await;
+}
+
+#[tokio::test]
+async fn what_is_asked_for_by_alpn_decides_and_unknown_wishes_are_served() {
+    let relay = Arc::new(Echo::default());
+    let server = Server::start_with("alpn", Some(Arc::clone(&relay))).await;
+    for (offered, agreed, answer) in [
+        (&["stun.turn"][..], Some("stun.turn"), Answer::Relay),
+        (&["http/1.1", "stun.turn"], Some("stun.turn"), Answer::Relay),
+        (&["h2", "webrtc"], None, Answer::Relay),
+        (&["h2", "webrtc"], None, Answer::Page),
+        (&["h2", "http/1.1"], Some("http/1.1"), Answer::Page),
+        (&["http/1.1"], Some("http/1.1"), Answer::Refused),
+        (&["stun.turn"], Some("stun.turn"), Answer::Closed),
+        (&[], None, Answer::Relay),
+        (&[], None, Answer::Page),
+    ] {
+        let mut stream = server.connect_asking(offered).await;
+        let got = stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
+        assert_eq!(got.as_deref(), agreed.map(str::as_bytes), "{offered:?}");
+        let says: &[u8] = match answer {
+            Answer::Relay | Answer::Refused => ALLOCATE,
+            Answer::Page | Answer::Closed => GET,
+        };
+        stream.write_all(says).await.unwrap();
+        let mut first = [0; 12];
+        let read = stream.read_exact(&mut first[..8]).await;
+        let got = read.map(|_| &first[..8]).unwrap_or_default();
+        let expected: &[u8] = match answer {
+            Answer::Relay => ALLOCATE,
+            Answer::Page | Answer::Refused => b"HTTP/1.1",
+            Answer::Closed => b"",
+        };
+        assert_eq!(got, expected, "{offered:?} {answer:?}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn handshakes_fail_while_there_is_no_certificate_and_work_from_when_there_is() {
+    let server = Server::start("certificate").await;
+    let empty = tls::Live::empty();
+    let identity = server.identity.clone();
+    let listener = server.listener(&empty, None);
+    let socket = bind(Listen::parse("127.0.0.1:0").unwrap())
+        .unwrap()
+        .remove(0);
+    let address = socket.local_addr().unwrap();
+    let (_stop, stopped) = watch::channel(false);
+    let _task = tokio::spawn(listener.run(socket, stopped));
+    let connect = async || {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let name = "localhost".try_into().unwrap();
+        server.connector.connect(name, stream).await
+    };
+    assert!(connect().await.is_err());
+    empty.set(identity.clone()).unwrap();
+    let mut early = connect().await.unwrap();
+
+    // What is open stays when the certificate changes.
+    let other = server.folder.join("other");
+    std::fs::create_dir_all(&other).unwrap();
+    let names = tls::Names::from(["localhost".to_owned()]);
+    let new = tls::load_or_make(&other, &names, SystemTime::now()).unwrap();
+    empty.set(new.clone()).unwrap();
+    assert!(connect().await.is_err(), "the new one is not trusted here");
+    early.write_all(GET).await.unwrap();
+    assert!(read_head(&mut early).await.starts_with("HTTP/1.1 200"));
+
+    // A key of another certificate changes nothing.
+    let mixed = tls::Identity {
+        key: identity.key.clone_key(),
+        ..new
+    };
+    assert!(empty.set(mixed).is_err());
+    assert!(connect().await.is_err());
     server.stop().await;
 }
 
@@ -125,17 +250,53 @@ async fn a_peer_that_takes_nothing_for_thirty_seconds_fails_the_write() {
     assert!(began.elapsed() >= Duration::from_secs(30));
 }
 
+#[derive(Debug, Clone, Copy)]
+enum Answer {
+    Relay,
+    Page,
+    /// By the HTTP parser.
+    Refused,
+    Closed,
+}
+
+/// A relay that gives back what it gets, and notes how it was reached.
+#[derive(Default)]
+struct Echo {
+    seen: Mutex<Vec<(bool, SocketAddr)>>,
+}
+
+impl Relay for Echo {
+    fn serve(&self, asking: Asking, mut stop: watch::Receiver<bool>) -> Serving<'_> {
+        assert!(asking.client.ip().is_loopback());
+        let mut seen = self.seen.lock().unwrap();
+        seen.push((asking.through_tls, asking.local));
+        Box::pin(async move {
+            let (mut from, mut to) = tokio::io::split(asking.stream);
+            tokio::select! {
+                _ = tokio::io::copy(&mut from, &mut to) => {}
+                () = stopped(&mut stop) => {}
+            }
+        })
+    }
+}
+
 struct Server {
     address: SocketAddr,
     counters: Arc<Counters>,
     stop: watch::Sender<bool>,
     task: tokio::task::JoinHandle<()>,
     folder: PathBuf,
+    identity: tls::Identity,
+    client: rustls::ClientConfig,
     connector: TlsConnector,
 }
 
 impl Server {
     async fn start(test: &str) -> Self {
+        Server::start_with(test, None).await
+    }
+
+    async fn start_with(test: &str, relay: Option<Arc<Echo>>) -> Self {
         let folder =
             std::env::temp_dir().join(format!("conclave-listen-{test}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
@@ -143,42 +304,55 @@ impl Server {
         let identity = tls::load_or_make(&folder, &names, SystemTime::now()).unwrap();
         let mut roots = rustls::RootCertStore::empty();
         roots.add(identity.chain[0].clone()).unwrap();
-        let client = rustls::ClientConfig::builder_with_provider(tls::provider())
+        let mut client = rustls::ClientConfig::builder_with_provider(tls::provider())
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
+        // A session resumed shows no certificate.
+        client.resumption = rustls::client::Resumption::disabled();
         let socket = bind(Listen::parse("127.0.0.1:0").unwrap())
             .unwrap()
             .remove(0);
-        let address = socket.local_addr().unwrap();
-        let counters = Arc::new(Counters::default());
         let (stop, stopped) = watch::channel(false);
-        let listener = Listener {
-            tls: Some(TlsAcceptor::from(Arc::new(
-                tls::server_config(identity, false).unwrap(),
-            ))),
-            router: Router::new().route("/", get(who)),
-            sources: Sources::new(LIMITS),
-            counters: Arc::clone(&counters),
-        };
-        let task = tokio::spawn(listener.run(socket, stopped));
-        Server {
-            address,
-            counters,
+        let mut server = Server {
+            address: socket.local_addr().unwrap(),
+            counters: Arc::default(),
             stop,
-            task,
+            task: tokio::spawn(async {}),
             folder,
-            connector: TlsConnector::from(Arc::new(client)),
+            identity: identity.clone(),
+            connector: TlsConnector::from(Arc::new(client.clone())),
+            client,
+        };
+        let listener = server.listener(&tls::Live::of(identity).unwrap(), relay);
+        server.task = tokio::spawn(listener.run(socket, stopped));
+        server
+    }
+
+    fn listener(&self, live: &Arc<tls::Live>, relay: Option<Arc<Echo>>) -> Listener {
+        let challenges = tls::Challenges::new();
+        let handshakes = Handshakes::new(Arc::clone(live), challenges, false).unwrap();
+        Listener {
+            tls: Some(Arc::new(handshakes)),
+            relay: relay.clone().map(|relay| relay as Arc<dyn Relay>),
+            router: Router::new()
+                .route("/", get(who))
+                .route("/upgrade", get(upgrade)),
+            sources: Sources::new(if relay.is_some() { ROOMY } else { LIMITS }),
+            counters: Arc::clone(&self.counters),
         }
     }
 
     async fn connect_tls(&self) -> TlsStream<TcpStream> {
-        let stream = TcpStream::connect(self.address).await.unwrap();
-        self.connector
-            .connect("localhost".try_into().unwrap(), stream)
-            .await
-            .unwrap()
+        connect(&self.connector, self.address).await
+    }
+
+    /// Connects with these identifiers of ALPN.
+    async fn connect_asking(&self, offered: &[&str]) -> TlsStream<TcpStream> {
+        let mut client = self.client.clone();
+        client.alpn_protocols = offered.iter().map(|id| id.as_bytes().to_vec()).collect();
+        connect(&TlsConnector::from(Arc::new(client)), self.address).await
     }
 
     async fn stop(self) {
@@ -186,6 +360,39 @@ impl Server {
         self.task.await.unwrap();
         std::fs::remove_dir_all(self.folder).unwrap();
     }
+}
+
+async fn connect(connector: &TlsConnector, address: SocketAddr) -> TlsStream<TcpStream> {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let name = "localhost".try_into().unwrap();
+    connector.connect(name, stream).await.unwrap()
+}
+
+/// Gives back what comes after the upgrade.
+async fn upgrade(mut request: axum::extract::Request) -> impl axum::response::IntoResponse {
+    let upgraded = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        let (mut from, mut to) = tokio::io::split(TokioIo::new(upgraded.await.unwrap()));
+        let _ = tokio::io::copy(&mut from, &mut to).await;
+    });
+    let headers = [("connection", "upgrade"), ("upgrade", "echo")];
+    (http::StatusCode::SWITCHING_PROTOCOLS, headers)
+}
+
+async fn echoes(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), bytes: &[u8]) {
+    stream.write_all(bytes).await.unwrap();
+    let mut back = vec![0; bytes.len()];
+    stream.read_exact(&mut back).await.unwrap();
+    assert_eq!(back, bytes);
+}
+
+/// Reads until the empty line.
+async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    String::from_utf8(head).unwrap()
 }
 
 async fn who(request: axum::extract::Request) -> String {

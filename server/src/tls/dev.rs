@@ -16,7 +16,7 @@ use rcgen::{
 };
 use rcgen::{PKCS_ECDSA_P256_SHA256, SanType};
 
-use super::{Identity, load, server_config};
+use super::{Identity, load};
 
 /// The longest life that every browser accepts (Apple's limit for leaf certificates is 398 days).
 const LIFETIME: Duration = Duration::from_secs(397 * 24 * 3600);
@@ -46,9 +46,9 @@ pub(crate) fn load_or_make(
     let known = known_names(&certificate_file);
     if covers(&known, names)
         && let Ok(identity) = load(&certificate_file, &key_file)
-        && identity.not_after > now + RENEWAL
+        && identity.validity.not_after > now + RENEWAL
         // Somebody may have changed one of the two files, or we ended between writing them.
-        && server_config(identity.clone(), false).is_ok()
+        && identity.clone().certified().is_ok()
     {
         return Ok(identity);
     }
@@ -79,7 +79,7 @@ fn covers(known: &Names, wanted: &Names) -> bool {
         .all(|name| known.contains(name) || may_miss(name))
 }
 
-fn make(names: &Names, now: SystemTime) -> anyhow::Result<(String, String)> {
+pub(super) fn make(names: &Names, now: SystemTime) -> anyhow::Result<(String, String)> {
     let mut params = CertificateParams::default();
     params.not_before = (now - Duration::from_secs(24 * 3600)).into();
     params.not_after = (now + LIFETIME).into();
@@ -109,7 +109,10 @@ fn make(names: &Names, now: SystemTime) -> anyhow::Result<(String, String)> {
 }
 
 /// Writes a file that only its owner reads, at once or not at all.
-fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
+///
+/// # Errors
+/// When it cannot be written; what was there stays.
+pub(super) fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
     let draft = path.with_extension("draft");
     let write = || {
         let _ = fs::remove_file(&draft);

@@ -1,18 +1,25 @@
 //! TLS: which versions, suites and groups, and with which certificate.
 
 mod certificate;
+mod challenges;
 mod dev;
+mod handshake;
+mod live;
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use anyhow::Context;
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::ResolvesServerCert;
+use rustls::sign::CertifiedKey;
 
 pub(crate) use certificate::load;
+pub(crate) use challenges::Challenges;
 pub(crate) use dev::{Names, load_or_make};
+pub(crate) use handshake::{Asked, Handshakes};
+pub(crate) use live::{Live, Validity};
 
 /// A chain and its key.
 #[derive(Debug)]
@@ -21,8 +28,19 @@ pub(crate) struct Identity {
     pub(crate) chain: Vec<CertificateDer<'static>>,
     /// The key of the first certificate.
     pub(crate) key: PrivateKeyDer<'static>,
-    /// When the first certificate ends.
-    pub(crate) not_after: SystemTime,
+    /// From when to when the first certificate holds.
+    pub(crate) validity: Validity,
+}
+
+impl Identity {
+    /// Returns what signs handshakes.
+    ///
+    /// # Errors
+    /// When key and certificate do not belong together.
+    pub(crate) fn certified(self) -> anyhow::Result<CertifiedKey> {
+        CertifiedKey::from_der(self.chain, self.key, &provider())
+            .context("the private key does not belong to the certificate")
+    }
 }
 
 impl Clone for Identity {
@@ -30,7 +48,7 @@ impl Clone for Identity {
         Identity {
             chain: self.chain.clone(),
             key: self.key.clone_key(),
-            not_after: self.not_after,
+            validity: self.validity,
         }
     }
 }
@@ -42,11 +60,14 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-/// Returns what the listener offers.
+/// Returns what the listener offers, without ALPN.
 ///
 /// # Errors
-/// When key and certificate do not belong together.
-pub(crate) fn server_config(identity: Identity, tls13_only: bool) -> anyhow::Result<ServerConfig> {
+/// When the provider of cryptography cannot make the keys of session tickets.
+fn server_config(
+    resolver: Arc<dyn ResolvesServerCert>,
+    tls13_only: bool,
+) -> anyhow::Result<ServerConfig> {
     let versions: &[_] = if tls13_only {
         &[&rustls::version::TLS13]
     } else {
@@ -55,10 +76,7 @@ pub(crate) fn server_config(identity: Identity, tls13_only: bool) -> anyhow::Res
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(versions)?
         .with_no_client_auth()
-        .with_single_cert(identity.chain, identity.key)
-        .context("the private key does not belong to the certificate")?;
-    // What a TURN client may ask for (RFC 7443) beside HTTP; the first bytes decide, as few say it.
-    config.alpn_protocols = vec![b"http/1.1".to_vec(), b"stun.turn".to_vec()];
+        .with_cert_resolver(resolver);
     // Its keys live in memory only and change every six hours.
     config.ticketer = aws_lc_rs::Ticketer::new()?;
     // RFC 7627: without it two TLS 1.2 sessions can be made to share a master secret.

@@ -1,7 +1,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{ServerName, UnixTime};
@@ -77,7 +77,7 @@ fn a_dev_key_of_another_certificate_gives_way_to_a_new_pair() {
     fs::copy(other.join("dev-key.pem"), ours.join("dev-key.pem")).unwrap();
     let second = load_or_make(&ours, &names(&["localhost"]), now).unwrap();
     assert_ne!(second.chain, first.chain);
-    assert!(server_config(second, false).is_ok());
+    assert!(second.certified().is_ok());
     fs::remove_dir_all(ours).unwrap();
     fs::remove_dir_all(other).unwrap();
 }
@@ -86,7 +86,13 @@ fn a_dev_key_of_another_certificate_gives_way_to_a_new_pair() {
 fn the_end_of_a_certificate_is_read_from_it() {
     let now = SystemTime::now();
     let identity = identity("expiry");
-    let left = identity.not_after.duration_since(now).unwrap().as_secs() / (24 * 3600);
+    let left = identity
+        .validity
+        .not_after
+        .duration_since(now)
+        .unwrap()
+        .as_secs()
+        / (24 * 3600);
     assert!((395..=397).contains(&left), "{left} days");
 }
 
@@ -105,7 +111,7 @@ fn handshake(
     tls13_only: bool,
     versions: &[&'static SupportedProtocolVersion],
 ) -> Result<(ClientConnection, ServerConnection), rustls::Error> {
-    let server_config = server_config(identity, tls13_only).unwrap();
+    let server_config = server_config(Live::of(identity).unwrap(), tls13_only).unwrap();
     let mut server = ServerConnection::new(Arc::new(server_config))?;
     let client_config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(versions)?
