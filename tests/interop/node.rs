@@ -22,6 +22,7 @@ impl Node {
             base_port: 0,
             shards: NonZeroU8::MIN,
             secrets: Secrets::draw().expect("the system gives random bytes"),
+            relay: Vec::new(),
         };
         let (sender, events) = unbounded_channel();
         let node = MediaNode::start(config, |_| {

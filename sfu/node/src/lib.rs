@@ -6,11 +6,13 @@
 
 mod addresses;
 mod node;
+mod relay;
 mod sockets;
 mod stats;
 mod thread;
 
 pub use addresses::MediaAddr;
 pub use node::{MediaHandle, MediaNode, NodeConfig, Secrets, SendError};
+pub use relay::{RelayEnds, RelayPort};
 pub use stats::{IoStats, ShardStats};
 pub use thread::EventSink;

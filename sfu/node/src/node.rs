@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +18,7 @@ use rand::{Rng, SeedableRng, TryRng};
 use thiserror::Error;
 
 use crate::addresses::{AddressMap, MediaAddr};
+use crate::relay::RelayPort;
 use crate::sockets::Sockets;
 use crate::stats::{ShardStats, SharedStats};
 use crate::thread::{EventSink, ShardThread, Shared, Turns};
@@ -38,6 +40,9 @@ pub struct NodeConfig {
     pub shards: NonZeroU8,
     /// What the shards draw their secrets from.
     pub secrets: Secrets,
+    /// The ways to the relay of this process, one for each shard in order; none
+    /// without a relay.
+    pub relay: Vec<RelayPort>,
 }
 
 /// What all secrets of the media plane come from.
@@ -131,6 +136,7 @@ pub struct MediaNode {
     handle: MediaHandle,
     threads: Vec<JoinHandle<()>>,
     ports: Vec<u16>,
+    advertised: Vec<Vec<SocketAddr>>,
 }
 
 impl MediaNode {
@@ -138,11 +144,19 @@ impl MediaNode {
     ///
     /// `sink_of` makes the closure that takes the events of a shard; it runs on
     /// the shard's thread and must not wait. Errors are those of binding (such
-    /// as a port in use) and of addresses that cannot be advertised.
+    /// as a port in use), of addresses that cannot be advertised, and of ways to
+    /// the relay that are not one for each shard.
     pub fn start(
-        config: NodeConfig,
+        mut config: NodeConfig,
         mut sink_of: impl FnMut(u8) -> EventSink,
     ) -> io::Result<MediaNode> {
+        if !config.relay.is_empty() && config.relay.len() != usize::from(config.shards.get()) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the relay needs one way for each shard",
+            ));
+        }
+        let mut relay = std::mem::take(&mut config.relay).into_iter();
         let mut seeds = StdRng::from_seed(config.secrets.seed);
         let mut bound = Vec::new();
         for index in 0..config.shards.get() {
@@ -150,6 +164,7 @@ impl MediaNode {
         }
         // From here on a failure drops the node, which ends the threads started so far.
         let ports = bound.iter().map(|shard| shard.sockets.port()).collect();
+        let advertised = bound.iter().map(|shard| shard.map.candidates()).collect();
         let mut inboxes = Vec::new();
         let mut starts = Vec::new();
         for shard in bound {
@@ -172,6 +187,7 @@ impl MediaNode {
             handle,
             threads: Vec::new(),
             ports,
+            advertised,
         };
         for (
             BoundShard {
@@ -185,6 +201,7 @@ impl MediaNode {
         ) in starts
         {
             let sink = sink_of(index);
+            let relay = relay.next();
             let run = move || {
                 let shard = Shard::new(Instant::now(), config);
                 ShardThread {
@@ -192,6 +209,7 @@ impl MediaNode {
                     shard,
                     sockets,
                     map,
+                    relay,
                     inbox,
                     sink,
                     shared,
@@ -216,6 +234,15 @@ impl MediaNode {
     /// Returns the bound UDP port of each shard, in order.
     pub fn ports(&self) -> &[u16] {
         &self.ports
+    }
+
+    /// Returns the addresses and ports by which clients know a shard; none if
+    /// there is no such shard.
+    pub fn advertised(&self, shard: u8) -> &[SocketAddr] {
+        self.advertised
+            .get(usize::from(shard))
+            .map(Vec::as_slice)
+            .unwrap_or_default()
     }
 
     /// Ends all transports and waits until the threads have ended. Commands

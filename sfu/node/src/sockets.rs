@@ -5,11 +5,12 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use conclave_sfu_core::arena::{Batch, DatagramSink};
+use conclave_sfu_wire::relayed::is_relayed;
 use tracing::warn;
 
 use crate::addresses::{AddressMap, MediaAddr};
 use crate::stats::IoStats;
-use conclave_sfu_udp::{Family, SendBatch, UdpSocket};
+use conclave_sfu_udp::{Family, SendBatch, Sender, UdpSocket};
 
 /// The wish for each socket buffer. The kernel io about 2.3 kB for a packet
 /// of 1.2 kB, so that some 1,800 fit: a key frame to everybody in a large room.
@@ -123,12 +124,14 @@ impl Egress {
     pub(crate) fn sink<'a>(
         &'a mut self,
         sockets: &'a mut Sockets,
+        relay: Option<&'a mut Sender>,
         map: &'a AddressMap,
         io: &'a mut IoStats,
     ) -> Sink<'a> {
         Sink {
             egress: self,
             sockets,
+            relay,
             map,
             io,
         }
@@ -138,12 +141,32 @@ impl Egress {
 pub(crate) struct Sink<'a> {
     egress: &'a mut Egress,
     sockets: &'a mut Sockets,
+    relay: Option<&'a mut Sender>,
     map: &'a AddressMap,
     io: &'a mut IoStats,
 }
 
+impl Sink<'_> {
+    /// Hands datagrams to the relay of this process, each by itself: a client
+    /// may get them by TCP. None of them ever reaches a socket.
+    fn hand_over(&mut self, batch: Batch<'_>) {
+        for datagram in batch.payload.chunks(batch.segment) {
+            match &mut self.relay {
+                Some(relay) => {
+                    relay.push(batch.source, batch.destination, datagram);
+                    self.io.relayed_out += 1;
+                }
+                None => self.io.refused_out += 1,
+            }
+        }
+    }
+}
+
 impl DatagramSink for Sink<'_> {
     fn send(&mut self, batch: Batch<'_>) {
+        if is_relayed(batch.destination.ip()) {
+            return self.hand_over(batch);
+        }
         let source: Option<IpAddr> = self.map.bound(batch.source);
         let (waiting, socket) = match Family::of(&batch.destination.ip()) {
             Family::V4 => (&mut self.egress.v4, &mut self.sockets.v4),
@@ -158,6 +181,9 @@ impl DatagramSink for Sink<'_> {
     fn flush(&mut self) {
         send_waiting(&mut self.egress.v4, &mut self.sockets.v4, self.io);
         send_waiting(&mut self.egress.v6, &mut self.sockets.v6, self.io);
+        if let Some(relay) = &mut self.relay {
+            relay.flush();
+        }
     }
 }
 
@@ -184,8 +210,10 @@ mod tests {
     use std::time::Duration;
 
     use conclave_sfu_core::arena::SendArena;
+    use conclave_sfu_wire::relayed::{RELAYED_V4, RELAYED_V6};
 
     use super::*;
+    use crate::relay::RelayPort;
     use conclave_sfu_udp::{ReceiveBatch, wait};
 
     #[test]
@@ -205,7 +233,7 @@ mod tests {
             expected.push(datagram);
         }
         let (mut egress, mut io) = (Egress::new(), IoStats::default());
-        arena.flush(&mut egress.sink(&mut sockets, &map, &mut io));
+        arena.flush(&mut egress.sink(&mut sockets, None, &map, &mut io));
         assert_eq!((io.datagrams_out, io.full_out, io.refused_out), (150, 0, 0));
         assert!(io.messages_out < 100, "{} messages", io.messages_out);
         let mut batch = ReceiveBatch::new();
@@ -220,5 +248,49 @@ mod tests {
             }
         }
         assert_eq!(arrived, expected);
+    }
+
+    #[test]
+    fn what_is_for_the_relay_is_handed_over_one_by_one_and_never_reaches_a_socket() {
+        let addresses = [MediaAddr::direct(IpAddr::from(Ipv4Addr::LOCALHOST))];
+        let mut sockets = Sockets::bind(&addresses, 0).unwrap();
+        let map = AddressMap::new(&addresses, 0, |family| sockets.port_of(family)).unwrap();
+        let here = map.candidates()[0];
+        let relayed = [
+            SocketAddr::from((RELAYED_V4, 1_024)),
+            SocketAddr::from((RELAYED_V6, 65_535)),
+        ];
+        let mut arena = SendArena::default();
+        for len in [1_100, 1_100, 300] {
+            arena.push(here, relayed[0], &vec![1; len]);
+        }
+        arena.push(here, relayed[1], &[2; 20]);
+        let (mut port, ends) = RelayPort::pair().unwrap();
+        let (mut egress, mut io) = (Egress::new(), IoStats::default());
+        arena.flush(&mut egress.sink(&mut sockets, Some(&mut port.to_relay), &map, &mut io));
+        assert_eq!(
+            (io.relayed_out, io.datagrams_out, io.refused_out),
+            (4, 0, 0)
+        );
+        let mut parcel = ends.from_shard.take().unwrap();
+        let handed: Vec<_> = parcel
+            .datagrams()
+            .map(|(source, destination, payload)| (source, destination, payload.len()))
+            .collect();
+        assert_eq!(
+            handed,
+            [
+                (here, relayed[0], 1_100),
+                (here, relayed[0], 1_100),
+                (here, relayed[0], 300),
+                (here, relayed[1], 20)
+            ]
+        );
+        arena.push(here, relayed[0], &[3; 20]);
+        arena.flush(&mut egress.sink(&mut sockets, None, &map, &mut io));
+        assert_eq!(
+            (io.relayed_out, io.datagrams_out, io.refused_out),
+            (4, 0, 1)
+        );
     }
 }

@@ -11,9 +11,11 @@ use std::time::{Duration, Instant};
 
 use conclave_sfu_core::Shard;
 use conclave_sfu_wire::control::{Command, Event, RoomKey};
+use conclave_sfu_wire::relayed::is_relayed;
 use tracing::{error, info, info_span, warn};
 
 use crate::addresses::AddressMap;
+use crate::relay::RelayPort;
 use crate::sockets::{Egress, Sockets};
 use crate::stats::{IoStats, ShardStats, SharedStats};
 use conclave_sfu_udp::{ReceiveBatch, UdpSocket, Waker, wait};
@@ -21,6 +23,9 @@ use conclave_sfu_udp::{ReceiveBatch, UdpSocket, Waker, wait};
 /// How many commands one turn takes, so that a flood of them cannot hold up
 /// packets for long: a command costs up to a millisecond (an offer).
 const COMMANDS_PER_TURN: usize = 16;
+
+/// How many parcels of the relay one turn takes, each of up to 64 datagrams.
+const PARCELS_PER_TURN: usize = 16;
 
 /// The shortest wait after a turn in which nothing came: at most 10,000 such
 /// turns a second, so that a timer that is always due does not take the whole
@@ -42,6 +47,7 @@ pub(crate) struct ShardThread {
     pub(crate) shard: Shard,
     pub(crate) sockets: Sockets,
     pub(crate) map: AddressMap,
+    pub(crate) relay: Option<RelayPort>,
     pub(crate) inbox: Receiver<Command>,
     pub(crate) sink: EventSink,
     pub(crate) shared: Arc<Shared>,
@@ -57,6 +63,8 @@ pub(crate) struct Turns {
     rooms: BTreeSet<RoomKey>,
     /// More commands wait than the last turn took.
     has_commands: bool,
+    /// More parcels of the relay wait than the last turn took.
+    has_parcels: bool,
     /// Nothing came in the last turn but time.
     was_idle: bool,
 }
@@ -69,6 +77,7 @@ impl Turns {
             io: IoStats::default(),
             rooms: BTreeSet::new(),
             has_commands: false,
+            has_parcels: false,
             was_idle: false,
         }
     }
@@ -105,21 +114,22 @@ impl ShardThread {
         Ok(())
     }
 
-    fn wait(&self) -> io::Result<[bool; 3]> {
+    fn wait(&self) -> io::Result<[bool; 4]> {
         let [v4, v6] = self.sockets.descriptors();
         let until_due = self
             .shard
             .poll_timeout()
             .map(|due| due.saturating_duration_since(Instant::now()));
         let timeout = match until_due {
-            _ if self.turns.has_commands => Some(Duration::ZERO),
+            _ if self.turns.has_commands || self.turns.has_parcels => Some(Duration::ZERO),
             Some(until_due) if self.turns.was_idle => Some(until_due.max(IDLE_WAIT_MIN)),
             other => other,
         };
-        wait([v4, v6, Some(self.shared.waker.as_fd())], timeout)
+        let relay = self.relay.as_ref().map(|relay| relay.from_relay.as_fd());
+        wait([v4, v6, Some(self.shared.waker.as_fd()), relay], timeout)
     }
 
-    fn turn(&mut self, [v4_ready, v6_ready, woken]: [bool; 3]) -> io::Result<()> {
+    fn turn(&mut self, [v4_ready, v6_ready, woken, relay_ready]: [bool; 4]) -> io::Result<()> {
         let now = Instant::now();
         let mut arrived = 0;
         if v4_ready {
@@ -127,6 +137,9 @@ impl ShardThread {
         }
         if v6_ready {
             arrived += self.receive(now, |sockets| &sockets.v6)?;
+        }
+        if relay_ready || self.turns.has_parcels {
+            arrived += self.take_relayed(now);
         }
         if woken {
             // Before the inbox is read: what comes behind wakes again.
@@ -156,6 +169,13 @@ impl ShardThread {
         let Turns { received, io, .. } = &mut self.turns;
         let count = socket.receive(received)?;
         for datagram in received.received() {
+            if datagram
+                .as_ref()
+                .is_some_and(|datagram| is_relayed(datagram.source.ip()))
+            {
+                io.forged_in += 1;
+                continue;
+            }
             let addressed = datagram.and_then(|datagram| {
                 let destination = self.map.advertised(datagram.destination)?;
                 Some((datagram.source, destination, datagram.payload))
@@ -169,6 +189,32 @@ impl ShardThread {
                 .handle_datagram(now, source, destination, payload);
         }
         Ok(count)
+    }
+
+    /// Takes what the relay has handed over; returns how many datagrams. Source
+    /// and destination are as the shard knows them: relayed, and advertised.
+    fn take_relayed(&mut self, now: Instant) -> usize {
+        let Some(relay) = &self.relay else { return 0 };
+        // Before the queue is read: what comes behind wakes again.
+        relay.from_relay.drain();
+        self.turns.has_parcels = false;
+        let mut count = 0;
+        for _ in 0..PARCELS_PER_TURN {
+            let Some(mut parcel) = relay.from_relay.take() else {
+                return count;
+            };
+            let before = count;
+            for (source, destination, payload) in parcel.datagrams() {
+                debug_assert!(is_relayed(source.ip()), "the relay has its own addresses");
+                self.shard
+                    .handle_datagram(now, source, destination, payload);
+                count += 1;
+            }
+            self.turns.io.relayed_in += (count - before) as u64;
+            relay.from_relay.give_back(parcel);
+        }
+        self.turns.has_parcels = true;
+        count
     }
 
     fn take_commands(&mut self, now: Instant) -> usize {
@@ -199,8 +245,9 @@ impl ShardThread {
         let Turns {
             egress, io, rooms, ..
         } = &mut self.turns;
+        let relay = self.relay.as_mut().map(|relay| &mut relay.to_relay);
         self.shard
-            .flush(&mut egress.sink(&mut self.sockets, &self.map, io));
+            .flush(&mut egress.sink(&mut self.sockets, relay, &self.map, io));
         self.shared.stats.publish(ShardStats {
             io: *io,
             shard: self.shard.counters(),

@@ -14,7 +14,7 @@ mod wait;
 pub use datagrams::{ReceiveBatch, Received, SendBatch, SendReport};
 pub use ready::ReadySet;
 pub use relayed::{IcmpError, PeerBatch, RelayedSocket, SendRefused};
-pub use wait::{Waker, wait};
+pub use wait::{WaitList, Waker, wait};
 
 use std::io;
 use std::mem;
@@ -46,10 +46,10 @@ impl Family {
     }
 }
 
-/// A non-blocking UDP socket bound to all addresses of one family.
+/// A non-blocking UDP socket bound to one address, or to all of one family.
 pub struct UdpSocket {
     socket: Socket,
-    port: u16,
+    local: SocketAddr,
     /// Whether the kernel has not yet refused to segment.
     segments: bool,
 }
@@ -64,42 +64,47 @@ pub struct BufferSizes {
 }
 
 impl UdpSocket {
-    /// Binds to `port`, or to one of the kernel's choice if it is 0.
+    /// Binds to `port` on all addresses, or to one of the kernel's choice if it is 0.
     pub fn bind(family: Family, port: u16) -> io::Result<UdpSocket> {
-        let (domain, wildcard) = match family {
-            Family::V4 => (
-                Domain::IPV4,
-                SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
-            ),
-            Family::V6 => (
-                Domain::IPV6,
-                SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
-            ),
-        };
+        UdpSocket::bind_to(match family {
+            Family::V4 => SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
+            Family::V6 => SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
+        })
+    }
+
+    /// Binds to one address, or to all of its family if it is the unspecified
+    /// one; port 0 lets the kernel choose.
+    pub fn bind_to(address: SocketAddr) -> io::Result<UdpSocket> {
+        let domain = Domain::for_address(address);
         let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
-        match family {
+        match Family::of(&address.ip()) {
             Family::V4 => set_int(&socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?,
             Family::V6 => {
                 socket.set_only_v6(true)?;
                 set_int(&socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
             }
         }
-        socket.bind(&wildcard.into())?;
+        socket.bind(&address.into())?;
         let bound = socket
             .local_addr()?
             .as_socket()
             .ok_or(io::ErrorKind::AddrNotAvailable)?;
         Ok(UdpSocket {
             socket,
-            port: bound.port(),
+            local: bound,
             segments: true,
         })
     }
 
     /// Returns the local port.
     pub fn port(&self) -> u16 {
-        self.port
+        self.local.port()
+    }
+
+    /// Returns the address that it is bound to, perhaps the unspecified one.
+    pub fn local(&self) -> SocketAddr {
+        self.local
     }
 
     /// Asks for buffers of `bytes` in each direction, beyond the system's cap if

@@ -154,6 +154,7 @@ pub(crate) fn serve() {
         base_port: 0,
         shards: NonZeroU8::MIN,
         secrets: Secrets::draw().expect("the system gives random bytes"),
+        relay: Vec::new(),
     };
     let node = MediaNode::start(config, |_| Box::new(|event| report(&event))).expect("it starts");
     println!("ready");

@@ -5,6 +5,7 @@ use std::time::Duration;
 use conclave_sfu_wire::control::{
     Event, MemberKey, MidName, OfferError, PublishError, RoomKey, RoomPolicy, Source,
 };
+use conclave_sfu_wire::relayed::RELAYED_V4;
 
 use super::*;
 
@@ -208,6 +209,44 @@ fn a_panic_on_a_shard_ends_it_and_reports_its_rooms() {
 }
 
 #[test]
+fn what_the_relay_hands_over_reaches_its_shard() {
+    let addresses = [MediaAddr::direct(Ipv4Addr::LOCALHOST.into())];
+    let pairs = [RelayPort::pair().unwrap(), RelayPort::pair().unwrap()];
+    let (ports, mut ends): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+    let config = NodeConfig {
+        relay: ports,
+        ..config(&addresses, 2)
+    };
+    let node = MediaNode::start(config, |_| Box::new(drop)).unwrap();
+    let handle = node.handle();
+    let destination = node.advertised(1)[0];
+    assert_eq!(destination, (Ipv4Addr::LOCALHOST, node.ports()[1]).into());
+    assert_eq!(node.advertised(2), []);
+    let relayed = SocketAddr::from((RELAYED_V4, 2_000));
+    let junk = binding_request(b"nobody:peer");
+    for _ in 0..3_000 {
+        ends[1].to_shard.push(relayed, destination, &junk);
+    }
+    ends[1].to_shard.flush();
+    while handle.stats(1).unwrap().io.relayed_in < 3_000 {
+        std::thread::yield_now();
+    }
+    let stats = handle.stats(1).unwrap();
+    assert_eq!((stats.shard.unroutable, stats.io.datagrams_in), (3_000, 0));
+    assert_eq!(handle.stats(0).unwrap().io.relayed_in, 0);
+}
+
+#[test]
+fn a_relay_that_does_not_reach_every_shard_is_refused() {
+    let addresses = [MediaAddr::direct(Ipv4Addr::LOCALHOST.into())];
+    let config = NodeConfig {
+        relay: vec![RelayPort::pair().unwrap().0],
+        ..config(&addresses, 2)
+    };
+    assert!(MediaNode::start(config, |_| Box::new(drop)).is_err());
+}
+
+#[test]
 fn secrets_are_drawn_anew_and_never_shown() {
     let [one, two] = [Secrets::draw().unwrap(), Secrets::draw().unwrap()];
     assert_ne!(one.seed, two.seed);
@@ -224,6 +263,7 @@ fn config(addresses: &[MediaAddr], shards: u8) -> NodeConfig {
             ufrag_key: UfragKey([1; 16]),
             seed: [2; 32],
         },
+        relay: Vec::new(),
     }
 }
 

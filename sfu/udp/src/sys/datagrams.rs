@@ -17,6 +17,12 @@ const DATAGRAM_MAX: usize = 2_048;
 /// destinations fits; with more the batch goes out in parts.
 const SEND_BYTES: usize = 1 << 20;
 
+/// Most segments that Linux takes in one message (`UDP_MAX_SEGMENTS`).
+const SEGMENTS_MAX: usize = 64;
+
+/// Most payload bytes of one message: 65,535 less IPv6 and UDP headers.
+const MESSAGE_BYTES_MAX: usize = 65_535 - 48;
+
 /// Room for what one call receives.
 pub struct ReceiveBatch {
     bytes: Vec<[u8; DATAGRAM_MAX]>,
@@ -197,6 +203,47 @@ impl SendBatch {
         });
     }
 
+    /// Appends one datagram made of `header` and `payload`. Joined to the last
+    /// message if it goes the same way and the kernel can segment both: all
+    /// segments are equal but the last one, which may be shorter.
+    ///
+    /// Returns `false` if there is no room: send the batch first.
+    #[must_use]
+    pub fn append(
+        &mut self,
+        source: Option<IpAddr>,
+        destination: SocketAddr,
+        header: &[u8],
+        payload: &[u8],
+    ) -> bool {
+        let len = header.len() + payload.len();
+        if len == 0 {
+            return true;
+        }
+        if self.bytes.len() + len > SEND_BYTES {
+            return false;
+        }
+        let joined = self
+            .messages
+            .last_mut()
+            .is_some_and(|last| last.joins(source, destination, len));
+        if !joined {
+            if self.messages.len() == BATCH {
+                return false;
+            }
+            self.messages.push(Message {
+                destination,
+                source,
+                start: self.bytes.len(),
+                len,
+                segment: len,
+            });
+        }
+        self.bytes.extend_from_slice(header);
+        self.bytes.extend_from_slice(payload);
+        true
+    }
+
     /// Returns whether nothing waits in it.
     pub fn is_empty(&self) -> bool {
         self.messages.is_empty()
@@ -215,6 +262,21 @@ impl SendBatch {
 impl Message {
     fn datagrams(&self) -> u64 {
         self.len.div_ceil(self.segment) as u64
+    }
+
+    /// Takes `len` more bytes to `destination` as its next segment, if that can be.
+    fn joins(&mut self, source: Option<IpAddr>, destination: SocketAddr, len: usize) -> bool {
+        let joins = self.destination == destination
+            && self.source == source
+            && len <= self.segment
+            // A segment shorter than the others ended the message.
+            && self.len.is_multiple_of(self.segment)
+            && self.len / self.segment < SEGMENTS_MAX
+            && self.len + len <= MESSAGE_BYTES_MAX;
+        if joins {
+            self.len += len;
+        }
+        joins
     }
 
     fn is_segmented(&self) -> bool {

@@ -44,6 +44,100 @@ fn six_segments_arrive_as_six_datagrams() {
 }
 
 #[test]
+fn appended_datagrams_to_one_destination_are_one_message_and_their_order_stays() {
+    let mut sender = UdpSocket::bind(Family::V4, 0).unwrap();
+    let receiver = UdpSocket::bind(Family::V4, 0).unwrap();
+    let other = UdpSocket::bind(Family::V4, 0).unwrap();
+    let to = |socket: &UdpSocket| SocketAddr::new(LOCALHOST, socket.port());
+    let mut batch = SendBatch::new();
+    // Two equal ones, a shorter one that ends the message, one elsewhere, and one more.
+    for (receiver, payload) in [
+        (&receiver, &[1; 100][..]),
+        (&receiver, &[2; 100]),
+        (&receiver, &[3; 50]),
+        (&receiver, &[4; 50]),
+        (&other, &[5; 50]),
+        (&receiver, &[6; 50]),
+    ] {
+        assert!(batch.append(Some(LOCALHOST), to(receiver), b"head", payload));
+    }
+    let report = sender.send(&mut batch);
+    assert_eq!((report.messages, report.datagrams), (4, 6));
+    let arrived: Vec<_> = arrivals(&receiver, 5)
+        .into_iter()
+        .map(|arrival| {
+            (
+                arrival.payload[..4].to_vec(),
+                arrival.payload[4],
+                arrival.payload.len(),
+            )
+        })
+        .collect();
+    let head = || b"head".to_vec();
+    assert_eq!(
+        arrived,
+        [
+            (head(), 1, 104),
+            (head(), 2, 104),
+            (head(), 3, 54),
+            (head(), 4, 54),
+            (head(), 6, 54)
+        ]
+    );
+}
+
+#[test]
+fn what_exceeds_a_batch_is_refused_until_it_is_sent() {
+    let mut sender = UdpSocket::bind(Family::V4, 0).unwrap();
+    let mut batch = SendBatch::new();
+    let destination = SocketAddr::new(LOCALHOST, sender.port());
+    // Ever longer datagrams never join.
+    for len in 1..=BATCH {
+        assert!(batch.append(None, destination, &[], &vec![0; len]));
+    }
+    assert!(!batch.append(None, destination, &[], &[0; BATCH + 1]));
+    // Shorter ones end the last message: still no room for more.
+    assert!(batch.append(None, destination, &[], &[0; 1]));
+    assert!(!batch.append(None, destination, &[], &[0; 1]));
+    assert_eq!(sender.send(&mut batch).datagrams, BATCH as u64 + 1);
+    assert!(batch.append(None, destination, &[], &[0; BATCH + 1]));
+}
+
+#[test]
+fn a_socket_of_one_address_takes_what_is_for_it_alone() {
+    let [one, two] = [Ipv4Addr::new(127, 0, 0, 21), Ipv4Addr::new(127, 0, 0, 22)];
+    let first = UdpSocket::bind_to((one, 0).into()).unwrap();
+    let second = UdpSocket::bind_to((two, first.port()).into()).unwrap();
+    assert_eq!(first.local(), (one, first.port()).into());
+    let mut sender = UdpSocket::bind(Family::V4, 0).unwrap();
+    let mut batch = SendBatch::new();
+    batch.push(None, first.local(), 3, b"one");
+    batch.push(None, second.local(), 3, b"two");
+    sender.send(&mut batch);
+    for (socket, expected) in [(&first, b"one"), (&second, b"two")] {
+        let arrived = arrivals(socket, 1);
+        assert_eq!(arrived[0].payload, expected);
+        assert_eq!(arrived[0].destination, socket.local().ip());
+    }
+}
+
+#[test]
+fn a_list_tells_which_of_its_descriptors_is_ready() {
+    let wakers = [(); 3].map(|()| Waker::new().unwrap());
+    wakers[1].wake();
+    let mut list = WaitList::default();
+    list.wait(wakers.iter().map(AsFd::as_fd), Some(PATIENCE))
+        .unwrap();
+    assert_eq!(
+        [0, 1, 2, 3].map(|index| list.is_ready(index)),
+        [false, true, false, false]
+    );
+    list.wait(wakers[..1].iter().map(AsFd::as_fd), Some(Duration::ZERO))
+        .unwrap();
+    assert!(!list.is_ready(0) && !list.is_ready(1));
+}
+
+#[test]
 fn the_destination_is_reported_and_the_source_is_obeyed() {
     let [one, two] = [Ipv4Addr::new(127, 0, 0, 11), Ipv4Addr::new(127, 0, 0, 12)];
     let mut sender = UdpSocket::bind(Family::V4, 0).unwrap();

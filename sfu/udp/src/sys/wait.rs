@@ -54,16 +54,50 @@ pub fn wait<const N: usize>(
         events: libc::POLLIN,
         revents: 0,
     });
+    poll(&mut polled, timeout)?;
+    Ok(polled.map(|entry| entry.revents != 0))
+}
+
+/// As [`wait`], for as many descriptors as there happen to be. Its memory stays.
+#[derive(Default)]
+pub struct WaitList(Vec<libc::pollfd>);
+
+impl WaitList {
+    /// Waits until one of `fds` is readable, or for `timeout`, or for ever without one.
+    pub fn wait<'a>(
+        &mut self,
+        fds: impl Iterator<Item = BorrowedFd<'a>>,
+        timeout: Option<Duration>,
+    ) -> io::Result<()> {
+        self.0.clear();
+        self.0.extend(fds.map(|fd| libc::pollfd {
+            fd: fd.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        }));
+        poll(&mut self.0, timeout)
+    }
+
+    /// Returns whether the descriptor that was given as number `index`, from 0,
+    /// is readable (or broken: reading tells), as of the last wait.
+    pub fn is_ready(&self, index: usize) -> bool {
+        self.0.get(index).is_some_and(|entry| entry.revents != 0)
+    }
+}
+
+/// Fills in what is ready. A signal ends the wait with nothing.
+fn poll(polled: &mut [libc::pollfd], timeout: Option<Duration>) -> io::Result<()> {
     let spec = timeout.map(|timeout| libc::timespec {
         tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
         tv_nsec: libc::c_long::from(timeout.subsec_nanos() as i32),
     });
     let spec_pointer = spec.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-    // SAFETY: `polled` has N entries, `spec` is null or outlives the call, and no signal mask is given.
+    // SAFETY: pointer and length are those of a slice that is borrowed alone, `spec` is
+    // null or outlives the call, and no signal mask is given.
     let ready = unsafe {
         libc::ppoll(
             polled.as_mut_ptr(),
-            N as libc::nfds_t,
+            polled.len() as libc::nfds_t,
             spec_pointer,
             std::ptr::null(),
         )
@@ -71,9 +105,9 @@ pub fn wait<const N: usize>(
     if ready < 0 {
         let error = io::Error::last_os_error();
         return match error.kind() {
-            io::ErrorKind::Interrupted => Ok([false; N]),
+            io::ErrorKind::Interrupted => Ok(()),
             _ => Err(error),
         };
     }
-    Ok(polled.map(|entry| entry.revents != 0))
+    Ok(())
 }
