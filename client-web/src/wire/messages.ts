@@ -30,6 +30,7 @@ export type Request =
   | { type: "participant.rename"; data: ParticipantRename }
   | { type: "track.state"; data: TrackState }
   | { type: "media.offer"; data: MediaOffer }
+  | { type: "turn.refresh"; data: TurnRefresh }
   | { type: "media.publish"; data: MediaPublish }
   | { type: "media.unpublish"; data: MediaUnpublish }
   | { type: "media.wish"; data: MediaWish }
@@ -126,6 +127,7 @@ export interface Replies {
   "participant.rename": Renamed;
   "track.state": Done;
   "media.offer": MediaAnswer;
+  "turn.refresh": TurnRefreshed;
   "media.publish": Published;
   "media.unpublish": Done;
   "media.wish": Wished;
@@ -938,7 +940,10 @@ export type Joined = {
   ending: SessionEnding | null;
   /** Earlier messages, in the order of their numbers. */
   chat: Array<ChatMessage>;
-  /** TURN servers; empty where there is none. */
+  /**
+   * The relay of this server with a credential of this stay: it ends with the stay, and is to be
+   * renewed by `turn.refresh` within `ttl_s`. Empty where there is no relay.
+   */
   ice_servers: Array<IceServer>;
   /** Number of the last push that is contained here. */
   seq: number;
@@ -1133,6 +1138,11 @@ export type MediaOffer = {
   generation: number;
   /** The offer: at most 96 KiB. */
   sdp: string;
+  /**
+   * Whether the server shall take media of this peer connection only through its relay. It does so
+   * in any case where the room's `relay_only` is on.
+   */
+  relay_only?: boolean;
 };
 
 /** What to offer. */
@@ -1510,7 +1520,7 @@ export type RequestAnswer = "accept" | "decline" | "later";
 export type RequestId = string;
 
 /** Why a peer connection has to be made anew. */
-export type ResetReason = "dtls_failed" | "ice_failed" | "internal" | "given_up";
+export type ResetReason = "dtls_failed" | "ice_failed" | "internal" | "relay_only" | "given_up";
 
 /** Why ICE has to be restarted. */
 export type RestartReason = "network";
@@ -1634,6 +1644,8 @@ export type Room = {
   chat: ChatPolicy;
   /** Who may share a screen. */
   screen: ScreenPolicy;
+  /** Whether media is taken only through the relay of this server: see `media.offer`. */
+  relay_only: boolean;
   /** Whether everything was stopped at once. */
   suspended: boolean;
   /** When it ends by itself. */
@@ -1697,6 +1709,11 @@ export type RoomSummary = {
   recording: boolean;
   /** Code points of a name. */
   name_chars: number;
+  /**
+   * To try out the paths to the relay before joining: allocations of it relay nothing and
+   * last a minute. Null where there is no relay.
+   */
+  connection_test: IceServer | null;
 };
 
 /**
@@ -1760,6 +1777,11 @@ export type RoomUpdate = {
   custom_roles?: Array<CustomRole> | null;
   /** Who may share a screen. */
   screen?: ScreenPolicy | null;
+  /**
+   * Whether media is taken only through the relay of this server. Who is connected otherwise
+   * hears `media.reset` at once.
+   */
+  relay_only?: boolean | null;
 };
 
 /** Data of `room.updated`: the room, whole. */
@@ -1990,6 +2012,15 @@ export type TrackState = {
   source: Source;
   /** Muted or not. */
   muted: boolean;
+};
+
+/** Data of `turn.refresh`. */
+export type TurnRefresh = Record<symbol, never>;
+
+/** `ok` of `turn.refresh`. */
+export type TurnRefreshed = {
+  /** As in `joined`, with a new credential; the earlier one holds until it expires. */
+  ice_servers: Array<IceServer>;
 };
 
 /**

@@ -107,6 +107,11 @@ impl Shard {
                     });
                 }
             }
+            Command::EndTransport { member } => {
+                self.in_room_of(member, |room, services| {
+                    room.end_transport(now, member, services);
+                });
+            }
             Command::Publish {
                 member,
                 attempt,
@@ -406,6 +411,7 @@ mod tests {
                 ..
             })
         ));
+        shard.handle_command(now, Command::EndTransport { member });
         shard.handle_command(now, Command::Drop { member });
         shard.handle_command(now, Command::CloseRoom { room: RoomKey(9) });
         assert!(shard.poll_event().is_none());

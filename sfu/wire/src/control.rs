@@ -203,6 +203,12 @@ pub enum Command {
         /// nothing there.
         relay_only: bool,
     },
+    /// Ends the transport of a participant, if there is one. It stays, with its
+    /// publications and wishes, and may offer the next generation.
+    EndTransport {
+        /// The participant.
+        member: MemberKey,
+    },
     /// Accepts what comes on a sending m-line as a source. Answered by
     /// [`Event::Published`] or [`Event::PublishRefused`].
     Publish {

@@ -23,6 +23,7 @@ pub mod output;
 pub mod permission;
 pub mod rate;
 pub mod record;
+pub mod relay;
 pub mod room;
 pub mod settings;
 

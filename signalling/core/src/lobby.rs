@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use conclave_sfu_wire::control::MemberKey;
@@ -53,6 +54,8 @@ pub(crate) struct Visitor {
     pub(crate) consent: Option<String>,
     /// What it chose where it was in the room already.
     pub(crate) choice: Option<DuplicateChoice>,
+    /// The host of its page: see [`crate::relay::Relay`].
+    pub(crate) relay_host: Arc<str>,
 }
 
 impl fmt::Debug for Visitor {
@@ -462,6 +465,7 @@ mod tests {
                 address: None,
                 consent: None,
                 choice: None,
+                relay_host: Arc::from(""),
             },
             marks: Marks {
                 identity: Identity::Guest,

@@ -9,7 +9,7 @@ use conclave_signalling_wire::ids::InviteId;
 use conclave_signalling_wire::ids::SessionId;
 use conclave_signalling_wire::limits::{
     ANNOUNCEMENTS_PER_MINUTE, INVITES_OWN_PER_MINUTE, MESSAGES_BURST, MESSAGES_PER_S,
-    REACTIONS_BURST, REACTIONS_PER_S, WISHES_PER_S,
+    REACTIONS_BURST, REACTIONS_PER_S, TURN_REFRESHES_PER_MINUTE, WISHES_PER_S,
 };
 use conclave_signalling_wire::objects::{Override, Participant, Role};
 use conclave_signalling_wire::text::RoleName;
@@ -56,6 +56,8 @@ pub(crate) struct Member {
     pub(crate) prefix: Prefix,
     /// For a ban: the network under each live key, the newest first.
     pub(crate) networks: Vec<NetworkTag>,
+    /// The host of its page: see [`crate::relay::Relay`].
+    pub(crate) relay_host: Arc<str>,
     /// What it showed at the door.
     pub(crate) claim: Claim,
     /// By which invite it came in.
@@ -71,6 +73,8 @@ pub(crate) struct Member {
     pub(crate) log: PushLog,
     pub(crate) messages: Rate,
     pub(crate) wishes: Rate,
+    /// Of credentials for the relay.
+    pub(crate) relay_refreshes: PerMinute,
     /// Of changes of the room.
     pub(crate) changes: Rate,
     /// Of invites, where it does not manage them.
@@ -99,6 +103,7 @@ pub(crate) struct Arrival {
     pub(crate) token: TokenHash,
     pub(crate) prefix: Prefix,
     pub(crate) networks: Vec<NetworkTag>,
+    pub(crate) relay_host: Arc<str>,
     pub(crate) claim: Claim,
     pub(crate) invite: Option<InviteId>,
     pub(crate) by_claim: (Role, Option<RoleName>),
@@ -117,6 +122,7 @@ impl Member {
             token: arrival.token,
             prefix: arrival.prefix,
             networks: arrival.networks,
+            relay_host: arrival.relay_host,
             claim: arrival.claim,
             invite: arrival.invite,
             by_claim: arrival.by_claim,
@@ -126,6 +132,7 @@ impl Member {
             log: PushLog::default(),
             messages: Rate::new(MESSAGES_PER_S, MESSAGES_BURST),
             wishes: Rate::new(WISHES_PER_S, WISHES_PER_S),
+            relay_refreshes: PerMinute::new(TURN_REFRESHES_PER_MINUTE),
             changes: arrival.changes,
             invitations: PerMinute::new(INVITES_OWN_PER_MINUTE),
             hands: Rate::new(HANDS_PER_S, HANDS_BURST),

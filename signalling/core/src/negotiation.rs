@@ -29,12 +29,20 @@ enum Transport {
     GivenUp { generation: u32 },
 }
 
-/// An offer that the shard has not answered.
-#[derive(Debug)]
-pub(crate) struct PendingOffer {
+/// An offer, but for its SDP.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Offered {
     pub(crate) link: LinkId,
     pub(crate) id: u32,
     pub(crate) generation: u32,
+    /// Whether the shard takes media of it only through the relay.
+    pub(crate) relay_only: bool,
+}
+
+/// An offer that the shard has not answered.
+#[derive(Debug)]
+struct PendingOffer {
+    offered: Offered,
     deadline: Instant,
 }
 
@@ -45,6 +53,9 @@ pub(crate) struct Negotiation {
     /// In the order of the commands, for the shard answers in that order. At
     /// most one is of the present link; older ones only keep the count.
     pending: VecDeque<PendingOffer>,
+    /// Whether the shard may have a transport that takes media past the relay:
+    /// an offer that is refused leaves the one before as it was.
+    may_be_direct: bool,
     offers: PerMinute,
     resets: PerMinute,
 }
@@ -54,6 +65,7 @@ impl Negotiation {
         Negotiation {
             transport: Transport::None,
             pending: VecDeque::new(),
+            may_be_direct: false,
             offers: PerMinute::new(OFFERS_PER_MINUTE),
             resets: PerMinute::new(RESETS_PER_MINUTE),
         }
@@ -65,11 +77,12 @@ impl Negotiation {
     pub(crate) fn offer(
         &mut self,
         now: Instant,
-        link: LinkId,
-        id: u32,
-        generation: u32,
+        offered: Offered,
         sdp_bytes: usize,
     ) -> Result<bool, ErrorBody> {
+        let Offered {
+            link, generation, ..
+        } = offered;
         if sdp_bytes > SDP_BYTES {
             return Err(ErrorBody::from(ErrorCode::TooLarge).field("sdp"));
         }
@@ -79,7 +92,7 @@ impl Negotiation {
         if generation < self.lowest_generation() {
             return Err(ErrorBody::bad("generation"));
         }
-        if self.pending.iter().any(|offer| offer.link == link) {
+        if self.pending.iter().any(|offer| offer.offered.link == link) {
             return Err(ErrorCode::Conflict.into());
         }
         if matches!(self.transport, Transport::GivenUp { .. })
@@ -92,10 +105,9 @@ impl Negotiation {
             .map_err(|wait| ErrorBody::from(ErrorCode::RateLimited).retry_after_s(seconds(wait)))?;
         let is_new = self.transport != Transport::Open { generation };
         self.transport = Transport::Open { generation };
+        self.may_be_direct |= !offered.relay_only;
         self.pending.push_back(PendingOffer {
-            link,
-            id,
-            generation,
+            offered,
             deadline: now + MEDIA_ANSWER_WITHIN,
         });
         Ok(is_new)
@@ -111,13 +123,32 @@ impl Negotiation {
         }
     }
 
-    /// Takes the offer that an answer of the shard belongs to.
-    pub(crate) fn answered(&mut self, generation: u32) -> Option<PendingOffer> {
+    /// Takes the offer that an answer of the shard belongs to, which took it or refused it.
+    pub(crate) fn answered(&mut self, generation: u32, is_taken: bool) -> Option<Offered> {
         let place = self
             .pending
             .iter()
-            .position(|offer| offer.generation == generation)?;
-        self.pending.drain(..=place).next_back()
+            .position(|offer| offer.offered.generation == generation)?;
+        let answered = self.pending.drain(..=place).next_back()?.offered;
+        if is_taken && answered.relay_only {
+            self.may_be_direct = self.awaits_direct();
+        }
+        Some(answered)
+    }
+
+    fn awaits_direct(&self) -> bool {
+        self.pending.iter().any(|offer| !offer.offered.relay_only)
+    }
+
+    /// Notes that the transport is ended, with whatever was offered so far, if it
+    /// may take media past the relay. Returns whether it is.
+    pub(crate) fn end_direct(&mut self) -> bool {
+        if let Transport::Open { generation } = self.transport
+            && self.may_be_direct
+        {
+            self.transport = Transport::Failed { generation };
+        }
+        std::mem::take(&mut self.may_be_direct)
     }
 
     /// Notes that a peer connection failed. Returns what to tell its owner, if it was the newest one.
@@ -130,6 +161,7 @@ impl Negotiation {
         if self.transport != (Transport::Open { generation }) {
             return None;
         }
+        self.may_be_direct = self.awaits_direct();
         if self.resets.take(now).is_ok() {
             self.transport = Transport::Failed { generation };
             Some(reason)
@@ -150,13 +182,14 @@ impl Negotiation {
     }
 
     /// Takes the offers whose answer is overdue.
-    pub(crate) fn overdue(&mut self, now: Instant) -> Vec<PendingOffer> {
+    pub(crate) fn overdue(&mut self, now: Instant) -> Vec<Offered> {
         let late = self
             .pending
             .iter()
             .take_while(|offer| offer.deadline <= now)
             .count();
-        self.pending.drain(..late).collect()
+        let late = self.pending.drain(..late);
+        late.map(|offer| offer.offered).collect()
     }
 
     /// Returns when [`Negotiation::overdue`] next has something.
@@ -168,6 +201,6 @@ impl Negotiation {
     pub(crate) fn awaits(&self, link: LinkId, id: u32) -> bool {
         self.pending
             .iter()
-            .any(|offer| offer.link == link && offer.id == id)
+            .any(|offer| offer.offered.link == link && offer.offered.id == id)
     }
 }

@@ -17,7 +17,8 @@ use conclave_signalling_wire::moderation::{
 use conclave_signalling_wire::objects::Room;
 use conclave_signalling_wire::push::Push;
 use conclave_signalling_wire::reply::{
-    AckedSlots, Done, HelloOutcome, JoinOutcome, MediaAnswer, Published, Renamed, Wished,
+    AckedSlots, Done, HelloOutcome, JoinOutcome, MediaAnswer, Published, Renamed, TurnRefreshed,
+    Wished,
 };
 use conclave_signalling_wire::screen::ScreenOutcome;
 use conclave_signalling_wire::secret::SecretText;
@@ -133,6 +134,8 @@ pub enum Reply {
     Renamed(Renamed),
     /// To `media.offer`.
     Answer(MediaAnswer),
+    /// To `turn.refresh`.
+    TurnRefreshed(TurnRefreshed),
     /// To `media.publish`.
     Published(Published),
     /// To `media.wish`.
@@ -184,6 +187,7 @@ impl Reply {
             Reply::Done => encode_reply(id, &Done {}),
             Reply::Renamed(ok) => encode_reply(id, ok),
             Reply::Answer(ok) => encode_reply(id, ok),
+            Reply::TurnRefreshed(ok) => encode_reply(id, ok),
             Reply::Published(ok) => encode_reply(id, ok),
             Reply::Wished(ok) => encode_reply(id, ok),
             Reply::Acked(ok) => encode_reply(id, ok),

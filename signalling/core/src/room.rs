@@ -22,6 +22,7 @@ mod moderate;
 mod operator;
 mod policy;
 mod queue;
+mod relaying;
 mod requests;
 mod rights;
 mod roster;
@@ -478,8 +479,10 @@ impl Room {
     }
 
     /// Writes everything that a participant may know, for `joined` and for a snapshot.
-    fn joined(&self, key: MemberKey, member: &Member, resume_token: ResumeToken) -> Joined {
-        Joined {
+    fn joined(&mut self, key: MemberKey, resume_token: ResumeToken) -> Option<Joined> {
+        let ice_servers = self.ice_servers(key);
+        let member = self.members.get(&key)?;
+        Some(Joined {
             session: member.session,
             room: self.describe_for(member).unwrap_or_else(|| self.describe()),
             own: member.face.clone(),
@@ -489,10 +492,10 @@ impl Room {
             hands: self.hands_for(member),
             ending: self.ending_for(key),
             chat: self.chat_for(member),
-            ice_servers: Vec::new(),
+            ice_servers,
             seq: member.log.seq(),
             resume_token,
-        }
+        })
     }
 
     fn random<const N: usize>(&mut self) -> [u8; N] {

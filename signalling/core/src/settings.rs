@@ -209,6 +209,9 @@ pub struct Settings {
     /// Seconds after which the meeting ends by itself.
     #[serde(default)]
     pub max_duration_s: Option<u32>,
+    /// Whether media is taken only through the relay.
+    #[serde(default)]
+    pub relay_only: bool,
     /// The policies from before everything was suspended; `None` while it is not.
     #[serde(default)]
     pub suspended: Option<Box<Snapshot>>,
@@ -315,6 +318,7 @@ impl Settings {
             hands: HandOrder::Fifo,
             cohosts_end: true,
             max_duration_s: None,
+            relay_only: false,
             suspended: None,
         }
     }
@@ -364,6 +368,7 @@ impl Settings {
             consent_text,
             custom_roles,
             screen,
+            relay_only,
         } = update.clone();
         fn set<T>(place: &mut T, value: Option<T>) {
             if let Some(value) = value {
@@ -393,6 +398,7 @@ impl Settings {
         text_of(consent_text).apply(&mut self.consent_text);
         set(&mut self.custom_roles, custom_roles.map(each_once));
         set(&mut self.screen, screen);
+        set(&mut self.relay_only, relay_only);
         set(&mut self.viewers, viewers);
         set(&mut self.reactions, reactions);
         set(&mut self.hands, hands);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use conclave_sfu_wire::control::Command;
+use conclave_signalling_core::relay::Relay;
 use conclave_signalling_wire::limits::{
     AUDIO_SLOTS, JOINS_PER_SOURCE_BURST, JOINS_PER_SOURCE_PER_S, LINKS_PER_SOURCE,
     ROOM_CHANGES_BURST, ROOM_CHANGES_PER_S, ROOMS_PER_SOURCE_PER_HOUR, VIDEO_SLOTS,
@@ -97,6 +98,8 @@ pub struct Config {
     pub video_slots: u16,
     /// Audio slots that clients are told to offer.
     pub audio_slots: u16,
+    /// What makes credentials for the relay, if there is one.
+    pub relay: Option<Arc<dyn Relay>>,
     /// How long links stay open after `server.draining`.
     pub drain: Duration,
     /// After how long clients are told to come back.
@@ -125,6 +128,7 @@ impl Default for Config {
             codecs: vec![Codec::Vp8, Codec::H264],
             video_slots: VIDEO_SLOTS,
             audio_slots: AUDIO_SLOTS,
+            relay: None,
             drain: Duration::from_millis(300),
             retry_after: Duration::from_secs(2),
         }

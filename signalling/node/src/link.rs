@@ -49,6 +49,8 @@ enum End {
 struct Link {
     id: LinkId,
     address: IpAddr,
+    /// That of the page which opened it.
+    host: Arc<str>,
     prefix: Prefix,
     registry: Arc<Registry>,
     outbox: Outbox,
@@ -66,6 +68,7 @@ pub(crate) async fn run(
     greeted: Greeted,
     registry: Arc<Registry>,
     address: SocketAddr,
+    host: Arc<str>,
     phase: watch::Receiver<Phase>,
 ) {
     let (sink, mut stream) = socket.split();
@@ -74,6 +77,7 @@ pub(crate) async fn run(
     let mut link = Link {
         id: registry.draw_link(),
         address: address.ip(),
+        host,
         prefix: Prefix::from(address.ip()),
         registry,
         outbox,
@@ -236,7 +240,12 @@ impl Link {
             Step::Welcome { id } => self.welcome(id),
             Step::Describe { id, info } => {
                 let door = self.registry.directory.find(&info.room);
-                let summary = describe(self.registry.time(), door.as_deref());
+                let now = self.registry.time();
+                // For every room alike: it says nothing of whether there is one.
+                let relay = self.registry.config.relay.as_ref();
+                let test = relay
+                    .and_then(|relay| relay.test(&self.host, now.unix_ms() / 1000, rand::random()));
+                let summary = describe(now, door.as_deref(), test);
                 self.outbox.send(encode_reply(id, &summary));
             }
             Step::Refuse { id, error } => self.refuse(id, &error),

@@ -148,6 +148,7 @@ impl Registry {
                 self.config.room_changes_per_s,
                 self.config.room_changes_burst,
             ),
+            relay: self.config.relay.clone(),
             ..RoomConfig::default()
         }
     }

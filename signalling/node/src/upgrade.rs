@@ -47,9 +47,10 @@ pub(crate) async fn handle(
 ) -> Response {
     let registry = &shared.registry;
     let headers = request.headers();
-    if let Err(refusal) = check_origin(&shared, Prefix::from(address.ip()), headers) {
-        return *refusal;
-    }
+    let host = match check_origin(&shared, Prefix::from(address.ip()), headers) {
+        Ok(origin) => Arc::from(host_of(origin)),
+        Err(refusal) => return *refusal,
+    };
     let accept = match accept_key(headers) {
         Ok(accept) => accept,
         Err(refusal) => return *refusal,
@@ -78,7 +79,7 @@ pub(crate) async fn handle(
             Ok(stream) => {
                 let greeted = Greeted::default();
                 let socket = websocket(stream, greeted.clone()).await;
-                link::run(socket, greeted, registry, address, phase).await;
+                link::run(socket, greeted, registry, address, host, phase).await;
             }
             Err(error) => debug!(%error, "a link was given up before it was open"),
         }
@@ -106,11 +107,25 @@ async fn websocket(stream: Upgraded, greeted: Greeted) -> Socket {
     WebSocketStream::from_raw_socket(screened, Role::Server, Some(config)).await
 }
 
+/// Returns the host of an origin, an IPv6 address in brackets.
+fn host_of(origin: &str) -> &str {
+    let host = origin.split_once("://").map_or(origin, |(_, rest)| rest);
+    match host.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => host,
+        _ => host,
+    }
+}
+
 /// Refuses pages of other origins, and whoever does not say from where it comes.
-fn check_origin(shared: &Shared, prefix: Prefix, headers: &HeaderMap) -> Result<(), Box<Response>> {
+/// Returns the origin.
+fn check_origin<'a>(
+    shared: &Shared,
+    prefix: Prefix,
+    headers: &'a HeaderMap,
+) -> Result<&'a str, Box<Response>> {
     let allowed = &shared.registry.config.origin_allowed;
     match headers.get(ORIGIN).map(HeaderValue::to_str) {
-        Some(Ok(origin)) if allowed(origin) => return Ok(()),
+        Some(Ok(origin)) if allowed(origin) => return Ok(origin),
         Some(origin) => {
             if shared.refusals.may_log() {
                 let origin =
@@ -160,5 +175,23 @@ fn answer(status: StatusCode, name: HeaderName, value: &str) -> Response {
     match HeaderValue::from_str(value) {
         Ok(value) => (status, [(name, value)]).into_response(),
         Err(_) => status.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_of_an_origin_has_neither_scheme_nor_port() {
+        for (origin, host) in [
+            ("https://meet.example.org", "meet.example.org"),
+            ("https://localhost:8443", "localhost"),
+            ("https://192.0.2.7:8443", "192.0.2.7"),
+            ("https://[2001:db8::7]", "[2001:db8::7]"),
+            ("https://[2001:db8::7]:8443", "[2001:db8::7]"),
+        ] {
+            assert_eq!(host_of(origin), host, "{origin}");
+        }
     }
 }

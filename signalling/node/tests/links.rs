@@ -16,6 +16,8 @@ mod lobby;
 mod making;
 #[path = "links/meeting.rs"]
 mod meeting;
+#[path = "links/relay.rs"]
+mod relay;
 #[path = "links/sites.rs"]
 mod sites;
 #[path = "links/stage.rs"]

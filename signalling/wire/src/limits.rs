@@ -34,6 +34,8 @@ pub const MESSAGES_PER_S: u32 = 30;
 pub const MESSAGES_BURST: u32 = 60;
 /// Offers of a participant in a minute. Each costs the shard some 100 µs and a new DTLS handshake at worst.
 pub const OFFERS_PER_MINUTE: u32 = 6;
+/// Credentials for the relay that a participant asks for in a minute. A client needs one in nine.
+pub const TURN_REFRESHES_PER_MINUTE: u32 = 10;
 /// Wishes of a participant in a second.
 pub const WISHES_PER_S: u32 = 5;
 /// Changes of a room that one link makes in a second, sustained: each is told to everybody.

@@ -335,6 +335,8 @@ pub enum ResetReason {
     IceFailed,
     /// The server failed.
     Internal,
+    /// The room takes media only through the relay from here on, and this one did not come through it.
+    RelayOnly,
     /// It failed too often: do not try again.
     GivenUp,
 }

@@ -136,6 +136,9 @@ pub struct RoomSummary {
     pub recording: bool,
     /// Code points of a name.
     pub name_chars: u32,
+    /// To try out the paths to the relay before joining: allocations of it relay nothing and
+    /// last a minute. Null where there is no relay.
+    pub connection_test: Option<IceServer>,
 }
 
 /// What a join needs.
@@ -182,7 +185,8 @@ pub struct Joined {
     pub ending: Option<SessionEnding>,
     /// Earlier messages, in the order of their numbers.
     pub chat: Vec<ChatMessage>,
-    /// TURN servers; empty where there is none.
+    /// The relay of this server with a credential of this stay: it ends with the stay, and is to be
+    /// renewed by `turn.refresh` within `ttl_s`. Empty where there is no relay.
     pub ice_servers: Vec<IceServer>,
     /// Number of the last push that is contained here.
     pub seq: u32,
@@ -248,6 +252,13 @@ pub struct SlotMids {
     pub video: Vec<Mid>,
     /// For sound.
     pub audio: Vec<Mid>,
+}
+
+/// `ok` of `turn.refresh`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct TurnRefreshed {
+    /// As in `joined`, with a new credential; the earlier one holds until it expires.
+    pub ice_servers: Vec<IceServer>,
 }
 
 /// `ok` of `media.publish`.

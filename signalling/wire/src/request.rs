@@ -9,7 +9,7 @@ use crate::ids::ParticipantId;
 use crate::objects::{PictureSource, Source};
 use crate::reply::{
     AckedSlots, Done, HelloOutcome, JoinOutcome, MediaAnswer, Published, Renamed, RoomSummary,
-    Wished,
+    TurnRefreshed, Wished,
 };
 
 pub use crate::chat::*;
@@ -147,6 +147,8 @@ requests! {
     "track.state" => TrackState -> Done;
     #[doc = "Carries an SDP offer: the first one, or with fresh ICE credentials a restart."]
     "media.offer" => MediaOffer -> MediaAnswer;
+    #[doc = "Asks for a new credential for the relay, before that of `joined` expires. At most 10 a minute."]
+    "turn.refresh" => TurnRefresh -> TurnRefreshed;
     #[doc = "Publishes a source on a sending m-line. The client calls `replaceTrack` only after `ok`. Said again, as for a new peer connection, it keeps its track; refused, it is over."]
     "media.publish" => MediaPublish -> Published;
     #[doc = "Ends a publication, or gives a granted screen share back."]
@@ -325,15 +327,26 @@ pub struct MediaOffer {
     pub generation: u32,
     /// The offer: at most 96 KiB.
     pub sdp: String,
+    /// Whether the server shall take media of this peer connection only through its relay. It does so
+    /// in any case where the room's `relay_only` is on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[ts(as = "Option<bool>", optional)]
+    pub relay_only: bool,
 }
 
 impl fmt::Debug for MediaOffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MediaOffer")
             .field("generation", &self.generation)
+            .field("relay_only", &self.relay_only)
             .finish_non_exhaustive()
     }
 }
+
+/// Data of `turn.refresh`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct TurnRefresh {}
 
 /// Data of `media.publish`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]

@@ -233,6 +233,8 @@ pub struct Room {
     pub chat: ChatPolicy,
     /// Who may share a screen.
     pub screen: ScreenPolicy,
+    /// Whether media is taken only through the relay of this server: see `media.offer`.
+    pub relay_only: bool,
     /// Whether everything was stopped at once.
     pub suspended: bool,
     /// When it ends by itself.
@@ -380,6 +382,10 @@ pub struct RoomUpdate {
     /// Who may share a screen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub screen: Option<ScreenPolicy>,
+    /// Whether media is taken only through the relay of this server. Who is connected otherwise
+    /// hears `media.reset` at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relay_only: Option<bool>,
 }
 
 #[cfg(test)]

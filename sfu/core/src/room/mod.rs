@@ -322,6 +322,13 @@ impl Room {
         self.vacate(publication, &ended, services);
     }
 
+    /// Ends the transport of a participant, who stays.
+    pub(crate) fn end_transport(&mut self, now: Instant, key: MemberKey, services: &mut Services) {
+        if let Some(member) = self.by_key.get(&key).copied() {
+            self.end_link(now, member, services);
+        }
+    }
+
     /// Ends the transport of a member; the member stays.
     fn end_link(&mut self, now: Instant, member: usize, services: &mut Services) {
         let Some(mut link) = self

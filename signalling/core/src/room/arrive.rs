@@ -81,6 +81,8 @@ pub struct Entrant {
     pub consent_hash: Option<String>,
     /// What it chose after the outcome `duplicate`.
     pub duplicate: Option<DuplicateChoice>,
+    /// The host of its page, by which it is told where the relay is.
+    pub relay_host: Arc<str>,
 }
 
 /// A link that asks for its old place.
@@ -100,6 +102,8 @@ pub struct Returning {
     pub token: TokenHash,
     /// The number of the last push that arrived.
     pub last_seq: u32,
+    /// The host of its page, by which it is told where the relay is.
+    pub relay_host: Arc<str>,
 }
 
 /// How somebody comes in.
@@ -194,6 +198,7 @@ impl Room {
             invite,
             by_claim,
             overrides,
+            relay_host: visitor.relay_host,
         });
         self.endow(&mut member);
         member.knows_lobby = self.lobby.is_empty();
@@ -214,10 +219,9 @@ impl Room {
         self.note_reader(visitor.device);
         self.show_arrival(&face);
         self.count_changed(Some(key));
-        let Some(member) = self.members.get(&key) else {
+        let Some(joined) = self.joined(key, token).map(Box::new) else {
             return;
         };
-        let joined = Box::new(self.joined(key, member, token));
         match way {
             Way::Door { id } => self.reply(link, id, Reply::Join(JoinOutcome::Joined(joined))),
             Way::Lobby { knock, .. } => {
@@ -327,6 +331,7 @@ impl Room {
             token,
             last_seq,
             ref networks,
+            ref relay_host,
         } = *returning;
         let Some(key) = self
             .members
@@ -350,6 +355,7 @@ impl Room {
         let before = std::mem::replace(&mut member.presence, Presence::Connected(link));
         let moved = std::mem::replace(&mut member.prefix, prefix) != prefix;
         member.networks.clone_from(networks);
+        member.relay_host = Arc::clone(relay_host);
         let media = member.negotiation.state();
         member.token = TokenHash::from(&fresh);
         let missed = member.log.since(last_seq);
@@ -362,9 +368,9 @@ impl Room {
             self.close(old, CloseCode::TakenOver);
         }
         self.links.insert(link, Seat::Member(key));
-        let snapshot = match (&missed, self.members.get(&key)) {
-            (None, Some(member)) => Some(Box::new(self.joined(key, member, fresh))),
-            _ => None,
+        let snapshot = match &missed {
+            None => self.joined(key, fresh).map(Box::new),
+            Some(_) => None,
         };
         let resumed = Resumed {
             missed: missed.unwrap_or_default(),

@@ -57,6 +57,7 @@ impl Barriers {
             Command::SetMuted { muted: true, .. }
                 | Command::Unpublish { .. }
                 | Command::Drop { .. }
+                | Command::EndTransport { .. }
         );
     }
 

@@ -1,5 +1,6 @@
 //! What the node says about every room.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use conclave_signalling_wire::limits::{
@@ -8,6 +9,7 @@ use conclave_signalling_wire::limits::{
 use conclave_signalling_wire::objects::Codec;
 
 use crate::rate::Rate;
+use crate::relay::Relay;
 
 /// What the node says about every room; what hosts say is in [`crate::settings`].
 #[derive(Debug, Clone)]
@@ -24,6 +26,8 @@ pub struct RoomConfig {
     pub page_gone_window: Duration,
     /// How often one participant may change the room.
     pub room_changes: Rate,
+    /// What makes credentials for the relay, if there is one.
+    pub relay: Option<Arc<dyn Relay>>,
 }
 
 impl Default for RoomConfig {
@@ -35,6 +39,7 @@ impl Default for RoomConfig {
             resume_window: RESUME_WINDOW,
             page_gone_window: PAGE_GONE_WINDOW,
             room_changes: Rate::new(ROOM_CHANGES_PER_S, ROOM_CHANGES_BURST),
+            relay: None,
         }
     }
 }

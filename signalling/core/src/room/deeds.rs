@@ -37,6 +37,7 @@ pub(super) fn deed_of(request: &Request, own: Option<ParticipantId>) -> Option<D
         | Request::Leave(_)
         | Request::TrackState(_)
         | Request::MediaOffer(_)
+        | Request::TurnRefresh(_)
         | Request::MediaPublish(_)
         | Request::MediaUnpublish(_)
         | Request::MediaWish(_)
@@ -270,6 +271,7 @@ fn members_of(update: &RoomUpdate) -> String {
         consent_text,
         custom_roles,
         screen,
+        relay_only,
     } = update;
     let locked = locked.map(|locked| if locked { "locked" } else { "unlocked" });
     let names = [
@@ -300,6 +302,7 @@ fn members_of(update: &RoomUpdate) -> String {
         (!consent_text.is_keep()).then_some("consent_text"),
         custom_roles.as_ref().map(|_| "custom_roles"),
         screen.map(|_| "screen"),
+        relay_only.map(|_| "relay_only"),
     ];
     names.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }

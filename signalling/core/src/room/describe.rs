@@ -49,6 +49,7 @@ impl Room {
             },
             chat: settings.chat.clone(),
             screen: settings.screen,
+            relay_only: settings.relay_only,
             suspended: settings.suspended.is_some(),
             ends_at: self.ends_at(),
             spotlight: self.spotlit().map(|member| member.face.id).collect(),

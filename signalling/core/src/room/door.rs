@@ -144,6 +144,7 @@ impl Room {
             address: Some(address),
             consent: consent_hash,
             choice: duplicate,
+            relay_host: entrant.relay_host,
         })?;
         self.check_bans(&candidate, address)?;
         let twin = self.twin(&candidate);

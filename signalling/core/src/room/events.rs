@@ -132,7 +132,7 @@ impl Room {
         let Some(member) = self.members.get_mut(&key) else {
             return;
         };
-        let Some(offer) = member.negotiation.answered(generation) else {
+        let Some(offer) = member.negotiation.answered(generation, answer.is_ok()) else {
             return;
         };
         if member.link() != Some(offer.link) {

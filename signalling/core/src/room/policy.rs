@@ -126,6 +126,10 @@ impl Room {
         if let Some(roles) = &update.custom_roles {
             check_roles(authority, &self.settings.custom_roles, roles)?;
         }
+        if update.relay_only == Some(true) && self.config.relay.is_none() {
+            // Nobody could be heard or seen.
+            return Err(ErrorBody::from(ErrorCode::NotAvailable).field("relay_only"));
+        }
         if let Patch::Set(password) = &update.password {
             let chars = password.reveal().chars().count();
             if !(PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX).contains(&chars) {
@@ -238,10 +242,14 @@ impl Room {
             let version = text.map_or_else(|| "none".to_owned(), consent_hash);
             self.deeds.outcome = Some(format!("consent {version}"));
         }
+        let is_insisting = settings.relay_only && !self.settings.relay_only;
         let rev = self.keep_settings(settings);
         let by = authority.actor.participant();
         self.drop_custom_roles();
         self.announce_room(by);
+        if is_insisting {
+            self.insist_on_relay();
+        }
         self.refresh_all(by, PermissionsReason::RoomChanged);
         self.once_stopped(to, Reply::RoomRevised(RoomRevised { rev }))
     }

@@ -14,7 +14,7 @@ use conclave_signalling_wire::request::{
 };
 
 use crate::media::{to_mid, to_priority, to_source};
-use crate::negotiation::MEDIA_ANSWER_WITHIN;
+use crate::negotiation::{MEDIA_ANSWER_WITHIN, Offered};
 use crate::output::{LinkId, Output, Reply};
 use crate::publications::PendingPublication;
 use crate::rate::seconds;
@@ -111,6 +111,7 @@ impl Room {
             Request::ParticipantRename(rename) => self.rename(asker, rename),
             Request::TrackState(state) => self.set_muted(asker, state),
             Request::MediaOffer(offer) => self.offer(now, asker, offer),
+            Request::TurnRefresh(_) => self.refresh_relay(now, asker),
             Request::MediaPublish(publish) => self.publish(now, asker, publish),
             Request::MediaUnpublish(unpublish) => self.unpublish(asker, unpublish),
             Request::MediaWish(wish) => self.wish(now, asker, wish),
@@ -221,14 +222,23 @@ impl Room {
     }
 
     fn offer(&mut self, now: Instant, asker: Asker, offer: MediaOffer) -> Answer {
-        let MediaOffer { generation, sdp } = offer;
+        let MediaOffer {
+            generation,
+            sdp,
+            relay_only,
+        } = offer;
+        let relay_only = relay_only || self.settings.relay_only;
         let member = self
             .members
             .get_mut(&asker.key)
             .ok_or(ErrorCode::NotFound)?;
-        let is_new = member
-            .negotiation
-            .offer(now, asker.link, asker.id, generation, sdp.len())?;
+        let offered = Offered {
+            link: asker.link,
+            id: asker.id,
+            generation,
+            relay_only,
+        };
+        let is_new = member.negotiation.offer(now, offered, sdp.len())?;
         if is_new {
             member.mirror.forget_slots();
         }
@@ -236,7 +246,7 @@ impl Room {
             member: asker.key,
             generation,
             sdp,
-            relay_only: false,
+            relay_only,
         });
         Ok(None)
     }

@@ -165,6 +165,7 @@ impl Room {
             address: None,
             consent: None,
             choice: None,
+            relay_host: Arc::from(""),
         })?;
         // There is no lobby to wait in.
         if let Verdict::Banned { until } | Verdict::NetworkOnly { until } = candidate.verdict {

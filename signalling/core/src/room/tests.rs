@@ -18,6 +18,7 @@ mod model;
 mod moderate;
 mod policy;
 mod presence;
+mod relaying;
 mod returning;
 mod rights;
 mod roster;
@@ -27,6 +28,7 @@ mod steward;
 mod suspending;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use conclave_sfu_wire::control::{Command, Event, MemberKey, MidName, Rid, RoomKey};
@@ -136,6 +138,7 @@ impl Stage {
             to_lobby: false,
             consent_hash: None,
             duplicate: None,
+            relay_host: Arc::from("meet.example.org"),
         }
     }
 
@@ -217,6 +220,7 @@ impl Stage {
             id: 1,
             token: TokenHash::from(&token),
             last_seq,
+            relay_host: Arc::from("meet.example.org"),
         };
         let is_in = self.room.handle_resume(self.now, &returning);
         (link, is_in)
@@ -232,6 +236,7 @@ impl Stage {
             MediaOffer {
                 generation,
                 sdp: "v=0".to_owned(),
+                relay_only: false,
             },
         )
     }
@@ -387,6 +392,7 @@ fn reply(reply: &Reply) -> String {
         Reply::Renamed(renamed) => format!("renamed {}", renamed.rev),
         Reply::Answer(answer) => format!("answer {}", answer.generation),
         Reply::Published(published) => format!("published {}", published.rids.len()),
+        Reply::TurnRefreshed(fresh) => format!("relay {}", fresh.ice_servers.len()),
         Reply::Wished(wished) => format!("wished {}", wished.rev),
         Reply::Acked(acked) => format!("acked {}", acked.first_rtp_timestamp.len()),
         Reply::Screen(ScreenOutcome::Granted { .. }) => "screen granted".to_owned(),
@@ -498,8 +504,15 @@ fn order(command: &Command) -> String {
         Command::Barrier { number, .. } => format!("barrier {number}"),
         Command::Drop { member } => format!("drop {}", member.0),
         Command::Offer {
-            member, generation, ..
-        } => format!("offer {} {generation}", member.0),
+            member,
+            generation,
+            relay_only,
+            ..
+        } => {
+            let how = if *relay_only { " relayed" } else { "" };
+            format!("offer {} {generation}{how}", member.0)
+        }
+        Command::EndTransport { member } => format!("end {}", member.0),
         Command::Publish {
             member,
             mid,

@@ -1,6 +1,7 @@
 //! The lobby as the room keeps it: coming into it, out of it, and what is said
 //! on both sides of its door.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use conclave_sfu_wire::control::MemberKey;
@@ -491,6 +492,7 @@ impl Room {
             // It agreed to the text of the room that it was in.
             consent: self.settings.consent_text.as_deref().map(consent_hash),
             choice: None,
+            relay_host: Arc::clone(&member.relay_host),
         };
         let candidate = self.candidate(visitor.clone());
         let marks = candidate.as_ref().map_or_else(

@@ -626,6 +626,7 @@ impl Model {
             changes: Bucket::new(2, 20),
             reactions: Bucket::new(2, 10),
             hands: Bucket::new(1, 5),
+            refreshed: Vec::new(),
             announced: Vec::new(),
             invited: Vec::new(),
             refusals: refusals(),

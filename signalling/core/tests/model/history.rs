@@ -214,6 +214,7 @@ pub(crate) enum Verb {
         emoji: u8,
     },
     Announce,
+    Refresh,
     Pause {
         on: bool,
     },
@@ -475,7 +476,8 @@ fn life(rng: &mut StdRng, whom: u16) -> Verb {
         50..55 => Verb::React {
             emoji: rng.random_range(0..3),
         },
-        55..58 => Verb::Announce,
+        55..57 => Verb::Announce,
+        57 => Verb::Refresh,
         58..64 => Verb::Suspend {
             on: rng.random_range(0..3) == 0,
         },

@@ -34,6 +34,19 @@ impl Model {
         done()
     }
 
+    /// Ten a minute, each with a credential of its own.
+    pub(crate) fn refresh_relay(&mut self, key: MemberKey) -> Answer {
+        let now = self.now;
+        if let Some(person) = self.people.get_mut(&key) {
+            person.refreshed.retain(|time| now - time < 60_000);
+            if person.refreshed.len() >= 10 {
+                return Err((ErrorCode::RateLimited, None));
+            }
+            person.refreshed.push(now);
+        }
+        Ok(Some(Outcome::ok(format!("relay [\"{}\"]", key.0))))
+    }
+
     pub(crate) fn publish(
         &mut self,
         seen: &mut Seen,

@@ -70,6 +70,8 @@ pub(crate) struct Person {
     pub(crate) changes: Bucket,
     pub(crate) reactions: Bucket,
     pub(crate) hands: Bucket,
+    /// When it asked for credentials of the relay, in the last minute.
+    pub(crate) refreshed: Vec<u64>,
     /// When it announced something, in the last minute.
     pub(crate) announced: Vec<u64>,
     /// When it made invites, in the last minute.

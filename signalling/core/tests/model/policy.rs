@@ -236,6 +236,7 @@ impl Model {
         set(&mut room.reactions, &update.reactions);
         set(&mut room.hands, &update.hands);
         set(&mut room.cohosts_end, &update.cohosts_end);
+        set(&mut room.relay_only, &update.relay_only);
         let longest = room.max_duration_s;
         update.max_duration_s.apply(&mut room.max_duration_s);
         if room.max_duration_s != longest {

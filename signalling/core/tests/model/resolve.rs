@@ -18,6 +18,7 @@ use conclave_signalling_wire::request::{
     MediaRequestReply, MediaUnpublish, PanicSuspend, ParticipantRemove, ParticipantRename,
     ParticipantToLobby, PermOverride, ReactionSend, Request, RoleSet, RoomUpdate, ScreenPause,
     ScreenStart, ScreenTakeoverReply, SessionAnnounce, SessionEnd, SessionEndCancel, TrackState,
+    TurnRefresh,
 };
 use conclave_signalling_wire::room::Patch;
 use conclave_signalling_wire::secret::SecretText;
@@ -371,6 +372,7 @@ pub(crate) fn request(world: &World, link: LinkId, verb: &Verb) -> Request {
             emoji: Emoji::ALL[usize::from(*emoji)],
         }
         .into(),
+        Verb::Refresh => TurnRefresh {}.into(),
         Verb::Announce => SessionAnnounce {
             message: prose("Lunch is at noon"),
         }
@@ -704,6 +706,7 @@ fn one_change(world: &World, kind: u8, value: u8) -> RoomUpdate {
             let all = [HandOrder::Fifo, HandOrder::FirstTimersFirst];
             update.hands = Some(all[usize::from(value % 2)]);
         }
+        27 if value & 64 != 0 => update.relay_only = Some(yes),
         32 => update.reactions = Some(yes),
         33 => update.cohosts_end = Some(yes),
         25 | 26 => {

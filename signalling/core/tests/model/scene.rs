@@ -213,6 +213,7 @@ fn model(record: &RoomRecord, participants_max: usize) -> Model {
         },
         chat: settings.chat.clone(),
         screen: settings.screen,
+        relay_only: settings.relay_only,
         suspended: false,
         ends_at: None,
         spotlight: Vec::new(),

@@ -63,6 +63,11 @@ pub(crate) fn words(reply: &Reply) -> String {
         Reply::Answer(_) => "answer".to_owned(),
         Reply::Published(_) => "published".to_owned(),
         Reply::Wished(_) => "wished".to_owned(),
+        Reply::TurnRefreshed(fresh) => {
+            let servers = fresh.ice_servers.iter();
+            let whose: Vec<&str> = servers.map(|server| server.username.as_str()).collect();
+            format!("relay {whose:?}")
+        }
         Reply::Acked(_) => "acked".to_owned(),
         Reply::Screen(ScreenOutcome::Granted { .. }) => "screen granted".to_owned(),
         Reply::Screen(ScreenOutcome::Asked { .. }) => "screen asked".to_owned(),

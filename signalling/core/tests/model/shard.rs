@@ -105,6 +105,7 @@ impl Shard {
                 number: *number,
             }),
             Command::Offer { .. }
+            | Command::EndTransport { .. }
             | Command::Wish { .. }
             | Command::AckSlots { .. }
             | Command::SetLink { .. } => {}

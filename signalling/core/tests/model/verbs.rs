@@ -255,6 +255,7 @@ impl Model {
             Request::HandLowerAll(_) => self.lower_all(seen, key, &authority, to),
             Request::HandNext(next) => self.call_next(seen, key, &authority, to, next),
             Request::ReactionSend(send) => self.send_reaction(key, send),
+            Request::TurnRefresh(_) => self.refresh_relay(key),
             Request::SessionAnnounce(_) => self.announce(key, &authority),
             Request::PanicSuspend(order) => self.suspend(seen, key, &authority, to, order),
             Request::HostTransfer(transfer) => self.offer_host(seen, key, &authority, transfer),

@@ -31,6 +31,7 @@ impl Link {
             id,
             token,
             last_seq: resume.last_seq,
+            relay_host: Arc::clone(&self.host),
         };
         let (done, seat) = oneshot::channel();
         let message = ToRoom::Resume {
@@ -80,6 +81,7 @@ impl Link {
             to_lobby: pass.to_lobby,
             consent_hash: join.consent_hash,
             duplicate: join.duplicate,
+            relay_host: Arc::clone(&self.host),
         };
         let (done, seat) = oneshot::channel();
         let message = ToRoom::Join {

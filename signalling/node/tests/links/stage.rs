@@ -106,6 +106,7 @@ impl Media for FakeShard {
             }
             Command::SetMuted { .. } => "mute",
             Command::Unpublish { .. } => "unpublish",
+            Command::EndTransport { .. } => "end",
             Command::Wish { member, views } => {
                 let slots = views.iter().map(|view| SlotState {
                     mid: mid("4"),

@@ -215,6 +215,7 @@ fn only_an_offer_may_be_long() {
         &MediaOffer {
             generation: 1,
             sdp: "v".repeat(MESSAGE_BYTES),
+            relay_only: false,
         }
         .into(),
     );
@@ -253,7 +254,8 @@ fn nothing_secret_is_in_the_debug_text_of_a_request() {
         Request::from(join),
         MediaOffer {
             generation: 1,
-            sdp: "v=0".to_owned()
+            sdp: "v=0".to_owned(),
+            relay_only: true,
         }
     );
     for secret in ["hunter2", "Ada", "AgICA", "v=0"] {
@@ -530,11 +532,15 @@ fn request() -> impl Strategy<Value = Request> {
             }
             .into()
         }),
-        (any::<u32>(), any::<String>()).prop_map(|(generation, sdp)| MediaOffer {
-            generation,
-            sdp
-        }
-        .into()),
+        (any::<u32>(), any::<String>(), any::<bool>()).prop_map(|(generation, sdp, relay_only)| {
+            MediaOffer {
+                generation,
+                sdp,
+                relay_only,
+            }
+            .into()
+        }),
+        Just(crate::request::TurnRefresh {}.into()),
         (any::<u32>(), proptest::collection::vec(view(), 0..12))
             .prop_map(|(rev, views)| MediaWish { rev, views }.into()),
         moderation(),

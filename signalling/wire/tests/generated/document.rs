@@ -145,6 +145,11 @@ fn limit_rows() -> Vec<(&'static str, String, &'static str)> {
             "`rate_limited`",
         ),
         (
+            "`turn.refresh`",
+            format!("{} in a minute", limits::TURN_REFRESHES_PER_MINUTE),
+            "`rate_limited`",
+        ),
+        (
             "wishes",
             format!("{} in a second", limits::WISHES_PER_S),
             "`rate_limited`",

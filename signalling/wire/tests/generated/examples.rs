@@ -114,6 +114,7 @@ pub(crate) fn room() -> Room {
         cohosts_end: true,
         max_duration_s: None,
         screen: ScreenPolicy::One,
+        relay_only: false,
         suspended: false,
         ends_at: None,
         spotlight: Vec::new(),
@@ -135,9 +136,25 @@ pub(crate) fn joined() -> Joined {
         hands: HandQueue { hands: Vec::new() },
         ending: None,
         chat: Vec::new(),
-        ice_servers: Vec::new(),
+        ice_servers: vec![relay(START_MS + 5000, 600)],
         seq: 0,
         resume_token: ResumeToken::new([5; 32]),
+    }
+}
+
+fn relay(now_ms: u64, ttl_s: u32) -> IceServer {
+    let expires_s = now_ms / 1000 + u64::from(ttl_s);
+    IceServer {
+        urls: [
+            "turn:%?transport=udp",
+            "turn:%?transport=tcp",
+            "turns:%?transport=tcp",
+        ]
+        .map(|url| url.replace('%', "meet.example.org:443"))
+        .into(),
+        username: format!("{expires_s}:…"),
+        credential: "…".to_owned(),
+        ttl_s,
     }
 }
 
@@ -266,6 +283,7 @@ pub(crate) fn of_request(name: &str) -> Vec<String> {
                     lobby: false,
                     recording: false,
                     name_chars: 64,
+                    connection_test: Some(relay(START_MS, 60)),
                 },
             ),
             answer(
@@ -277,6 +295,7 @@ pub(crate) fn of_request(name: &str) -> Vec<String> {
                     lobby: false,
                     recording: false,
                     name_chars: 64,
+                    connection_test: Some(relay(START_MS, 60)),
                 },
             ),
         ],
@@ -347,6 +366,7 @@ pub(crate) fn of_request(name: &str) -> Vec<String> {
                 MediaOffer {
                     generation: 1,
                     sdp: "v=0\r\n…".to_owned(),
+                    relay_only: false,
                 },
             ),
             answer(
@@ -361,6 +381,15 @@ pub(crate) fn of_request(name: &str) -> Vec<String> {
                 },
             ),
             refuse(8, ErrorBody::from(ErrorCode::RateLimited).retry_after_s(41)),
+        ],
+        "turn.refresh" => vec![
+            ask(15, TurnRefresh {}),
+            answer(
+                15,
+                &TurnRefreshed {
+                    ice_servers: vec![relay(START_MS + 545_000, 600)],
+                },
+            ),
         ],
         "media.publish" => vec![
             ask(
@@ -518,6 +547,10 @@ pub(crate) fn of_push(name: &str) -> Vec<String> {
         "media.reset" => vec![
             MediaReset {
                 reason: ResetReason::DtlsFailed,
+            }
+            .into(),
+            MediaReset {
+                reason: ResetReason::RelayOnly,
             }
             .into(),
             MediaReset {

@@ -75,6 +75,7 @@ fn an_offer_has_bounds() {
         MediaOffer {
             generation: 1,
             sdp: "v".repeat(SDP_BYTES + 1),
+            relay_only: false,
         },
     );
     assert_eq!(stage.done(), [format!("1 error {id} too_large sdp")]);
@@ -83,6 +84,7 @@ fn an_offer_has_bounds() {
         MediaOffer {
             generation: 0,
             sdp: "v=0".to_owned(),
+            relay_only: false,
         },
     );
     assert_eq!(

@@ -487,6 +487,7 @@ fn who_comes_back_from_elsewhere_is_known_there_and_asked_where_from() {
         id: 1,
         token: TokenHash::from(token),
         last_seq: 0,
+        relay_host: Arc::from("meet.example.org"),
     };
     stage.room.settings.allowed_networks = vec!["198.51.100.0/24".parse().unwrap()];
     let far = returning([203, 0, 113, 1], &joined.resume_token);

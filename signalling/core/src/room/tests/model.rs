@@ -223,6 +223,7 @@ impl World {
             | Command::Unpublish { member, .. }
             | Command::Wish { member, .. }
             | Command::AckSlots { member, .. }
+            | Command::EndTransport { member }
             | Command::SetLink { member, .. } => assert!(self.admitted.contains_key(member)),
         }
     }
