@@ -9,6 +9,7 @@ mod barrier;
 mod layers;
 mod loss;
 mod presence;
+mod relay;
 mod room;
 mod slots;
 mod transport;

@@ -9,8 +9,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use conclave_loadtest::{Observation, Participant, ParticipantConfig};
-use conclave_sfu_core::{Shard, ShardConfig};
+use conclave_sfu_core::{Counters, Shard, ShardConfig};
 use conclave_sfu_wire::control::{Command, Event, MemberKey, RoomKey, Source, View};
+use conclave_sfu_wire::relayed::RELAYED_V4;
 use conclave_sfu_wire::ufrag::UfragKey;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -33,6 +34,10 @@ pub struct JoinOptions {
     pub single_encoding: bool,
     /// Bytes of payload in a packet of its camera; as a browser if `None`.
     pub packet_bytes: Option<usize>,
+    /// Whether it comes over the relay: its address is a relayed one.
+    pub relayed: bool,
+    /// Whether it insists on the relay.
+    pub relay_only: bool,
 }
 
 /// A participant and what the control plane knows about it.
@@ -41,6 +46,7 @@ struct Member {
     room: RoomKey,
     shard: usize,
     generation: u32,
+    relay_only: bool,
     signalling: Signalling,
     holds_acks: bool,
     unacked_rev: Option<u32>,
@@ -111,7 +117,11 @@ impl Meeting {
 
     /// Lets a participant join a room.
     pub fn join_with(&mut self, member: u64, room: u64, options: JoinOptions) {
-        let address = member_address(member, 0);
+        let address = if options.relayed {
+            relayed_address(member)
+        } else {
+            member_address(member, 0)
+        };
         let mut config = ParticipantConfig::new(member, address);
         config.video_slots = options.video_slots.unwrap_or(config.video_slots);
         config.simulcast = !options.single_encoding;
@@ -129,6 +139,7 @@ impl Meeting {
             room,
             shard: room.0 as usize % self.shards.len(),
             generation: 1,
+            relay_only: options.relay_only,
             signalling: Signalling::new(SIGNALLING_DELAY),
             holds_acks: false,
             unacked_rev: None,
@@ -157,7 +168,7 @@ impl Meeting {
                 member: key,
                 generation: 1,
                 sdp,
-                relay_only: false,
+                relay_only: options.relay_only,
             },
         );
     }
@@ -176,14 +187,14 @@ impl Meeting {
         state.generation += 1;
         state.assignments.clear();
         state.connected_at = None;
-        let generation = state.generation;
+        let (generation, relay_only) = (state.generation, state.relay_only);
         self.command(
             member,
             Command::Offer {
                 member: MemberKey(member),
                 generation,
                 sdp,
-                relay_only: false,
+                relay_only,
             },
         );
     }
@@ -369,7 +380,6 @@ impl Meeting {
     /// Moves a participant to another address and restarts ICE from there.
     /// The old address is cut off.
     pub fn move_to(&mut self, member: u64, network: u8) {
-        let now = self.now;
         let address = member_address(member, network);
         let old = self.participant(member).address();
         let access = self.network.access(old).unwrap_or_default();
@@ -379,25 +389,30 @@ impl Meeting {
         cut.up.cut = true;
         cut.down.cut = true;
         self.network.set_access(old, cut);
-        let state = self.member(member);
-        let generation = state.generation;
-        let sdp = state.participant.restart_ice(now, address);
-        self.command(
-            member,
-            Command::Offer {
-                member: MemberKey(member),
-                generation,
-                sdp,
-                relay_only: false,
-            },
-        );
+        self.restart_from(member, address);
+    }
+
+    /// Moves a participant to a relayed address, from where it restarts ICE and
+    /// insists on the relay. Its old address is still connected.
+    pub fn move_to_relay(&mut self, member: u64) {
+        let address = relayed_address(member);
+        let access = self.network.access(self.participant(member).address());
+        self.network.set_access(address, access.unwrap_or_default());
+        self.addresses.insert(address, member);
+        self.member(member).relay_only = true;
+        self.restart_from(member, address);
     }
 
     /// Restarts ICE without leaving the address.
     pub fn restart_ice(&mut self, member: u64) {
+        let address = self.participant(member).address();
+        self.restart_from(member, address);
+    }
+
+    fn restart_from(&mut self, member: u64, address: SocketAddr) {
         let now = self.now;
         let state = self.member(member);
-        let (generation, address) = (state.generation, state.participant.address());
+        let (generation, relay_only) = (state.generation, state.relay_only);
         let sdp = state.participant.restart_ice(now, address);
         self.command(
             member,
@@ -405,7 +420,7 @@ impl Meeting {
                 member: MemberKey(member),
                 generation,
                 sdp,
-                relay_only: false,
+                relay_only,
             },
         );
     }
@@ -436,6 +451,11 @@ impl Meeting {
     /// The address of the shard that holds the room of a participant.
     pub fn server_address(&self, member: u64) -> SocketAddr {
         self.shards[self.members[&member].shard].0
+    }
+
+    /// What the shard that holds the room of a participant has counted.
+    pub fn counters(&self, member: u64) -> Counters {
+        self.shards[self.members[&member].shard].1.counters()
     }
 
     /// The present.
@@ -488,6 +508,10 @@ fn shard_address(index: u8) -> SocketAddr {
 }
 
 /// Participants sit in 10.`network`.0.0/16, each at an address of its own.
+fn relayed_address(member: u64) -> SocketAddr {
+    SocketAddr::from((RELAYED_V4, 1_024 + member as u16))
+}
+
 fn member_address(member: u64, network: u8) -> SocketAddr {
     let [high, low] = (member as u16).to_be_bytes();
     SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, network, high, low)), 40_000)
