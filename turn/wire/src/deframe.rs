@@ -126,3 +126,6 @@ fn cookie_fits(bytes: &[u8]) -> bool {
     let there = bytes.get(4..bytes.len().min(8)).unwrap_or_default();
     MAGIC_COOKIE.starts_with(there)
 }
+
+#[cfg(test)]
+mod tests;

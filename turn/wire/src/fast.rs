@@ -238,3 +238,6 @@ fn xor_address_value(address: SocketAddr, transaction: &TransactionId) -> ([u8; 
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
