@@ -4,6 +4,7 @@ import * as life from "./life";
 import * as chat from "./chat";
 import { resend } from "./chatting";
 import * as own from "./publishing";
+import { credited } from "./relay";
 import { noSlots } from "./slots";
 import { silence } from "./speaker";
 import type { Entry, MeetingState, Step } from "./state";
@@ -39,6 +40,7 @@ export function inside(state: MeetingState, entry: Entry, joined: Joined, nowMs:
     retryAfterMs: null,
     resume: { token: joined.resume_token, lastSeq: joined.seq, generation: state.generation },
     count: null,
+    relay: { ...state.relay, renewal: credited(facts.iceServers, nowMs) },
     publishing: obeyed.publishing,
     slots: noSlots,
     speakers: silence,

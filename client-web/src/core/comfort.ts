@@ -30,6 +30,8 @@ export interface Comfort {
   data: (typeof DATA)[number];
   height: (typeof HEIGHTS)[number];
   denoise: (typeof DENOISE)[number];
+  /** Whether sound and pictures go through the relay and never directly. */
+  relayOnly: boolean;
   /** Hints about the own microphone. */
   hints: boolean;
   keysOn: boolean;
@@ -50,6 +52,7 @@ export const DEFAULT_COMFORT: Comfort = {
   data: "full",
   height: null,
   denoise: "own",
+  relayOnly: false,
   hints: true,
   keysOn: true,
   letters: false,
@@ -81,6 +84,7 @@ export function comfortFrom(text: string | null): Comfort {
     data: oneOf("data", DATA, d.data),
     height: oneOf("height", HEIGHTS, d.height),
     denoise: oneOf("denoise", DENOISE, d.denoise),
+    relayOnly: flag("relayOnly", d.relayOnly),
     hints: flag("hints", d.hints),
     keysOn: flag("keysOn", d.keysOn),
     letters: flag("letters", d.letters),

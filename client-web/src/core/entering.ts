@@ -10,6 +10,7 @@ import * as life from "./life";
 import * as lobby from "./lobby";
 import * as own from "./publishing";
 import { handlePush } from "./push";
+import { credited, doubted } from "./relay";
 import type { Effect, Entry, MeetingState, Refusal, Reply, SavedMeeting, Step } from "./state";
 import { ask, initialState, only } from "./state";
 import type { Ticket } from "./text";
@@ -32,6 +33,7 @@ export function enter(state: MeetingState, entry: Entry): Step {
     ...fresh,
     // Numbers of peer connections never repeat in one tab, whatever the server still remembers.
     generation: state.generation,
+    relay: { ...fresh.relay, own: state.relay.own },
     publishing: screen.publishing,
     asksPassword: state.asksPassword,
     chat: chat.remainder(state.chat),
@@ -59,6 +61,7 @@ export function reload(
     generation: saved.resume.generation,
     media: saved.media,
     iceServers: saved.iceServers,
+    relay: { ...state.relay, renewal: credited(saved.iceServers, nowMs) },
     room: saved.roomInfo,
     self: saved.self,
     roster: new Map(saved.roster.map((one) => [one.id, one])),
@@ -118,6 +121,9 @@ export function greeted(state: MeetingState, ok: Extract<Reply, { type: "hello" 
     desk: interrupted(state.desk),
     // Pictures are asked for anew: the last wish may not have arrived.
     wish: { ...state.wish, sent: null },
+    // Nobody knows how long the page was away.
+    relay: doubted(state.relay, nowMs),
+    pathless: state.pathless === null ? null : { ...state.pathless, sinceMs: nowMs },
   };
   const effects: Effect[] = [{ kind: "announce", announcement: { kind: "link", state: "back" } }];
   if (ok.snapshot !== null) {
@@ -128,6 +134,7 @@ export function greeted(state: MeetingState, ok: Extract<Reply, { type: "hello" 
       ...factsOf(ok.snapshot),
       chat: chat.entered(next.chat, ok.snapshot),
       life: life.entered(next.life, ok.snapshot, nowMs),
+      relay: { ...next.relay, renewal: credited(ok.snapshot.ice_servers, nowMs) },
       publishing: obeyed.publishing,
       resume: { token: ok.resume_token, lastSeq: ok.snapshot.seq, generation: next.generation },
     };

@@ -15,6 +15,7 @@ export function outside(state: MeetingState, notice: Notice | null): Step {
     link: { kind: "off" },
     resume: null,
     transport: { kind: "closed" },
+    pathless: null,
     publishing: own.unpublished(screen.publishing),
     picking: false,
     permissions: new Set(),
@@ -45,6 +46,7 @@ export function gone(state: MeetingState, reason: LeftReason, said: Partial<Fare
       ...cleared,
       room: state.room,
       generation: state.generation,
+      relay: { ...cleared.relay, own: state.relay.own },
       asksPassword: state.asksPassword,
       // Who comes back after a broken link finds what was typed.
       chat: reason === "connectionLost" ? remainder(state.chat) : emptyChat,

@@ -151,6 +151,8 @@ function tearDown(state: MeetingState): Step {
       picking: false,
       resume: null,
       transport: { kind: "closed" },
+      relay: { ...state.relay, renewal: { kind: "none" } },
+      pathless: null,
       audioMids: [],
       slots: noSlots,
       speakers: silence,

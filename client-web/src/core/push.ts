@@ -1,5 +1,5 @@
 /** What the server tells unasked. */
-import type { Ended, LeftReason, Participant, PushFrame } from "../wire/messages";
+import type { Ended, LeftReason, Participant, PushFrame, ResetReason } from "../wire/messages";
 import { chatPush } from "./chatting";
 import { status } from "./lobby";
 import { asked } from "./prompts";
@@ -78,7 +78,7 @@ function apply(state: MeetingState, message: PushFrame, nowMs: number): Step {
       };
     }
     case "media.reset":
-      return message.data.reason === "given_up" ? mediaLost(state) : openTransport(state, nowMs);
+      return reset(state, message.data.reason, nowMs);
     case "media.restart":
       return { state, effects: [{ kind: "restartIce" }] };
     case "media.quality":
@@ -113,6 +113,16 @@ function apply(state: MeetingState, message: PushFrame, nowMs: number): Step {
       // A type of a later version.
       return only(state);
   }
+}
+
+function reset(state: MeetingState, reason: ResetReason, nowMs: number): Step {
+  if (reason === "given_up") return mediaLost(state);
+  const { transport } = state;
+  if (reason !== "relay_only") return openTransport(state, nowMs);
+  // Where the change of the room was heard first, it was acted upon.
+  if ((transport.kind === "offering" || transport.kind === "answered") && transport.relayOnly) return only(state);
+  const room = state.room === null ? null : { ...state.room, relay_only: true };
+  return openTransport({ ...state, room }, nowMs);
 }
 
 function whileWaiting(state: MeetingState, message: PushFrame, nowMs: number): Step {

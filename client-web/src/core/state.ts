@@ -30,6 +30,8 @@ import type { Deed, Life, LifeVerb } from "./life";
 import { noLife } from "./life";
 import type { Waiting } from "./lobby";
 import type { Prompt } from "./prompts";
+import type { Pathless, Relay } from "./relay";
+import { noRelay } from "./relay";
 import type { Said } from "./reactions";
 import type { Hint } from "./screens";
 import type { SlotTable } from "./slots";
@@ -64,7 +66,9 @@ export type Notice =
   | { kind: "forbidden"; source: Source }
   | { kind: "notPublished"; source: Source; code: ErrorCode }
   | { kind: "screenBusy" }
-  | { kind: "mediaLost" };
+  | { kind: "mediaLost" }
+  /** No way to the server's media; one of `ports`, as in "UDP 443", would be one. */
+  | { kind: "noPath"; ports: readonly string[] };
 
 /** Why a join was refused, and when another one makes sense. */
 export interface Refusal {
@@ -110,8 +114,18 @@ export interface Farewell {
 /** The peer connection; its objects live in `media`. */
 export type Transport =
   | { kind: "closed" }
-  | { kind: "offering"; sinceMs: number }
-  | { kind: "answered"; ice: "connecting" | "connected" | "interrupted"; sinceMs: number; restartedAtMs: number };
+  | { kind: "offering"; sinceMs: number; relayOnly: boolean }
+  /** The server takes no offer before. */
+  | { kind: "barred"; untilMs: number }
+  | {
+      kind: "answered";
+      ice: "connecting" | "connected" | "interrupted";
+      sinceMs: number;
+      restartedAtMs: number;
+      relayOnly: boolean;
+      /** Where the server takes media directly: its UDP ports. */
+      ports: readonly number[];
+    };
 
 /** What a resumed link needs, kept over a reload of the page. */
 export interface Resume {
@@ -135,6 +149,9 @@ export interface MeetingState {
   retryAfterMs: number | null;
   media: MediaParameters;
   iceServers: readonly IceServer[];
+  relay: Relay;
+  /** Null while media has a way to the server, or is not wanted. */
+  pathless: Pathless | null;
   room: Room | null;
   self: Participant | null;
   /** The name of who changed the settings last, if that was told. */
@@ -199,6 +216,9 @@ export type MeetingEvent = { nowMs: number } & (
   | { kind: "recapture"; source: "microphone" | "camera" }
   | { kind: "shareScreen"; audio: boolean; hint: Hint; takeOver: boolean }
   | { kind: "stopScreen" }
+  | { kind: "relayOnly"; on: boolean }
+  /** The machine slept: the clock of the page may have stood still. */
+  | { kind: "woke" }
   | { kind: "captured"; sources: readonly Source[] }
   | { kind: "captureFailed"; source: Source; reason: CaptureFailure }
   | { kind: "shown"; tiles: readonly ShownTile[] }
@@ -249,6 +269,7 @@ export type Effect =
   | { kind: "forget" }
   | { kind: "openTransport"; generation: number }
   | { kind: "restartIce" }
+  | { kind: "configure" }
   | { kind: "closeTransport" }
   | { kind: "answer"; generation: number; sdp: string }
   | { kind: "capture"; sources: readonly ("microphone" | "camera")[] }
@@ -336,6 +357,8 @@ export function initialState(wants: { microphone: boolean; camera: boolean }): M
     retryAfterMs: null,
     media: DEFAULT_MEDIA,
     iceServers: [],
+    relay: noRelay,
+    pathless: null,
     room: null,
     self: null,
     changedBy: null,

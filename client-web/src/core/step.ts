@@ -12,6 +12,7 @@ import * as lobby from "./lobby";
 import { expired as expiredPrompts } from "./prompts";
 import * as own from "./publishing";
 import { handlePush } from "./push";
+import * as relay from "./relay";
 import * as screens from "./screens";
 import { arm, frame } from "./slots";
 import { settle } from "./speaker";
@@ -19,7 +20,7 @@ import type { Effect, LeftReason, MeetingEvent, MeetingState, Notice, Reply, Ste
 import { ask, entered, only, quiet } from "./state";
 import { expired as expiredToasts, toasted } from "./toasts";
 import { captured, captureFailed, explain, recapture, stopScreen, want } from "./tracks";
-import { ice, iceRestartDue, offerAnswered, offerFailed, openTransport } from "./transport";
+import { ice, iceRestartDue, offerAnswered, offerFailed, openDue, openTransport } from "./transport";
 import { dismissed } from "./watch";
 import { due, show } from "./wish";
 
@@ -48,7 +49,8 @@ export function step(state: MeetingState, event: MeetingEvent): Step {
   const { phase, resume } = next.state;
   const keep = phase.kind === "waiting" || (phase.kind === "inside" && resume !== null);
   const arrived = phase.kind === "waiting" && state.phase.kind !== "waiting";
-  const changed = resume !== state.resume || arrived || wantsOf(next.state) !== wantsOf(state);
+  const credited = next.state.iceServers !== state.iceServers;
+  const changed = resume !== state.resume || credited || arrived || wantsOf(next.state) !== wantsOf(state);
   return keep && changed ? { state: next.state, effects: [...next.effects, { kind: "save" }] } : next;
 }
 
@@ -100,6 +102,10 @@ function handle(state: MeetingState, event: MeetingEvent): Step {
       return screens.askToShare(state, { audio: event.audio, hint: event.hint }, event.takeOver, event.nowMs);
     case "stopScreen":
       return stopScreen(state);
+    case "relayOnly":
+      return only({ ...state, relay: { ...state.relay, own: event.on } });
+    case "woke":
+      return only({ ...state, relay: relay.doubted(state.relay, event.nowMs) });
     case "captured":
       return captured(state, event.sources);
     case "captureFailed":
@@ -122,10 +128,7 @@ function handle(state: MeetingState, event: MeetingEvent): Step {
       return handlePush(state, event.push, event.nowMs);
     case "offer":
       if (event.generation !== state.generation || state.link.kind !== "up") return only(state);
-      return {
-        state,
-        effects: [ask({ type: "media.offer", data: { generation: event.generation, sdp: event.sdp } })],
-      };
+      return { state, effects: [offer(state, event.generation, event.sdp)] };
     case "ice":
       return ice(state, event.generation, event.state, event.nowMs);
     case "transportFailed":
@@ -136,7 +139,10 @@ function handle(state: MeetingState, event: MeetingEvent): Step {
 }
 
 /** What follows from any change: own tracks in line with the wishes, and the wish for pictures when it is due. */
-function follow(state: MeetingState, effects: readonly Effect[], nowMs: number): Step {
+function follow(before: MeetingState, done: readonly Effect[], nowMs: number): Step {
+  const opened = openDue(before, nowMs) ? openTransport(before, nowMs) : only(before);
+  const { state } = opened;
+  const effects = [...done, ...opened.effects];
   const reachable = state.phase.kind === "inside" && state.link.kind === "up" && state.transport.kind === "answered";
   const ground = { entered: entered(state), reachable, permissions: state.permissions };
   const tracks = own.reconcile(state.publishing, ground);
@@ -152,6 +158,12 @@ function follow(state: MeetingState, effects: readonly Effect[], nowMs: number):
     all.push(ask({ type: "media.wish", data: { rev: wish.wish.rev, views: wish.views } }));
   }
   return { state: next, effects: all };
+}
+
+function offer(state: MeetingState, generation: number, sdp: string): Effect {
+  const { transport } = state;
+  const relayed = (transport.kind === "offering" || transport.kind === "answered") && transport.relayOnly;
+  return ask({ type: "media.offer", data: { generation, sdp, ...(relayed ? { relay_only: true } : {}) } });
 }
 
 const wantsOf = (state: MeetingState): string =>
@@ -202,6 +214,9 @@ function tick(state: MeetingState, nowMs: number): Step {
     next = { ...next, transport: { ...next.transport, restartedAtMs: nowMs } };
     effects.push({ kind: "restartIce" });
   }
+  const ways = relay.tick(next, nowMs);
+  next = ways.state;
+  effects.push(...ways.effects);
   const pinged = lobby.heartbeat(next, nowMs);
   next = pinged.state;
   effects.push(...pinged.effects);
@@ -242,6 +257,8 @@ function answered(state: MeetingState, event: Reply & { kind: "ok" }, nowMs: num
       return entering.joinAnswered(state, event.ok, nowMs);
     case "media.offer":
       return offerAnswered(state, event.ok, nowMs);
+    case "turn.refresh":
+      return relay.renewed(state, event.ok.ice_servers, nowMs);
     case "media.slots.ack":
       return only({ ...state, slots: arm(state.slots, event.request.data.rev, event.ok.first_rtp_timestamp) });
     case "screen.start":
@@ -273,6 +290,8 @@ function failed(state: MeetingState, request: Request, error: ErrorBody, nowMs: 
       return entering.knockAgain(state, state.phase.entry);
     case "media.offer":
       return offerFailed(state, error, nowMs);
+    case "turn.refresh":
+      return only(relay.notRenewed(state, error, nowMs));
     case "media.publish":
     case "track.state":
       return refusedSource(state, request, error);

@@ -60,6 +60,7 @@ export const room: Room = {
   },
   chat: { public: "all", private: "all", slow_s: 0, links: true, history: "none", keep: "none", keep_days: 7 },
   screen: "one",
+  relay_only: false,
   suspended: false,
   ends_at: null,
   spotlight: [],

@@ -7,6 +7,7 @@ import { SOURCES } from "../core/publishing";
 import type { Announcement, Effect, MeetingEvent, MeetingState, Reply, SavedMeeting, SavedWait } from "../core/state";
 import { initialState } from "../core/state";
 import { needsSteadyTicks } from "../core/lobby";
+import { usable } from "../core/relay";
 import { savedOf } from "../core/saved";
 import { step } from "../core/step";
 import type { Captured, DeviceChoice } from "./devices";
@@ -20,6 +21,8 @@ import { Steady } from "./steady";
 import { Transport } from "./transport";
 
 const TICK_MS = 200;
+/** Of two clocks that go apart by so much, one stood still while the machine slept. */
+const SLEPT_MS = 5_000;
 /** The close code of a socket that broke (RFC 6455, section 7.4.1). */
 const ABNORMAL = 1006;
 
@@ -50,6 +53,8 @@ export class Meeting {
   readonly #inbox: Input[] = [];
   readonly #closing = new AbortController();
   #stepping = false;
+  /** The time of day at which the clock of the page read zero. */
+  #zeroMs = Date.now() - performance.now();
   /** The devices to prefer; read whenever one is opened. */
   choice: DeviceChoice;
 
@@ -57,7 +62,7 @@ export class Meeting {
     this.#state = initialState(wants);
     this.#listener = listener;
     this.choice = choice;
-    this.#timer = setInterval(() => this.tell({ kind: "tick" }), TICK_MS);
+    this.#timer = setInterval(() => this.#tick(), TICK_MS);
     const { signal } = this.#closing;
     addEventListener("online", () => this.tell({ kind: "retryNow" }), { signal });
     // The socket itself may take minutes to notice.
@@ -98,6 +103,15 @@ export class Meeting {
     this.#link?.close();
     this.#transport?.close();
     for (const source of SOURCES) this.#release(source);
+  }
+
+  #tick(): void {
+    const zeroMs = Date.now() - performance.now();
+    if (Math.abs(zeroMs - this.#zeroMs) > SLEPT_MS) {
+      this.#zeroMs = zeroMs;
+      this.tell({ kind: "woke" });
+    }
+    this.tell({ kind: "tick" });
   }
 
   /** Tells the core that something happened. Effects may tell more; that waits for its turn. */
@@ -141,7 +155,9 @@ export class Meeting {
       case "openTransport":
         return this.#openTransport(effect.generation);
       case "restartIce":
-        return this.#transport?.restartIce();
+        return this.#transport?.restartIce(usable(this.#state));
+      case "configure":
+        return this.#transport?.configure(usable(this.#state));
       case "closeTransport":
         this.#transport?.close();
         this.#transport = null;
@@ -206,12 +222,18 @@ export class Meeting {
 
   #openTransport(generation: number): void {
     this.#transport?.close();
-    const { media, iceServers } = this.#state;
-    this.#transport = new Transport(generation, media, iceServers, {
-      offer: (sdp) => this.tell({ kind: "offer", generation, sdp }),
-      ice: (state) => this.tell({ kind: "ice", generation, state }),
-      failed: () => this.tell({ kind: "transportFailed", generation }),
-    });
+    const { media, transport } = this.#state;
+    const relayOnly = transport.kind === "offering" && transport.relayOnly;
+    this.#transport = new Transport(
+      generation,
+      media,
+      { iceServers: usable(this.#state), relayOnly },
+      {
+        offer: (sdp) => this.tell({ kind: "offer", generation, sdp }),
+        ice: (state) => this.tell({ kind: "ice", generation, state }),
+        failed: () => this.tell({ kind: "transportFailed", generation }),
+      },
+    );
   }
 
   async #capture(sources: readonly ("microphone" | "camera")[], choice: DeviceChoice): Promise<Captured> {

@@ -18,10 +18,17 @@ export interface TransportHandlers {
   failed(): void;
 }
 
+/** How the server may be reached. */
+export interface Ways {
+  iceServers: readonly IceServer[];
+  relayOnly: boolean;
+}
+
 export class Transport {
   readonly generation: number;
   readonly #connection: RTCPeerConnection;
   readonly #handlers: TransportHandlers;
+  readonly #relayOnly: boolean;
   readonly #sending: Readonly<Record<Source, RTCRtpTransceiver>>;
   readonly #streams = new Map<string, MediaStream>();
   /** Tracks and layers wait for the first answer: not every browser starts what was attached before it. */
@@ -30,19 +37,12 @@ export class Transport {
   #layersSet: Promise<void> = Promise.resolve();
   #closed = false;
 
-  constructor(
-    generation: number,
-    media: MediaParameters,
-    iceServers: readonly IceServer[],
-    handlers: TransportHandlers,
-  ) {
+  constructor(generation: number, media: MediaParameters, ways: Ways, handlers: TransportHandlers) {
     this.generation = generation;
     this.#handlers = handlers;
     this.#negotiated = new Promise((resolve) => (this.#settle = resolve));
-    this.#connection = new RTCPeerConnection({
-      bundlePolicy: "max-bundle",
-      iceServers: iceServers.map(({ urls, username, credential }) => ({ urls, username, credential })),
-    });
+    this.#relayOnly = ways.relayOnly;
+    this.#connection = new RTCPeerConnection(this.#configuration(ways.iceServers));
     this.#sending = this.#addSending(media);
     for (let slot = 0; slot < media.video_slots; slot += 1) {
       narrow(this.#connection.addTransceiver("video", { direction: "recvonly" }), media.codecs);
@@ -53,6 +53,19 @@ export class Transport {
     this.#connection.oniceconnectionstatechange = () => this.#reportIce();
     this.#connection.onconnectionstatechange = () => this.#reportIce();
     this.#offer({}).catch(() => this.#fail());
+  }
+
+  #configuration(iceServers: readonly IceServer[]): RTCConfiguration {
+    return {
+      bundlePolicy: "max-bundle",
+      iceTransportPolicy: this.#relayOnly ? "relay" : "all",
+      iceServers: iceServers.map(({ urls, username, credential }) => ({ urls, username, credential })),
+    };
+  }
+
+  /** Takes other ways or a new credential: they count from the next restart of ICE on. */
+  configure(iceServers: readonly IceServer[]): void {
+    if (!this.#closed) this.#connection.setConfiguration(this.#configuration(iceServers));
   }
 
   #addSending(media: MediaParameters): Record<Source, RTCRtpTransceiver> {
@@ -83,9 +96,10 @@ export class Transport {
     if (sdp !== undefined && !this.#closed) this.#handlers.offer(sdp);
   }
 
-  /** Offers again with fresh ICE credentials; does nothing while an offer is pending. */
-  restartIce(): void {
+  /** Offers again with fresh ICE credentials, over `iceServers`; does nothing while an offer is pending. */
+  restartIce(iceServers: readonly IceServer[]): void {
     if (this.#connection.signalingState !== "stable") return;
+    this.configure(iceServers);
     this.#offer({ iceRestart: true }).catch(() => this.#fail());
   }
 

@@ -90,6 +90,7 @@ export class Client {
       this.#choice(),
     );
     this.state = this.#meeting.state;
+    this.#meeting.tell({ kind: "relayOnly", on: comfort.value.relayOnly });
     watchDevices(() => void this.#list(), this.#closing.signal);
     void this.#list();
     this.ticket = takeTicket();
@@ -205,6 +206,11 @@ export class Client {
     this.#meeting.choice = this.#choice();
     if (role !== "speaker") this.#meeting.tell({ kind: "recapture", source: role });
   }
+  /** Lets sound and pictures go only through the relay, or directly too; a running connection is replaced at once. */
+  relayOnly = (on: boolean): void => {
+    comfort.set({ relayOnly: on });
+    this.#meeting.tell({ kind: "relayOnly", on });
+  };
   refuseOffer = (role: DeviceRole): void => {
     this.offers = this.offers.filter((one) => one.role !== role);
   };

@@ -2,6 +2,7 @@
 import type { Source } from "../wire/messages";
 import { isolate } from "../core/bidi";
 import type { Announcement, Notice, Refusal } from "../core/state";
+import { locale } from "./locale.svelte";
 import { m } from "../paraglide/messages.js";
 import { spanText, timeText } from "./toast-texts";
 
@@ -86,6 +87,8 @@ export function noticeText(notice: Notice, userAgent: string): NoticeText {
       return plain(m.error_unreachable());
     case "mediaLost":
       return plain(m.error_media_lost());
+    case "noPath":
+      return { text: m.error_no_path(), help: noPathHelp(notice.ports) };
     case "screenBusy":
       return plain(m.error_screen_busy());
     case "forbidden":
@@ -101,6 +104,14 @@ export function noticeText(notice: Notice, userAgent: string): NoticeText {
     }
   }
 }
+
+function noPathHelp(ports: readonly string[]): string {
+  return ports.length === 0 ? m.no_path_no_relay() : m.no_path_help({ ports: listed(ports) });
+}
+
+/** One or more of these, as the language lists them. Names of ports read from left to right. */
+export const listed = (ports: readonly string[]): string =>
+  new Intl.ListFormat(locale.value, { type: "disjunction" }).format(ports.map(isolate));
 
 function sourceName(source: Source): string {
   const names = { microphone: m.microphone, camera: m.camera, screen: m.share_screen };
