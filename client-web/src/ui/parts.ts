@@ -22,6 +22,7 @@ export const attendanceDialog = part(() => import("./life/AttendanceDialog.svelt
 export const settingsDialog = part(() => import("./comfort/SettingsDialog.svelte"));
 export const helpDialog = part(() => import("./comfort/HelpDialog.svelte"));
 export const connectionDialog = part(() => import("./comfort/ConnectionDialog.svelte"));
+export const checkDialog = part(() => import("./comfort/CheckDialog.svelte"));
 export const moreMenu = part(() => import("./comfort/MoreMenu.svelte"));
 export const roomSheet = part(() => import("./security/RoomSheet.svelte"));
 export const managementSheet = part(() => import("./security/ManagementSheet.svelte"));
