@@ -1,0 +1,185 @@
+//! The list of a closed relay.
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use super::canonical::canonical;
+use super::prefix::{Prefix, PrefixError};
+use super::tables::NEVER;
+
+/// One line of a list: addresses, and ports of theirs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerRule {
+    /// The addresses.
+    pub prefix: Prefix,
+    /// The ports, 1 to 65535.
+    pub ports: RangeInclusive<u16>,
+}
+
+/// Why a text is no rule, or a rule may not stand in a list.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RuleError {
+    /// The addresses are wrong.
+    #[error(transparent)]
+    Prefix(#[from] PrefixError),
+    /// `[` without `]`, or something else than a prefix length or ports behind it.
+    #[error(
+        "`{0}` is no `ADDRESS[/LENGTH][:PORT[-PORT]]`; an IPv6 address with ports stands in brackets: `[2001:db8::]/32:443`"
+    )]
+    Form(String),
+    /// No port, or a range that ends before it begins.
+    #[error("`{0}` is no port or range of ports (1 to 65535, as in `5000` or `5000-6000`)")]
+    Ports(String),
+    /// An address that is no peer: unspecified, loopback, link-local, multicast, reserved.
+    #[error(
+        "{0} can be no peer: loopback needs `turn.allow_loopback_peers`, unspecified, link-local and multicast addresses are never reached"
+    )]
+    Never(Prefix),
+}
+
+impl FromStr for PeerRule {
+    type Err = RuleError;
+
+    /// Reads `192.0.2.7`, `10.0.0.0/8:5000-6000`, `2001:db8::/32`, `[2001:db8::7]:443` or `[2001:db8::]/32:443`. Without
+    /// ports all of them are meant.
+    fn from_str(text: &str) -> Result<Self, RuleError> {
+        let form = || RuleError::Form(text.to_owned());
+        let (prefix, ports) = match text.strip_prefix('[') {
+            Some(rest) => {
+                let (address, behind) = rest.split_once(']').ok_or_else(form)?;
+                let (length, ports) = match behind.split_once(':') {
+                    Some((length, ports)) => (length, Some(ports)),
+                    None => (behind, None),
+                };
+                if !address.contains(':') || !(length.is_empty() || length.starts_with('/')) {
+                    return Err(form());
+                }
+                (format!("{address}{length}").parse()?, ports)
+            }
+            // Two colons and no bracket: IPv6 without ports.
+            None if text.bytes().filter(|byte| *byte == b':').count() > 1 => (text.parse()?, None),
+            None => match text.split_once(':') {
+                Some((prefix, ports)) => (prefix.parse()?, Some(ports)),
+                None => (text.parse()?, None),
+            },
+        };
+        Ok(PeerRule {
+            prefix,
+            ports: ports.map_or(Ok(1..=u16::MAX), ports_of)?,
+        })
+    }
+}
+
+fn ports_of(text: &str) -> Result<RangeInclusive<u16>, RuleError> {
+    let wrong = || RuleError::Ports(text.to_owned());
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let port = |digits: &str| -> Option<u16> {
+        let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        plain
+            .then(|| digits.parse().ok())
+            .flatten()
+            .filter(|port| *port != 0)
+    };
+    let (first, last) = port(first).zip(port(last)).ok_or_else(wrong)?;
+    if first > last {
+        return Err(wrong());
+    }
+    Ok(first..=last)
+}
+
+/// What a closed relay may reach, and nothing else.
+#[derive(Clone, Debug, Default)]
+pub struct PeerList {
+    rules: Vec<PeerRule>,
+    /// Whether addresses of [`NEVER`] are left out of the rules.
+    guarded: bool,
+    allow_loopback: bool,
+}
+
+impl PeerList {
+    /// Makes the list of an operator. A rule wider than one address never covers unspecified, loopback, link-local,
+    /// multicast and reserved addresses; a rule for exactly such an address is an error. With `allow_loopback`, which is for
+    /// tests, loopback is like any other address.
+    pub fn new(rules: Vec<PeerRule>, allow_loopback: bool) -> Result<Self, RuleError> {
+        let list = PeerList {
+            rules,
+            guarded: true,
+            allow_loopback,
+        };
+        match list.rules.iter().find(|rule| list.is_void(rule.prefix)) {
+            Some(rule) => Err(RuleError::Never(rule.prefix)),
+            None => Ok(list),
+        }
+    }
+
+    /// Makes the list of exactly these addresses and ports: our own SFU's. Loopback is as good as any, for nothing of this
+    /// list leaves the process.
+    pub fn exact(addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
+        let rules = addresses
+            .into_iter()
+            .map(|address| PeerRule {
+                prefix: Prefix::host(address.ip()),
+                ports: address.port()..=address.port(),
+            })
+            .collect();
+        PeerList {
+            rules,
+            guarded: false,
+            allow_loopback: true,
+        }
+    }
+
+    /// Returns whether any port of `address` may be reached.
+    pub fn allows_address(&self, address: IpAddr) -> bool {
+        self.find(address, |_| true)
+    }
+
+    /// Returns whether `peer` may be reached. Port 0 never.
+    pub fn allows(&self, peer: SocketAddr) -> bool {
+        peer.port() != 0 && self.find(peer.ip(), |rule| rule.ports.contains(&peer.port()))
+    }
+
+    /// Finds a rule for `address`. An IPv4-mapped address matches nothing: no peer is written like that. An address with
+    /// another one inside is matched by a rule for that very address, else it must be matched as a whole and by all that
+    /// is inside.
+    fn find(&self, address: IpAddr, fits: impl Fn(&PeerRule) -> bool) -> bool {
+        let canonical = canonical(address);
+        if canonical.address() != address || self.is_barred(address) {
+            return false;
+        }
+        let matches = |address: IpAddr| {
+            self.rules
+                .iter()
+                .any(|rule| rule.prefix.contains(address) && fits(rule))
+        };
+        let exactly = || {
+            self.rules
+                .iter()
+                .any(|rule| rule.prefix.is_host() && rule.prefix.contains(address) && fits(rule))
+        };
+        matches(address)
+            && (canonical.embedded().is_empty()
+                || exactly()
+                || canonical.embedded().iter().all(|inside| {
+                    let inside = IpAddr::V4(*inside);
+                    !self.is_barred(inside) && matches(inside)
+                }))
+    }
+
+    /// Returns whether a rule covers nothing but what it never covers.
+    fn is_void(&self, prefix: Prefix) -> bool {
+        let (first, last) = (prefix.first(), prefix.last());
+        self.is_barred(first)
+            && self.is_barred(last)
+            && NEVER
+                .iter()
+                .any(|never| never.contains(first) && never.contains(last))
+    }
+
+    fn is_barred(&self, address: IpAddr) -> bool {
+        self.guarded
+            && !(self.allow_loopback && address.is_loopback())
+            && NEVER.iter().any(|prefix| prefix.contains(address))
+    }
+}
