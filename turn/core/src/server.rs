@@ -1,12 +1,13 @@
 //! The server: told what arrived, it answers through what is lent to it.
 
 use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use conclave_turn_wire::fast::{self, Kind};
 use conclave_turn_wire::message::TransactionId;
-use conclave_turn_wire::{FiveTuple, RelayedAddr};
+use conclave_turn_wire::{Family, FiveTuple, RelayedAddr};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -118,6 +119,8 @@ pub struct Server {
     /// Timers that fired and are not served yet.
     due: Vec<Timer>,
     counters: Counters,
+    /// Where clients are sent instead.
+    alternates: Vec<SocketAddr>,
 }
 
 impl Server {
@@ -162,6 +165,7 @@ impl Server {
             scratch: Vec::new(),
             due: Vec::new(),
             counters: Counters::default(),
+            alternates: Vec::new(),
         })
     }
 
@@ -193,6 +197,12 @@ impl Server {
     /// Lets another policy hold from here on, for what is allocated as well.
     pub fn set_policy(&mut self, policy: PeerPolicy) {
         self.policy = policy;
+    }
+
+    /// Sends clients that would allocate to other servers (300, RFC 8489, section 10), one for each family by which
+    /// clients come; an empty list ends that. What is allocated stays.
+    pub fn drain_to(&mut self, alternates: Vec<SocketAddr>) {
+        self.alternates = alternates;
     }
 
     /// Takes one datagram, or one frame of a stream.
@@ -249,6 +259,15 @@ impl Server {
     /// for measurements.
     pub fn memory_bytes(&self) -> usize {
         self.allocations.bytes()
+    }
+
+    /// The server that a client is sent to, if it is to be sent away.
+    fn alternate_for(&self, from: &FiveTuple) -> Option<SocketAddr> {
+        let family = Family::of(from.server);
+        self.alternates
+            .iter()
+            .copied()
+            .find(|alternate| Family::of(*alternate) == family)
     }
 
     fn transaction(&mut self) -> TransactionId {

@@ -47,6 +47,9 @@ impl Server {
         if let Some(id) = self.allocations.of_client(call.from) {
             return self.on_allocate_again(call, id, io);
         }
+        if self.alternate_for(call.from).is_some() {
+            return Err(ErrorCode::TryAlternate);
+        }
         let traits = io.backend.traits();
         let wish = wish_of(call.request, call.from.transport, traits)?;
         if let Port::Reserved(token) = wish.port {

@@ -120,6 +120,10 @@ impl Server {
         if request.malformed.is_some() {
             return Err(ErrorCode::BadRequest);
         }
+        let is_lasting = matches!(request.method, Method::Allocate | Method::Refresh);
+        if is_lasting && wants_mobility(request) {
+            return Err(ErrorCode::MobilityForbidden);
+        }
         match request.method {
             Method::Allocate => self.on_allocate(call, io),
             Method::Refresh => self.on_refresh(call, io),
@@ -165,6 +169,7 @@ impl Server {
     }
 
     fn fail(&mut self, call: &Call<'_>, code: ErrorCode, io: &mut Io<'_>) {
+        let alternate = self.alternate_for(call.from);
         self.scratch.clear();
         let mut builder = Builder::error(call.request, code, &mut self.scratch);
         if code == ErrorCode::UnknownAttribute {
@@ -176,6 +181,11 @@ impl Server {
             } else {
                 unknown
             });
+        }
+        if code == ErrorCode::TryAlternate
+            && let Some(alternate) = alternate
+        {
+            builder = builder.alternate_server(alternate);
         }
         let is_written = builder.finish(Some((call.mac, &call.login.key))).is_ok();
         self.finish_error(call.from, code, is_written, io);
@@ -230,6 +240,8 @@ impl Server {
 
 /// RFC 8656, section 18.9.
 const DONT_FRAGMENT: u16 = 0x001a;
+/// RFC 8016, section 5.1.
+const MOBILITY_TICKET: u16 = 0x8030;
 /// RFC 8489, section 14.5.
 const MESSAGE_INTEGRITY: u16 = 0x0008;
 /// RFC 8489, section 14.6.
@@ -237,16 +249,27 @@ const MESSAGE_INTEGRITY_SHA256: u16 = 0x001c;
 
 /// Returns whether a message seems to have an integrity attribute, by the headers of its attributes alone.
 fn is_sealed(bytes: &[u8]) -> bool {
+    kinds(bytes).any(is_integrity)
+}
+
+/// Returns whether a request asks for mobility (RFC 8016), which nobody here has.
+fn wants_mobility(request: &Request<'_>) -> bool {
+    kinds(request.bytes())
+        .take_while(|kind| !is_integrity(*kind))
+        .any(|kind| kind == MOBILITY_TICKET)
+}
+
+fn is_integrity(kind: u16) -> bool {
+    matches!(kind, MESSAGE_INTEGRITY | MESSAGE_INTEGRITY_SHA256)
+}
+
+/// The numbers of a message's attributes.
+fn kinds(bytes: &[u8]) -> impl Iterator<Item = u16> + '_ {
     let mut rest = bytes.get(HEADER_LEN..).unwrap_or_default();
-    while let Some((head, behind)) = rest.split_first_chunk::<4>() {
-        if matches!(
-            u16::from_be_bytes([head[0], head[1]]),
-            MESSAGE_INTEGRITY | MESSAGE_INTEGRITY_SHA256
-        ) {
-            return true;
-        }
+    std::iter::from_fn(move || {
+        let (head, behind) = rest.split_first_chunk::<4>()?;
         let len = usize::from(u16::from_be_bytes([head[2], head[3]])).next_multiple_of(4);
         rest = behind.get(len..).unwrap_or_default();
-    }
-    false
+        Some(u16::from_be_bytes([head[0], head[1]]))
+    })
 }
