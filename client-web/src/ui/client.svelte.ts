@@ -90,7 +90,7 @@ export class Client {
       this.#choice(),
     );
     this.state = this.#meeting.state;
-    this.#meeting.tell({ kind: "relayOnly", on: comfort.value.relayOnly });
+    this.followRelayOnly();
     watchDevices(() => void this.#list(), this.#closing.signal);
     void this.#list();
     this.ticket = takeTicket();
@@ -209,8 +209,12 @@ export class Client {
   /** Lets sound and pictures go only through the relay, or directly too; a running connection is replaced at once. */
   relayOnly = (on: boolean): void => {
     comfort.set({ relayOnly: on });
-    this.#meeting.tell({ kind: "relayOnly", on });
+    this.followRelayOnly();
   };
+  /** Does as the settings say about the relay. */
+  followRelayOnly(): void {
+    this.#meeting.tell({ kind: "relayOnly", on: comfort.value.relayOnly });
+  }
   refuseOffer = (role: DeviceRole): void => {
     this.offers = this.offers.filter((one) => one.role !== role);
   };
