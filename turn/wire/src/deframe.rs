@@ -100,9 +100,6 @@ fn frame_len(bytes: &[u8]) -> Result<Option<(usize, usize)>, DeframeError> {
         0x40..=0x7f => false,
         _ => return Err(DeframeError::Garbage),
     };
-    if is_stun && !cookie_fits(bytes) {
-        return Err(DeframeError::Garbage);
-    }
     let Some(head) = bytes.first_chunk::<4>() else {
         return Ok(None);
     };
@@ -117,6 +114,10 @@ fn frame_len(bytes: &[u8]) -> Result<Option<(usize, usize)>, DeframeError> {
     };
     if len + padding > FRAME_LEN_MAX {
         return Err(DeframeError::TooLong);
+    }
+    // Behind the length, as in the stream: what is wrong does not depend on the portions.
+    if is_stun && !cookie_fits(bytes) {
+        return Err(DeframeError::Garbage);
     }
     Ok(Some((len, padding)))
 }

@@ -166,10 +166,11 @@ impl fmt::Debug for Seal<'_> {
 /// Returns whether the seal was made with this key, in time that does not
 /// depend on how much of it is right.
 pub fn verify(seal: &Seal<'_>, key: &Key) -> bool {
-    let Some(header) = header_up_to(seal.covered, seal.mac) else {
+    let (Some(header), Some(rest)) = (header_up_to(seal.covered, seal.mac), seal.covered.get(4..))
+    else {
         return false;
     };
-    let parts = [&header[..], &seal.covered[4..]];
+    let parts = [&header[..], rest];
     match seal.mac {
         Mac::Sha1 => key
             .hmac::<Hmac<Sha1>>(&parts)

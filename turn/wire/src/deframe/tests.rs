@@ -74,6 +74,15 @@ fn a_frame_beyond_the_bound_is_refused_by_its_header() {
 }
 
 #[test]
+fn what_is_wrong_with_a_stream_does_not_depend_on_its_portions() {
+    let too_long_without_cookie = [1, 1, 0xff, 0xfc, 0xf8, 0x27, 7];
+    for portion in 1..8 {
+        let (frames, end) = cut(&too_long_without_cookie, std::iter::repeat(portion));
+        assert_eq!((frames, end), (vec![], Err(DeframeError::TooLong)));
+    }
+}
+
+#[test]
 fn who_takes_no_frames_out_fills_no_memory() {
     let mut deframer = Deframer::new();
     deframer.push(&vec![0; BUFFERED_MAX]).unwrap();
