@@ -53,7 +53,9 @@ fn unwrap_into(address: Ipv6Addr, canonical: &mut Canonical) {
     let bits = address.to_bits();
     let segments = address.segments();
     match segments {
-        // IPv4-compatible (also :: and ::1, as 0.0.0.0 and 0.0.0.1), and IPv4-translated ::ffff:0:a.b.c.d.
+        // Unspecified and loopback are themselves.
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => {}
+        // IPv4-compatible, and IPv4-translated ::ffff:0:a.b.c.d.
         [0, 0, 0, 0, 0, 0, ..] | [0, 0, 0, 0, 0xffff, 0, ..] => canonical.push(low_32(bits)),
         [0x64, 0xff9b, 0, 0, 0, 0, ..] => canonical.push(low_32(bits)),
         [0x64, 0xff9b, 1, ..] => {

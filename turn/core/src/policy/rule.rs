@@ -31,9 +31,9 @@ pub enum RuleError {
     /// No port, or a range that ends before it begins.
     #[error("`{0}` is no port or range of ports (1 to 65535, as in `5000` or `5000-6000`)")]
     Ports(String),
-    /// An address that is no peer: unspecified, loopback, link-local, multicast, reserved.
+    /// An address that is no peer: unspecified, loopback, link-local, multicast, reserved, metadata.
     #[error(
-        "{0} can be no peer: loopback needs `turn.allow_loopback_peers`, unspecified, link-local and multicast addresses are never reached"
+        "{0} can be no peer: loopback needs `turn.allow_loopback_peers`, unspecified, link-local, multicast and metadata addresses are never reached"
     )]
     Never(Prefix),
 }
@@ -92,20 +92,20 @@ fn ports_of(text: &str) -> Result<RangeInclusive<u16>, RuleError> {
 #[derive(Clone, Debug, Default)]
 pub struct PeerList {
     rules: Vec<PeerRule>,
-    /// Whether addresses of [`NEVER`] are left out of the rules.
-    guarded: bool,
     allow_loopback: bool,
+    /// Ascending.
+    exact: Vec<(IpAddr, u16)>,
 }
 
 impl PeerList {
     /// Makes the list of an operator. A rule wider than one address never covers unspecified, loopback, link-local,
-    /// multicast and reserved addresses; a rule for exactly such an address is an error. With `allow_loopback`, which is for
-    /// tests, loopback is like any other address.
+    /// multicast and reserved addresses, nor a cloud's metadata service; a rule for nothing but such addresses is an error.
+    /// With `allow_loopback`, which is for tests, loopback is like any other address.
     pub fn new(rules: Vec<PeerRule>, allow_loopback: bool) -> Result<Self, RuleError> {
         let list = PeerList {
             rules,
-            guarded: true,
             allow_loopback,
+            exact: Vec::new(),
         };
         match list.rules.iter().find(|rule| list.is_void(rule.prefix)) {
             Some(rule) => Err(RuleError::Never(rule.prefix)),
@@ -116,70 +116,70 @@ impl PeerList {
     /// Makes the list of exactly these addresses and ports: our own SFU's. Loopback is as good as any, for nothing of this
     /// list leaves the process.
     pub fn exact(addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
-        let rules = addresses
+        let mut exact: Vec<_> = addresses
             .into_iter()
-            .map(|address| PeerRule {
-                prefix: Prefix::host(address.ip()),
-                ports: address.port()..=address.port(),
-            })
+            .filter(|address| address.port() != 0)
+            .map(|address| (address.ip().to_canonical(), address.port()))
             .collect();
+        exact.sort_unstable();
         PeerList {
-            rules,
-            guarded: false,
-            allow_loopback: true,
+            exact,
+            ..PeerList::default()
         }
     }
 
     /// Returns whether any port of `address` may be reached.
     pub fn allows_address(&self, address: IpAddr) -> bool {
-        self.find(address, |_| true)
+        let first = self.exact.partition_point(|(known, _)| *known < address);
+        self.exact
+            .get(first)
+            .is_some_and(|(known, _)| *known == address)
+            || self.covers(address, |_| true)
     }
 
     /// Returns whether `peer` may be reached. Port 0 never.
     pub fn allows(&self, peer: SocketAddr) -> bool {
-        peer.port() != 0 && self.find(peer.ip(), |rule| rule.ports.contains(&peer.port()))
+        let (address, port) = (peer.ip(), peer.port());
+        port != 0
+            && (self.exact.binary_search(&(address, port)).is_ok()
+                || self.covers(address, |rule| rule.ports.contains(&port)))
     }
 
-    /// Finds a rule for `address`. An IPv4-mapped address matches nothing: no peer is written like that. An address with
-    /// another one inside is matched by a rule for that very address, else it must be matched as a whole and by all that
-    /// is inside.
-    fn find(&self, address: IpAddr, fits: impl Fn(&PeerRule) -> bool) -> bool {
+    /// Returns whether a rule that fits covers `address`. An IPv4-mapped address is never covered: no peer is written like
+    /// that. One with another address inside is covered by a rule for that very address; else it must be covered as a whole,
+    /// and all that is inside.
+    fn covers(&self, address: IpAddr, fits: impl Fn(&PeerRule) -> bool) -> bool {
         let canonical = canonical(address);
-        if canonical.address() != address || self.is_barred(address) {
+        if canonical.address() != address {
             return false;
         }
-        let matches = |address: IpAddr| {
-            self.rules
-                .iter()
-                .any(|rule| rule.prefix.contains(address) && fits(rule))
+        let is_covered = |address: IpAddr, only_hosts: bool| {
+            !self.is_barred(address)
+                && self.rules.iter().any(|rule| {
+                    (rule.prefix.is_host() || !only_hosts)
+                        && rule.prefix.contains(address)
+                        && fits(rule)
+                })
         };
-        let exactly = || {
-            self.rules
-                .iter()
-                .any(|rule| rule.prefix.is_host() && rule.prefix.contains(address) && fits(rule))
-        };
-        matches(address)
-            && (canonical.embedded().is_empty()
-                || exactly()
-                || canonical.embedded().iter().all(|inside| {
-                    let inside = IpAddr::V4(*inside);
-                    !self.is_barred(inside) && matches(inside)
-                }))
+        is_covered(address, false)
+            && (is_covered(address, true)
+                || canonical
+                    .embedded()
+                    .iter()
+                    .all(|inside| is_covered(IpAddr::V4(*inside), false)))
     }
 
     /// Returns whether a rule covers nothing but what it never covers.
     fn is_void(&self, prefix: Prefix) -> bool {
         let (first, last) = (prefix.first(), prefix.last());
         self.is_barred(first)
-            && self.is_barred(last)
             && NEVER
                 .iter()
                 .any(|never| never.contains(first) && never.contains(last))
     }
 
     fn is_barred(&self, address: IpAddr) -> bool {
-        self.guarded
-            && !(self.allow_loopback && address.is_loopback())
+        !(self.allow_loopback && address.is_loopback())
             && NEVER.iter().any(|prefix| prefix.contains(address))
     }
 }

@@ -316,6 +316,31 @@ fn an_address_inside_another_must_be_on_the_list_too() {
 }
 
 #[test]
+fn a_wide_list_covers_no_metadata_service() {
+    let wide = closed(&["0.0.0.0/0", "::/0"]);
+    for address in [
+        "169.254.169.254",
+        "100.100.100.200",
+        "192.0.0.192",
+        "fd00:ec2::254",
+        "64:ff9b::a9fe:a9fe",
+    ] {
+        assert!(!wide.allows_address(ip(address)), "{address}");
+        assert!(!allows(&wide, ip(address)), "{address}");
+    }
+}
+
+#[test]
+fn a_list_covers_loopback_if_tests_ask_for_it() {
+    for rules in [["127.0.0.0/8", "::1"], ["0.0.0.0/0", "::/0"]] {
+        let rules = rules.map(rule).to_vec();
+        let policy = PeerPolicy::Closed(PeerList::new(rules, true).unwrap());
+        assert!(allows(&policy, ip("127.0.0.1")) && allows(&policy, ip("::1")));
+        assert!(!allows(&policy, ip("::ffff:127.0.0.1")) && !allows(&policy, ip("0.0.0.0")));
+    }
+}
+
+#[test]
 fn a_rule_for_an_address_that_is_no_peer_is_refused() {
     for text in [
         "127.0.0.1:5000",
