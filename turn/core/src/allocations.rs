@@ -58,6 +58,10 @@ impl Allocations {
         if let Some(head) = self.get_mut(head) {
             head.previous = id;
         }
+        if self.slab.len() == self.slab.capacity() {
+            // A slab that doubles is half empty; an eighth costs some more copies and keeps memory near what is used.
+            self.slab.reserve_exact((self.slab.len() / 8).max(64));
+        }
         self.slab.insert(allocation);
         id
     }

@@ -94,9 +94,4 @@ impl Connections {
         }
         Some(connection)
     }
-
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.by_id.len()
-    }
 }

@@ -1,0 +1,13 @@
+//! The server through its public face.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test without what it needs has failed"
+)]
+#![allow(unreachable_pub, reason = "what tests share is public among them")]
+
+mod data;
+mod errors;
+mod features;
+mod support;
+mod tcp;
