@@ -15,13 +15,18 @@ const SLOTS: usize = 1 << SLOT_BITS;
 const LEVELS: usize = 3;
 const NONE: u32 = u32::MAX;
 
-/// A timer that was set; valid until it fires or is cancelled.
+/// A timer that was set. Once it has fired or is cancelled, it names nothing, and no later timer either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TimerId(u32);
+pub struct TimerId {
+    index: u32,
+    sequence: u32,
+}
 
 #[derive(Debug)]
 struct Node<K> {
     key: K,
+    /// Of how many timers this is the last, modulo 2^32.
+    sequence: u32,
     due: u64,
     level: u8,
     slot: u8,
@@ -35,6 +40,7 @@ pub struct Wheel<K> {
     start: Instant,
     /// Everything due at or before this tick has fired.
     current: u64,
+    sequence: u32,
     nodes: Slab<Node<K>>,
     heads: [[u32; SLOTS]; LEVELS],
     occupied: [u64; LEVELS],
@@ -46,6 +52,7 @@ impl<K: Copy> Wheel<K> {
         Wheel {
             start: now,
             current: 0,
+            sequence: 0,
             nodes: Slab::new(),
             heads: [[NONE; SLOTS]; LEVELS],
             occupied: [0; LEVELS],
@@ -55,24 +62,30 @@ impl<K: Copy> Wheel<K> {
     /// Sets a timer that fires at `at`, rounded up to a tick, and never before the next tick.
     pub fn set(&mut self, at: Instant, key: K) -> TimerId {
         let due = self.tick_up(at).max(self.current + 1);
+        self.sequence = self.sequence.wrapping_add(1);
         let index = self.nodes.insert(Node {
             key,
+            sequence: self.sequence,
             due,
             level: 0,
             slot: 0,
             previous: NONE,
             next: NONE,
         });
-        let id = u32::try_from(index).expect("fewer timers than 2^32: allocations are bounded");
-        self.link(id);
-        TimerId(id)
+        let index = u32::try_from(index).expect("fewer timers than 2^32: allocations are bounded");
+        self.link(index);
+        TimerId {
+            index,
+            sequence: self.sequence,
+        }
     }
 
     /// Forgets a timer.
     pub fn cancel(&mut self, id: TimerId) {
-        if self.nodes.contains(id.0 as usize) {
-            self.unlink(id.0);
-            self.nodes.remove(id.0 as usize);
+        let node = self.nodes.get(id.index as usize);
+        if node.is_some_and(|node| node.sequence == id.sequence) {
+            self.unlink(id.index);
+            self.nodes.remove(id.index as usize);
         }
     }
 
@@ -241,6 +254,17 @@ mod tests {
         wheel.set(start + Duration::from_secs(5), 2);
         wheel.cancel(first);
         assert_eq!(fired(&mut wheel, start + Duration::from_secs(5)), [2]);
+    }
+
+    #[test]
+    fn a_timer_that_fired_names_no_later_one() {
+        let start = epoch();
+        let mut wheel = Wheel::new(start);
+        let first = wheel.set(start + TICK, 1);
+        assert_eq!(fired(&mut wheel, start + TICK), [1]);
+        wheel.set(start + TICK * 2, 2);
+        wheel.cancel(first);
+        assert_eq!(fired(&mut wheel, start + TICK * 2), [2]);
     }
 
     #[test]

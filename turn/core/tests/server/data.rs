@@ -24,7 +24,7 @@ fn media_goes_through_a_channel_both_ways_on_udp() {
     };
     assert_eq!(world.relayed(), [expected]);
 
-    let down = world.from_peer(relayed, SHARD_0, b"downs");
+    let down = world.peer_sends(relayed, SHARD_0, b"downs");
     assert_eq!(
         down,
         [Sent {
@@ -44,12 +44,12 @@ fn frames_to_streams_are_padded_with_zeroes() {
     let ada = world.stream_client(ADA, 5000);
     let relayed = world.allocate(&ada);
     world.bind(&ada, 0x4000, SHARD_0);
-    let down = world.from_peer(relayed, SHARD_0, b"downs");
+    let down = world.peer_sends(relayed, SHARD_0, b"downs");
     assert_eq!(
         down[0].bytes,
         [&channel_data(0x4000, b"downs")[..], &[0, 0, 0]].concat()
     );
-    let down = world.from_peer(relayed, SHARD_0, b"four");
+    let down = world.peer_sends(relayed, SHARD_0, b"four");
     assert_eq!(down[0].bytes, channel_data(0x4000, b"four"));
 }
 
@@ -65,7 +65,7 @@ fn without_a_channel_data_goes_in_indications() {
         []
     );
     assert_eq!(world.relayed().len(), 1);
-    let down = world.from_peer(relayed, SHARD_1, b"hello");
+    let down = world.peer_sends(relayed, SHARD_1, b"hello");
     let reply = Reply::parse(&down[0].bytes).unwrap();
     assert_eq!(
         (reply.class, reply.method),
@@ -88,7 +88,7 @@ fn nothing_is_relayed_without_allocation_permission_or_channel() {
     assert_eq!(world.server.counters().drops(DropReason::NoAllocation), 2);
     let relayed = world.allocate(&ada);
     world.input(&ada.tuple, &ada.send_indication(SHARD_0, b"x"));
-    assert_eq!(world.from_peer(relayed, SHARD_0, b"x"), []);
+    assert_eq!(world.peer_sends(relayed, SHARD_0, b"x"), []);
     assert_eq!(world.server.counters().drops(DropReason::NoPermission), 2);
     world.input(&ada.tuple, &channel_data(0x4000, b"x"));
     assert_eq!(world.server.counters().drops(DropReason::NoChannel), 1);
@@ -102,7 +102,7 @@ fn a_permission_opens_the_media_ports_of_an_address_and_no_other_port() {
     let relayed = world.allocate(&ada);
     world.permit(&ada, SHARD_0);
     world.input(&ada.tuple, &ada.send_indication(OTHER_PORT, b"x"));
-    assert_eq!(world.from_peer(relayed, OTHER_PORT, b"x"), []);
+    assert_eq!(world.peer_sends(relayed, OTHER_PORT, b"x"), []);
     assert_eq!(world.server.counters().drops(DropReason::Policy), 2);
     assert_eq!(world.relayed(), []);
 }
@@ -116,12 +116,12 @@ fn a_permission_lasts_five_minutes_and_data_does_not_refresh_it() {
     for _ in 0..299 {
         world.pass(Duration::from_secs(1));
         world.input(&ada.tuple, &ada.send_indication(SHARD_0, b"x"));
-        assert_eq!(world.from_peer(relayed, SHARD_0, b"x").len(), 1);
+        assert_eq!(world.peer_sends(relayed, SHARD_0, b"x").len(), 1);
     }
     assert_eq!(world.relayed().len(), 299);
     world.pass(Duration::from_secs(1));
     world.input(&ada.tuple, &ada.send_indication(SHARD_0, b"x"));
-    assert_eq!(world.from_peer(relayed, SHARD_0, b"x"), []);
+    assert_eq!(world.peer_sends(relayed, SHARD_0, b"x"), []);
     assert_eq!(world.relayed(), []);
 }
 
@@ -168,7 +168,7 @@ fn a_channel_without_its_permission_carries_nothing() {
     world.pass(Duration::from_secs(300));
     world.input(&ada.tuple, &channel_data(0x4000, b"x"));
     assert_eq!(world.relayed(), []);
-    assert_eq!(world.from_peer(relayed, SHARD_0, b"x"), []);
+    assert_eq!(world.peer_sends(relayed, SHARD_0, b"x"), []);
     assert_eq!(world.server.counters().drops(DropReason::NoPermission), 2);
 }
 
@@ -190,7 +190,7 @@ fn bytes_beyond_the_rate_are_dropped_each_way() {
     assert_eq!(send(&mut world), 50);
     assert_eq!(world.server.counters().drops(DropReason::Rate), 250);
     let down = (0..200)
-        .map(|_| world.from_peer(relayed, SHARD_0, &[0; 1000]).len())
+        .map(|_| world.peer_sends(relayed, SHARD_0, &[0; 1000]).len())
         .sum::<usize>();
     assert_eq!(down, 100);
 }

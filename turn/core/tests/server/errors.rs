@@ -679,7 +679,7 @@ fn a_permission_request_is_granted_whole_or_not_at_all() {
             .error(),
         Some(ErrorCode::Forbidden)
     );
-    assert_eq!(world.from_peer(relayed, SHARD_0, b"x"), []);
+    assert_eq!(world.peer_sends(relayed, SHARD_0, b"x"), []);
 }
 
 /// The longest answers to strangers, in bytes for each byte asked.

@@ -90,9 +90,9 @@ fn an_allocation_ends_when_its_lifetime_does_unless_refreshed() {
     assert_eq!(world.refresh(&ada, 600), Ok(600));
     world.pass(Duration::from_secs(599));
     world.permit(&ada, SHARD_0);
-    assert_eq!(world.from_peer(relayed, SHARD_0, b"x").len(), 1);
+    assert_eq!(world.peer_sends(relayed, SHARD_0, b"x").len(), 1);
     world.pass(Duration::from_secs(2));
-    assert_eq!(world.from_peer(relayed, SHARD_0, b"x"), []);
+    assert_eq!(world.peer_sends(relayed, SHARD_0, b"x"), []);
     world.input(&ada.tuple, &ada.send_indication(SHARD_0, b"x"));
     assert_eq!(world.relayed(), []);
     assert_eq!(
@@ -141,7 +141,7 @@ fn a_dual_allocation_has_two_addresses_that_live_and_end_apart() {
     assert_eq!(gone.reply().lifetime_s, Some(0));
     assert_eq!(world.open_count(), 1);
     world.input(&ada.tuple, &channel_data(0x4001, b"six"));
-    assert_eq!(world.from_peer(v6, SHARD_0_V6, b"x"), []);
+    assert_eq!(world.peer_sends(v6, SHARD_0_V6, b"x"), []);
     world.input(&ada.tuple, &channel_data(0x4000, b"four"));
     assert_eq!(world.relayed().len(), 1);
     assert_eq!(
@@ -284,7 +284,7 @@ fn a_session_that_ends_takes_its_allocations_and_credentials_with_it() {
     assert_eq!(world.server.counters().ended_revoked, 2);
     world.input(&ada.tuple, &channel_data(0x4000, b"x"));
     assert_eq!(
-        (world.relayed(), world.from_peer(relayed, SHARD_0, b"x")),
+        (world.relayed(), world.peer_sends(relayed, SHARD_0, b"x")),
         (vec![], vec![])
     );
     assert_eq!(world.refresh(&ada, 600), Err(ErrorCode::Unauthenticated));
@@ -326,7 +326,7 @@ fn a_connection_test_lives_a_minute_and_reaches_nobody() {
     world.input(&test.tuple, &test.send_indication(SHARD_0, b"x"));
     world.input(&test.tuple, &channel_data(0x4000, b"x"));
     assert_eq!(
-        (world.relayed(), world.from_peer(relayed, SHARD_0, b"x")),
+        (world.relayed(), world.peer_sends(relayed, SHARD_0, b"x")),
         (vec![], vec![])
     );
     world.pass(Duration::from_secs(41));
@@ -395,7 +395,7 @@ fn another_policy_holds_for_what_is_bound_as_well() {
         .set_policy(PeerPolicy::Closed(PeerList::exact([at(SHARD_1)])));
     world.input(&ada.tuple, &channel_data(0x4000, b"x"));
     assert_eq!(
-        (world.relayed(), world.from_peer(relayed, SHARD_0, b"x")),
+        (world.relayed(), world.peer_sends(relayed, SHARD_0, b"x")),
         (vec![], vec![])
     );
     assert_eq!(world.server.counters().drops(DropReason::Policy), 2);

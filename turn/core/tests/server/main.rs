@@ -9,5 +9,6 @@
 mod data;
 mod errors;
 mod features;
+mod model;
 mod support;
 mod tcp;

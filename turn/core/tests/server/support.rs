@@ -27,6 +27,8 @@ pub const RELAYED_V6: Ipv6Addr = Ipv6Addr::new(0x100, 0, 0, 1, 0, 0, 0, 1);
 /// The shards of the SFU.
 pub const SHARD_0: &str = "198.51.100.1:10000";
 pub const SHARD_1: &str = "198.51.100.1:10001";
+/// A shard at another address.
+pub const SHARD_2: &str = "198.51.100.2:10000";
 pub const SHARD_0_V6: &str = "[2001:db8::1]:10000";
 /// On the host of the SFU, but no media port.
 pub const OTHER_PORT: &str = "198.51.100.1:22";
@@ -232,7 +234,7 @@ impl Backend for Sockets {
 
 /// The two makes of backends.
 pub enum Make {
-    Virtual(VirtualPorts, Shards),
+    Virtual(Box<VirtualPorts>, Shards),
     Sockets(Sockets),
 }
 
@@ -254,7 +256,12 @@ pub fn config() -> ServerConfig {
             rest: None,
             users: vec!["carol:secret".parse::<StaticUser>().unwrap()],
         },
-        policy: PeerPolicy::Closed(PeerList::exact([at(SHARD_0), at(SHARD_1), at(SHARD_0_V6)])),
+        policy: PeerPolicy::Closed(PeerList::exact([
+            at(SHARD_0),
+            at(SHARD_1),
+            at(SHARD_2),
+            at(SHARD_0_V6),
+        ])),
         quotas: QuotaLimits::default(),
         allocation: AllocationLimits::default(),
         replies_per_s: 1000,
@@ -270,9 +277,14 @@ impl World {
     }
 
     pub fn with(config: ServerConfig) -> World {
-        let peers = PeerTable::new([(at(SHARD_0), 0), (at(SHARD_1), 1), (at(SHARD_0_V6), 0)]);
+        let peers = PeerTable::new([
+            (at(SHARD_0), 0),
+            (at(SHARD_1), 1),
+            (at(SHARD_2), 2),
+            (at(SHARD_0_V6), 0),
+        ]);
         let ports = VirtualPorts::new(RELAYED_V4, RELAYED_V6, peers, [3; 32]);
-        World::made_of(config, Make::Virtual(ports, Shards::default()))
+        World::made_of(config, Make::Virtual(Box::new(ports), Shards::default()))
     }
 
     /// A server with a backend like one of real sockets.
@@ -355,7 +367,7 @@ impl World {
     }
 
     /// Lets a peer send to a relayed address.
-    pub fn from_peer(&mut self, relayed: SocketAddr, from: &str, payload: &[u8]) -> Vec<Sent> {
+    pub fn peer_sends(&mut self, relayed: SocketAddr, from: &str, payload: &[u8]) -> Vec<Sent> {
         let relayed = RelayedAddr(relayed);
         let owner = self.server.owner_of(relayed).unwrap_or(u32::MAX);
         self.with_io(|server, now, io| {
