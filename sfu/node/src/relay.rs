@@ -4,10 +4,10 @@ use std::io;
 
 use conclave_sfu_udp::{HandOver, Receiver, Sender, hand_over};
 
-/// How many parcels wait in each direction, each of up to 64 datagrams and 64
-/// KiB: some 4,000 datagrams, as many as fit into the buffer of a socket. What
-/// finds it full is dropped and counted, as there.
-const PARCELS: usize = 64;
+/// How many parcels wait in each direction: turns of the giving thread, in each
+/// of which may have been a single datagram. More would only be delay. What
+/// finds the queue full is dropped and counted, as at a socket.
+const PARCELS: usize = 1_024;
 
 /// A shard's ends of the way to the relay and back.
 pub struct RelayPort {

@@ -9,6 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, SyncSender, TrySendError};
 
 use crate::sys::Waker;
@@ -18,6 +19,11 @@ const DATAGRAMS_MAX: usize = 64;
 /// Bytes of one parcel at most.
 const BYTES_MAX: usize = 64 * 1024;
 
+/// Bytes that wait at most, in all parcels: as much as the buffer of a socket has.
+const QUEUED_BYTES_MAX: usize = 4 << 20;
+/// Emptied parcels that are kept to be filled again; each may hold 64 KiB.
+const EMPTIED_MAX: usize = 64;
+
 /// Both ends of a way from one thread to another.
 pub struct HandOver {
     /// For the thread that gives.
@@ -26,13 +32,17 @@ pub struct HandOver {
     pub receiver: Receiver,
 }
 
-/// Makes a way on which at most `parcels` wait (each of at most 64 datagrams and 64 KiB).
+/// Makes a way on which at most `parcels` wait, and at most 4 MiB in them.
+///
+/// A parcel is what the giving thread had in one turn, perhaps a single
+/// datagram, and never more than 64 datagrams and 64 KiB.
 ///
 /// # Errors
 /// When the system gives no event descriptor.
 pub fn hand_over(parcels: usize) -> io::Result<HandOver> {
     let (full_in, full_out) = mpsc::sync_channel(parcels);
-    let (empty_in, empty_out) = mpsc::sync_channel(parcels);
+    let (empty_in, empty_out) = mpsc::sync_channel(parcels.min(EMPTIED_MAX));
+    let queued_bytes = Arc::new(AtomicUsize::new(0));
     let waker = Arc::new(Waker::new()?);
     Ok(HandOver {
         sender: Sender {
@@ -40,6 +50,7 @@ pub fn hand_over(parcels: usize) -> io::Result<HandOver> {
             emptied: empty_out,
             open: Parcel::default(),
             waker: Arc::clone(&waker),
+            queued_bytes: Arc::clone(&queued_bytes),
             has_sent: false,
             dropped: 0,
         },
@@ -47,6 +58,7 @@ pub fn hand_over(parcels: usize) -> io::Result<HandOver> {
             queue: full_out,
             emptied: empty_in,
             waker,
+            queued_bytes,
         },
     })
 }
@@ -92,6 +104,8 @@ pub struct Sender {
     emptied: mpsc::Receiver<Parcel>,
     open: Parcel,
     waker: Arc<Waker>,
+    /// Only the sender adds and only the receiver takes away.
+    queued_bytes: Arc<AtomicUsize>,
     has_sent: bool,
     dropped: u64,
 }
@@ -132,12 +146,20 @@ impl Sender {
         if self.open.datagrams.is_empty() {
             return;
         }
+        let bytes = self.open.bytes.len();
+        if self.queued_bytes.load(Ordering::Relaxed) + bytes > QUEUED_BYTES_MAX {
+            self.dropped += self.open.datagrams.len() as u64;
+            return self.open.clear();
+        }
+        // Before the receiver can take it away.
+        self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
         let next = self.emptied.try_recv().unwrap_or_default();
         let full = std::mem::replace(&mut self.open, next);
         match self.queue.try_send(full) {
             Ok(()) => self.has_sent = true,
             Err(TrySendError::Full(mut parcel) | TrySendError::Disconnected(mut parcel)) => {
                 self.dropped += parcel.datagrams.len() as u64;
+                self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
                 parcel.clear();
                 self.open = parcel;
             }
@@ -150,6 +172,7 @@ pub struct Receiver {
     queue: mpsc::Receiver<Parcel>,
     emptied: SyncSender<Parcel>,
     waker: Arc<Waker>,
+    queued_bytes: Arc<AtomicUsize>,
 }
 
 impl Receiver {
@@ -160,7 +183,10 @@ impl Receiver {
 
     /// Takes the next parcel. To be given back by [`Receiver::give_back`].
     pub fn take(&self) -> Option<Parcel> {
-        self.queue.try_recv().ok()
+        let parcel = self.queue.try_recv().ok()?;
+        self.queued_bytes
+            .fetch_sub(parcel.bytes.len(), Ordering::Relaxed);
+        Some(parcel)
     }
 
     /// Gives a parcel back to be filled again.
@@ -235,6 +261,27 @@ mod tests {
         sender.flush();
         assert_eq!(sender.dropped(), 4);
         assert_eq!(std::iter::from_fn(|| receiver.take()).count(), 2);
+    }
+
+    #[test]
+    fn bytes_are_bounded_too_and_taking_makes_room() {
+        let HandOver {
+            mut sender,
+            receiver,
+        } = hand_over(1_000).unwrap();
+        let big = vec![7; BYTES_MAX];
+        for _ in 0..100 {
+            sender.push(address(1), address(2), &big);
+            sender.flush();
+        }
+        assert_eq!(sender.dropped(), 36, "64 of 64 KiB are 4 MiB");
+        receiver.take().unwrap();
+        for _ in 0..2 {
+            sender.push(address(1), address(2), &big);
+            sender.flush();
+        }
+        assert_eq!(sender.dropped(), 37);
+        assert_eq!(std::iter::from_fn(|| receiver.take()).count(), 64);
     }
 
     #[test]
