@@ -1,7 +1,7 @@
 //! Nonces without state, and the protection against being talked down to weaker algorithms (RFC 8489, section 9.2).
 //!
 //! A nonce is 32 characters: the cookie `obMatJos2`, four characters of security features, three of the time it was made
-//! (seconds modulo 2^18, three days) and sixteen of a MAC over the client's transport and address, the realm and the whole
+//! (seconds modulo 2^18, three days) and sixteen of a MAC over the client's transport and address (the port only over UDP), the realm and the whole
 //! time. 96 bits of MAC can only be guessed online, and who guesses has still no credentials. It is short because it
 //! is most of a 401, and a 401 may go to a forged address.
 
@@ -100,13 +100,19 @@ impl Nonces {
             IpAddr::V4(address) => (4, u128::from(address.to_bits())),
             IpAddr::V6(address) => (6, address.to_bits()),
         };
+        // A data connection of RFC 6062 has a port of its own and comes with the nonce of the first
+        // connection; and nobody forges the source of a stream.
+        let port = match from.transport {
+            ClientTransport::Udp => client.port(),
+            ClientTransport::Tcp | ClientTransport::Tls => 0,
+        };
         // Every part but the last has a fixed length, so no two inputs read the same.
         let whole = seed::hmac_sha256(
             self.key.as_slice(),
             &[
                 &[transport, family],
                 &address.to_be_bytes(),
-                &client.port().to_be_bytes(),
+                &port.to_be_bytes(),
                 &unix_s.to_be_bytes(),
                 self.realm.as_bytes(),
             ],

@@ -71,6 +71,18 @@ fn a_nonce_is_of_one_address_port_transport_realm_and_server() {
 
 /// CVE-2025-69217: nonces of coturn could be computed from earlier ones.
 #[test]
+fn the_second_stream_of_a_client_may_use_the_nonce_of_the_first() {
+    for transport in [ClientTransport::Tcp, ClientTransport::Tls] {
+        let nonce = nonces().issue(&client("192.0.2.7:5000", transport), NOON);
+        let verdict = |from| nonces().verify(&from, NOON, nonce.as_bytes());
+        let second = client("192.0.2.7:5001", transport);
+        assert_eq!(verdict(second), Verdict::Fresh);
+        let other = client("192.0.2.8:5000", transport);
+        assert_eq!(verdict(other), Verdict::Foreign);
+    }
+}
+
+#[test]
 fn nonces_of_one_second_do_not_tell_each_other() {
     let mut macs: Vec<String> = (1..=1000)
         .map(|port| {
