@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::person::Person;
 use crate::rtc::{Peer, SECOND, name_of};
-use crate::stage::{Room, Stage};
+use crate::stage::{RELAY_USER, Room, Stage};
 
 /// Three people with media.
 struct Meeting {
@@ -381,6 +381,9 @@ async fn whoever_waits_has_no_media_at_all() {
     let (mut link, reply) = meeting.stage.knock(&entry).await;
     assert_eq!(reply["ok"]["outcome"], "lobby", "{reply}");
     assert!(reply["ok"].get("ice_servers").is_none(), "{reply}");
+    let refused = link.ask("turn.refresh", json!({})).await;
+    assert_eq!(refused["error"]["code"], "bad_request", "{refused}");
+    assert!(!format!("{reply} {refused}").contains(RELAY_USER));
     let offer = json!({"generation": 1, "sdp": "v=0"});
     assert_eq!(link.refused("media.offer", offer).await, "bad_request");
     // An attacker inside cannot lend its own connection to it either: the

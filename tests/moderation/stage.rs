@@ -9,12 +9,14 @@ use axum::extract::{ConnectInfo, Request};
 use axum::middleware::{self, Next};
 use axum::serve::ListenerExt;
 use conclave_sfu_node::{MediaAddr, MediaHandle, MediaNode, NodeConfig, Secrets};
-use conclave_sfu_wire::control::Command;
+use conclave_sfu_wire::control::{Command, MemberKey};
 use conclave_signalling_core::record::Actor;
+use conclave_signalling_core::relay::Relay;
 use conclave_signalling_node::{
     ClientAddr, Config, Hashing, Media, MediaBusy, NewRoom, Node, RoomsCreate,
 };
 use conclave_signalling_store::Store;
+use conclave_signalling_wire::objects::IceServer;
 use conclave_signalling_wire::text::Slug;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -28,6 +30,28 @@ use crate::shard::FakeShard;
 pub(crate) const ORIGIN: &str = "https://meet.example.org";
 /// Events that wait for the node at most.
 const EVENTS: usize = 65_536;
+
+/// What a credential of the relay begins with here.
+pub(crate) const RELAY_USER: &str = "relay-user-";
+
+/// A relay of which is only told.
+#[derive(Debug)]
+struct ToldRelay;
+
+impl Relay for ToldRelay {
+    fn member(&self, member: MemberKey, host: &str, _: u64, random: [u8; 8]) -> Vec<IceServer> {
+        vec![IceServer {
+            urls: vec![format!("turn:{host}")],
+            username: format!("{RELAY_USER}{}", member.0),
+            credential: format!("{:x}", u64::from_be_bytes(random)),
+            ttl_s: 600,
+        }]
+    }
+
+    fn test(&self, _: &str, _: u64, _: [u8; 8]) -> Option<IceServer> {
+        None
+    }
+}
 
 /// A server to be attacked.
 pub(crate) struct Stage {
@@ -69,6 +93,7 @@ impl Stage {
             base_port: 0,
             shards: NonZeroU8::MIN,
             secrets: Secrets::draw().unwrap(),
+            relay: Vec::new(),
         };
         let (sender, reported) = mpsc::channel(EVENTS);
         let media = MediaNode::start(config, |_| {
@@ -93,6 +118,7 @@ impl Stage {
         let mut config = Config {
             origin_allowed: Arc::new(|origin| origin == ORIGIN),
             rooms_create: RoomsCreate::Anyone,
+            relay: Some(Arc::new(ToldRelay)),
             // What a hash costs is measured elsewhere.
             hashing: Hashing {
                 m_kib: 8,

@@ -199,6 +199,13 @@ fn about_the_room() -> Vec<Row> {
             |_| json!({"password": null}),
         ),
         room(
+            "relay alone",
+            "room.update",
+            Needs(&["room.settings"]),
+            Room("relay_only", "true"),
+            |_| json!({"relay_only": true}),
+        ),
+        room(
             "password and title",
             "room.update",
             Needs(&["room.password", "room.settings"]),
@@ -480,6 +487,13 @@ fn about_media() -> Vec<Row> {
             Needs(&["publish.screen", "publish.screen_audio"]),
             Nothing,
             |_| json!({"audio": true}),
+        ),
+        room(
+            "for the media",
+            "turn.refresh",
+            BeIn,
+            Nothing,
+            |_| json!({}),
         ),
         room(
             "of nobody",
