@@ -1,1 +1,26 @@
 //! The relay of this process: its clients, and the ways to the shards and to peers.
+//!
+//! [`Relay::start`] binds the UDP sockets and starts one plain thread, which
+//! owns the TURN server and everything that it decides. TCP and TLS clients are
+//! tasks of the async runtime that talk to the thread by bounded queues
+//! ([`RelayHandle::serve_stream`]).
+
+#![forbid(unsafe_code)]
+
+mod backend;
+mod clients;
+mod config;
+mod control;
+mod handle;
+mod listeners;
+mod peers_tcp;
+mod real;
+mod shards;
+mod stats;
+mod streams;
+mod thread;
+
+pub use config::{BackendConfig, RelayConfig, ShardPort};
+pub use handle::{Relay, RelayHandle};
+pub use real::{RealConfig, RelayIp};
+pub use stats::RelayStats;

@@ -42,8 +42,10 @@ pub struct IcmpError {
 pub enum SendRefused {
     /// It must not be fragmented and is longer than this many bytes, headers of IP included; 0 is not known.
     TooLarge(u32),
-    /// The socket has no room, there is no route, or the like.
-    Dropped,
+    /// The socket has no room.
+    Full,
+    /// There is no way there.
+    Unreachable,
 }
 
 /// Room for what one call receives from peers.
@@ -133,7 +135,7 @@ impl RelayedSocket {
     ) -> Result<(), SendRefused> {
         if self.dont_fragment != dont_fragment {
             self.forbid_fragments(dont_fragment)
-                .map_err(|_| SendRefused::Dropped)?;
+                .map_err(|_| SendRefused::Unreachable)?;
         }
         match self.send_once(peer, payload) {
             Ok(()) => Ok(()),
@@ -144,8 +146,9 @@ impl RelayedSocket {
             // it, and the error queue has the details.
             Err(error) if is_about_an_earlier_one(&error) => self
                 .send_once(peer, payload)
-                .map_err(|_| SendRefused::Dropped),
-            Err(_) => Err(SendRefused::Dropped),
+                .map_err(|_| SendRefused::Unreachable),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(SendRefused::Full),
+            Err(_) => Err(SendRefused::Unreachable),
         }
     }
 
@@ -449,7 +452,10 @@ mod tests {
             Err(SendRefused::TooLarge(_))
         ));
         let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        assert_eq!(sender.send(nowhere, b"x", false), Err(SendRefused::Dropped));
+        assert_eq!(
+            sender.send(nowhere, b"x", false),
+            Err(SendRefused::Unreachable)
+        );
         sender.send(receiver.local(), &[0; 3_000], false).unwrap();
         let mut batch = PeerBatch::new();
         assert_eq!(receiver.receive(&mut batch).unwrap(), 1);

@@ -1,0 +1,225 @@
+//! TCP connections to peers (RFC 6062): they listen, connect and are accepted in
+//! tasks of tokio, and wait at the relay thread until a client takes them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use conclave_turn_core::OpenError;
+use conclave_turn_wire::{FiveTuple, PeerAddr, RelayedAddr};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+use crate::streams::{FromStream, StreamEntrance};
+
+/// How long a Connect may take (RFC 6062, section 5.2).
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Connections of peers that the kernel completes before we accept them, per relayed address.
+const BACKLOG: i32 = 16;
+
+/// What TCP towards peers did.
+pub(crate) enum FromPeer {
+    /// A connection came about, or did not.
+    Connected(u32, io::Result<TcpStream>),
+    /// A peer connected to the relayed address of allocation `owner`.
+    Accepted {
+        owner: u32,
+        relayed: RelayedAddr,
+        peer: PeerAddr,
+        stream: TcpStream,
+    },
+}
+
+/// All TCP towards peers.
+pub(crate) struct TcpPeers {
+    runtime: Handle,
+    inbox: StreamEntrance,
+    listeners: HashMap<RelayedAddr, AbortHandle>,
+    connections: BTreeMap<u32, Connection>,
+    /// Clients whose peer connection the core has ended.
+    ended: Vec<FiveTuple>,
+}
+
+enum Connection {
+    Connecting(AbortHandle),
+    /// Nobody reads it yet: the peer's bytes wait in the kernel.
+    Waiting(TcpStream),
+    /// A client has it.
+    Spliced(FiveTuple),
+}
+
+impl TcpPeers {
+    /// Makes an empty table; tasks run on `runtime` and report to `inbox`.
+    pub(crate) fn new(runtime: Handle, inbox: StreamEntrance) -> TcpPeers {
+        TcpPeers {
+            runtime,
+            inbox,
+            listeners: HashMap::new(),
+            connections: BTreeMap::new(),
+            ended: Vec::new(),
+        }
+    }
+
+    /// Ends everything and begins with an empty table.
+    pub(crate) fn anew(self) -> TcpPeers {
+        TcpPeers::new(self.runtime.clone(), self.inbox.clone())
+    }
+
+    /// Listens on an address of this host for peers of allocation `owner`, which
+    /// know it as `relayed`.
+    ///
+    /// # Errors
+    /// [`OpenError::NoPort`] if it is taken, else [`OpenError::Failed`].
+    pub(crate) fn listen(
+        &mut self,
+        owner: u32,
+        relayed: RelayedAddr,
+        address: SocketAddr,
+    ) -> Result<(), OpenError> {
+        if self.listens(relayed) {
+            return Err(OpenError::NoPort);
+        }
+        let socket = bound(address).and_then(|socket| {
+            socket.listen(BACKLOG)?;
+            Ok(socket)
+        });
+        let socket = socket.map_err(|error| match error.kind() {
+            io::ErrorKind::AddrInUse => OpenError::NoPort,
+            _ => OpenError::Failed,
+        })?;
+        let inbox = self.inbox.clone();
+        let task = self.runtime.spawn(async move {
+            // An error means that the runtime ends.
+            if let Ok(listener) = TcpListener::from_std(socket.into()) {
+                accept(listener, owner, relayed, inbox).await;
+            }
+        });
+        self.listeners.insert(relayed, task.abort_handle());
+        Ok(())
+    }
+
+    /// Returns whether there is a listener at this address.
+    pub(crate) fn listens(&self, relayed: RelayedAddr) -> bool {
+        self.listeners.contains_key(&relayed)
+    }
+
+    /// Closes what [`TcpPeers::listen`] opened.
+    pub(crate) fn close_listener(&mut self, relayed: RelayedAddr) {
+        if let Some(task) = self.listeners.remove(&relayed) {
+            task.abort();
+        }
+    }
+
+    /// Begins to connect from the address of a listener.
+    pub(crate) fn connect(&mut self, from: SocketAddr, peer: PeerAddr, connection: u32) {
+        let inbox = self.inbox.clone();
+        let task = self.runtime.spawn(async move {
+            let stream = connect(from, peer.0).await;
+            let connected = FromPeer::Connected(connection, stream);
+            inbox.tell(FromStream::Peer(connected)).await;
+        });
+        let connecting = Connection::Connecting(task.abort_handle());
+        self.connections.insert(connection, connecting);
+    }
+
+    /// Keeps a connection until a client takes it, if it is still wanted.
+    pub(crate) fn keep_connected(&mut self, connection: u32, stream: TcpStream) {
+        if let Some(entry) = self.connections.get_mut(&connection) {
+            *entry = Connection::Waiting(stream);
+        }
+    }
+
+    /// Keeps a connection that a peer made and the core has numbered.
+    pub(crate) fn keep_accepted(&mut self, connection: u32, stream: TcpStream) {
+        self.connections
+            .insert(connection, Connection::Waiting(stream));
+    }
+
+    /// Gives a connection to the stream of `client`.
+    pub(crate) fn take(&mut self, client: &FiveTuple, connection: u32) -> Option<TcpStream> {
+        let entry = self.connections.get_mut(&connection)?;
+        match std::mem::replace(entry, Connection::Spliced(*client)) {
+            Connection::Waiting(stream) => Some(stream),
+            other => {
+                *entry = other;
+                None
+            }
+        }
+    }
+
+    /// Ends a connection in whatever state it is.
+    pub(crate) fn close(&mut self, connection: u32) {
+        match self.connections.remove(&connection) {
+            Some(Connection::Connecting(task)) => task.abort(),
+            Some(Connection::Spliced(client)) => self.ended.push(client),
+            Some(Connection::Waiting(_)) | None => {}
+        }
+    }
+
+    /// Takes the clients whose peer connection was ended since the last call.
+    pub(crate) fn take_ended(&mut self) -> Vec<FiveTuple> {
+        std::mem::take(&mut self.ended)
+    }
+}
+
+impl Drop for TcpPeers {
+    fn drop(&mut self) {
+        for task in self.listeners.values() {
+            task.abort();
+        }
+        for connection in self.connections.values() {
+            if let Connection::Connecting(task) = connection {
+                task.abort();
+            }
+        }
+    }
+}
+
+/// A socket that shares its port with the listener of the same relayed address.
+fn bound(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_nonblocking(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+async fn accept(listener: TcpListener, owner: u32, relayed: RelayedAddr, inbox: StreamEntrance) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let _ = stream.set_nodelay(true);
+                let accepted = FromPeer::Accepted {
+                    owner,
+                    relayed,
+                    peer: PeerAddr(peer),
+                    stream,
+                };
+                if !inbox.tell(FromStream::Peer(accepted)).await {
+                    return;
+                }
+            }
+            // For want of descriptors, or a peer that left meanwhile: others may come.
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+async fn connect(from: SocketAddr, to: SocketAddr) -> io::Result<TcpStream> {
+    let socket = TcpSocket::from_std_stream(bound(from)?.into());
+    let stream = timeout(CONNECT_TIMEOUT, socket.connect(to)).await??;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}

@@ -1,0 +1,64 @@
+//! TURN clients that come over a stream: TCP, or TLS within it.
+//!
+//! Each connection is a task that reads, cuts frames and writes; the relay
+//! thread decides. Between them:
+//!
+//! ```text
+//! task ── frames, 256 batches for all, full = the task stops reading ──► relay thread
+//! task ◄── parcels, 256 KiB per connection, full = media is dropped ──── relay thread
+//! ```
+
+mod inbox;
+mod parcel;
+mod table;
+mod task;
+
+pub(crate) use inbox::{FromStream, StreamEntrance, StreamInbox};
+pub(crate) use table::StreamClients;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use conclave_turn_wire::{ClientAddr, ClientTransport, FiveTuple};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+
+use crate::handle::{RelayHandle, Shared};
+
+/// Makes the queues between tasks and thread.
+pub(crate) fn queues(shared: &Arc<Shared>) -> (StreamEntrance, StreamClients, StreamInbox) {
+    let (entrance, inbox) = inbox::inbox(shared);
+    (entrance, StreamClients::default(), inbox)
+}
+
+impl RelayHandle {
+    /// Serves a TURN client that came by a stream, until the stream ends, the
+    /// relay closes it, or `stop` becomes true.
+    ///
+    /// `client` and `local` are the two ends of the stream. A client without an
+    /// allocation is closed after 30 s. The caller sets `TCP_NODELAY`, and
+    /// `TCP_NOTSENT_LOWAT` to some 16 KiB: what the kernel holds unsent cannot be
+    /// dropped when it is too late for it.
+    pub async fn serve_stream<S>(
+        &self,
+        stream: S,
+        transport: ClientTransport,
+        client: SocketAddr,
+        local: SocketAddr,
+        stop: watch::Receiver<bool>,
+    ) where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let client = FiveTuple {
+            transport,
+            client: ClientAddr(canonical(client)),
+            server: canonical(local),
+        };
+        task::serve(stream, client, &self.streams, stop).await;
+    }
+}
+
+/// A client of IPv4 on a socket for both families is one of IPv4.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
