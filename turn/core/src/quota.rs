@@ -34,7 +34,7 @@ impl Default for QuotaLimits {
         QuotaLimits {
             per_session: 12,
             per_user: 10,
-            per_source: 64,
+            per_source: 2_048,
             tests_per_source: 8,
             tests: 1_000,
             total: 20_000,
