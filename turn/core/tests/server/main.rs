@@ -10,5 +10,6 @@ mod data;
 mod errors;
 mod features;
 mod model;
+mod simulation;
 mod support;
 mod tcp;

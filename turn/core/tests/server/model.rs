@@ -89,7 +89,7 @@ fn run(seed: u64) {
 
 /// Half of the clients are Ada's, half are Bob's.
 fn session_of(who: usize) -> SessionKey {
-    if who % 2 == 0 { ADA } else { BOB }
+    if who.is_multiple_of(2) { ADA } else { BOB }
 }
 
 fn fresh_clients(world: &mut World) -> Vec<Client> {
