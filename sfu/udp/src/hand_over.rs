@@ -9,7 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, SyncSender, TrySendError};
 
 use crate::sys::Waker;
@@ -42,25 +42,35 @@ pub struct HandOver {
 pub fn hand_over(parcels: usize) -> io::Result<HandOver> {
     let (full_in, full_out) = mpsc::sync_channel(parcels);
     let (empty_in, empty_out) = mpsc::sync_channel(parcels.min(EMPTIED_MAX));
-    let queued_bytes = Arc::new(AtomicUsize::new(0));
-    let waker = Arc::new(Waker::new()?);
+    let shared = Arc::new(Shared {
+        waker: Waker::new()?,
+        is_woken: AtomicBool::new(false),
+        queued_bytes: AtomicUsize::new(0),
+    });
     Ok(HandOver {
         sender: Sender {
             queue: full_in,
             emptied: empty_out,
             open: Parcel::default(),
-            waker: Arc::clone(&waker),
-            queued_bytes: Arc::clone(&queued_bytes),
+            shared: Arc::clone(&shared),
             has_sent: false,
             dropped: 0,
         },
         receiver: Receiver {
             queue: full_out,
             emptied: empty_in,
-            waker,
-            queued_bytes,
+            shared,
         },
     })
+}
+
+/// What both ends touch.
+struct Shared {
+    waker: Waker,
+    /// The receiver was woken and has not quieted its descriptor since.
+    is_woken: AtomicBool,
+    /// Only the sender adds and only the receiver takes away.
+    queued_bytes: AtomicUsize,
 }
 
 /// Some datagrams, with where they come from and go to.
@@ -103,9 +113,7 @@ pub struct Sender {
     queue: SyncSender<Parcel>,
     emptied: mpsc::Receiver<Parcel>,
     open: Parcel,
-    waker: Arc<Waker>,
-    /// Only the sender adds and only the receiver takes away.
-    queued_bytes: Arc<AtomicUsize>,
+    shared: Arc<Shared>,
     has_sent: bool,
     dropped: u64,
 }
@@ -132,8 +140,10 @@ impl Sender {
     /// Lets everything go and wakes the other thread, once for all.
     pub fn flush(&mut self) {
         self.close();
-        if std::mem::take(&mut self.has_sent) {
-            self.waker.wake();
+        // Somebody who was woken and has not looked yet sees this as well.
+        if std::mem::take(&mut self.has_sent) && !self.shared.is_woken.swap(true, Ordering::AcqRel)
+        {
+            self.shared.waker.wake();
         }
     }
 
@@ -147,19 +157,19 @@ impl Sender {
             return;
         }
         let bytes = self.open.bytes.len();
-        if self.queued_bytes.load(Ordering::Relaxed) + bytes > QUEUED_BYTES_MAX {
+        if self.shared.queued_bytes.load(Ordering::Relaxed) + bytes > QUEUED_BYTES_MAX {
             self.dropped += self.open.datagrams.len() as u64;
             return self.open.clear();
         }
         // Before the receiver can take it away.
-        self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.shared.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
         let next = self.emptied.try_recv().unwrap_or_default();
         let full = std::mem::replace(&mut self.open, next);
         match self.queue.try_send(full) {
             Ok(()) => self.has_sent = true,
             Err(TrySendError::Full(mut parcel) | TrySendError::Disconnected(mut parcel)) => {
                 self.dropped += parcel.datagrams.len() as u64;
-                self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+                self.shared.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
                 parcel.clear();
                 self.open = parcel;
             }
@@ -171,20 +181,22 @@ impl Sender {
 pub struct Receiver {
     queue: mpsc::Receiver<Parcel>,
     emptied: SyncSender<Parcel>,
-    waker: Arc<Waker>,
-    queued_bytes: Arc<AtomicUsize>,
+    shared: Arc<Shared>,
 }
 
 impl Receiver {
     /// Quiets the descriptor. To be called before [`Receiver::take`]: what comes behind wakes again.
     pub fn drain(&self) {
-        self.waker.drain();
+        self.shared.waker.drain();
+        // What was sent before a wake that was spared is there to be taken: this reads its mark.
+        self.shared.is_woken.swap(false, Ordering::AcqRel);
     }
 
     /// Takes the next parcel. To be given back by [`Receiver::give_back`].
     pub fn take(&self) -> Option<Parcel> {
         let parcel = self.queue.try_recv().ok()?;
-        self.queued_bytes
+        self.shared
+            .queued_bytes
             .fetch_sub(parcel.bytes.len(), Ordering::Relaxed);
         Some(parcel)
     }
@@ -199,7 +211,7 @@ impl Receiver {
 
 impl AsFd for Receiver {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.waker.as_fd()
+        self.shared.waker.as_fd()
     }
 }
 

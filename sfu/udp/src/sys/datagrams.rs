@@ -3,6 +3,7 @@
 use std::io;
 use std::mem;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use std::os::fd::AsRawFd;
 
 use super::headers::{
@@ -12,6 +13,9 @@ use super::{BATCH, UdpSocket};
 
 /// Room for one datagram. WebRTC sends at most about 1,500 bytes; what is longer is junk.
 const DATAGRAM_MAX: usize = 2_048;
+
+/// A call asks for as many datagrams at least; more of these would be for nothing under little load.
+const WANTED_MIN: usize = 4;
 
 /// How many bytes one batch to send may hold. A frame of 50 packets to 16
 /// destinations fits; with more the batch goes out in parts.
@@ -29,6 +33,9 @@ pub struct ReceiveBatch {
     names: Vec<Name>,
     controls: Vec<Control>,
     facts: Vec<Fact>,
+    /// How many datagrams the next call asks for at first: to ask for all 64
+    /// costs more than to take one.
+    wanted: usize,
 }
 
 /// What the kernel said about one datagram; `None` for one that cannot be used.
@@ -53,6 +60,7 @@ impl ReceiveBatch {
             names: vec![no_name(); BATCH],
             controls: vec![Control::empty(); BATCH],
             facts: Vec::with_capacity(BATCH),
+            wanted: BATCH,
         }
     }
 
@@ -73,27 +81,45 @@ impl UdpSocket {
     /// Takes up to [`BATCH`] datagrams that have arrived; 0 if there is none.
     pub fn receive(&self, batch: &mut ReceiveBatch) -> io::Result<usize> {
         batch.facts.clear();
+        let wanted = batch.wanted;
+        let mut count = self.receive_some(batch, 0..wanted)?;
+        if count == wanted && wanted < BATCH {
+            // More than thought: all of it belongs to one turn.
+            count += self.receive_some(batch, wanted..BATCH)?;
+        }
+        batch.wanted = (2 * count).clamp(WANTED_MIN, BATCH);
+        Ok(count)
+    }
+
+    /// Takes datagrams into the places of `range`; returns how many.
+    fn receive_some(&self, batch: &mut ReceiveBatch, range: Range<usize>) -> io::Result<usize> {
+        let wanted = range.len();
         // SAFETY: all zeroes are a valid value of these plain structs.
         let (mut parts, mut headers): ([libc::iovec; BATCH], [libc::mmsghdr; BATCH]) =
             unsafe { mem::zeroed() };
-        for index in 0..BATCH {
-            parts[index].iov_base = batch.bytes[index].as_mut_ptr().cast();
-            parts[index].iov_len = DATAGRAM_MAX;
-            let header = &mut headers[index].msg_hdr;
-            header.msg_name = (&raw mut batch.names[index]).cast();
+        let places = batch.bytes[range.clone()]
+            .iter_mut()
+            .zip(&mut batch.names[range.clone()])
+            .zip(&mut batch.controls[range.clone()])
+            .zip(parts.iter_mut().zip(&mut headers));
+        for (((bytes, name), control), (part, header)) in places {
+            part.iov_base = bytes.as_mut_ptr().cast();
+            part.iov_len = DATAGRAM_MAX;
+            let header = &mut header.msg_hdr;
+            header.msg_name = (&raw mut *name).cast();
             header.msg_namelen = mem::size_of::<Name>() as libc::socklen_t;
-            header.msg_iov = &raw mut parts[index];
+            header.msg_iov = &raw mut *part;
             header.msg_iovlen = 1;
-            header.msg_control = batch.controls[index].0.as_mut_ptr().cast();
-            header.msg_controllen = batch.controls[index].0.len() as _;
+            header.msg_control = control.0.as_mut_ptr().cast();
+            header.msg_controllen = control.0.len() as _;
         }
-        // SAFETY: BATCH headers, each pointing to buffers of `batch` and `parts` with
-        // their true lengths; all outlive the call and nothing else refers to them.
+        // SAFETY: as many headers as told, at most BATCH, each pointing to buffers of `batch`
+        // and `parts` with their true lengths; all outlive the call and nothing else refers to them.
         let count = unsafe {
             libc::recvmmsg(
                 self.socket.as_raw_fd(),
                 headers.as_mut_ptr(),
-                BATCH as libc::c_uint,
+                wanted as libc::c_uint,
                 libc::MSG_DONTWAIT,
                 std::ptr::null_mut(),
             )
@@ -110,7 +136,8 @@ impl UdpSocket {
             };
         }
         let count = count as usize;
-        for (header, name) in headers.iter().zip(&batch.names).take(count) {
+        let names = &batch.names[range];
+        for (header, name) in headers.iter().zip(names).take(count) {
             batch.facts.push(fact(header, name));
         }
         Ok(count)

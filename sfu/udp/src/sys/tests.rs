@@ -87,6 +87,37 @@ fn appended_datagrams_to_one_destination_are_one_message_and_their_order_stays()
 }
 
 #[test]
+fn bursts_after_quiet_arrive_whole_and_in_order() {
+    let mut sender = UdpSocket::bind(Family::V4, 0).unwrap();
+    let receiver = UdpSocket::bind(Family::V4, 0).unwrap();
+    let mut received = ReceiveBatch::new();
+    for burst in [1u8, 1, 60, 2, 64] {
+        let mut batch = SendBatch::new();
+        for number in 0..burst {
+            let destination = SocketAddr::new(LOCALHOST, receiver.port());
+            assert!(batch.append(None, destination, &[burst], &[number]));
+        }
+        assert_eq!(sender.send(&mut batch).datagrams, u64::from(burst));
+        let mut payloads = Vec::new();
+        while payloads.len() < usize::from(burst) {
+            let [ready] = wait([Some(receiver.as_fd())], Some(PATIENCE)).unwrap();
+            assert!(ready, "{} of {burst}", payloads.len());
+            let count = receiver.receive(&mut received).unwrap();
+            let before = payloads.len();
+            payloads.extend(
+                received
+                    .received()
+                    .flatten()
+                    .map(|one| one.payload.to_vec()),
+            );
+            assert_eq!(payloads.len() - before, count);
+        }
+        let expected: Vec<_> = (0..burst).map(|number| vec![burst, number]).collect();
+        assert_eq!(payloads, expected);
+    }
+}
+
+#[test]
 fn what_exceeds_a_batch_is_refused_until_it_is_sent() {
     let mut sender = UdpSocket::bind(Family::V4, 0).unwrap();
     let mut batch = SendBatch::new();
