@@ -374,3 +374,6 @@ fn now() -> Now {
         unix_s: since_epoch.map_or(0, |since| since.as_secs()),
     }
 }
+
+#[cfg(test)]
+mod tests;

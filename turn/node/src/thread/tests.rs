@@ -1,0 +1,120 @@
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::AtomicBool;
+
+use conclave_sfu_udp::{Receiver as Taking, Sender as Giving, Waker, hand_over};
+use conclave_turn_core::auth::{Credential, CredentialsConfig, Mint, Secret};
+use conclave_turn_wire::integrity::{Algorithm, Key, Mac};
+use conclave_turn_wire::message::{Builder, Class, Method, Reply, RequestedTransport};
+
+use super::*;
+use crate::config::ShardPort;
+use crate::stats::SharedStats;
+use crate::{control, streams};
+
+const ADA: SessionKey = SessionKey(1);
+const REALM: &str = "conclave.test";
+
+#[test]
+fn after_a_panic_allocations_are_gone_and_who_is_in_allocates_again() {
+    let mint = Mint::new(Secret::random([1; 32]));
+    let (mut thread, shard) = thread(&mint);
+    thread.sessions.insert(ADA);
+    thread.core.server.admit(now(), ADA);
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = thread.core.clients.udp.sockets().next().unwrap().local();
+    client.connect(address).unwrap();
+    let credential = mint.mint(ADA, now().unix_s + 600, [2; 8]);
+
+    let before = allocate(&mut thread, &client, &credential);
+    assert_eq!(thread.core.server.counters().allocations, 1);
+    thread.begin_anew().unwrap();
+    assert_eq!(thread.core.server.counters().allocations, 0);
+    let after = allocate(&mut thread, &client, &credential);
+    assert_ne!(
+        before, after,
+        "late packets for the one do not reach the other"
+    );
+    drop(shard);
+}
+
+/// Challenge and answer, a turn of the relay for each.
+fn allocate(thread: &mut RelayThread, client: &UdpSocket, credential: &Credential) -> SocketAddr {
+    let mut bytes = Vec::new();
+    request(&mut bytes).finish(None).unwrap();
+    let answer = exchange(thread, client, &bytes);
+    let challenge = Reply::parse(&answer).unwrap();
+    assert_eq!(challenge.error, Some(401));
+    let Credential { username, password } = credential;
+    let key = Key::long_term(Algorithm::Md5, username, REALM, password);
+    bytes.clear();
+    request(&mut bytes)
+        .username(username)
+        .realm(REALM)
+        .nonce(challenge.nonce.unwrap())
+        .finish(Some((Mac::Sha1, &key)))
+        .unwrap();
+    let answer = exchange(thread, client, &bytes);
+    let reply = Reply::parse(&answer).unwrap();
+    assert_eq!(reply.error, None);
+    reply.relayed.unwrap().0
+}
+
+fn request(bytes: &mut Vec<u8>) -> Builder<'_> {
+    Builder::new(Class::Request, Method::Allocate, [5; 12], bytes)
+        .requested_transport(RequestedTransport::Udp)
+}
+
+fn exchange(thread: &mut RelayThread, client: &UdpSocket, bytes: &[u8]) -> Vec<u8> {
+    client.send(bytes).unwrap();
+    let before = thread.core.clients.udp.stats().datagrams_in;
+    while thread.core.clients.udp.stats().datagrams_in == before {
+        thread.wait().unwrap();
+        thread.turn().unwrap();
+    }
+    let mut answer = [0; 1_500];
+    let len = client.recv(&mut answer).unwrap();
+    answer[..len].to_vec()
+}
+
+/// A thread that is driven by the test, and the shard's ends.
+fn thread(mint: &Mint) -> (RelayThread, (Taking, Giving)) {
+    let [to_shard, from_shard] = [hand_over(8).unwrap(), hand_over(8).unwrap()];
+    let shared = Arc::new(Shared {
+        waker: Waker::new().unwrap(),
+        stop: AtomicBool::new(false),
+        stats: SharedStats::new(),
+    });
+    let (_control, inbox) = control::queue();
+    let (entrance, streams, stream_inbox) = streams::queues(&shared);
+    let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
+    let config = ServerConfig {
+        realm: REALM.to_owned(),
+        credentials: CredentialsConfig {
+            tickets: Some(mint.clone()),
+            ..CredentialsConfig::default()
+        },
+        policy: PeerPolicy::Closed(PeerList::exact([])),
+        quotas: Default::default(),
+        allocation: Default::default(),
+        replies_per_s: 1_000,
+        seed: [3; 32],
+        legacy_channel_numbers: false,
+    };
+    let parts = Parts {
+        listeners,
+        streams,
+        stream_inbox,
+        entrance,
+        control: inbox,
+        shared,
+    };
+    let port = ShardPort {
+        index: 0,
+        addresses: vec!["192.0.2.1:10000".parse().unwrap()],
+        to_shard: to_shard.sender,
+        from_shard: from_shard.receiver,
+    };
+    let backend = BackendConfig::Virtual(vec![port]);
+    let others = (to_shard.receiver, from_shard.sender);
+    (RelayThread::new(config, parts, backend).unwrap(), others)
+}
