@@ -3,6 +3,7 @@
 //! [`MediaNode::start`] binds the sockets and starts one plain thread per
 //! shard; [`MediaHandle::send`] gives a shard its commands; what a shard
 //! reports goes to a closure on its own thread.
+#![forbid(unsafe_code)]
 
 mod addresses;
 mod node;
