@@ -25,7 +25,7 @@ use crate::control::Control;
 use crate::descriptors;
 use crate::host::Machine;
 use crate::http::{self, Readiness, SecurityHeaders, Shared};
-use crate::listen::{self, Counters, Listener, Sources};
+use crate::listen::{self, Counters, Listener, Proxies, Sources};
 use crate::media::{self, EventLoss, Shards};
 use crate::setup::{self, Ports};
 use crate::{storage, tls, trail};
@@ -160,8 +160,8 @@ impl Server {
         let rooms = configured_rooms(config)?;
         // Nothing is put into it, or taken from it, before.
         storage::folder(&config.storage)?;
-        let live = tls::Live::of(setup::identity(config, &machine)?)?;
         let challenges = tls::Challenges::new();
+        let (live, tending) = setup::certificate(config, &machine, &challenges)?;
         let readiness = Arc::new(Readiness::new(Arc::clone(&live)));
         let handshakes = tls::Handshakes::new(
             Arc::clone(&live),
@@ -187,10 +187,13 @@ impl Server {
             https: port_of(&https).context("no socket for HTTPS")?,
             http: port_of(&http),
         };
+        let proxies = Arc::new(Proxies::new(config.trusted_proxies.clone()));
         let shared = Shared {
             site: Arc::new(setup::site(config, &machine, ports)),
             headers: SecurityHeaders::new(config.dev, config.hsts),
             readiness: Arc::clone(&readiness),
+            challenges,
+            proxies: Arc::clone(&proxies),
         };
 
         let loss = Arc::default();
@@ -213,6 +216,7 @@ impl Server {
             relay: None,
             router: http::router(shared.clone(), signalling.router()),
             sources: Sources::new(config.limits),
+            proxies,
             counters: Arc::clone(&counters),
         };
         let secure = Listener {
@@ -229,6 +233,8 @@ impl Server {
                 listeners.spawn(listener.clone().run(socket, stopped.clone()));
             }
         }
+        // Whoever signs asks at our listeners.
+        listeners.spawn(tending.run(live, stopped));
         readiness.set_serving();
         Ok(Server {
             machine,

@@ -16,7 +16,7 @@ use crate::config::{
 use crate::host::Machine;
 use crate::run::Error;
 use crate::site::{LocalNames, Site, url_host};
-use crate::tls::{self, Identity};
+use crate::tls::{self, Challenges, Fetcher, Identity, Live, Tending};
 
 /// TCP ports as bound.
 #[derive(Debug, Clone, Copy)]
@@ -38,14 +38,30 @@ pub(crate) fn check_certificate(config: &Config) -> Result<(), ConfigError> {
     load_files(files).map(|_| ())
 }
 
-/// Returns the certificate to serve with: that of the configured files, or
-/// with `--dev` one of our own for every name of this machine.
+/// Returns the certificate to serve with, and who sees to the next one: that
+/// of the configured files; one that is fetched, for which `challenges` are
+/// answered; or one of our own for every name of this machine.
 ///
 /// # Errors
 /// When the files cannot be used, or our own certificate cannot be kept.
-pub(crate) fn identity(config: &Config, machine: &Machine) -> Result<Identity, Error> {
+pub(crate) fn certificate(
+    config: &Config,
+    machine: &Machine,
+    challenges: &Arc<Challenges>,
+) -> Result<(Arc<Live>, Tending), Error> {
     if let Some(files) = &config.tls.files {
-        return Ok(load_files(files)?);
+        let tending = Tending::Files {
+            certificate: files.certificate.clone(),
+            key: files.key.clone(),
+        };
+        return Ok((Live::of(load_files(files)?)?, tending));
+    }
+    let data_dir = &config.storage.data_dir;
+    if let Some(acme) = config.acme.clone() {
+        let live = Live::empty();
+        let challenges = Arc::clone(challenges);
+        let fetcher = Fetcher::new(acme, data_dir, Arc::clone(&live), challenges)?;
+        return Ok((live, Tending::Fetched(Box::new(fetcher))));
     }
     let mut names: tls::Names = machine.addresses.iter().map(ToString::to_string).collect();
     names.insert("localhost".to_owned());
@@ -53,11 +69,8 @@ pub(crate) fn identity(config: &Config, machine: &Machine) -> Result<Identity, E
     if let Some(url) = &config.public_url {
         names.insert(url.host().trim_matches(['[', ']']).to_owned());
     }
-    Ok(tls::load_or_make(
-        &config.storage.data_dir,
-        &names,
-        SystemTime::now(),
-    )?)
+    let identity = tls::load_or_make(data_dir, &names, SystemTime::now())?;
+    Ok((Live::of(identity)?, Tending::Own))
 }
 
 fn load_files(files: &CertificateFiles) -> Result<Identity, ConfigError> {

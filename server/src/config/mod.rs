@@ -1,6 +1,7 @@
 //! What the server is told to be: settings from several places, parsed once
 //! into types.
 
+mod acme;
 mod embedders;
 mod error;
 mod keys;
@@ -15,8 +16,10 @@ mod types;
 
 use std::path::PathBuf;
 
+use conclave_signalling_core::settings::Network;
 use toml::Value;
 
+pub(crate) use acme::{Acme, Challenge};
 pub(crate) use embedders::EmbeddingSite;
 pub(crate) use error::{ConfigError, Problem};
 pub(crate) use keys::{KEYS, nearest_of};
@@ -43,6 +46,10 @@ pub(crate) struct Config {
     pub(crate) http: Option<Listen>,
     /// The certificate and the TLS versions.
     pub(crate) tls: Tls,
+    /// From where the certificate is fetched, if it is.
+    pub(crate) acme: Option<Acme>,
+    /// Whose word is taken for the address of a client.
+    pub(crate) trusted_proxies: Vec<Network>,
     /// What the security headers say beyond their defaults.
     pub(crate) hsts: Hsts,
     /// The media plane.
@@ -110,6 +117,8 @@ pub(crate) fn add_defaults(layers: &mut Layers, surroundings: Surroundings) {
     layers.set_default("tls.tls13_only", false);
     layers.set_default("http.hsts_include_subdomains", false);
     layers.set_default("http.hsts_preload", false);
+    layers.set_default("http.trusted_proxies", Vec::<Value>::new());
+    acme::add_defaults(layers);
     layers.set_default("media.ips", Vec::<Value>::new());
     layers.set_default("media.port_base", 10_000);
     // One core is left to signalling.
@@ -135,9 +144,16 @@ impl Config {
             "all" => Ok(()),
             _ => Err(format!("`{role}` is not a role; this version has `all`")),
         });
+        let public_url = reader.parsed("public_url", PublicUrl::parse);
+        let has_http = reader.text("listen.http") != "off";
+        let acme = reader.acme(dev, public_url.as_ref(), has_http);
+        let trusted_proxies = reader.trusted_proxies();
+        // What a proxy speaks to needs no certificate that browsers trust.
+        let makes_own = dev || !trusted_proxies.is_empty();
+        let fetches = reader.switch("acme.terms_agreed");
         let config = Config {
             dev,
-            public_url: reader.parsed("public_url", PublicUrl::parse),
+            public_url,
             https: reader
                 .parsed("listen.https", Listen::parse)
                 .unwrap_or(Listen::Localhost(0)),
@@ -150,7 +166,9 @@ impl Config {
                     }
                 })
                 .flatten(),
-            tls: reader.tls(dev),
+            tls: reader.tls(makes_own, fetches),
+            acme,
+            trusted_proxies,
             hsts: reader.hsts(),
             media: reader.media(),
             limits: reader.limits(),

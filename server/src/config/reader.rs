@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use toml::Value;
+
 use super::Problem;
 use super::layers::{Layers, Origin};
 
@@ -49,6 +51,16 @@ impl<'a> Reader<'a> {
             .and_then(|setting| setting.value.as_str())
             .unwrap_or_default()
             .to_owned()
+    }
+
+    /// Returns the texts of a key; none if there are none.
+    pub(super) fn list(&self, path: &str) -> Vec<String> {
+        let list = self
+            .layers
+            .get(path)
+            .and_then(|setting| setting.value.as_array());
+        let texts = list.into_iter().flatten().filter_map(Value::as_str);
+        texts.map(str::to_owned).collect()
     }
 
     /// Returns whether a key is true.

@@ -70,6 +70,7 @@ fn every_key_but_those_that_need_somebody_has_a_default() {
             "public_url",
             "tls.certificate_file",
             "tls.key_file",
+            "acme.ca_file",
             "storage.master_key_file"
         ]
     );
@@ -191,6 +192,72 @@ fn without_dev_address_and_certificate_must_be_given() {
     );
     let file = "public_url = \"https://a\"\n[tls]\ncertificate_file = \"c\"\nkey_file = \"k\"\n";
     assert!(from_file(file, false).unwrap().tls.files.is_some());
+}
+
+#[test]
+fn a_certificate_comes_from_files_or_is_fetched_or_is_our_own_behind_a_proxy() {
+    let file = |more: &str| {
+        from_file(
+            &format!("public_url = \"https://a.example\"\n{more}"),
+            false,
+        )
+    };
+    let fetched = file("[acme]\nterms_agreed = true\ncontact = [\"ada@example.org\"]\n").unwrap();
+    let acme = fetched.acme.unwrap();
+    assert_eq!(acme.name, "a.example");
+    assert_eq!(acme.contact, ["mailto:ada@example.org"]);
+    assert_eq!(acme.challenge, Challenge::TlsAlpn);
+    assert!(
+        acme.directory
+            .starts_with("https://acme-v02.api.letsencrypt.org/")
+    );
+    let behind = file("[http]\ntrusted_proxies = [\"10.0.0.0/8\", \"::1\"]\n").unwrap();
+    assert_eq!(behind.trusted_proxies.len(), 2);
+    assert!(behind.acme.is_none() && behind.tls.files.is_none());
+
+    let files = "[tls]\ncertificate_file = \"c\"\nkey_file = \"k\"\n";
+    for (bad, says) in [
+        (
+            format!("{files}[acme]\nterms_agreed = true\n"),
+            "only one of them",
+        ),
+        (
+            format!("{files}[acme]\ncontact = [\"a@b.c\"]\n"),
+            "acme.terms_agreed = true",
+        ),
+        (
+            "[acme]\nterms_agreed = true\ncontact = [\"ada\"]\n".to_owned(),
+            "no mail address",
+        ),
+        (
+            "[acme]\nterms_agreed = true\nchallenge = \"dns-01\"\n".to_owned(),
+            "neither",
+        ),
+        (
+            "[acme]\nterms_agreed = true\ndirectory = \"http://a\"\n".to_owned(),
+            "https://",
+        ),
+        (
+            "[acme]\nterms_agreed = true\nchallenge = \"http-01\"\n[listen]\nhttp = \"off\"\n"
+                .to_owned(),
+            "which is off",
+        ),
+        (
+            "[http]\ntrusted_proxies = [\"proxy\"]\n".to_owned(),
+            "no network",
+        ),
+    ] {
+        let error = file(&bad).unwrap_err().to_string();
+        assert!(error.contains(says), "{bad}: {error}");
+    }
+    let address = "public_url = \"https://192.0.2.1\"\n[acme]\nterms_agreed = true\n";
+    assert!(
+        from_file(address, false)
+            .unwrap_err()
+            .to_string()
+            .contains("are for names")
+    );
+    assert!(from_file("[acme]\nterms_agreed = true\n", true).is_err());
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use conclave_signalling_core::settings::{InvalidNetwork, Network};
+
 use super::Problem;
 use super::layers::Origin;
 use super::reader::Reader;
@@ -9,7 +11,8 @@ use super::reader::Reader;
 /// The certificate and the TLS versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tls {
-    /// Certificate chain and key; `None` means one made by ourselves, with `--dev` only.
+    /// Certificate chain and key; `None` means one that is fetched, or made by
+    /// ourselves: with `--dev`, and behind a proxy.
     pub(crate) files: Option<CertificateFiles>,
     /// Whether TLS 1.2 is refused.
     pub(crate) tls13_only: bool,
@@ -38,8 +41,8 @@ pub(crate) struct Hsts {
 }
 
 impl Reader<'_> {
-    /// Reads `[tls]`.
-    pub(super) fn tls(&mut self, dev: bool) -> Tls {
+    /// Reads `[tls]`. With `otherwise` there is a certificate without files as well.
+    pub(super) fn tls(&mut self, otherwise: bool, acme: bool) -> Tls {
         let files = match (self.file("tls.certificate_file"), self.file("tls.key_file")) {
             (Some((certificate, certificate_origin)), Some((key, key_origin))) => {
                 Some(CertificateFiles {
@@ -49,12 +52,14 @@ impl Reader<'_> {
                     key_origin,
                 })
             }
-            (None, None) if dev => None,
+            (None, None) if otherwise || acme => None,
             (None, None) => {
                 self.problems.push(Problem::new(
                     &Origin::Default,
-                    "there is no certificate: set `tls.certificate_file` and `tls.key_file` to PEM files \
-                     (any ACME client writes them), or use --dev, which makes one for this machine",
+                    "there is no certificate: set `tls.certificate_file` and `tls.key_file` to PEM files, \
+                     or have one fetched with `acme.terms_agreed = true`, or name the proxy in front \
+                     of this server in `http.trusted_proxies`, or use --dev, which makes one for this \
+                     machine",
                 ));
                 None
             }
@@ -67,6 +72,12 @@ impl Reader<'_> {
                 None
             }
         };
+        if files.is_some() && acme {
+            self.complain(
+                "tls.certificate_file",
+                "is there, and so is `acme.terms_agreed`: only one of them can give the certificate",
+            );
+        }
         Tls {
             files,
             tls13_only: self.switch("tls.tls13_only"),
@@ -79,5 +90,20 @@ impl Reader<'_> {
             include_subdomains: self.switch("http.hsts_include_subdomains"),
             preload: self.switch("http.hsts_preload"),
         }
+    }
+
+    /// Reads `http.trusted_proxies`.
+    pub(super) fn trusted_proxies(&mut self) -> Vec<Network> {
+        let mut networks = Vec::new();
+        for text in self.list("http.trusted_proxies") {
+            match text.parse() {
+                Ok(network) => networks.push(network),
+                Err(InvalidNetwork) => self.complain(
+                    "http.trusted_proxies",
+                    &format!("`{text}` is no address and no network like 192.0.2.0/24"),
+                ),
+            }
+        }
+        networks
     }
 }

@@ -102,7 +102,7 @@ impl Readiness {
             "ready": reasons.is_empty(),
             "reasons": reasons,
             "warnings": self.warnings(now),
-            "certificate_not_after_s": not_after_s,
+            "tls_not_after_s": not_after_s,
         });
         let content_type = [(header::CONTENT_TYPE, "application/json")];
         (status, content_type, format!("{report}\n")).into_response()

@@ -13,13 +13,15 @@ use axum::extract::{Path, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
+use conclave_signalling_node::ClientAddr;
 use http::{HeaderMap, Method, StatusCode, Uri, header};
 
 pub(crate) use headers::SecurityHeaders;
 pub(crate) use health::Readiness;
 
-use crate::listen::Via;
+use crate::listen::{Contradiction, Proxies, Via};
 use crate::site::Site;
+use crate::tls::Challenges;
 use headers::refusal;
 
 /// The sum of names and values that a request header may have (`spec/security.md` 2.3).
@@ -34,6 +36,10 @@ pub(crate) struct Shared {
     pub(crate) headers: SecurityHeaders,
     /// What `/readyz` answers.
     pub(crate) readiness: Arc<Readiness>,
+    /// Proofs for whoever signs our certificate.
+    pub(crate) challenges: Arc<Challenges>,
+    /// Whose word is taken for the address of a client.
+    pub(crate) proxies: Arc<Proxies>,
 }
 
 /// Returns everything that is served, on every listener.
@@ -69,14 +75,20 @@ async fn readyz(State(shared): State<Shared>) -> Response {
 
 /// Stands before every route: refuses, sends elsewhere, or lets through; then
 /// writes the headers that every response has.
-async fn guard(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+async fn guard(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {
+    let forwarded = forwarded(&shared.proxies, &mut request);
     let via = request
         .extensions()
         .get::<Via>()
         .copied()
         .unwrap_or(Via::Clear);
     let host = host_of(&request).map(str::to_owned);
-    let mut response = match check(&shared.site, via, host.as_deref(), &request) {
+    let instead = match forwarded {
+        Ok(()) => proof(&shared.challenges, &request)
+            .or_else(|| check(&shared.site, via, host.as_deref(), &request)),
+        Err(Contradiction) => Some(refusal(StatusCode::BAD_REQUEST).into_response()),
+    };
+    let mut response = match instead {
         Some(instead) => instead,
         None => next.run(request).await,
     };
@@ -91,6 +103,31 @@ async fn guard(State(shared): State<Shared>, request: Request, next: Next) -> Re
         .headers
         .write(response.headers_mut(), &shared.site, via, host.as_deref());
     response
+}
+
+/// Puts the client in the place of a trusted proxy.
+fn forwarded(proxies: &Proxies, request: &mut Request) -> Result<(), Contradiction> {
+    let Some(ClientAddr(peer)) = request.extensions().get().copied() else {
+        return Ok(());
+    };
+    let Some(client) = proxies.client(peer, request.headers())? else {
+        return Ok(());
+    };
+    request.extensions_mut().insert(ClientAddr(client.address));
+    if client.came_by_https {
+        request.extensions_mut().insert(Via::Tls);
+    }
+    Ok(())
+}
+
+/// Answers whoever validates our name (RFC 8555, section 8.3), on any listener.
+fn proof(challenges: &Challenges, request: &Request) -> Option<Response> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return None;
+    }
+    let proof = challenges.http(request.uri().path())?;
+    let content_type = [(header::CONTENT_TYPE, "application/octet-stream")];
+    Some((content_type, proof).into_response())
 }
 
 /// Returns what is answered before any route is looked at.
@@ -121,6 +158,8 @@ fn elsewhere(site: &Site, via: Via, host: Option<&str>, uri: &Uri) -> Option<Str
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     match (via, site.loopback_url()) {
         (Via::Tls, _) => None,
+        // How the server is must be heard on its own machine while there is no certificate.
+        (Via::Loopback, _) if uri.path() == "/readyz" => None,
         (Via::Loopback, Some(loopback)) => {
             // One origin on loopback: what a browser keeps for it (permissions, devices) is kept once.
             let is_localhost = host.is_some_and(|host| {

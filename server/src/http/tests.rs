@@ -126,6 +126,33 @@ async fn with_dev_the_policy_names_the_socket_of_the_page_that_was_asked_for() {
 }
 
 #[tokio::test]
+async fn readiness_is_told_to_this_machine_in_the_clear_and_to_nobody_else() {
+    for (via, status) in [
+        (Via::Loopback, StatusCode::OK),
+        (Via::Clear, StatusCode::PERMANENT_REDIRECT),
+    ] {
+        let response = answer(production(), via, get_request("/readyz")).await;
+        assert_eq!(response.status(), status, "{via:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_proof_is_answered_in_the_clear_as_long_as_it_is_asked_for() {
+    let shared = production();
+    let path = "/.well-known/acme-challenge/abc";
+    let ask = || answer(shared.clone(), Via::Clear, get_request(path));
+    let proof = shared.challenges.answer("abc", "abc.print");
+    let response = ask().await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let body = axum::body::to_bytes(response.into_body(), 100)
+        .await
+        .unwrap();
+    assert_eq!(body, "abc.print");
+    drop(proof);
+    assert_eq!(ask().await.status(), StatusCode::PERMANENT_REDIRECT);
+}
+
+#[tokio::test]
 async fn plain_http_only_redirects_without_dev() {
     for path in ["/", "/r/standup?x=1", "/healthz", "/api/v1/fails"] {
         let response = answer(production(), Via::Loopback, get_request(path)).await;
@@ -181,6 +208,35 @@ async fn plain_http_from_elsewhere_is_sent_to_tls_under_the_name_it_used() {
     }
 }
 
+#[tokio::test]
+async fn a_trusted_proxy_speaks_for_its_clients_and_nobody_else_does() {
+    let says = [
+        ("x-forwarded-for", "203.0.113.5"),
+        ("x-forwarded-proto", "https"),
+    ];
+    let from = |peer: &str, headers: &[(&str, &str)]| {
+        let mut request = request("GET", "/api/v1/who", headers);
+        let peer = ClientAddr(peer.parse().unwrap());
+        request.extensions_mut().insert(peer);
+        answer(production(), Via::Clear, request)
+    };
+    let response = from("192.0.2.1:4000", &says).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert!(response.headers().contains_key("strict-transport-security"));
+    let body = axum::body::to_bytes(response.into_body(), 100)
+        .await
+        .unwrap();
+    assert_eq!(body, "203.0.113.5 Tls");
+
+    // Whoever is no proxy is sent to where TLS is, whatever it says.
+    let response = from("198.51.100.1:4000", &says).await;
+    assert_eq!(response.status(), StatusCode::PERMANENT_REDIRECT);
+    let two = [says[0], ("forwarded", "for=1.2.3.4")];
+    let response = from("192.0.2.1:4000", &two).await;
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    assert!(response.headers().contains_key("content-security-policy"));
+}
+
 fn production() -> Shared {
     let public_url = PublicUrl::parse("https://meet.example.org").unwrap();
     shared(
@@ -210,13 +266,23 @@ fn shared(site: Site, dev: bool) -> Shared {
         site: Arc::new(site),
         headers: SecurityHeaders::new(dev, Hsts::default()),
         readiness: Arc::new(readiness),
+        challenges: tls::Challenges::new(),
+        proxies: Arc::new(Proxies::new(vec!["192.0.2.0/24".parse().unwrap()])),
     }
 }
 
 async fn answer(shared: Shared, via: Via, mut request: Request) -> Response {
-    let signalling = Router::new().route("/api/v1/fails", get(|| async { StatusCode::FORBIDDEN }));
+    let signalling = Router::new()
+        .route("/api/v1/fails", get(|| async { StatusCode::FORBIDDEN }))
+        .route("/api/v1/who", get(who));
     request.extensions_mut().insert(via);
     router(shared, signalling).oneshot(request).await.unwrap()
+}
+
+async fn who(request: Request) -> String {
+    let ClientAddr(client) = *request.extensions().get().unwrap();
+    let via: &Via = request.extensions().get().unwrap();
+    format!("{} {via:?}", client.ip())
 }
 
 fn get_request(path: &str) -> Request {

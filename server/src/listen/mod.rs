@@ -4,6 +4,7 @@
 mod bind;
 mod counted;
 mod first_bytes;
+mod proxies;
 mod relay;
 mod sniff;
 mod sources;
@@ -31,6 +32,7 @@ use tokio::time::timeout;
 use tower::ServiceExt;
 
 pub(crate) use bind::bind;
+pub(crate) use proxies::{Contradiction, Proxies};
 pub(crate) use relay::{Asking, Relay};
 pub(crate) use sources::Sources;
 
@@ -101,6 +103,8 @@ pub(crate) struct Listener {
     pub(crate) router: Router,
     /// Limits, shared by all listeners.
     pub(crate) sources: Arc<Sources>,
+    /// Whose connections are those of many clients.
+    pub(crate) proxies: Arc<Proxies>,
     /// Shared by all listeners.
     pub(crate) counters: Arc<Counters>,
 }
@@ -120,7 +124,8 @@ impl Listener {
                 accepted = socket.accept() => match accepted {
                     Ok((stream, peer)) => {
                         count(&self.counters.accepted);
-                        let Some((open, half_open)) = self.sources.admit(peer.ip()) else {
+                        let source = (!self.proxies.trusts(peer.ip())).then_some(peer.ip());
+                        let Some((open, half_open)) = self.sources.admit(source) else {
                             count(&self.counters.refused);
                             continue;
                         };

@@ -33,7 +33,10 @@ struct Table {
 }
 
 impl Table {
-    fn count_out(&mut self, source: Source, which: impl FnOnce(&mut Counts) -> &mut usize) {
+    fn count_out(&mut self, source: Option<Source>, which: impl FnOnce(&mut Counts) -> &mut usize) {
+        let Some(source) = source else {
+            return;
+        };
         let Some(counts) = self.sources.get_mut(&source) else {
             return;
         };
@@ -62,23 +65,29 @@ impl Sources {
         })
     }
 
-    /// Counts a new connection in, as half open, or refuses it.
-    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<(OpenSlot, HalfOpenSlot)> {
-        let source = Source::of(address);
+    /// Counts a new connection in, as half open, or refuses it. One that may
+    /// be anybody's, such as a proxy's, has no address and counts in the sum alone.
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        address: Option<IpAddr>,
+    ) -> Option<(OpenSlot, HalfOpenSlot)> {
+        let source = address.map(Source::of);
         let mut table = self.table();
         if table.open >= self.limits.connections {
             return None;
         }
-        if let Some(counts) = table.sources.get(&source)
+        if let Some(counts) = source.and_then(|source| table.sources.get(&source))
             && (counts.open >= self.limits.connections_per_source
                 || counts.half_open >= self.limits.half_open_per_source)
         {
             return None;
         }
         table.open += 1;
-        let counts = table.sources.entry(source).or_default();
-        counts.open += 1;
-        counts.half_open += 1;
+        if let Some(source) = source {
+            let counts = table.sources.entry(source).or_default();
+            counts.open += 1;
+            counts.half_open += 1;
+        }
         let slot = || Slot {
             sources: Arc::clone(self),
             source,
@@ -95,7 +104,7 @@ impl Sources {
 #[derive(Debug)]
 struct Slot {
     sources: Arc<Sources>,
-    source: Source,
+    source: Option<Source>,
 }
 
 /// Counts as one open connection until dropped.
@@ -137,29 +146,38 @@ mod tests {
     fn a_source_has_a_bound_of_half_open_and_one_of_open_connections() {
         let sources = Sources::new(LIMITS);
         let ada = IpAddr::from([192, 0, 2, 1]);
-        let (_open, half) = sources.admit(ada).unwrap();
-        let (_open, _half) = sources.admit(ada).unwrap();
-        assert!(sources.admit(ada).is_none(), "two are half open");
+        let (_open, half) = sources.admit(Some(ada)).unwrap();
+        let (_open, _half) = sources.admit(Some(ada)).unwrap();
+        assert!(sources.admit(Some(ada)).is_none(), "two are half open");
         drop(half);
-        let (_open, half) = sources.admit(ada).unwrap();
+        let (_open, half) = sources.admit(Some(ada)).unwrap();
         drop(half);
-        assert!(sources.admit(ada).is_none(), "three are open");
+        assert!(sources.admit(Some(ada)).is_none(), "three are open");
     }
 
     #[test]
     fn all_together_have_a_bound_and_closing_makes_room() {
         let sources = Sources::new(LIMITS);
         let mut open: Vec<_> = (1..=4)
-            .map(|last| sources.admit([192, 0, 2, last].into()).unwrap())
+            .map(|last| sources.admit(Some([192, 0, 2, last].into())).unwrap())
             .collect();
-        assert!(sources.admit([192, 0, 2, 5].into()).is_none());
+        assert!(sources.admit(Some([192, 0, 2, 5].into())).is_none());
         let (slot, half) = open.pop().unwrap();
         drop(half);
         drop(slot);
-        assert!(sources.admit([192, 0, 2, 5].into()).is_some());
+        assert!(sources.admit(Some([192, 0, 2, 5].into())).is_some());
         drop(open);
         assert!(sources.table().sources.is_empty());
         assert_eq!(sources.table().open, 0);
+    }
+
+    #[test]
+    fn a_connection_of_nobody_in_particular_counts_in_the_sum_alone() {
+        let sources = Sources::new(LIMITS);
+        let slots: Vec<_> = (0..4).map(|_| sources.admit(None).unwrap()).collect();
+        assert!(sources.admit(None).is_none());
+        drop(slots);
+        assert!(sources.admit(None).is_some());
     }
 
     #[test]

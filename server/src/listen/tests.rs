@@ -237,7 +237,7 @@ async fn a_peer_that_takes_nothing_for_thirty_seconds_fails_the_write() {
     let limit = socket2::SockRef::from(&stream).tcp_user_timeout().unwrap();
     assert_eq!(limit, Some(Duration::from_secs(30)));
 
-    let (open, _half_open) = Sources::new(LIMITS).admit(from.ip()).unwrap();
+    let (open, _half_open) = Sources::new(LIMITS).admit(Some(from.ip())).unwrap();
     let mut stream = Counted::new(stream, open);
     let block = [0; 64 * 1024];
     let began = tokio::time::Instant::now();
@@ -340,6 +340,7 @@ impl Server {
                 .route("/", get(who))
                 .route("/upgrade", get(upgrade)),
             sources: Sources::new(if relay.is_some() { ROOMY } else { LIMITS }),
+            proxies: Arc::default(),
             counters: Arc::clone(&self.counters),
         }
     }

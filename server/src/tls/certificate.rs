@@ -35,7 +35,6 @@ pub(crate) fn load(certificate_file: &Path, key_file: &Path) -> anyhow::Result<I
 ///
 /// # Errors
 /// When one of them holds something else.
-#[cfg(test)]
 pub(super) fn parse(certificates: &str, key: &str) -> anyhow::Result<Identity> {
     let chain = chain(certificates.as_bytes())?;
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).context("cannot read the key")?;

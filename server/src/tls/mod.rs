@@ -1,10 +1,13 @@
 //! TLS: which versions, suites and groups, and with which certificate.
 
+mod acme;
 mod certificate;
 mod challenges;
 mod dev;
+mod files;
 mod handshake;
 mod live;
+mod tend;
 
 use std::sync::Arc;
 
@@ -15,11 +18,13 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::ResolvesServerCert;
 use rustls::sign::CertifiedKey;
 
+pub(crate) use acme::Fetcher;
 pub(crate) use certificate::load;
 pub(crate) use challenges::Challenges;
 pub(crate) use dev::{Names, load_or_make};
 pub(crate) use handshake::{Asked, Handshakes};
 pub(crate) use live::{Live, Validity};
+pub(crate) use tend::Tending;
 
 /// A chain and its key.
 #[derive(Debug)]

@@ -1,9 +1,11 @@
 //! The built binary as those see it who run it.
 #![allow(clippy::unwrap_used, reason = "a test ends where something is missing")]
 
+mod acme;
 mod embedding;
 mod link;
 mod operator;
+mod proxy;
 mod secrets;
 mod serve;
 mod server;

@@ -37,17 +37,19 @@ impl Server {
         Server::spawn_with(folder, command, &[])
     }
 
-    /// Starts a server with more flags.
-    pub(crate) fn spawn_with(folder: PathBuf, mut command: Command, flags: &[&str]) -> Self {
+    /// Starts a development server with more flags.
+    pub(crate) fn spawn_with(folder: PathBuf, command: Command, flags: &[&str]) -> Self {
+        Server::spawn_as(folder, command, &[&["--dev"], flags].concat())
+    }
+
+    /// Starts a server that is not for development.
+    pub(crate) fn spawn_for_real(folder: PathBuf, command: Command) -> Self {
+        Server::spawn_as(folder, command, &[])
+    }
+
+    fn spawn_as(folder: PathBuf, mut command: Command, flags: &[&str]) -> Self {
         let mut process = command
-            .args([
-                "serve",
-                "--dev",
-                "--https",
-                "127.0.0.1:0",
-                "--http",
-                "localhost:0",
-            ])
+            .args(["serve", "--https", "127.0.0.1:0", "--http", "localhost:0"])
             .args([
                 "--media-port",
                 "0",

@@ -1,0 +1,107 @@
+//! HTTPS towards whoever signs, by what we serve with: hyper and rustls.
+
+use std::error::Error as StdError;
+use std::fs;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use axum::body::Bytes;
+use http::{HeaderValue, Request, Uri, header};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use crate::tls::provider;
+
+/// From the name to the head of the answer.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Where systems keep the certificates that they trust: Debian and Alpine,
+/// Fedora, openSUSE, OpenBSD.
+const SYSTEM_ROOTS: [&str; 5] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// Asks over HTTPS, one connection for each question: there are ten in some months.
+#[derive(Clone)]
+pub(super) struct Client {
+    connector: TlsConnector,
+}
+
+impl Client {
+    /// Trusts whoever `ca_file` holds, or whom the system trusts.
+    ///
+    /// # Errors
+    /// When there is nobody to trust; the text says what may help.
+    pub(super) fn new(ca_file: Option<&Path>) -> anyhow::Result<Self> {
+        let system = || {
+            let mut there = SYSTEM_ROOTS.into_iter().map(Path::new);
+            there.find(|path| path.exists()).context(
+                "this system has no certificates to trust: install ca-certificates, or set `acme.ca_file`",
+            )
+        };
+        let file = ca_file.map_or_else(system, Ok)?;
+        let pem = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let mut roots = RootCertStore::empty();
+        // A system's file may hold one that rustls cannot use.
+        roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&pem).flatten());
+        ensure!(!roots.is_empty(), "{} holds no certificate", file.display());
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Client {
+            connector: TlsConnector::from(Arc::new(config)),
+        })
+    }
+
+    async fn ask(self, mut request: Request<BodyWrapper<Bytes>>) -> Result<BytesResponse, Error> {
+        let uri = request.uri().clone();
+        let host = uri.host().ok_or(Error::Str("the URL names no host"))?;
+        let port = uri.port_u16().unwrap_or(443);
+        if uri.scheme_str() != Some("https") {
+            return Err(Error::Str("the URL is not https"));
+        }
+        let bare = host.trim_matches(['[', ']']);
+        let name = ServerName::try_from(bare.to_owned()).map_err(other)?;
+        let stream = TcpStream::connect((bare, port)).await.map_err(other)?;
+        let stream = self.connector.connect(name, stream).await.map_err(other)?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(other)?;
+        tokio::spawn(connection);
+        let authority = uri.authority().map_or(host, |authority| authority.as_str());
+        let authority = HeaderValue::from_str(authority).map_err(other)?;
+        request.headers_mut().insert(header::HOST, authority);
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        *request.uri_mut() = path.parse::<Uri>()?;
+        let response = sender.send_request(request).await.map_err(other)?;
+        Ok(BytesResponse::from(response))
+    }
+}
+
+impl HttpClient for Client {
+    fn request(
+        &self,
+        request: Request<BodyWrapper<Bytes>>,
+    ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, Error>> + Send>> {
+        let asked = timeout(TIMEOUT, self.clone().ask(request));
+        Box::pin(async { asked.await.map_err(other)? })
+    }
+}
+
+fn other(error: impl StdError + Send + Sync + 'static) -> Error {
+    Error::Other(Box::new(error))
+}

@@ -1,0 +1,193 @@
+//! A server that fetches its certificate, before somebody who signs.
+
+mod directory;
+mod proof;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::server::{Server, conclave, folder, get_clear};
+use directory::{Directory, Life, Place};
+
+const NAME: &str = "meet.example.org";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_proved_by_tls_fetched_renewed_and_kept() {
+    let folder = folder("acme-tls");
+    let directory = Directory::start().await;
+    // Two thirds of its life are over when it comes.
+    directory.give(Life { old: 70, left: 20 });
+    let server = start(&folder, &directory, "tls-alpn-01");
+    let place = place(&server);
+
+    // Before there is one, nothing but the challenge is served.
+    assert!(connect(&directory, place.https).await.is_err());
+    let readiness = get_clear(server.ready()["http"].as_str().unwrap(), "/readyz");
+    assert!(readiness.starts_with("HTTP/1.1 503"), "{readiness}");
+    assert!(
+        readiness.contains("there is no TLS certificate yet"),
+        "{readiness}"
+    );
+    directory.look_at(place);
+    directory.signed(1).await;
+    let mut early = connected(&directory, place.https).await;
+    let first = shown(&early);
+
+    // An open connection lives on when the next one comes.
+    directory.give(Life { old: 1, left: 89 });
+    server.signal("HUP");
+    directory.signed(2).await;
+    let second = loop {
+        let stream = connected(&directory, place.https).await;
+        if shown(&stream) != first {
+            break shown(&stream);
+        }
+    };
+    early
+        .write_all(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = String::new();
+    early.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.contains("\"warnings\":[]"), "{answer}");
+
+    // What was fetched is there after a restart, for its owner alone.
+    let mut server = server;
+    server.signal("TERM");
+    assert_eq!(server.process.wait().unwrap().code(), Some(0));
+    for file in files(&folder.join("data/acme")) {
+        let mode = fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{file:?}");
+    }
+    let again = start(&folder, &directory, "tls-alpn-01");
+    let stream = connected(&directory, self::place(&again).https).await;
+    assert_eq!(shown(&stream), second);
+    let contact = serde_json::json!(["mailto:ada@example.org"]);
+    assert_eq!(directory.books(), (1, contact, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_proved_by_http_and_a_failure_is_told_with_its_cure() {
+    let folder = folder("acme-http");
+    let directory = Directory::start().await;
+    let server = start(&folder, &directory, "http-01");
+    let place = place(&server);
+    // Nobody listens there.
+    let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
+    directory.look_at(Place {
+        http: nowhere,
+        ..place
+    });
+    directory.refused(1).await;
+    let log = loop {
+        let log = fs::read_to_string(folder.join("log")).unwrap();
+        if log.contains("no certificate:") {
+            break log;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert!(
+        log.contains("Connection refused") && log.contains("port 80 with http-01"),
+        "{log}"
+    );
+    assert!(connect(&directory, place.https).await.is_err());
+
+    directory.look_at(place);
+    server.signal("HUP");
+    directory.signed(1).await;
+    let mut stream = connected(&directory, place.https).await;
+    stream
+        .write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    // The token is of no use any more.
+    let http = server.ready()["http"].as_str().unwrap().to_owned();
+    let path = "/.well-known/acme-challenge/token-of-order-1";
+    assert!(get_clear(&http, path).starts_with("HTTP/1.1 308"));
+}
+
+fn start(folder: &Path, directory: &Directory, challenge: &str) -> Server {
+    let ca_file = folder.join("root.pem");
+    fs::write(&ca_file, &directory.root_pem).unwrap();
+    let mut command = conclave();
+    let log = fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(folder.join("log"));
+    command
+        .env("CONCLAVE_ACME__DIRECTORY", &directory.url)
+        .env("CONCLAVE_ACME__CONTACT", "ada@example.org")
+        .env("CONCLAVE_ACME__TERMS_AGREED", "true")
+        .env("CONCLAVE_ACME__CHALLENGE", challenge)
+        .env("CONCLAVE_ACME__CA_FILE", ca_file)
+        .env("CONCLAVE_PUBLIC_URL", format!("https://{NAME}"))
+        .stderr(log.unwrap());
+    Server::spawn_for_real(folder.to_owned(), command)
+}
+
+fn place(server: &Server) -> Place {
+    let ready = server.ready();
+    let address = |name: &str| {
+        let origin = ready[name].as_str().unwrap();
+        let port: u16 = origin.rsplit(':').next().unwrap().parse().unwrap();
+        SocketAddr::from(([127, 0, 0, 1], port))
+    };
+    Place {
+        https: address("https"),
+        http: address("http"),
+    }
+}
+
+/// Connects as a browser that trusts whoever signs here.
+async fn connect(directory: &Directory, to: SocketAddr) -> std::io::Result<TlsStream<TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(directory.root.clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = TcpStream::connect(to).await?;
+    let connector = TlsConnector::from(Arc::new(config));
+    connector.connect(NAME.try_into().unwrap(), stream).await
+}
+
+/// Connects as soon as there is a certificate.
+async fn connected(directory: &Directory, to: SocketAddr) -> TlsStream<TcpStream> {
+    loop {
+        if let Ok(stream) = connect(directory, to).await {
+            return stream;
+        }
+    }
+}
+
+fn shown(stream: &TlsStream<TcpStream>) -> CertificateDer<'static> {
+    stream.get_ref().1.peer_certificates().unwrap()[0]
+        .clone()
+        .into_owned()
+}
+
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let folders = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let files = folders.flat_map(|folder| fs::read_dir(folder).unwrap());
+    let files: Vec<_> = files.map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 2, "an account and a certificate");
+    files
+}
