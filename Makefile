@@ -23,7 +23,7 @@ help:
 	@echo 'make soak     the long versions: ten million random steps, two hundred crashes'
 	@echo 'make check    formatting, lints, documentation, licences'
 	@echo 'make build    the release binary: target/release/conclave'
-	@echo 'make bench    measure the media core and the control plane'
+	@echo 'make bench    measure the media core, the control plane and the relay'
 	@echo 'make fuzz     throw bytes at every parser (FUZZ_SECONDS=30 each)'
 	@echo 'make clean    remove what was built'
 
@@ -43,6 +43,7 @@ soak: tools client
 	CONCLAVE_MODEL_STEPS=10000000 cargo test --locked -p conclave-signalling-core --test model
 	CONCLAVE_SOAK=1 cargo test --locked -p conclave --test crash
 	CONCLAVE_SOAK=1 cargo test --locked -p conclave-tests --test moderation races
+	CONCLAVE_SOAK=1 node scripts/test.mjs relay
 
 build: tools client
 	cargo build --locked --release --bin conclave
@@ -50,6 +51,8 @@ build: tools client
 bench: tools
 	cargo bench --locked -p conclave-tests --bench sfu
 	cargo bench --locked -p conclave-tests --bench signalling
+	@scripts/need-turn-clients.sh || true
+	cargo bench --locked -p conclave-tests --bench turn
 
 fuzz: tools
 	@scripts/need-cargo.sh cargo-fuzz

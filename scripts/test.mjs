@@ -1,6 +1,6 @@
 // Runs every test of the project and ends with one line: N passed, N failed, N skipped.
 //
-//   node scripts/test.mjs [RUNNER...]     rust, doc, client, browsers, scripts; all by default
+//   node scripts/test.mjs [RUNNER...]     scripts, rust, relay, doc, client, browsers; all by default
 //
 // Each runner's output goes to the terminal and to target/test/RUNNER.log. The exit code is 0
 // only if nothing failed; a runner that crashed counts as one failed test.
@@ -16,7 +16,7 @@ mkdirSync(logs, { recursive: true });
 
 // One run equals the next; `make soak` looks for what other seeds find.
 const seed = process.env.PROPTEST_RNG_SEED ?? "1";
-const runners = { scripts, rust, doc, client, browsers };
+const runners = { scripts, rust, relay, doc, client, browsers };
 const wanted = process.argv.slice(2).length > 0 ? process.argv.slice(2) : Object.keys(runners);
 const unknown = wanted.find((name) => !(name in runners));
 if (unknown) {
@@ -52,11 +52,31 @@ async function rust() {
   if (!prepare(["scripts/need.sh", "cc:gcc", "cc:libc6-dev"])) return { ...none, failed: 1 };
   // Tests of the server open its pages, the browser tests need the program itself.
   if (!prepare(["make", "--no-print-directory", "client"])) return { ...none, failed: 1 };
-  const hasNextest = spawnSync("cargo", ["nextest", "--version"], { stdio: "ignore" }).status === 0;
-  const args = hasNextest ? ["nextest", "run"] : ["test", "--lib", "--bins", "--tests"];
+  const args = hasNextest() ? ["nextest", "run"] : ["test", "--lib", "--bins", "--tests"];
   const command = [...args, "--locked", "--workspace", "--no-fail-fast"];
   const run = await tee("rust", "cargo", command, ".", { PROPTEST_RNG_SEED: seed });
-  return judge(hasNextest ? nextest(run.output) : cargoTest(run.output), run.code);
+  return judge(hasNextest() ? nextest(run.output) : cargoTest(run.output), run.code);
+}
+
+/** The relay against TURN clients of others. Skipped, and said so, where they cannot be had or run. */
+async function relay() {
+  const folder = join(root, "tests", "turn");
+  const path = `${process.env.PATH}:/usr/sbin:/sbin`;
+  const missing = process.getuid() === 0 ? [] : ["root, for network namespaces"];
+  if (missing.length === 0 && !prepare(["scripts/need-turn-clients.sh"], { PATH: path })) {
+    missing.push("the programs named above");
+  }
+  if (missing.length > 0) {
+    console.error(`tests of the relay with clients of others: skipped, for want of ${missing}`);
+    return { ...none, skipped: countRustTests(folder) };
+  }
+  if (!prepare(["make", "--no-print-directory", "client"])) return { ...none, failed: 1 };
+  if (!prepare(["cargo", "build", "--locked", "--bin", "conclave"])) return { ...none, failed: 1 };
+  const target = ["--locked", "-p", "conclave-tests", "--test", "turn", "--no-fail-fast"];
+  // They wait for each other's seconds, not for a core.
+  const args = hasNextest() ? ["nextest", "run", ...target, "-j", "12"] : ["test", ...target, "--", "--test-threads=12"];
+  const run = await tee("relay", "cargo", args, ".", { PATH: path });
+  return judge(hasNextest() ? nextest(run.output) : cargoTest(run.output), run.code);
 }
 
 /** Examples in documentation. There may be none. */
@@ -102,6 +122,16 @@ function countTests(folder) {
   const files = readdirSync(folder).filter((file) => file.endsWith(".test.mjs"));
   const tests = files.flatMap((file) => readFileSync(join(folder, file), "utf8").match(/^ *(?:test|meeting)\(/gm) ?? []);
   return tests.length;
+}
+
+/** How many tests the Rust files of a folder hold. */
+function countRustTests(folder) {
+  const files = readdirSync(folder).filter((file) => file.endsWith(".rs"));
+  return files.flatMap((file) => readFileSync(join(folder, file), "utf8").match(/^#\[test\]$/gm) ?? []).length;
+}
+
+function hasNextest() {
+  return spawnSync("cargo", ["nextest", "--version"], { stdio: "ignore" }).status === 0;
 }
 
 /** Runs a step that must work before tests can run; returns whether it did. */

@@ -1,0 +1,180 @@
+//! One server under one load: what it took.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use conclave_tests::lab::{Lab, Pid};
+
+use crate::Server;
+use crate::client::{self, User};
+use crate::relay::{ECHO_THREAD, PASSWORD, PORT, REALM, USER};
+
+/// Clients of `turnutils_uclient`, packets of each, their distance in time, their
+/// size: 5,000 packets a second each way.
+const CLIENTS: &str = "50";
+const PACKETS: &str = "1000";
+const DISTANCE_MS: &str = "10";
+const BYTES: &str = "1000";
+
+/// Allocations that are made to measure one.
+const ALLOCATIONS: usize = 4_000;
+
+/// How clients reach the server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Way {
+    Udp,
+    Tcp,
+    Tls,
+}
+
+impl Way {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Way::Udp => "UDP",
+            Way::Tcp => "TCP",
+            Way::Tls => "TLS",
+        }
+    }
+
+    fn flags(self) -> &'static [&'static str] {
+        match self {
+            Way::Udp => &[],
+            Way::Tcp => &["-t"],
+            Way::Tls => &["-t", "-S"],
+        }
+    }
+}
+
+/// What allocations took.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Allocating {
+    /// CPU of each, in seconds.
+    pub(crate) cpu_s: f64,
+    /// How many were made in a second.
+    pub(crate) per_s: f64,
+    /// Own memory of each, in bytes.
+    pub(crate) bytes: f64,
+}
+
+/// Relays media of many clients to an echo and back; returns the CPU per relayed
+/// packet in seconds.
+pub(crate) fn relay(server: Server, way: Way) -> f64 {
+    let mut lab = Lab::new();
+    let pid = start(server, &mut lab);
+    if server != Server::Virtual {
+        let mut peer = lab.command("turnutils_peer");
+        peer.args(["-L", "127.0.0.1"]);
+        lab.start(peer);
+    }
+    let before = cpu(pid);
+    let mut arguments = way.flags().to_vec();
+    arguments.extend(["-u", USER, "-w", PASSWORD, "-e", "127.0.0.1", "-X", "-c"]);
+    arguments.extend(["-m", CLIENTS, "-n", PACKETS, "-z", DISTANCE_MS, "-l", BYTES]);
+    arguments.push("127.0.0.1");
+    let (_, said) = lab.run("turnutils_uclient", &arguments);
+    let came_back = said
+        .lines()
+        .rev()
+        .find_map(|line| {
+            line.split_once("tot_recv_msgs=")?
+                .1
+                .trim()
+                .parse::<u32>()
+                .ok()
+        })
+        .unwrap_or_else(|| panic!("{server:?} by {}: {said}", way.name()));
+    let wanted: u32 = CLIENTS.parse::<u32>().unwrap_or(0) * PACKETS.parse::<u32>().unwrap_or(0);
+    if came_back < wanted / 100 * 99 {
+        println!(
+            "({server:?} by {}: {came_back} of {wanted} came back)",
+            way.name()
+        );
+    }
+    (cpu(pid) - before).as_secs_f64() / f64::from(2 * came_back)
+}
+
+/// Makes allocations from one address, each from a port of its own.
+pub(crate) fn allocate(server: Server) -> Allocating {
+    let mut lab = Lab::new();
+    let pid = start(server, &mut lab);
+    // The first ones warm caches and pools.
+    allocate_from(&lab, Ipv4Addr::new(127, 0, 0, 2), 200);
+    let (cpu_before, bytes_before) = (cpu(pid), pid.own_bytes());
+    let began = Instant::now();
+    allocate_from(&lab, Ipv4Addr::new(127, 0, 0, 3), ALLOCATIONS);
+    let (took, count) = (began.elapsed(), ALLOCATIONS as f64);
+    Allocating {
+        cpu_s: (cpu(pid) - cpu_before).as_secs_f64() / count,
+        per_s: count / took.as_secs_f64(),
+        bytes: pid.own_bytes().saturating_sub(bytes_before) as f64 / count,
+    }
+}
+
+fn allocate_from(lab: &Lab, source: Ipv4Addr, count: usize) {
+    let own = std::env::current_exe().expect("the own path is known");
+    let mut client = lab.command(own);
+    client.args(["--allocate", &source.to_string(), &count.to_string()]);
+    let status = client.status().expect("ip is there");
+    assert!(status.success(), "the client of {source} failed");
+}
+
+/// The client's side of [`allocate`], in a process within the namespace.
+pub(crate) fn allocate_here(source: &str, count: &str) {
+    let source: IpAddr = source.parse().expect("it is an address");
+    let user = User {
+        name: USER,
+        password: PASSWORD,
+    };
+    let count = count.parse().expect("it is a number");
+    client::allocate((Ipv4Addr::LOCALHOST, PORT).into(), source, &user, count)
+        .expect("it allocates");
+}
+
+fn start(server: Server, lab: &mut Lab) -> Pid {
+    let own = std::env::current_exe().expect("the own path is known");
+    let (mut command, word) = match server {
+        Server::Coturn => (coturn(lab), "Total auth threads"),
+        Server::Real | Server::Virtual => (lab.command(own), "ready"),
+    };
+    match server {
+        Server::Coturn => {}
+        Server::Real => {
+            command.args(["--relay", "real"]);
+        }
+        Server::Virtual => {
+            command.args(["--relay", "virtual"]);
+        }
+    }
+    lab.start_until(command, word)
+}
+
+fn coturn(lab: &Lab) -> Command {
+    let folder = std::env::temp_dir();
+    let (certificate, key) = (folder.join("bench-turn.pem"), folder.join("bench-turn.key"));
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a key is made");
+    std::fs::write(&certificate, made.cert.pem()).expect("the folder can be written");
+    std::fs::write(&key, made.signing_key.serialize_pem()).expect("the folder can be written");
+    let mut command = lab.command("turnserver");
+    command
+        .args(["-n", "--no-cli", "--lt-cred-mech", "--allow-loopback-peers"])
+        .args(["--user", &format!("{USER}:{PASSWORD}"), "--realm", REALM])
+        .args(["-L", "127.0.0.1", "-E", "127.0.0.1"])
+        .arg("--cert")
+        .arg(certificate)
+        .arg("--pkey")
+        .arg(key)
+        .args(["--log-file=stdout", "--simple-log"])
+        .current_dir(folder);
+    command
+}
+
+/// What the server itself used: not what stands for the shard.
+fn cpu(pid: Pid) -> Duration {
+    let threads = pid.cpu();
+    threads
+        .iter()
+        .filter(|(name, _)| *name != ECHO_THREAD)
+        .map(|(_, time)| *time)
+        .sum()
+}

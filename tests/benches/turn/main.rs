@@ -1,0 +1,98 @@
+//! What the relay costs beside coturn, in one run on one machine: CPU per
+//! relayed packet, allocations a second, memory per allocation.
+//!
+//! `cargo bench -p conclave-tests --bench turn`, as root. Each server runs in a
+//! network namespace of its own, the same client against each: turnutils_uclient
+//! of Debian's coturn. The relay is a process of its own (this binary again),
+//! with real sockets and with virtual addresses, where a thread that sends
+//! everything back stands for the shard. Runs alternate and figures are medians:
+//! good for ratios within one run, not across machines.
+
+#[path = "../../turn/client.rs"]
+mod client;
+mod load;
+mod relay;
+
+use std::process::Command;
+
+use load::{Allocating, Way};
+
+/// How often each measurement is made.
+const RUNS: usize = 3;
+
+/// Whom it is about, in the order of the columns.
+const SERVERS: [Server; 3] = [Server::Coturn, Server::Real, Server::Virtual];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Server {
+    Coturn,
+    Real,
+    Virtual,
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let words: Vec<&str> = arguments.iter().skip(1).map(String::as_str).collect();
+    match words[..] {
+        ["--relay", backend] => relay::serve(backend),
+        ["--allocate", source, count] => load::allocate_here(source, count),
+        _ => measure(),
+    }
+}
+
+fn measure() {
+    for program in ["turnutils_uclient", "turnutils_peer", "turnserver", "ip"] {
+        if Command::new(program).arg("-V").output().is_err() {
+            println!("nothing measured: {program} is missing (Debian: coturn, iproute2)");
+            return;
+        }
+    }
+    println!("| | coturn | real sockets | of coturn | virtual | of coturn |");
+    println!("|---|---|---|---|---|---|");
+    for way in [Way::Udp, Way::Tcp, Way::Tls] {
+        let figures = alternating(|server| load::relay(server, way));
+        let name = format!("CPU per packet relayed by {}, µs", way.name());
+        row(&name, figures.map(median), 1e6, 1);
+    }
+    let figures = alternating(load::allocate);
+    let of = |part: fn(&Allocating) -> f64| {
+        figures
+            .clone()
+            .map(|runs| median(runs.iter().map(part).collect()))
+    };
+    row("CPU per allocation, µs", of(|one| one.cpu_s), 1e6, 1);
+    row("allocations/s of one client", of(|one| one.per_s), 1.0, 0);
+    row(
+        "own memory per allocation, KiB",
+        of(|one| one.bytes),
+        1.0 / 1024.0,
+        2,
+    );
+}
+
+/// Measures each server in turn, and that several times.
+fn alternating<T>(measure: impl Fn(Server) -> T) -> [Vec<T>; 3] {
+    let mut figures = SERVERS.map(|_| Vec::new());
+    for _ in 0..RUNS {
+        for (server, figures) in SERVERS.into_iter().zip(&mut figures) {
+            figures.push(measure(server));
+        }
+    }
+    figures
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+fn row(name: &str, [coturn, real, in_memory]: [f64; 3], unit: f64, digits: usize) {
+    println!(
+        "| {name} | {:.digits$} | {:.digits$} | {:.2} | {:.digits$} | {:.2} |",
+        coturn * unit,
+        real * unit,
+        real / coturn,
+        in_memory * unit,
+        in_memory / coturn,
+    );
+}

@@ -1,0 +1,15 @@
+//! The relay with real sockets, as `conclave serve` with `role = "turn"` runs it,
+//! against TURN clients that nobody here wrote: the client of coturn, aioice, and
+//! the STUN client of Debian. Each test has a network namespace of its own.
+//!
+//! Needs root, `ip`, Debian's coturn, stun-client and python3-aioice, and
+//! `cargo build --bin conclave`; `make test` sees to all of it
+//! (`node scripts/test.mjs relay`). By hand:
+//! `cargo test -p conclave-tests --test turn -- --test-threads=12`.
+
+#![allow(clippy::unwrap_used, reason = "a failed test has nobody to report to")]
+
+mod aioice;
+mod flood;
+mod server;
+mod uclient;
