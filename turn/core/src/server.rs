@@ -174,13 +174,17 @@ impl Server {
         self.sessions.insert(session);
     }
 
-    /// Ends the credentials of `session`, and its allocations.
+    /// Ends the credentials of `session`, its allocations, and the streams that have them.
     pub fn revoke(&mut self, now: Now, session: SessionKey, io: &mut Io<'_>) {
         self.sessions.remove(&session);
         self.credentials.forget(session);
         while let Some(id) = self.allocations.first_of(Identity::Session(session)) {
             self.counters.ended_revoked += 1;
+            let tuple = self.allocations.get(id).map(|allocation| allocation.tuple);
             self.end_allocation(now, id, io);
+            if let Some(stream) = tuple.filter(|tuple| tuple.transport.is_stream()) {
+                io.clients.close(&stream);
+            }
         }
     }
 

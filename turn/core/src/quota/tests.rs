@@ -12,7 +12,7 @@ fn the_defaults_are_those_of_the_contract() {
     let expected = QuotaLimits {
         per_session: 12,
         per_user: 10,
-        per_source: 64,
+        per_source: 2_048,
         tests_per_source: 8,
         tests: 1_000,
         total: 20_000,
@@ -41,7 +41,10 @@ fn a_user_holds_ten() {
 
 #[test]
 fn an_ipv6_64_is_one_source_of_sixty_four() {
-    let mut quotas = Quotas::new(QuotaLimits::default());
+    let mut quotas = Quotas::new(QuotaLimits {
+        per_source: 64,
+        ..QuotaLimits::default()
+    });
     let mut held = 0;
     for host in 0..100 {
         let source = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, host));

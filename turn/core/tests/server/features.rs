@@ -292,6 +292,59 @@ fn a_session_that_ends_takes_its_allocations_and_credentials_with_it() {
 }
 
 #[test]
+fn a_session_that_ends_loses_its_streams() {
+    let mut world = World::new();
+    let (ada, bob) = (
+        world.stream_client(ADA, 5000),
+        world.stream_client(BOB, 5001),
+    );
+    world.allocate(&ada);
+    world.allocate(&bob);
+    world.revoke(ADA);
+    assert_eq!(world.clients.closed, [ada.tuple]);
+}
+
+/// Quotas are of what is there: given back when it is gone, and not before.
+#[test]
+fn a_place_in_the_quota_is_free_when_the_allocation_is_gone() {
+    let mut world = World::new();
+    let clients: Vec<Client> = (0..12).map(|port| world.client(ADA, 5000 + port)).collect();
+    for client in &clients {
+        world.allocate(client);
+    }
+    let next = world.client(ADA, 6000);
+    let full = Some(ErrorCode::AllocationQuotaReached);
+    assert_eq!(world.ask(&next, Method::Allocate, udp).error(), full);
+    world.refresh(&clients[3], 600).unwrap();
+    assert_eq!(world.ask(&next, Method::Allocate, udp).error(), full);
+    world.refresh(&clients[3], 0).unwrap();
+    assert_eq!(world.ask(&next, Method::Allocate, udp).error(), None);
+    world.pass(Duration::from_secs(601));
+    assert_eq!(
+        (world.server.counters().allocations, world.open_count()),
+        (0, 0)
+    );
+}
+
+/// CVE-2025-69217: relayed ports, nonces and tokens that could be foreseen.
+#[test]
+fn nothing_that_must_not_be_foreseen_is_the_same_under_another_seed() {
+    let ports = |seed| {
+        let mut config = config();
+        config.seed = [seed; 32];
+        let mut world = World::with(config);
+        let ada = world.client(ADA, 5000);
+        let answer = world.ask(&ada, Method::Allocate, |request| {
+            udp(request).even_port(EvenPort::EvenAndReserveNext)
+        });
+        (ada.nonce.clone(), answer.reply().reservation_token)
+    };
+    let (one, other) = (ports(1), ports(2));
+    assert_eq!(one, ports(1));
+    assert!(one.0 != other.0 && one.1 != other.1);
+}
+
+#[test]
 fn an_allocation_outlives_its_ticket_and_takes_a_renewed_one() {
     let mut world = World::new();
     let mut ada = world.client(ADA, 5000);
