@@ -10,6 +10,8 @@ export const withoutFirefox = hasFirefox ? false : "Firefox needs a network name
 
 const CHROMIUM_FLAGS = [
   "--no-sandbox",
+  // The contexts ignore the certificate of --dev for pages; the connections to a relay ask the process.
+  "--ignore-certificate-errors",
   "--disable-gpu",
   "--disable-quic",
   "--no-first-run",
@@ -29,6 +31,14 @@ const FIREFOX_PREFS = {
   "network.connectivity-service.enabled": false,
 };
 
+const FIREFOX = {
+  // WebDriver BiDi with the distribution's Firefox.
+  channel: "moz-firefox",
+  executablePath: process.env.FIREFOX ?? "/usr/bin/firefox-esr",
+  headless: true,
+  firefoxUserPrefs: FIREFOX_PREFS,
+};
+
 const running = new Map();
 
 after(async () => {
@@ -37,7 +47,8 @@ after(async () => {
 
 /**
  * Returns a running browser: `kind` is a colour (Chromium with that camera), `plain` (Chromium with
- * its own fake camera of any size), `denied` (Chromium whose user refuses every device) or `firefox`.
+ * its own fake camera of any size), `denied` (Chromium whose user refuses every device), `firefox` or
+ * `trusting-firefox`, one process per context, which takes the certificate of --dev for a relay too.
  */
 export function browser(kind) {
   if (!running.has(kind)) running.set(kind, launch(kind));
@@ -45,14 +56,11 @@ export function browser(kind) {
 }
 
 function launch(kind) {
-  if (kind === "firefox") {
-    return firefox.launch({
-      // WebDriver BiDi with the distribution's Firefox.
-      channel: "moz-firefox",
-      executablePath: process.env.FIREFOX ?? "/usr/bin/firefox-esr",
-      headless: true,
-      firefoxUserPrefs: FIREFOX_PREFS,
-    });
+  if (kind === "firefox") return firefox.launch(FIREFOX);
+  if (kind === "trusting-firefox") {
+    // A context of its own trusts for pages only, a session for whatever the process does.
+    const newContext = (options) => firefox.launchPersistentContext("", { ...FIREFOX, ...options });
+    return { newContext, close: async () => {} };
   }
   const args = [...CHROMIUM_FLAGS];
   args.push(kind === "denied" ? "--use-fake-ui-for-media-stream=deny" : "--use-fake-ui-for-media-stream");

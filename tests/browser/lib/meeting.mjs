@@ -28,11 +28,11 @@ export function sharedServer(settings, file) {
  * Defines a test. `body` gets a `Meeting`; afterwards every page must have kept the content policy,
  * written no error and asked no foreign origin, the server must end with 0 on SIGTERM, and its
  * log must hold no secret. Screenshots of all pages stay in out/. The server is the test's own, or
- * with the option `server` that of the file.
+ * with the option `server` that of the file; `start` starts one that is not like others.
  */
-export function meeting(title, { server, ...options }, body) {
+export function meeting(title, { server, start, ...options }, body) {
   test(title, { timeout: 180_000, ...options }, async () => {
-    const here = new Meeting(title, await (server ?? Server.start)(), server !== undefined);
+    const here = new Meeting(title, await (server ?? start ?? Server.start)(), server !== undefined);
     let failure;
     try {
       await body(here);

@@ -73,7 +73,9 @@ export class Participant {
   }
 
   #collectSecrets(frame) {
-    for (const [, secret] of frame.matchAll(/"(?:resume_token|device_key|token|secret|password)":"([^"]{8,})"/g)) {
+    for (const [, secret] of frame.matchAll(
+      /"(?:resume_token|device_key|token|secret|password|credential)":"([^"]{8,})"/g,
+    )) {
       this.secrets.add(secret);
     }
   }
@@ -460,6 +462,36 @@ export class Participant {
   /** The rows of getStats() of every open peer connection. */
   stats() {
     return this.page.evaluate(() => window.conclaveTest.stats());
+  }
+
+  /**
+   * Returns the way that media takes by the statistics of the connection, as in "relay tls" or
+   * "host udp"; null while there is none, or more than one.
+   */
+  async way() {
+    const rows = await this.stats();
+    const pairs = rows.filter(
+      (row) =>
+        row.type === "candidate-pair" &&
+        (row.selected || rows.some((one) => one.peer === row.peer && one.selectedCandidatePairId === row.id)),
+    );
+    if (pairs.length !== 1) return null;
+    const local = rows.find((row) => row.peer === pairs[0].peer && row.id === pairs[0].localCandidateId);
+    if (!local) return null;
+    return `${local.candidateType} ${local.candidateType === "relay" ? local.relayProtocol : local.protocol}`;
+  }
+
+  /** Waits until media takes the way that `wanted` says, as in "relay tls" or a pattern. */
+  goesBy(wanted, options) {
+    const fits = (way) => (wanted instanceof RegExp ? wanted.test(way) : way === wanted);
+    return untilOk(
+      `${this.name} goes by ${wanted}`,
+      async () => {
+        const way = await this.way();
+        return { ok: fits(way), way };
+      },
+      { timeoutMs: 30_000, ...options },
+    );
   }
 
   async #audioEnergy() {

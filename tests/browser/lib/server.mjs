@@ -14,15 +14,33 @@ import { until } from "./until.mjs";
 const run = promisify(execFile);
 const BINARY = process.env.CONCLAVE_BIN ?? fileURLToPath(new URL("../../../target/debug/conclave", import.meta.url));
 
+/**
+ * Runs what follows in a network namespace of its own. Besides the loopback it has an address like
+ * that of run.sh, for browsers that pair no other with 127.0.0.1.
+ */
+const APART = [
+  ...["unshare", "--net", "--", "sh", "-c"],
+  `set -e
+  ip link set lo up
+  ip link add v0 type veth peer name v1
+  for end in v0 v1; do ip link set $end addrgenmode none; ip link set $end up; done
+  ip addr add 10.99.0.2/24 dev v0
+  exec "$0" "$@"`,
+];
+
 export class Server {
   /**
    * Starts `conclave serve --dev` and returns once it has written its ready file. `settings` are
    * keys of the configuration as the environment has them, as in `{ MEETINGS__CREATE: "anyone" }`;
-   * `file` is a configuration file, for what the environment cannot say.
+   * `file` is a configuration file, for what the environment cannot say; as a function it is given
+   * the ports.
+   *
+   * With `apart` the server has a network of its own, which nothing reaches; that needs root. There
+   * it has the ports that servers have. See `Gate` for a way in.
    */
-  static async start(settings = {}, file = null) {
+  static async start(settings = {}, file = null, { apart = false } = {}) {
     const server = new Server();
-    await server.#run(settings, file);
+    await server.#run(settings, file, apart);
     return server;
   }
 
@@ -36,20 +54,23 @@ export class Server {
   #folder = mkdtempSync(join(tmpdir(), "conclave-browser-test-"));
   #data = join(this.#folder, "data");
 
-  async #run(settings, file) {
-    this.#ports = { https: await freeTcpPort(), http: await freeTcpPort(), media: await freeUdpPort() };
+  async #run(settings, file, apart) {
+    this.#ports = apart
+      ? { https: 443, http: 80, media: 40000 }
+      : { https: await freeTcpPort(), http: await freeTcpPort(), media: await freeUdpPort() };
     const { https, http, media } = this.#ports;
     const readyFile = join(this.#folder, "ready.json");
     const flags = ["serve", "--dev", "--ready-file", readyFile, "--data-dir", this.#data];
     flags.push("--https", `127.0.0.1:${https}`, "--http", `127.0.0.1:${http}`, "--media-port", String(media));
     if (file !== null) {
       const path = join(this.#folder, "conclave.toml");
-      writeFileSync(path, file);
+      writeFileSync(path, typeof file === "function" ? file(this.#ports) : file);
       flags.push("--config", path);
     }
     const env = environment();
     for (const [key, value] of Object.entries(settings)) env[`CONCLAVE_${key}`] = value;
-    this.#process = spawn(BINARY, flags, { cwd: this.#folder, env, stdio: ["ignore", "pipe", "pipe"] });
+    const [program, ...args] = [...(apart ? APART : []), BINARY, ...flags];
+    this.#process = spawn(program, args, { cwd: this.#folder, env, stdio: ["ignore", "pipe", "pipe"] });
     this.#process.stdout.setEncoding("utf8").on("data", (text) => (this.output += text));
     this.#process.stderr.setEncoding("utf8").on("data", (text) => (this.log += text));
     this.#exit = once(this.#process, "close").then(([code, signal]) => ({ code, signal }));
@@ -78,6 +99,15 @@ export class Server {
     return this.page(new URL(this.ready.guest_link).pathname, scheme);
   }
 
+  /** The process, and a folder of its own. */
+  get process() {
+    return { pid: this.#process.pid, folder: this.#folder };
+  }
+
+  get ports() {
+    return this.#ports;
+  }
+
   /** The address of a page. */
   page(path, scheme = "https") {
     return new URL(path, `${scheme}://localhost:${this.#ports[scheme]}`).href;
@@ -91,7 +121,7 @@ export class Server {
       `wss://localhost:${https}`,
       `http://localhost:${http}`,
       `ws://localhost:${http}`,
-    ];
+    ].map((address) => new URL(address).origin);
   }
 
   /** Asks the server to end and returns how it did. */
