@@ -23,8 +23,8 @@ pub(crate) struct Ready {
     pub(crate) guest_link: Option<String>,
     /// UDP port of each shard, as bound.
     pub(crate) media_ports: Vec<u16>,
-    /// The URL of the relay.
-    pub(crate) turn: Option<String>,
+    /// The URLs of the relay, for the page of `public_url`.
+    pub(crate) turn: Option<Vec<String>>,
 }
 
 /// Writes the ready file, readable by the owner only, whole or not at all.
@@ -112,6 +112,9 @@ impl Banner<'_> {
         }
         line("", "");
         line("listening on", &self.ready.https);
+        for (index, url) in self.ready.turn.iter().flatten().enumerate() {
+            line(if index == 0 { "relay" } else { "" }, url);
+        }
         let addresses = self
             .media_ips
             .iter()
@@ -125,7 +128,9 @@ impl Banner<'_> {
             .map(ToString::to_string)
             .collect::<Vec<_>>()
             .join(", ");
-        line("media", &format!("UDP {ports} on {addresses}"));
+        if !self.ready.media_ports.is_empty() {
+            line("media", &format!("UDP {ports} on {addresses}"));
+        }
         text.push_str("\nCtrl-C ends it.\n");
         text.lines()
             .flat_map(|line| [line.trim_end(), "\n"])
@@ -153,7 +158,7 @@ mod tests {
         write_ready_file(&path, &ready()).unwrap();
         let value: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         assert_eq!(value["media_ports"], serde_json::json!([10000, 10001]));
-        assert!(value["turn"].is_null());
+        assert_eq!(value["turn"][1], "turns:localhost:8443?transport=tcp");
         assert_eq!(
             fs::metadata(&path).unwrap().permissions().mode() & 0o777,
             0o600
@@ -186,6 +191,8 @@ Conclave is ready.
                    http://localhost:8080/r/welcome
 
   listening on     https://localhost:8443
+  relay            turn:localhost:8443?transport=udp
+                   turns:localhost:8443?transport=tcp
   media            UDP 10000, 10001 on 192.0.2.7
 
 Ctrl-C ends it.
@@ -200,7 +207,10 @@ Ctrl-C ends it.
             host_link: Some("https://localhost:8443/r/welcome#i=s".to_owned()),
             guest_link: Some("https://localhost:8443/r/welcome".to_owned()),
             media_ports: vec![10000, 10001],
-            turn: None,
+            turn: Some(vec![
+                "turn:localhost:8443?transport=udp".to_owned(),
+                "turns:localhost:8443?transport=tcp".to_owned(),
+            ]),
         }
     }
 }

@@ -184,6 +184,11 @@ pub(crate) fn describe(layers: &Layers) -> String {
     let lines: Vec<(String, String)> = KEYS
         .iter()
         .map(|key| match layers.get(key.path) {
+            // Passwords are for nobody's screen.
+            Some(setting) if key.path == "turn.users" => (
+                format!("{} = {} of them", key.path, count(&setting.value)),
+                setting.origin.to_string(),
+            ),
             Some(setting) => (
                 format!("{} = {}", key.path, setting.value),
                 setting.origin.to_string(),
@@ -204,6 +209,10 @@ pub(crate) fn describe(layers: &Layers) -> String {
         .iter()
         .map(|(line, origin)| format!("{line:width$}  # {origin}\n"))
         .collect()
+}
+
+fn count(list: &toml::Value) -> usize {
+    list.as_array().map_or(0, Vec::len)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod log;
 mod media;
 mod members;
 mod operator;
+mod relay;
 mod run;
 mod setup;
 mod site;
@@ -81,6 +82,9 @@ fn check(settings: &Settings) -> ExitCode {
         .load(std::env::vars_os(), cores())
         .and_then(|(config, layers)| {
             setup::check_certificate(&config)?;
+            if let config::Role::Turn(alone) = &config.role {
+                relay::check(alone)?;
+            }
             for room in &config.rooms {
                 storage::with_password(room)?;
             }

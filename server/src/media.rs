@@ -1,17 +1,22 @@
 //! The media plane of this process: started, reached by the control plane,
 //! heard through one bounded queue.
 
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
-use conclave_sfu_node::{EventSink, MediaAddr, MediaHandle, MediaNode, NodeConfig, Secrets};
-use conclave_sfu_wire::control::{Command, Event};
+use conclave_sfu_node::{
+    EventSink, MediaAddr, MediaHandle, MediaNode, NodeConfig, RelayPort, Secrets,
+};
+use conclave_sfu_wire::control::{Command, Event, MemberKey, RoomKey};
 use conclave_signalling_node::MediaBusy;
+use conclave_turn_node::RelayHandle;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::config::{Media, MediaIp};
 use crate::http::Readiness;
+use crate::relay::session_of;
 
 /// How many events wait for the control plane at most: some for each of a
 /// thousand participants. A shard never waits for room in it.
@@ -19,18 +24,92 @@ const EVENT_QUEUE: usize = 8_192;
 /// With less room than this, only events that nothing repeats are queued.
 const RESERVE: usize = EVENT_QUEUE / 4;
 
-/// The shards, as the control plane sees them.
-pub(crate) struct Shards(pub(crate) MediaHandle);
+/// The shards, as the control plane sees them. What it tells them of who is in
+/// is told the relay too.
+pub(crate) struct Shards {
+    shards: MediaHandle,
+    relay: Option<(RelayHandle, Mutex<Members>)>,
+}
+
+impl Shards {
+    pub(crate) fn new(shards: MediaHandle, relay: Option<RelayHandle>) -> Self {
+        Shards {
+            shards,
+            relay: relay.map(|relay| (relay, Mutex::default())),
+        }
+    }
+
+    /// Tells the relay first: it is never busy, and who is dropped has lost it
+    /// even while a shard is. Said again, nothing of it does harm.
+    fn tell_relay(&self, command: &Command) {
+        let Some((relay, members)) = &self.relay else {
+            return;
+        };
+        let mut members = members.lock().unwrap_or_else(PoisonError::into_inner);
+        match command {
+            Command::Admit { room, member } => {
+                members.admit(*room, *member);
+                relay.admit(session_of(*member));
+            }
+            Command::Drop { member } => {
+                members.leave(*member);
+                relay.revoke(session_of(*member));
+            }
+            Command::CloseRoom { room } => {
+                for member in members.close(*room) {
+                    relay.revoke(session_of(member));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Who is in which room, for rooms that end as a whole.
+#[derive(Debug, Default)]
+struct Members {
+    rooms: HashMap<RoomKey, HashSet<MemberKey>>,
+    of: HashMap<MemberKey, RoomKey>,
+}
+
+impl Members {
+    fn admit(&mut self, room: RoomKey, member: MemberKey) {
+        self.rooms.entry(room).or_default().insert(member);
+        self.of.insert(member, room);
+    }
+
+    fn leave(&mut self, member: MemberKey) {
+        let Some(room) = self.of.remove(&member) else {
+            return;
+        };
+        if let Some(members) = self.rooms.get_mut(&room) {
+            members.remove(&member);
+            if members.is_empty() {
+                self.rooms.remove(&room);
+            }
+        }
+    }
+
+    /// Returns who was in it.
+    fn close(&mut self, room: RoomKey) -> HashSet<MemberKey> {
+        let members = self.rooms.remove(&room).unwrap_or_default();
+        for member in &members {
+            self.of.remove(member);
+        }
+        members
+    }
+}
 
 impl conclave_signalling_node::Media for Shards {
     fn shards(&self) -> usize {
-        usize::from(self.0.shards())
+        usize::from(self.shards.shards())
     }
 
     fn send(&self, shard: usize, command: Command) -> Result<(), MediaBusy> {
+        self.tell_relay(&command);
         // A shard that has ended takes nothing either: the room tries again until it ends itself.
         let shard = u8::try_from(shard).map_err(|_| MediaBusy)?;
-        self.0.send(shard, command).map_err(|_| MediaBusy)
+        self.shards.send(shard, command).map_err(|_| MediaBusy)
     }
 }
 
@@ -55,6 +134,7 @@ pub(crate) fn start(
     ips: &[MediaIp],
     readiness: &Arc<Readiness>,
     loss: &Arc<EventLoss>,
+    relay: Vec<RelayPort>,
 ) -> anyhow::Result<(MediaNode, mpsc::Receiver<Event>)> {
     let (sender, events) = mpsc::channel(EVENT_QUEUE);
     let config = NodeConfig {
@@ -62,7 +142,7 @@ pub(crate) fn start(
         base_port: media.port_base,
         shards: media.shards,
         secrets: Secrets::draw().context("the system gives no random bytes")?,
-        relay: Vec::new(),
+        relay,
     };
     let node = MediaNode::start(config, |_| {
         sink(sender.clone(), Arc::clone(readiness), Arc::clone(loss))
@@ -108,8 +188,6 @@ fn media_addr(ip: &MediaIp) -> MediaAddr {
 mod tests {
     use std::time::SystemTime;
 
-    use conclave_sfu_wire::control::{MemberKey, RoomKey};
-
     use super::*;
     use crate::tls::Live;
 
@@ -145,6 +223,22 @@ mod tests {
             readiness.reasons(SystemTime::now()),
             ["events of the media plane were lost"]
         );
+    }
+
+    #[test]
+    fn a_room_that_ends_names_who_was_left_in_it() {
+        let mut members = Members::default();
+        for (room, member) in [(1, 1), (1, 2), (1, 3), (2, 4)] {
+            members.admit(RoomKey(room), MemberKey(member));
+        }
+        members.admit(RoomKey(1), MemberKey(1));
+        members.leave(MemberKey(2));
+        members.leave(MemberKey(2));
+        let left = HashSet::from([MemberKey(1), MemberKey(3)]);
+        assert_eq!(members.close(RoomKey(1)), left);
+        assert!(members.close(RoomKey(1)).is_empty());
+        members.leave(MemberKey(4));
+        assert!(members.rooms.is_empty() && members.of.is_empty());
     }
 
     fn connected() -> Event {

@@ -7,26 +7,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
+use axum::Router;
 use conclave_sfu_node::MediaNode;
 use conclave_signalling_node::{ConfiguredRoom, Ensured, Node, Rooms};
 use conclave_signalling_store::Store;
 use conclave_signalling_wire::room::RoomUpdate;
 use conclave_signalling_wire::secret::InviteSecret;
 use conclave_signalling_wire::text::Slug;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::admin::{self, Admin};
-use crate::announce::{self, Banner};
-use crate::config::{Config, ConfigError, Room};
+use crate::announce::{self, Banner, Ready};
+use crate::config::{Config, ConfigError, Role, Room, StandingAlone};
 use crate::control::Control;
 use crate::descriptors;
 use crate::host::Machine;
 use crate::http::{self, Readiness, SecurityHeaders, Shared};
 use crate::listen::{self, Counters, Listener, Proxies, Sources};
 use crate::media::{self, EventLoss, Shards};
+use crate::relay::{self, Alone, OwnRelay, Sockets};
 use crate::setup::{self, Ports};
 use crate::{storage, tls, trail};
 
@@ -94,7 +95,15 @@ fn fit_connections(config: &mut Config) {
 }
 
 async fn run(config: &Config, ready_file: Option<&Path>) -> Result<(), Error> {
-    let mut signals = Signals::new()?;
+    match &config.role {
+        Role::All => meet(config, ready_file).await,
+        Role::Turn(alone) => relay_alone(config, alone, ready_file).await,
+    }
+}
+
+/// Runs all of the server.
+async fn meet(config: &Config, ready_file: Option<&Path>) -> Result<(), Error> {
+    let signals = Signals::new()?;
     let server = Server::start(config).await?;
     let ready = setup::ready(
         config,
@@ -102,11 +111,8 @@ async fn run(config: &Config, ready_file: Option<&Path>) -> Result<(), Error> {
         server.ports,
         server.media.ports().to_vec(),
         server.host_secret.as_ref(),
+        server.relay.as_ref().map(|relay| relay.places.public()),
     );
-    if let Some(path) = ready_file {
-        let written = announce::write_ready_file(path, &ready);
-        written.with_context(|| format!("cannot write {}", path.display()))?;
-    }
     let banner = Banner {
         ready: &ready,
         network: &setup::network_origins(config, &server.machine, server.ports),
@@ -115,13 +121,46 @@ async fn run(config: &Config, ready_file: Option<&Path>) -> Result<(), Error> {
         media_ips: &setup::media_ips(config, &server.machine),
     }
     .text();
+    until_told_to_end(signals, ready_file, &ready, &banner).await?;
+    server.stop().await;
+    Ok(())
+}
+
+/// Runs a relay and nothing else.
+async fn relay_alone(
+    config: &Config,
+    alone: &StandingAlone,
+    ready_file: Option<&Path>,
+) -> Result<(), Error> {
+    let signals = Signals::new()?;
+    let relay = Alone::start(config, alone).await?;
+    let banner = Banner {
+        ready: relay.ready(),
+        network: &[],
+        public_url: "",
+        loopback_url: None,
+        media_ips: &[],
+    }
+    .text();
+    until_told_to_end(signals, ready_file, relay.ready(), &banner).await?;
+    relay.stop().await;
+    Ok(())
+}
+
+/// Says that everything is ready, and waits for a signal.
+async fn until_told_to_end(
+    mut signals: Signals,
+    ready_file: Option<&Path>,
+    ready: &Ready,
+    banner: &str,
+) -> Result<(), Error> {
+    if let Some(path) = ready_file {
+        let written = announce::write_ready_file(path, ready);
+        written.with_context(|| format!("cannot write {}", path.display()))?;
+    }
     // A closed standard output ends nothing: meetings need no banner.
     let _ = io::stdout().write_all(banner.as_bytes());
-    tracing::info!(
-        https_port = server.ports.https,
-        http_port = server.ports.http,
-        "ready"
-    );
+    tracing::info!(https = ready.https, http = ready.http, "ready");
 
     signals.wait().await;
     tokio::spawn(async move {
@@ -132,7 +171,6 @@ async fn run(config: &Config, ready_file: Option<&Path>) -> Result<(), Error> {
     if let Some(path) = ready_file {
         announce::remove_if_there(path).context("cannot remove the ready file")?;
     }
-    server.stop().await;
     Ok(())
 }
 
@@ -141,6 +179,7 @@ struct Server {
     machine: Machine,
     ports: Ports,
     shared: Shared,
+    relay: Option<OwnRelay>,
     media: MediaNode,
     signalling: Node,
     store: Store,
@@ -177,15 +216,15 @@ impl Server {
             .context("cannot read the database")?;
         let control = Control::bind(&config.storage.data_dir)?;
 
-        let https = listen::bind(config.https)?;
+        let mut sockets = relay::bind(config)?;
         let http = config
             .http
             .map(listen::bind)
             .transpose()?
             .unwrap_or_default();
         let ports = Ports {
-            https: port_of(&https).context("no socket for HTTPS")?,
-            http: port_of(&http),
+            https: setup::port_of(&sockets.https).context("no socket for HTTPS")?,
+            http: setup::port_of(&http),
         };
         let proxies = Arc::new(Proxies::new(config.trusted_proxies.clone()));
         let shared = Shared {
@@ -198,10 +237,21 @@ impl Server {
 
         let loss = Arc::default();
         let ips = setup::media_ips(config, &machine);
-        let (media, events) = media::start(&config.media, &ips, &readiness, &loss)?;
+        let (ports_of_relay, ends) = relay::ways(config)?;
+        let (media, events) = media::start(&config.media, &ips, &readiness, &loss, ports_of_relay)?;
+        let relay = OwnRelay::start(
+            config,
+            &shared.site,
+            ports.https,
+            &mut sockets,
+            &media,
+            ends,
+        )?;
 
-        let shards = Arc::new(Shards(media.handle()));
-        let node_config = setup::node_config(config, &shared.site);
+        let handle = relay.as_ref().map(OwnRelay::handle);
+        let shards = Arc::new(Shards::new(media.handle(), handle));
+        let minting = relay.as_ref().map(OwnRelay::minting);
+        let node_config = setup::node_config(config, &shared.site, minting);
         let signalling = Node::start(node_config, store.clone(), shards, events)
             .await
             .context("cannot read the rooms")?;
@@ -219,8 +269,16 @@ impl Server {
             proxies,
             counters: Arc::clone(&counters),
         };
+        let served = relay.as_ref().map(OwnRelay::served);
         let secure = Listener {
             tls: Some(Arc::new(handshakes)),
+            relay: served.clone(),
+            ..clear.clone()
+        };
+        // Without pages: what is not for the relay finds nothing there.
+        let extra = Listener {
+            relay: served,
+            router: Router::new(),
             ..clear.clone()
         };
         let mut listeners = JoinSet::new();
@@ -228,18 +286,27 @@ impl Server {
         let admin = Admin::new(signalling.rooms(), store.clone(), Some(public_url));
         listeners.spawn(control.run(admin::router(admin), stopped.clone()));
         let heads = trail::tell(&store, stopped.clone());
-        for (listener, sockets) in [(secure, https), (clear, http)] {
+        let Sockets {
+            https,
+            extra: extra_sockets,
+            ..
+        } = sockets;
+        for (listener, sockets) in [(secure, https), (clear, http), (extra, extra_sockets)] {
             for socket in sockets {
                 listeners.spawn(listener.clone().run(socket, stopped.clone()));
             }
         }
         // Whoever signs asks at our listeners.
-        listeners.spawn(tending.run(live, stopped));
+        listeners.spawn(tending.run(live, stopped.clone()));
+        if let Some(relay) = &relay {
+            listeners.spawn(relay.keep_changing_secrets(stopped));
+        }
         readiness.set_serving();
         Ok(Server {
             machine,
             ports,
             shared,
+            relay,
             media,
             signalling,
             store,
@@ -256,6 +323,7 @@ impl Server {
     async fn stop(self) {
         let Server {
             shared,
+            relay,
             media,
             signalling,
             store,
@@ -271,8 +339,14 @@ impl Server {
         signalling.drain().await;
         let _ = stop.send(true);
         while listeners.join_next().await.is_some() {}
-        // Ends threads, so it waits.
-        let _ = tokio::task::spawn_blocking(move || media.shutdown()).await;
+        // Ends threads, so it waits. The relay first: it hands over to the shards.
+        let _ = tokio::task::spawn_blocking(move || {
+            if let Some(relay) = relay {
+                relay.shutdown();
+            }
+            media.shutdown();
+        })
+        .await;
         trail::close(&store, heads).await;
         let kept = store.statistics();
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -375,12 +449,4 @@ impl Signals {
             _ = self.terminate.recv() => {}
         }
     }
-}
-
-fn port_of(sockets: &[TcpListener]) -> Option<u16> {
-    sockets
-        .first()?
-        .local_addr()
-        .ok()
-        .map(|address| address.port())
 }

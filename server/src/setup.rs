@@ -5,8 +5,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use conclave_signalling_core::relay::Relay;
 use conclave_signalling_node::{Config as NodeConfig, Hashing, PasswordLimits, RoomsCreate};
 use conclave_signalling_wire::secret::InviteSecret;
+use tokio::net::TcpListener;
 
 use crate::announce::Ready;
 use crate::config::{
@@ -90,6 +92,12 @@ fn load_files(files: &CertificateFiles) -> Result<Identity, ConfigError> {
     })
 }
 
+/// Returns the port that all of these sockets have.
+pub(crate) fn port_of(sockets: &[TcpListener]) -> Option<u16> {
+    let address = sockets.first()?.local_addr().ok()?;
+    Some(address.port())
+}
+
 /// Returns the names under which browsers reach this server.
 pub(crate) fn site(config: &Config, machine: &Machine, ports: Ports) -> Site {
     let public_url = config.public_url.clone();
@@ -125,13 +133,18 @@ pub(crate) fn media_ips(config: &Config, machine: &Machine) -> Vec<MediaIp> {
 }
 
 /// Returns how the signalling plane is run.
-pub(crate) fn node_config(config: &Config, site: &Arc<Site>) -> NodeConfig {
+pub(crate) fn node_config(
+    config: &Config,
+    site: &Arc<Site>,
+    relay: Option<Arc<dyn Relay>>,
+) -> NodeConfig {
     let site = Arc::clone(site);
     let public_url = site.public_url.to_string();
     let embedders = config.embedders.iter();
     let pace = config.pace;
     NodeConfig {
         embedders: embedders.map(|site| site.embedder(&public_url)).collect(),
+        relay,
         origin_allowed: Arc::new(move |origin| site.allows_origin(origin)),
         rooms_create: match config.may_create {
             MayCreate::Admins => RoomsCreate::Admins,
@@ -170,6 +183,7 @@ pub(crate) fn ready(
     ports: Ports,
     media_ports: Vec<u16>,
     host_secret: Option<&InviteSecret>,
+    turn: Option<Vec<String>>,
 ) -> Ready {
     let host_of = |listen: Listen| match listen {
         Listen::Address(address) if !address.ip().is_unspecified() => url_host(&address.ip()),
@@ -189,7 +203,7 @@ pub(crate) fn ready(
             .map(|(link, secret)| format!("{link}#i={}", secret.reveal())),
         guest_link,
         media_ports,
-        turn: None,
+        turn,
     }
 }
 

@@ -12,6 +12,7 @@ mod media;
 mod reader;
 mod rooms;
 mod tls;
+mod turn;
 mod types;
 
 use std::path::PathBuf;
@@ -29,15 +30,27 @@ pub(crate) use log::{Log, LogFormat};
 pub(crate) use media::Media;
 pub(crate) use rooms::{MayCreate, Room, beside};
 pub(crate) use tls::{CertificateFiles, Hsts, Tls};
+pub(crate) use turn::{Reach, StandingAlone, Turn};
 pub(crate) use types::{Listen, MediaIp, PublicUrl};
 
 use reader::Reader;
+
+/// Which part of the server runs in this process.
+#[derive(Debug, Clone)]
+pub(crate) enum Role {
+    /// All of it, for meetings.
+    All,
+    /// A relay that stands alone.
+    Turn(Box<StandingAlone>),
+}
 
 /// Everything that the roles need to start.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
     /// Whether `--dev` was given.
     pub(crate) dev: bool,
+    /// Which part of the server runs.
+    pub(crate) role: Role,
     /// Where the server is reached; `None` means localhost at the port of [`Config::https`].
     pub(crate) public_url: Option<PublicUrl>,
     /// Where pages and signalling are served.
@@ -54,6 +67,8 @@ pub(crate) struct Config {
     pub(crate) hsts: Hsts,
     /// The media plane.
     pub(crate) media: Media,
+    /// The relay.
+    pub(crate) turn: Turn,
     /// Bounds on TCP connections.
     pub(crate) limits: Limits,
     /// Bounds on what happens over signalling.
@@ -124,6 +139,7 @@ pub(crate) fn add_defaults(layers: &mut Layers, surroundings: Surroundings) {
     // One core is left to signalling.
     let shards = surroundings.cores.saturating_sub(1).clamp(1, 255);
     layers.set_default("media.shards", shards as i64);
+    turn::add_defaults(layers);
     limits::add_defaults(layers);
     layers.set_default("log.format", "auto");
     // The WebRTC library warns of things that every browser offers.
@@ -140,10 +156,20 @@ impl Config {
     /// Every problem at once, each with its place.
     pub(crate) fn from_layers(layers: &Layers, dev: bool) -> Result<Self, ConfigError> {
         let mut reader = Reader::new(layers);
-        reader.parsed("role", |role| match role {
-            "all" => Ok(()),
-            _ => Err(format!("`{role}` is not a role; this version has `all`")),
+        let stands_alone = reader.parsed("role", |role| match role {
+            "all" => Ok(false),
+            "turn" => Ok(true),
+            _ => Err(format!(
+                "`{role}` is not a role; this version has `all` and `turn`"
+            )),
         });
+        let role = if stands_alone == Some(true) {
+            let alone = reader.standing_alone();
+            alone.map_or(Role::All, |alone| Role::Turn(Box::new(alone)))
+        } else {
+            reader.no_relay_alone();
+            Role::All
+        };
         let public_url = reader.parsed("public_url", PublicUrl::parse);
         let has_http = reader.text("listen.http") != "off";
         let acme = reader.acme(dev, public_url.as_ref(), has_http);
@@ -153,6 +179,7 @@ impl Config {
         let fetches = reader.switch("acme.terms_agreed");
         let config = Config {
             dev,
+            role,
             public_url,
             https: reader
                 .parsed("listen.https", Listen::parse)
@@ -171,6 +198,7 @@ impl Config {
             trusted_proxies,
             hsts: reader.hsts(),
             media: reader.media(),
+            turn: reader.turn(),
             limits: reader.limits(),
             pace: reader.pace(),
             storage: reader.storage(),
@@ -186,6 +214,15 @@ impl Config {
                 "`public_url` is missing: say where browsers reach this server, for example \
                  --public-url https://meet.example.org, or try the server with --dev",
             ));
+        }
+        for room in config.rooms.iter().filter(|_| !config.turn.enabled) {
+            if room.update.relay_only == Some(true) {
+                let text = format!(
+                    "`rooms`: `relay_only` of `{}` needs the relay, and `turn.enabled` is false",
+                    room.slug
+                );
+                reader.problems.push(Problem::new(&room.origin, text));
+            }
         }
         ConfigError::unless_empty(reader.problems)?;
         Ok(config)

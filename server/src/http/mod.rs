@@ -57,6 +57,16 @@ pub(crate) fn router(shared: Shared, signalling: Router) -> Router {
         .layer(from_fn_with_state(shared, guard))
 }
 
+/// Returns what a relay serves that stands alone: its health.
+pub(crate) fn without_pages(shared: Shared) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .fallback(|| async { refusal(StatusCode::NOT_FOUND) })
+        .with_state(shared.clone())
+        .layer(from_fn_with_state(shared, guard))
+}
+
 async fn page(request: HeaderMap) -> Response {
     assets::page(&request)
 }

@@ -33,7 +33,7 @@ use tower::ServiceExt;
 
 pub(crate) use bind::bind;
 pub(crate) use proxies::{Contradiction, Proxies};
-pub(crate) use relay::{Asking, Relay};
+pub(crate) use relay::{Asking, Relay, Serving};
 pub(crate) use sources::Sources;
 
 use crate::tls::{Asked, Handshakes};

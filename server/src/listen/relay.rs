@@ -16,10 +16,6 @@ pub(crate) trait Relay: Send + Sync {
 pub(crate) type Serving<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// A connection that asks for the relay.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "this process runs no relay yet")
-)]
 pub(crate) struct Asking {
     /// Begins with the first request.
     pub(crate) stream: Box<dyn Stream>,

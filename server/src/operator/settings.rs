@@ -208,6 +208,12 @@ const SETTINGS: &[Setting] = &[
         "who may share a screen, and how many at once",
     ),
     setting(
+        "relay_only",
+        Kind::Switch,
+        "true|false",
+        "media goes through the relay of this server only",
+    ),
+    setting(
         "viewers.chat",
         Kind::Switch,
         "true|false",

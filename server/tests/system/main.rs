@@ -6,6 +6,8 @@ mod embedding;
 mod link;
 mod operator;
 mod proxy;
+mod relay;
 mod secrets;
 mod serve;
 mod server;
+mod turn;

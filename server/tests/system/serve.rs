@@ -26,7 +26,15 @@ fn a_development_server_says_where_it_is_serves_there_and_ends_when_told() {
             .starts_with(&format!("{}#i=", ready["guest_link"].as_str().unwrap()))
     );
     assert_eq!(ready["media_ports"].as_array().unwrap().len(), 2);
-    assert!(ready["turn"].is_null());
+    let port = https.rsplit(':').next().unwrap();
+    assert_eq!(
+        ready["turn"],
+        json!([
+            format!("turn:localhost:{port}?transport=udp"),
+            format!("turn:localhost:{port}?transport=tcp"),
+            format!("turns:localhost:{port}?transport=tcp"),
+        ])
+    );
     assert!(
         server.output.contains(ready["host_link"].as_str().unwrap()),
         "{}",

@@ -1,0 +1,332 @@
+//! The relay: that of a server with meetings, and one that stands alone.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use conclave_turn_core::auth::StaticUser;
+use conclave_turn_core::policy::{PeerList, PeerRule};
+use conclave_turn_node::RelayIp;
+use toml::Value;
+
+use super::layers::{Layers, Origin};
+use super::reader::Reader;
+use super::{Listen, MediaIp, rooms};
+
+/// The keys that mean something only for a relay that stands alone.
+const ALONE: [&str; 10] = [
+    "turn.peers",
+    "turn.open",
+    "turn.i_know",
+    "turn.relay_ips",
+    "turn.relay_ports",
+    "turn.users",
+    "turn.users_file",
+    "turn.secret_file",
+    "turn.legacy_channel_numbers",
+    "turn.allow_loopback_peers",
+];
+
+/// The relay.
+#[derive(Debug, Clone)]
+pub(crate) struct Turn {
+    /// Whether there is one.
+    pub(crate) enabled: bool,
+    /// Where it is reached besides the address and port of HTTPS: UDP, and TCP in the clear.
+    pub(crate) listen: Vec<Listen>,
+    /// What clients are told instead of what follows from `public_url`; `{host}` stands for the
+    /// host of their page.
+    pub(crate) urls: Vec<String>,
+    /// The realm, if it is not the host of `public_url`.
+    pub(crate) realm: Option<String>,
+    /// What one allocation may relay in each direction.
+    pub(crate) mbit_per_s: u32,
+}
+
+/// What a relay needs that stands alone.
+#[derive(Debug, Clone)]
+pub(crate) struct StandingAlone {
+    /// Whom it may reach.
+    pub(crate) reach: Reach,
+    /// Addresses from which it relays; empty for those of this host.
+    pub(crate) ips: Vec<RelayIp>,
+    /// Ports from which it relays.
+    pub(crate) ports: RangeInclusive<u16>,
+    /// Who may use it.
+    pub(crate) users: Vec<StaticUser>,
+    /// A file with more of them.
+    pub(crate) users_file: Option<(PathBuf, Origin)>,
+    /// The file of the secret that the REST form is made with.
+    pub(crate) secret_file: Option<(PathBuf, Origin)>,
+    /// Whether channels beyond 0x4fff may be bound.
+    pub(crate) legacy_channel_numbers: bool,
+    /// Whether it may reach loopback addresses; for tests.
+    pub(crate) allow_loopback: bool,
+}
+
+/// Whom a relay may reach that stands alone.
+#[derive(Debug, Clone)]
+pub(crate) enum Reach {
+    /// A list, and nobody else.
+    List(PeerList),
+    /// Everybody but whom the deny rules name.
+    Open,
+}
+
+/// Sets what nobody said.
+pub(super) fn add_defaults(layers: &mut Layers) {
+    layers.set_default("turn.enabled", true);
+    layers.set_default("turn.listen", Vec::<Value>::new());
+    layers.set_default("turn.urls", Vec::<Value>::new());
+    layers.set_default("turn.mbit_per_s", 8);
+    layers.set_default("turn.peers", Vec::<Value>::new());
+    layers.set_default("turn.open", false);
+    layers.set_default("turn.i_know", false);
+    layers.set_default("turn.relay_ips", Vec::<Value>::new());
+    layers.set_default("turn.relay_ports", "49152-65535");
+    layers.set_default("turn.users", Vec::<Value>::new());
+    layers.set_default("turn.legacy_channel_numbers", false);
+    layers.set_default("turn.allow_loopback_peers", false);
+}
+
+impl Reader<'_> {
+    /// Reads what `[turn]` says of every relay.
+    pub(super) fn turn(&mut self) -> Turn {
+        let listen = self.list("turn.listen");
+        let listen = listen
+            .iter()
+            .filter_map(|text| {
+                let parsed = Listen::parse(text);
+                parsed
+                    .map_err(|problem| self.complain("turn.listen", &problem))
+                    .ok()
+            })
+            .collect();
+        let urls = self.list("turn.urls");
+        for url in &urls {
+            if let Err(problem) = check_url(url) {
+                self.complain("turn.urls", &problem);
+            }
+        }
+        Turn {
+            enabled: self.switch("turn.enabled"),
+            listen,
+            urls,
+            realm: self.parsed("turn.realm", realm),
+            mbit_per_s: self.within("turn.mbit_per_s", 1, 10_000),
+        }
+    }
+
+    /// Complains of keys that do nothing in a server with meetings.
+    pub(super) fn no_relay_alone(&mut self) {
+        for key in ALONE {
+            let said = self.layers.get(key);
+            if said.is_some_and(|setting| setting.origin != Origin::Default) {
+                self.complain(
+                    key,
+                    "is for a relay that stands alone (`role = \"turn\"`): the relay of a server \
+                     with meetings reaches these meetings and nothing else",
+                );
+            }
+        }
+    }
+
+    /// Reads what `[turn]` says of a relay that stands alone.
+    pub(super) fn standing_alone(&mut self) -> Option<StandingAlone> {
+        if !self.switch("turn.enabled") {
+            self.complain(
+                "turn.enabled",
+                "is false, and `role = \"turn\"` runs nothing else",
+            );
+        }
+        let allow_loopback = self.switch("turn.allow_loopback_peers");
+        let reach = self.reach(allow_loopback);
+        let ips = self.relay_ips();
+        let ports = self.parsed("turn.relay_ports", relay_ports);
+        let mut users = Vec::new();
+        for text in self.list("turn.users") {
+            match text.parse() {
+                Ok(user) => users.push(user),
+                // Its text may be a password.
+                Err(error) => self.complain("turn.users", &format!("{error}")),
+            }
+        }
+        let beside_file =
+            |(path, origin): (PathBuf, Origin)| (rooms::beside(&origin, &path), origin);
+        let users_file = self.file("turn.users_file").map(beside_file);
+        let secret_file = self.file("turn.secret_file").map(beside_file);
+        let is_nobody = self.list("turn.users").is_empty();
+        if is_nobody && users_file.is_none() && secret_file.is_none() {
+            self.complain(
+                "turn.users",
+                "nobody could use this relay: name users (`name:password`), or a file of them in \
+                 `turn.users_file`, or the file of a shared secret in `turn.secret_file`",
+            );
+        }
+        Some(StandingAlone {
+            reach: reach?,
+            ips,
+            ports: ports?,
+            users,
+            users_file,
+            secret_file,
+            legacy_channel_numbers: self.switch("turn.legacy_channel_numbers"),
+            allow_loopback,
+        })
+    }
+
+    fn reach(&mut self, allow_loopback: bool) -> Option<Reach> {
+        let texts = self.list("turn.peers");
+        if self.switch("turn.open") {
+            if !self.switch("turn.i_know") {
+                self.complain(
+                    "turn.open",
+                    "a relay that is open reaches whatever this host reaches but private and \
+                     reserved addresses; with `turn.i_know = true` you say that you want that",
+                );
+            }
+            if !texts.is_empty() {
+                self.complain(
+                    "turn.peers",
+                    "is a list of all peers, and so cannot be with `turn.open`",
+                );
+            }
+            return Some(Reach::Open);
+        }
+        if texts.is_empty() {
+            self.complain(
+                "turn.peers",
+                "this relay could reach nobody: list who may be reached, such as \
+                 [\"192.0.2.7:10000-10063\"]; `turn.open` does without a list",
+            );
+            return None;
+        }
+        let mut rules: Vec<PeerRule> = Vec::new();
+        for text in &texts {
+            match text.parse() {
+                Ok(rule) => rules.push(rule),
+                Err(error) => self.complain("turn.peers", &format!("{error}")),
+            }
+        }
+        PeerList::new(rules, allow_loopback)
+            .map_err(|error| self.complain("turn.peers", &format!("{error}")))
+            .ok()
+            .map(Reach::List)
+    }
+
+    fn relay_ips(&mut self) -> Vec<RelayIp> {
+        let mut ips = Vec::new();
+        for text in self.list("turn.relay_ips") {
+            match MediaIp::parse(&text) {
+                Ok(MediaIp {
+                    bound,
+                    advertised,
+                    advertised_port: None,
+                }) if !bound.is_unspecified() => ips.push(RelayIp { bound, advertised }),
+                Ok(_) => self.complain(
+                    "turn.relay_ips",
+                    &format!("`{text}` must be an address of this host, or ADDRESS=ADVERTISED, without a port"),
+                ),
+                Err(problem) => self.complain("turn.relay_ips", &problem),
+            }
+        }
+        ips
+    }
+}
+
+/// Checks a URL of the relay (RFC 7065), with `{host}` in the place of a host.
+fn check_url(text: &str) -> Result<(), String> {
+    let wrong = || {
+        format!(
+            "`{text}` is not a URL of a relay, such as `turn:{{host}}:443?transport=udp` or \
+             `turns:turn.example.org:443?transport=tcp`"
+        )
+    };
+    let (scheme, rest) = text.split_once(':').ok_or_else(wrong)?;
+    let (place, transport) = rest.split_once("?transport=").unwrap_or((rest, "udp"));
+    let host = match place.rsplit_once(':') {
+        // An IPv6 address in brackets ends with one.
+        Some((host, port)) if !port.ends_with(']') => {
+            port.parse::<u16>().map_err(|_| wrong())?;
+            host
+        }
+        _ => place,
+    };
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]{}".contains(&byte);
+    let is_known = matches!(
+        (scheme, transport),
+        ("turn", "udp" | "tcp") | ("turns", "tcp")
+    );
+    if !is_known || host.is_empty() || !host.bytes().all(plain) {
+        return Err(wrong());
+    }
+    Ok(())
+}
+
+fn realm(text: &str) -> Result<String, String> {
+    let is_plain = text
+        .bytes()
+        .all(|byte| (0x20..0x7f).contains(&byte) && byte != b'"');
+    if text.is_empty() || text.len() > 127 || !is_plain {
+        return Err(
+            "a realm has 1 to 127 printable ASCII characters, no quotation mark".to_owned(),
+        );
+    }
+    Ok(text.to_owned())
+}
+
+fn relay_ports(text: &str) -> Result<RangeInclusive<u16>, String> {
+    let range = text.split_once('-').and_then(|(first, last)| {
+        let port = |text: &str| text.parse::<u16>().ok();
+        Some((port(first)?, port(last)?))
+    });
+    match range {
+        Some((first, last)) if first >= 1024 && first <= last => Ok(first..=last),
+        _ => Err(format!(
+            "`{text}` is no range of ports from 1024, such as 49152-65535"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_of_the_relay_may_leave_the_host_open() {
+        for good in [
+            "turn:{host}:443?transport=udp",
+            "turns:turn.example.org?transport=tcp",
+            "turn:[2001:db8::7]:3478",
+            "turn:[2001:db8::7]?transport=tcp",
+        ] {
+            assert_eq!(check_url(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "stun:{host}:443",
+            "turns:{host}:443?transport=udp",
+            "turns:{host}:443",
+            "turn:{host}:x",
+            "turn:",
+            "turn:a b",
+            "turn.example.org",
+        ] {
+            assert!(check_url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ports_to_relay_from_are_a_range_above_those_of_services() {
+        assert_eq!(relay_ports("49152-65535"), Ok(49_152..=65_535));
+        for bad in ["", "5000", "6000-5000", "80-90", "1024-70000", "a-b"] {
+            assert!(relay_ports(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_realm_can_be_quoted() {
+        assert!(realm("meet.example.org").is_ok());
+        for bad in ["", "a\"b", "ä", "a\nb"] {
+            assert!(realm(bad).is_err(), "{bad}");
+        }
+    }
+}
