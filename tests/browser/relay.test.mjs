@@ -1,5 +1,6 @@
 // The relay: every way through it, relay only, the check before one joins, and networks that let little through.
 import assert from "node:assert/strict";
+import { findings } from "./lib/axe.mjs";
 import { hasFirefox, withoutFirefox } from "./lib/browsers.mjs";
 import { Gate } from "./lib/gate.mjs";
 import { meeting, QUIET, sharedServer } from "./lib/meeting.mjs";
@@ -257,6 +258,7 @@ meeting(
     const dialog = await openCheck(ada);
     assert.deepEqual(await outcomes(dialog), { udp: "works", tcp: "works", tls: "works" });
     await dialog.getByText("The quickest way is open").waitFor();
+    assert.deepEqual(await findings(ada.page), []);
     await here.shots(ada, "check");
     assert.equal(await count(), 3);
     await dialog.getByRole("button", { name: "Check again" }).click();
