@@ -1,8 +1,9 @@
 //! Whether the certificate is good for the public name, and for how long.
 
 use std::net::IpAddr;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
+use anyhow::Context;
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 use x509_cert::ext::pkix::SubjectAltName;
@@ -11,41 +12,56 @@ use x509_cert::ext::pkix::name::GeneralName;
 use super::finding::Finding;
 use crate::config::Config;
 use crate::setup;
-use crate::tls::Identity;
-
-const DAY: Duration = Duration::from_secs(24 * 3600);
-/// ACME clients renew a month before the end; with less than this nothing renews.
-const SHORT: Duration = Duration::from_secs(14 * 24 * 3600);
+use crate::tls::{self, Identity, Validity};
 
 /// What a certificate says of itself.
 #[derive(Debug, Clone)]
 pub(super) struct Facts {
-    not_before: SystemTime,
-    not_after: SystemTime,
+    validity: Validity,
     /// Names and addresses that it is good for, in lower case.
     names: Vec<String>,
     /// Whether it was signed by somebody else, and the chain ends with it.
     is_alone: bool,
 }
 
-/// Reads the configured files; `None` when the server makes or fetches its own.
-pub(super) fn look(config: &Config) -> Option<Result<Facts, String>> {
-    config.tls.files.as_ref()?;
-    // Reads the pair as the server does, so that the same errors are found.
-    if let Err(error) = setup::check_certificate(config) {
-        return Some(Err(error.to_string()));
-    }
-    let files = config.tls.files.as_ref()?;
-    let identity = crate::tls::load(&files.certificate, &files.key);
-    Some(
-        identity
-            .and_then(|identity| facts(&identity))
-            .map_err(|error| format!("{error:#}")),
-    )
+/// Where the certificate is from.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// Made by the server itself: no browser trusts it unasked.
+    Own,
+    /// To be fetched; none has been yet.
+    Awaited,
+    /// It is there, or cannot be read.
+    There(Result<Facts, String>),
 }
 
-fn facts(identity: &Identity) -> anyhow::Result<Facts> {
-    let leaf = Certificate::from_der(&identity.chain[0])?;
+/// Reads the certificate as the server does.
+pub(super) fn look(config: &Config, now: SystemTime) -> Source {
+    if let Some(acme) = &config.acme {
+        let kept = tls::kept(&config.storage.data_dir, acme, now);
+        return kept.map_or(Source::Awaited, |identity| Source::There(facts(&identity)));
+    }
+    let Some(files) = &config.tls.files else {
+        return Source::Own;
+    };
+    // The same errors as at the start.
+    if let Err(error) = setup::check_certificate(config) {
+        return Source::There(Err(error.to_string()));
+    }
+    let identity = tls::load(&files.certificate, &files.key);
+    Source::There(match identity {
+        Ok(identity) => facts(&identity),
+        Err(error) => Err(format!("{error:#}")),
+    })
+}
+
+fn facts(identity: &Identity) -> Result<Facts, String> {
+    parse(identity).map_err(|error| format!("{error:#}"))
+}
+
+fn parse(identity: &Identity) -> anyhow::Result<Facts> {
+    let leaf = identity.chain.first().context("it holds no certificate")?;
+    let leaf = Certificate::from_der(leaf)?;
     let body = leaf.tbs_certificate();
     let alternatives = body.get_extension::<SubjectAltName>()?;
     let names = alternatives.map_or_else(Vec::new, |(_, names)| names.0);
@@ -57,8 +73,7 @@ fn facts(identity: &Identity) -> anyhow::Result<Facts> {
         _ => None,
     });
     Ok(Facts {
-        not_before: body.validity().not_before.to_system_time(),
-        not_after: body.validity().not_after.to_system_time(),
+        validity: identity.validity,
         names: names.collect(),
         is_alone: identity.chain.len() == 1 && body.issuer() != body.subject(),
     })
@@ -71,47 +86,49 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
 }
 
 /// Says what is wrong with the certificate for `host`.
-pub(super) fn judge(
-    certificate: Option<&Result<Facts, String>>,
-    host: Option<&str>,
-    now: SystemTime,
-) -> Vec<Finding> {
-    let facts = match certificate {
-        None => {
-            return vec![Finding::ok(
+pub(super) fn judge(source: &Source, host: Option<&str>, now: SystemTime) -> Vec<Finding> {
+    let facts = match source {
+        Source::Own => {
+            let text = "the server makes its own: browsers warn of it, unless a proxy is in front";
+            return vec![Finding::ok("certificate", text)];
+        }
+        Source::Awaited => {
+            return vec![Finding::notice(
                 "certificate",
-                "the server sees to its certificate itself",
+                "none has been fetched yet",
+                "start the server and read its log: it says what keeps the directory from giving one",
             )];
         }
-        Some(Err(error)) => {
+        Source::There(Err(error)) => {
             return vec![Finding::error(
                 "certificate",
                 error,
                 "name a PEM chain and its key that the user of the server may read",
             )];
         }
-        Some(Ok(facts)) => facts,
+        Source::There(Ok(facts)) => facts,
     };
     let mut found = Vec::new();
-    if facts.not_before > now {
+    if facts.validity.not_before > now {
         found.push(Finding::error(
             "certificate",
             "it begins in the future: the clock of this machine is late, or it is not to be used yet",
             "set the clock (`timedatectl set-ntp true`), or wait",
         ));
     }
-    match facts.not_after.duration_since(now) {
-        Err(_) => found.push(Finding::error(
+    let days = facts.validity.days_left(now);
+    if facts.validity.has_ended(now) {
+        found.push(Finding::error(
             "certificate",
             "it has ended: no browser opens the pages",
             "renew it; the server takes the new files without a restart",
-        )),
-        Ok(left) if left < SHORT => found.push(Finding::warning(
+        ));
+    } else if facts.validity.ends_soon(now) {
+        found.push(Finding::warning(
             "certificate",
-            format!("it ends in {} days", left.as_secs() / DAY.as_secs()),
+            format!("it ends in {days} days"),
             "see why nothing renews it; the server takes new files without a restart",
-        )),
-        Ok(_) => {}
+        ));
     }
     if let Some(host) = host
         && !covers(&facts.names, host)
@@ -133,8 +150,6 @@ pub(super) fn judge(
         ));
     }
     if found.is_empty() {
-        let left = facts.not_after.duration_since(now).unwrap_or_default();
-        let days = left.as_secs() / DAY.as_secs();
         found.push(Finding::ok(
             "certificate",
             format!("good for {days} days, for {}", list(&facts.names)),
@@ -163,20 +178,37 @@ fn list(names: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::doctor::Level;
 
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
     fn facts(now: SystemTime) -> Facts {
         Facts {
-            not_before: now - DAY,
-            not_after: now + 60 * DAY,
+            validity: Validity {
+                not_before: now - DAY,
+                not_after: now + 60 * DAY,
+            },
             names: vec!["meet.example.org".to_owned(), "*.example.net".to_owned()],
             is_alone: false,
         }
     }
 
+    fn lasting(facts: &Facts, not_before: SystemTime, not_after: SystemTime) -> Facts {
+        let validity = Validity {
+            not_before,
+            not_after,
+        };
+        Facts {
+            validity,
+            ..facts.clone()
+        }
+    }
+
     fn levels(facts: Facts, host: &str, now: SystemTime) -> Vec<Level> {
-        let found = judge(Some(&Ok(facts)), Some(host), now);
+        let found = judge(&Source::There(Ok(facts)), Some(host), now);
         found.iter().map(|finding| finding.level).collect()
     }
 
@@ -198,24 +230,17 @@ mod tests {
                 "{uncovered}"
             );
         }
-        let ended = Facts {
-            not_after: now - DAY,
-            ..good.clone()
-        };
+        let ended = lasting(&good, now - DAY, now - DAY / 2);
         assert_eq!(levels(ended, "meet.example.org", now), [Level::Error]);
         let short = Facts {
-            not_after: now + 3 * DAY,
             is_alone: true,
-            ..good.clone()
+            ..lasting(&good, now - 60 * DAY, now + 3 * DAY)
         };
         assert_eq!(
             levels(short, "meet.example.org", now),
             [Level::Warning, Level::Warning]
         );
-        let early = Facts {
-            not_before: now + DAY,
-            ..good
-        };
+        let early = lasting(&good, now + DAY, now + 60 * DAY);
         assert_eq!(levels(early, "meet.example.org", now), [Level::Error]);
     }
 

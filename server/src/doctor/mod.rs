@@ -15,10 +15,10 @@ mod ways;
 
 use std::fs;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::time::SystemTime;
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Role};
+use crate::health_check;
 use crate::host::Machine;
 use crate::setup;
 
@@ -40,21 +40,25 @@ pub(crate) fn examine(config: Result<Config, ConfigError>) -> Vec<Finding> {
             return found;
         }
     };
-    let is_running = is_running(&config.storage.data_dir);
+    let is_running = is_running(&config);
     let media_ips = setup::media_ips(&config, &machine);
     let name = name::look(&config);
     found.extend(ports::judge(&ports::look(&config), is_running));
+    let now = SystemTime::now();
     found.extend(certificate::judge(
-        certificate::look(&config).as_ref(),
+        &certificate::look(&config, now),
         config.public_url.as_ref().map(|url| url.host()),
-        SystemTime::now(),
+        now,
     ));
     found.extend(name::judge(&name, &machine.addresses, &media_ips));
-    found.extend(addresses::judge(
-        &media_ips,
-        &machine.addresses,
-        name.addresses(),
-    ));
+    // A relay that stands alone has no media of its own.
+    if matches!(config.role, Role::All) {
+        found.extend(addresses::judge(
+            &media_ips,
+            &machine.addresses,
+            name.addresses(),
+        ));
+    }
     found.extend(machine::judge(&machine::look(&config)));
     found.extend(ways::judge(
         is_running.then(|| ways::look(&config, &name)).as_deref(),
@@ -72,8 +76,12 @@ fn unusable(error: &ConfigError) -> Vec<Finding> {
     text.lines().map(finding).collect()
 }
 
-/// Returns whether a server runs on this data folder.
-fn is_running(data_dir: &Path) -> bool {
-    let socket = data_dir.join("control.sock");
+/// Returns whether a server runs on this data folder. A relay that stands
+/// alone has none: it is known by its answer.
+fn is_running(config: &Config) -> bool {
+    if matches!(config.role, Role::Turn(_)) {
+        return health_check::ask(config).is_ok();
+    }
+    let socket = config.storage.data_dir.join("control.sock");
     fs::exists(&socket).unwrap_or(false) && UnixStream::connect(socket).is_ok()
 }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use socket2::{Domain, Socket, Type};
 
 use super::finding::Finding;
-use crate::config::{Config, Listen};
+use crate::config::{Config, Listen, Role};
 
 /// What a port is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,8 +15,10 @@ pub(super) enum Use {
     Https,
     /// Plain HTTP.
     Http,
-    /// The relay.
+    /// The relay, by UDP.
     Relay,
+    /// The relay, by TCP in the clear.
+    RelayTcp,
     /// Media of a shard.
     Media,
 }
@@ -27,6 +29,7 @@ impl Use {
             Use::Https => "TCP, for pages, signalling and the relay",
             Use::Http => "TCP, for plain HTTP",
             Use::Relay => "UDP, for the relay",
+            Use::RelayTcp => "TCP, for the relay",
             Use::Media => "UDP, for media",
         }
     }
@@ -34,6 +37,7 @@ impl Use {
     const fn cure(self) -> &'static str {
         match self {
             Use::Https | Use::Relay => "choose another with --https",
+            Use::RelayTcp => "choose another in `turn.listen`",
             Use::Http => "choose another with --http, or `--http off`",
             Use::Media => "choose others with --media-port",
         }
@@ -65,6 +69,9 @@ pub(super) fn look(config: &Config) -> Vec<Port> {
     if let Some(http) = config.http {
         tcp(Use::Http, http);
     }
+    for listen in &config.turn.listen {
+        tcp(Use::RelayTcp, *listen);
+    }
     let mut udp = |use_, address| {
         let bound = bind_udp(address).map_err(|error| error.kind());
         ports.push(Port {
@@ -73,11 +80,18 @@ pub(super) fn look(config: &Config) -> Vec<Port> {
             bound,
         });
     };
-    for address in config.https.addresses() {
-        udp(Use::Relay, address);
+    let own = std::iter::once(config.https).filter(|_| config.turn.enabled);
+    for listen in own.chain(config.turn.listen.iter().copied()) {
+        for address in listen.addresses() {
+            udp(Use::Relay, address);
+        }
     }
     let base = config.media.port_base;
-    for shard in 0..config.media.shards.get() {
+    let shards = match config.role {
+        Role::All => config.media.shards.get(),
+        Role::Turn(_) => 0,
+    };
+    for shard in 0..shards {
         for wildcard in [
             IpAddr::from(Ipv4Addr::UNSPECIFIED),
             Ipv6Addr::UNSPECIFIED.into(),

@@ -68,6 +68,11 @@ pub(super) fn look(config: &Config, name: &Name) -> Vec<Tried> {
     let mut tried = Vec::new();
     for (target, is_public) in targets {
         for way in Way::ALL {
+            let is_relay = way != Way::Pages;
+            // The relay is where its URLs say; behind a proxy that is another port.
+            if is_relay && (!config.turn.enabled || (is_public && !config.turn.urls.is_empty())) {
+                continue;
+            }
             let outcome = walk(way, target).map_err(|error| format!("{error:#}"));
             tried.push(Tried {
                 way,

@@ -18,13 +18,18 @@ use tokio::time::{sleep, timeout};
 
 use self::keep::Keep;
 use self::trouble::Trouble;
-use super::{Challenges, Live};
+use super::{Challenges, Identity, Live};
 use crate::config::Acme;
 
 /// For everything from the account to the certificate.
 const ORDER_TIMEOUT: Duration = Duration::from_secs(600);
 /// The longest sleep: the clock of a machine may be set, or have stood still.
 const NAP: Duration = Duration::from_secs(3600);
+
+/// Returns the certificate that was fetched last and is kept below `data_dir`, if it is good.
+pub(crate) fn kept(data_dir: &Path, acme: &Acme, now: SystemTime) -> Option<Identity> {
+    Keep::new(data_dir, acme).certificate(now)
+}
 
 /// Fetches the certificate of one name, again and again.
 pub(crate) struct Fetcher {
