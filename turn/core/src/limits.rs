@@ -2,13 +2,15 @@
 //!
 //! Nothing here grows with the number of sources.
 
-use std::hash::Hasher;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use siphasher::sip::SipHasher13;
+use conclave_turn_wire::FiveTuple;
 
 use crate::seed;
+
+mod pace;
+pub(crate) use pace::Pace;
 
 #[cfg(test)]
 mod tests;
@@ -46,6 +48,8 @@ impl std::fmt::Debug for SourcePrefix {
 /// Buckets of the table. A stranger shares a bucket with another one of `n` active sources with probability `n / 65536`;
 /// at four bytes each the table has 256 KiB.
 const SLOTS: usize = 1 << 16;
+/// Buckets of the clients that have an allocation: 20,000 at most.
+const CLIENT_SLOTS: usize = 1 << 15;
 
 /// Answers that one source gets at once, and each second in the long run (security.md 3.9). A browser asks two to four
 /// times per interface; retransmissions of what was not answered come after 0.5, 1, 2, … seconds.
@@ -58,16 +62,11 @@ pub const REPLIES_PER_S_MAX: u32 = 20_000;
 
 /// The budget of answers to the unauthenticated over UDP: 401, 438 and Binding, where the source address may be forged.
 ///
-/// A table of fixed size, indexed by a keyed hash of the source prefix: a flood from a million sources costs no memory.
-/// Sources that fall on one bucket share its ten answers a second; nobody can aim at somebody's bucket without the key.
-/// Whoever is refused is not answered, and retransmits; streams need no budget, their source has proved its address.
+/// Sources that fall on one bucket share its ten answers a second. Whoever is refused is not answered, and retransmits;
+/// streams need no budget, their source has proved its address.
 pub struct ReplyBudget {
-    key: [u64; 2],
-    start: Instant,
-    /// For each bucket when it is full again, in milliseconds of the epoch (the generic cell rate algorithm: one number
-    /// says both level and time).
-    full_at_ms: Box<[u32]>,
-    epoch: u64,
+    sources: Pace,
+    clients: Pace,
     all: Bucket,
     all_rate: ByteRate,
     suppressed: u64,
@@ -77,11 +76,13 @@ impl ReplyBudget {
     /// Makes a full budget whose ceiling over all sources is `per_s_max` answers a second.
     pub fn new(now: Instant, seed: &[u8; 32], per_s_max: u32) -> Self {
         let all_rate = ByteRate::new(u64::from(per_s_max), u64::from(per_s_max));
+        let pace = |label, slots| {
+            let key = seed::sip_key(seed, label);
+            Pace::new(now, key, slots, REPLIES_PER_SOURCE, REPLY_INTERVAL_MS)
+        };
         ReplyBudget {
-            key: seed::sip_key(seed, "conclave turn reply budget"),
-            start: now,
-            full_at_ms: vec![0; SLOTS].into_boxed_slice(),
-            epoch: 0,
+            sources: pace("conclave turn reply budget", SLOTS),
+            clients: pace("conclave turn reply budget of clients", CLIENT_SLOTS),
             all: Bucket::full(now, &all_rate),
             all_rate,
             suppressed: 0,
@@ -90,17 +91,19 @@ impl ReplyBudget {
 
     /// Takes one answer to `source` out of the budget; false means silence.
     pub fn take(&mut self, now: Instant, source: IpAddr) -> bool {
-        let now_ms = self.ms_of_epoch(now);
-        let slot = self.slot(SourcePrefix::of(source));
-        let owed_ms = self.full_at_ms[slot].saturating_sub(now_ms);
-        let allowed = owed_ms <= (REPLIES_PER_SOURCE - 1) * REPLY_INTERVAL_MS
-            && self.all.take(now, &self.all_rate, 1);
-        if allowed {
-            self.full_at_ms[slot] = now_ms + owed_ms + REPLY_INTERVAL_MS;
-        } else {
-            self.suppressed = self.suppressed.saturating_add(1);
-        }
-        allowed
+        let (all, all_rate) = (&mut self.all, &self.all_rate);
+        let source = SourcePrefix::of(source);
+        let may = self
+            .sources
+            .take_if(now, &source, || all.take(now, all_rate, 1));
+        self.note(may)
+    }
+
+    /// Takes one answer to a client that has an allocation: apart from those of strangers, so that neither a flood with
+    /// forged sources nor a crowd behind one address keeps it from a new nonce.
+    pub fn take_of_client(&mut self, now: Instant, client: &FiveTuple) -> bool {
+        let may = self.clients.take(now, client);
+        self.note(may)
     }
 
     /// Returns how many answers were not given, in total.
@@ -108,24 +111,11 @@ impl ReplyBudget {
         self.suppressed
     }
 
-    /// Returns the time in milliseconds, below 2^31. When an epoch ends, after 24 days, all buckets are full.
-    fn ms_of_epoch(&mut self, now: Instant) -> u32 {
-        let elapsed = now.saturating_duration_since(self.start).as_millis();
-        let epoch = (elapsed >> 31) as u64;
-        if epoch != self.epoch {
-            self.epoch = epoch;
-            self.full_at_ms.fill(0);
+    fn note(&mut self, may: bool) -> bool {
+        if !may {
+            self.suppressed = self.suppressed.saturating_add(1);
         }
-        (elapsed & 0x7fff_ffff) as u32
-    }
-
-    fn slot(&self, source: SourcePrefix) -> usize {
-        let mut hasher = SipHasher13::new_with_keys(self.key[0], self.key[1]);
-        match source {
-            SourcePrefix::V4(bits) => hasher.write_u32(bits),
-            SourcePrefix::V6(bits) => hasher.write_u64(bits),
-        }
-        hasher.finish() as usize % SLOTS
+        may
     }
 }
 

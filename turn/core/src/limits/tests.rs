@@ -57,7 +57,7 @@ fn a_flood_from_a_million_sources_grows_nothing_and_stays_below_the_ceiling() {
     }
     // Two seconds: what was saved up and what came in.
     assert!((59_000..=60_000).contains(&answered), "{answered}");
-    assert_eq!(budget.full_at_ms.len(), SLOTS);
+    assert_eq!(budget.sources.slots(), SLOTS);
     // A second of silence later an honest client is answered.
     assert!(budget.take(start + Duration::from_secs(3), ADA));
 }

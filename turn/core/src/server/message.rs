@@ -230,7 +230,11 @@ impl Server {
             self.counters.drop(DropReason::Source);
             return false;
         }
-        let may = self.budget.take(now.instant, from.client.0.ip());
+        let may = if self.allocations.of_client(from).is_some() {
+            self.budget.take_of_client(now.instant, from)
+        } else {
+            self.budget.take(now.instant, from.client.0.ip())
+        };
         if !may {
             self.counters.drop(DropReason::Budget);
         }

@@ -508,6 +508,30 @@ fn strangers_on_udp_have_a_budget_and_known_clients_do_not_need_one() {
     assert_eq!(binding(&mut world, &tuple), 1);
 }
 
+/// A flood with forged sources, or two hundred browsers behind one NAT that each ask for their address all ten seconds.
+#[test]
+fn whoever_has_an_allocation_gets_a_new_nonce_while_strangers_get_nothing() {
+    let mut world = World::new();
+    let mut ada = world.client(ADA, 5000);
+    world.allocate(&ada);
+    for port in 1..4000 {
+        binding(&mut world, &stranger_of(&ada, port));
+    }
+    assert_eq!(binding(&mut world, &stranger_of(&ada, 4001)), 0);
+    assert_eq!(binding(&mut world, &ada.tuple), 1);
+    ada.renew_nonce(&mut world);
+    assert_eq!(world.refresh(&ada, 600), Ok(600));
+    // Who knows her 5-tuple can have no more sent to it than to any other.
+    let answers: usize = (0..1000).map(|_| binding(&mut world, &ada.tuple)).sum();
+    assert!(answers <= 10, "{answers}");
+}
+
+fn stranger_of(client: &Client, port: u16) -> FiveTuple {
+    let mut tuple = client.tuple;
+    tuple.client.0.set_port(port);
+    tuple
+}
+
 #[test]
 fn strangers_on_streams_have_proved_their_address() {
     let mut world = World::new();
