@@ -68,6 +68,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("limits.connections", Kind::Number),
     key("limits.connections_per_source", Kind::Number),
     key("limits.half_open_per_source", Kind::Number),
+    key("limits.relayed_per_source", Kind::Number),
     key("limits.links_per_source", Kind::Number),
     key("limits.joins_per_source_per_s", Kind::Number),
     key("limits.joins_per_source_burst", Kind::Number),

@@ -15,10 +15,12 @@ const PASSWORD_MEMORY_MIB_MAX: u32 = 1024;
 pub(crate) struct Limits {
     /// All together.
     pub(crate) connections: usize,
-    /// From one source.
+    /// From one source, without those of the relay.
     pub(crate) connections_per_source: usize,
     /// From one source, before the first bytes after the TLS handshake.
     pub(crate) half_open_per_source: usize,
+    /// From one source, of those that the relay serves.
+    pub(crate) relayed_per_source: usize,
 }
 
 /// Bounds on what happens over signalling. A source is as in [`Limits`].
@@ -54,6 +56,9 @@ pub(super) fn add_defaults(layers: &mut Layers) {
     layers.set_default("limits.connections_per_source", 320);
     // Enough for a school behind one address opening its browsers at nine o'clock.
     layers.set_default("limits.half_open_per_source", 64);
+    // A browser has one or two while it is in a meeting, and as many again when it restarts ICE: enough for
+    // as many as may have links, all in a network that lets nothing out but TCP.
+    layers.set_default("limits.relayed_per_source", 1_024);
     // The rest are pages, and the links too many that are answered with 429.
     let of_source = layers.get("limits.connections_per_source");
     let of_source = of_source.and_then(|setting| setting.value.as_integer());
@@ -75,6 +80,7 @@ impl Reader<'_> {
             connections: self.positive("limits.connections"),
             connections_per_source: self.positive("limits.connections_per_source"),
             half_open_per_source: self.positive("limits.half_open_per_source"),
+            relayed_per_source: self.positive("limits.relayed_per_source"),
         }
     }
 

@@ -36,7 +36,7 @@ pub(super) struct Counted {
     stream: TcpStream,
     /// Runs while a write waits for room.
     stall: Option<Pin<Box<Sleep>>>,
-    _open: OpenSlot,
+    open: OpenSlot,
 }
 
 impl Counted {
@@ -45,14 +45,16 @@ impl Counted {
         Counted {
             stream,
             stall: None,
-            _open: open,
+            open,
         }
     }
 
-    /// Keeps the kernel's buffer short, for media.
-    pub(super) fn carry_media(&self) {
+    /// Counts it among the relayed ones, and keeps the kernel's buffer short,
+    /// for media. Returns false where its source has too many of these.
+    pub(super) fn relay(&self) -> bool {
         // Without it media are dropped later, at the bound of our own queue.
         let _ = SockRef::from(&self.stream).set_tcp_notsent_lowat(RELAYED_UNSENT);
+        self.open.relay()
     }
 
     fn unless_stalled(

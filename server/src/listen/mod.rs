@@ -182,7 +182,9 @@ impl Connection {
             (Protocol::Http, _) => return self.serve_http(stream, clear, half_open).await,
             (Protocol::Turn, _) => {
                 count(&counters.turn);
-                stream.get_ref().carry_media();
+                if !stream.get_ref().relay() {
+                    return count(&counters.refused);
+                }
                 return self.serve_relay(stream, false, local, half_open).await;
             }
             _ => return count(&counters.unknown),
@@ -203,7 +205,9 @@ impl Connection {
             }
             (_, Protocol::Turn) => {
                 count(&counters.turn);
-                stream.get_ref().get_ref().0.get_ref().carry_media();
+                if !stream.get_ref().get_ref().0.get_ref().relay() {
+                    return count(&counters.refused);
+                }
                 self.serve_relay(stream, true, local, half_open).await
             }
             _ => count(&counters.unknown),

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::config::Limits;
@@ -22,8 +23,16 @@ impl Source {
 
 #[derive(Debug, Default)]
 struct Counts {
+    /// Without the relayed ones.
     open: usize,
     half_open: usize,
+    relayed: usize,
+}
+
+impl Counts {
+    fn are_zero(&self) -> bool {
+        self.open == 0 && self.half_open == 0 && self.relayed == 0
+    }
 }
 
 #[derive(Debug, Default)]
@@ -42,7 +51,7 @@ impl Table {
         };
         let count = which(counts);
         *count = count.saturating_sub(1);
-        if counts.open == 0 && counts.half_open == 0 {
+        if counts.are_zero() {
             self.sources.remove(&source);
         }
     }
@@ -92,7 +101,11 @@ impl Sources {
             sources: Arc::clone(self),
             source,
         };
-        Some((OpenSlot(slot()), HalfOpenSlot(slot())))
+        let open = OpenSlot {
+            slot: slot(),
+            is_relayed: AtomicBool::new(false),
+        };
+        Some((open, HalfOpenSlot(slot())))
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -109,13 +122,42 @@ struct Slot {
 
 /// Counts as one open connection until dropped.
 #[derive(Debug)]
-pub(crate) struct OpenSlot(Slot);
+pub(crate) struct OpenSlot {
+    slot: Slot,
+    /// Changes under the lock of the table.
+    is_relayed: AtomicBool,
+}
+
+impl OpenSlot {
+    /// Counts among the relayed connections of its source from here on, which
+    /// have a bound of their own: where many share an address, neither pages
+    /// nor media take the place of the other. Returns false, and changes
+    /// nothing, where that bound is reached.
+    pub(crate) fn relay(&self) -> bool {
+        let Slot { sources, source } = &self.slot;
+        let mut table = sources.table();
+        let counts = source.and_then(|source| table.sources.get_mut(&source));
+        if let Some(counts) = counts {
+            if counts.relayed >= sources.limits.relayed_per_source {
+                return false;
+            }
+            counts.relayed += 1;
+            counts.open = counts.open.saturating_sub(1);
+        }
+        self.is_relayed.store(true, Ordering::Relaxed);
+        true
+    }
+}
 
 impl Drop for OpenSlot {
     fn drop(&mut self) {
-        let mut table = self.0.sources.table();
+        let is_relayed = *self.is_relayed.get_mut();
+        let mut table = self.slot.sources.table();
         table.open = table.open.saturating_sub(1);
-        table.count_out(self.0.source, |counts| &mut counts.open);
+        table.count_out(self.slot.source, |counts| match is_relayed {
+            true => &mut counts.relayed,
+            false => &mut counts.open,
+        });
     }
 }
 
@@ -140,7 +182,30 @@ mod tests {
         connections: 4,
         connections_per_source: 3,
         half_open_per_source: 2,
+        relayed_per_source: 2,
     };
+
+    #[test]
+    fn relayed_connections_of_a_source_have_a_bound_of_their_own() {
+        let sources = Sources::new(LIMITS);
+        let school = IpAddr::from([192, 0, 2, 1]);
+        let admit = || sources.admit(Some(school)).map(|(open, _)| open);
+        let relayed: Vec<_> = (0..2).map(|_| admit().unwrap()).collect();
+        assert!(relayed.iter().all(OpenSlot::relay));
+        let third = admit().unwrap();
+        assert!(!third.relay(), "two are relayed");
+        let fourth = admit().unwrap();
+        assert_eq!(sources.table().open, 4);
+        drop(relayed);
+        assert!(third.relay());
+        let pages: Vec<_> = (0..2).map(|_| admit().unwrap()).collect();
+        assert!(admit().is_none(), "three pages are open, and four in all");
+        drop((third, fourth, pages));
+        assert!(sources.table().sources.is_empty());
+        assert_eq!(sources.table().open, 0);
+        let (proxy, _) = sources.admit(None).unwrap();
+        assert!(proxy.relay(), "it is nobody's in particular");
+    }
 
     #[test]
     fn a_source_has_a_bound_of_half_open_and_one_of_open_connections() {

@@ -15,12 +15,14 @@ const LIMITS: Limits = Limits {
     connections: 16,
     connections_per_source: 4,
     half_open_per_source: 2,
+    relayed_per_source: 2,
 };
 /// Where limits are not what is looked at.
 const ROOMY: Limits = Limits {
     connections: 64,
     connections_per_source: 64,
     half_open_per_source: 64,
+    relayed_per_source: 64,
 };
 const ALLOCATE: &[u8] = &[0x00, 0x03, 0x00, 0x00, 0x21, 0x12, 0xa4, 0x42];
 const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
@@ -96,6 +98,29 @@ async fn pages_links_and_the_relay_share_one_port_at_the_same_time() {
 }
 
 #[tokio::test]
+async fn where_a_source_has_too_many_relayed_connections_it_still_gets_pages() {
+    let relay = Arc::new(Echo::default());
+    let server = Server::start_limited("relayed", Some(relay), LIMITS).await;
+    let mut open = Vec::new();
+    for _ in 0..LIMITS.relayed_per_source {
+        let mut inside = server.connect_tls().await;
+        echoes(&mut inside, ALLOCATE).await;
+        open.push(inside);
+    }
+    let mut clear = TcpStream::connect(server.address).await.unwrap();
+    clear.write_all(ALLOCATE).await.unwrap();
+    ends(&mut clear).await;
+    let mut inside = server.connect_tls().await;
+    inside.write_all(ALLOCATE).await.unwrap();
+    ends(&mut inside).await;
+    assert_eq!(server.counters.refused.load(Ordering::Relaxed), 2);
+    let mut page = server.connect_tls().await;
+    page.write_all(GET).await.unwrap();
+    assert!(read_head(&mut page).await.starts_with("HTTP/1.1 200"));
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn what_is_asked_for_by_alpn_decides_and_unknown_wishes_are_served() {
     let relay = Arc::new(Echo::default());
     let server = Server::start_with("alpn", Some(Arc::clone(&relay))).await;
@@ -136,7 +161,7 @@ async fn handshakes_fail_while_there_is_no_certificate_and_work_from_when_there_
     let server = Server::start("certificate").await;
     let empty = tls::Live::empty();
     let identity = server.identity.clone();
-    let listener = server.listener(&empty, None);
+    let listener = server.listener(&empty, None, LIMITS);
     let socket = bind(Listen::parse("127.0.0.1:0").unwrap())
         .unwrap()
         .remove(0);
@@ -293,10 +318,14 @@ struct Server {
 
 impl Server {
     async fn start(test: &str) -> Self {
-        Server::start_with(test, None).await
+        Server::start_limited(test, None, LIMITS).await
     }
 
     async fn start_with(test: &str, relay: Option<Arc<Echo>>) -> Self {
+        Server::start_limited(test, relay, ROOMY).await
+    }
+
+    async fn start_limited(test: &str, relay: Option<Arc<Echo>>, limits: Limits) -> Self {
         let folder =
             std::env::temp_dir().join(format!("conclave-listen-{test}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
@@ -325,21 +354,26 @@ impl Server {
             connector: TlsConnector::from(Arc::new(client.clone())),
             client,
         };
-        let listener = server.listener(&tls::Live::of(identity).unwrap(), relay);
+        let listener = server.listener(&tls::Live::of(identity).unwrap(), relay, limits);
         server.task = tokio::spawn(listener.run(socket, stopped));
         server
     }
 
-    fn listener(&self, live: &Arc<tls::Live>, relay: Option<Arc<Echo>>) -> Listener {
+    fn listener(
+        &self,
+        live: &Arc<tls::Live>,
+        relay: Option<Arc<Echo>>,
+        limits: Limits,
+    ) -> Listener {
         let challenges = tls::Challenges::new();
         let handshakes = Handshakes::new(Arc::clone(live), challenges, false).unwrap();
         Listener {
             tls: Some(Arc::new(handshakes)),
-            relay: relay.clone().map(|relay| relay as Arc<dyn Relay>),
+            relay: relay.map(|relay| relay as Arc<dyn Relay>),
             router: Router::new()
                 .route("/", get(who))
                 .route("/upgrade", get(upgrade)),
-            sources: Sources::new(if relay.is_some() { ROOMY } else { LIMITS }),
+            sources: Sources::new(limits),
             proxies: Arc::default(),
             counters: Arc::clone(&self.counters),
         }
