@@ -17,7 +17,7 @@ use crate::backend::{Io, Now};
 use crate::connections::Connections;
 use crate::counters::{Counters, DropReason};
 use crate::keyed::Keyed;
-use crate::limits::{ByteRate, ReplyBudget};
+use crate::limits::{ByteRate, Pace, ReplyBudget};
 use crate::nonce::Nonces;
 use crate::policy::PeerPolicy;
 use crate::quota::{QuotaLimits, Quotas};
@@ -32,6 +32,7 @@ mod data;
 mod end;
 mod message;
 mod peers;
+mod place;
 mod refresh;
 
 /// How a server is set up.
@@ -107,6 +108,8 @@ pub struct Server {
     nonces: Nonces,
     budget: ReplyBudget,
     quotas: Quotas,
+    /// How fast sessions, and the sources of connection tests, take places in the quotas.
+    takings: Pace,
     /// Sessions whose credentials work.
     sessions: HashSet<SessionKey, Keyed>,
     allocations: Allocations,
@@ -156,6 +159,7 @@ impl Server {
             nonces: Nonces::new(seed, realm),
             budget: ReplyBudget::new(now.instant, seed, config.replies_per_s),
             quotas: Quotas::new(*quotas),
+            takings: place::pace(now.instant, seed, quotas.per_session),
             sessions: HashSet::with_hasher(keyed),
             allocations: Allocations::new(keyed),
             reservations: Reservations::default(),

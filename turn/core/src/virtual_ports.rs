@@ -17,6 +17,8 @@ use crate::backend::{Backend, BackendTraits, OpenError, PortWish, SendError};
 const FIRST_PORT: u16 = 1024;
 const PORTS: usize = (u16::MAX - FIRST_PORT) as usize + 1;
 /// How long a port rests before it is given to somebody else: what was under way to its former owner is gone by then.
+/// A port from which nothing was sent is known to nobody and need not rest; else whoever allocates and lets go in a loop,
+/// if only with the credentials of a connection test, would soon have every port there is at rest.
 const QUARANTINE: Duration = Duration::from_secs(300);
 /// The largest packet that the way to a shard takes, with IP and UDP headers, as on an Ethernet.
 const MTU: u16 = 1500;
@@ -173,6 +175,7 @@ impl Backend for VirtualBackend<'_> {
                 SendError::Oversize
             });
         }
+        self.ports.family(Family::of(relayed.0)).note_use(relayed);
         if self.sfu.send(shard, relayed.0, peer.0, payload) {
             Ok(())
         } else {
@@ -201,6 +204,8 @@ struct Ports {
     rng: StdRng,
     /// One bit per port from [`FIRST_PORT`]: given out, kept or resting.
     taken: Vec<u64>,
+    /// One bit per port: something was sent from it since it was given out.
+    used: Vec<u64>,
     /// Ports that rest, in the order in which they were given back.
     resting: VecDeque<(Instant, u16)>,
     open: usize,
@@ -212,6 +217,7 @@ impl Ports {
             ip,
             rng,
             taken: vec![0; PORTS.div_ceil(64)],
+            used: vec![0; PORTS.div_ceil(64)],
             resting: VecDeque::new(),
             open: 0,
         }
@@ -241,7 +247,20 @@ impl Ports {
             return;
         }
         self.open = self.open.saturating_sub(1);
-        self.resting.push_back((now + QUARANTINE, port));
+        let (word, bit) = place(port);
+        if self.used[word] & bit == 0 {
+            self.taken[word] &= !bit;
+        } else {
+            self.used[word] &= !bit;
+            self.resting.push_back((now + QUARANTINE, port));
+        }
+    }
+
+    #[inline]
+    fn note_use(&mut self, relayed: RelayedAddr) {
+        if let Some(port) = relayed.0.port().checked_sub(FIRST_PORT) {
+            self.used[usize::from(port / 64)] |= 1 << (port % 64);
+        }
     }
 
     /// A free port that is a multiple of `step` and suits, unpredictable to anybody outside.

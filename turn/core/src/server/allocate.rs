@@ -139,15 +139,6 @@ impl Server {
         self.answer_allocate(call, id, io)
     }
 
-    fn take_place(&mut self, call: &Call<'_>) -> Result<Place, ErrorCode> {
-        self.quotas
-            .take(call.login.identity, call.from.client.0.ip())
-            .map_err(|error| match error.stun_code() {
-                486 => ErrorCode::AllocationQuotaReached,
-                _ => ErrorCode::InsufficientCapacity,
-            })
-    }
-
     /// Opens the relayed addresses. The first must be had; of the second it is said why not.
     fn open(
         &mut self,

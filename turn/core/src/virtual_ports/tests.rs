@@ -50,11 +50,12 @@ fn every_port_is_given_out_before_there_is_none() {
 }
 
 #[test]
-fn a_port_rests_five_minutes_before_it_is_given_out_again() {
+fn a_port_that_was_used_rests_five_minutes_before_it_is_given_out_again() {
     let mut world = World::new();
     let all: Vec<_> = (0..PORTS)
         .map(|_| world.open(Family::V4, PortWish::Any).unwrap())
         .collect();
+    world.send(all[7], "198.51.100.1:10000", 1, false).unwrap();
     world.close(all[7]);
     world.now += QUARANTINE - Duration::from_millis(1);
     assert_eq!(
@@ -62,6 +63,26 @@ fn a_port_rests_five_minutes_before_it_is_given_out_again() {
         Err(OpenError::NoPort)
     );
     world.now += Duration::from_millis(1);
+    assert_eq!(world.open(Family::V4, PortWish::Any), Ok(all[7]));
+}
+
+#[test]
+fn ports_that_nobody_used_need_no_rest() {
+    let mut world = World::new();
+    for _ in 0..2 * PORTS {
+        let relayed = world.open(Family::V4, PortWish::Any).unwrap();
+        world.close(relayed);
+    }
+    assert!(world.ports.v4.resting.is_empty());
+    // The next owner of a port does not inherit that it was used.
+    let all: Vec<_> = (0..PORTS)
+        .map(|_| world.open(Family::V4, PortWish::Any).unwrap())
+        .collect();
+    world.send(all[7], "198.51.100.1:10000", 1, false).unwrap();
+    world.close(all[7]);
+    world.now += QUARANTINE;
+    assert_eq!(world.open(Family::V4, PortWish::Any), Ok(all[7]));
+    world.close(all[7]);
     assert_eq!(world.open(Family::V4, PortWish::Any), Ok(all[7]));
 }
 

@@ -660,6 +660,8 @@ fn what_is_refused_leaves_nothing_behind() {
             assert!(world.ask(&ada, Method::Allocate, udp).error().is_some());
         }
         world.sockets().fail = None;
+        // What fails counts for the pace as well.
+        world.pass(Duration::from_secs(1));
         assert_eq!(world.ask(&ada, Method::Allocate, udp).error(), None);
         assert_eq!(
             (world.server.counters().allocations, world.open_count()),

@@ -246,6 +246,7 @@ fn an_even_port_without_reservation_leaks_no_port() {
             (None, 1)
         );
         world.refresh(&ada, 0).unwrap();
+        world.pass(Duration::from_millis(500));
     }
     assert_eq!(world.open_count(), 0);
 }
@@ -327,6 +328,35 @@ fn a_place_in_the_quota_is_free_when_the_allocation_is_gone() {
 }
 
 /// CVE-2025-69217: relayed ports, nonces and tokens that could be foreseen.
+/// Each port that was used rests for minutes: a loop would leave none for others.
+#[test]
+fn whoever_allocates_and_lets_go_in_a_loop_is_slowed_down() {
+    let mut world = World::new();
+    let test = world.mint.mint_test(world.now.unix_s + 60, [1; 8]);
+    let loopers = [
+        world.client(ADA, 5000),
+        world.client_with(&test, ClientTransport::Udp, 5001),
+    ];
+    for looper in loopers {
+        let made = |world: &mut World| {
+            let tries = (0..1000).filter(|_| {
+                let is_made = world.ask(&looper, Method::Allocate, udp).error().is_none();
+                is_made && world.refresh(&looper, 0) == Ok(0)
+            });
+            tries.count()
+        };
+        assert_eq!(made(&mut world), 36);
+        assert_eq!(
+            world.ask(&looper, Method::Allocate, udp).error(),
+            Some(ErrorCode::AllocationQuotaReached)
+        );
+        world.pass(Duration::from_secs(10));
+        assert_eq!(made(&mut world), 20);
+    }
+    let bob = world.client(BOB, 5002);
+    world.allocate(&bob);
+}
+
 #[test]
 fn nothing_that_must_not_be_foreseen_is_the_same_under_another_seed() {
     let ports = |seed| {
