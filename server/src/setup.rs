@@ -18,7 +18,7 @@ use crate::config::{
 use crate::host::Machine;
 use crate::run::Error;
 use crate::site::{LocalNames, Site, url_host};
-use crate::tls::{self, Challenges, Fetcher, Identity, Live, Tending};
+use crate::tls::{self, Challenges, Fetcher, Files, Identity, Live, Tending};
 
 /// TCP ports as bound.
 #[derive(Debug, Clone, Copy)]
@@ -52,11 +52,11 @@ pub(crate) fn certificate(
     challenges: &Arc<Challenges>,
 ) -> Result<(Arc<Live>, Tending), Error> {
     if let Some(files) = &config.tls.files {
-        let tending = Tending::Files {
-            certificate: files.certificate.clone(),
-            key: files.key.clone(),
-        };
-        return Ok((Live::of(load_files(files)?)?, tending));
+        let watched = Files::new(files.certificate.clone(), files.key.clone());
+        return Ok((
+            Live::of(load_files(files)?)?,
+            Tending::Files(Box::new(watched)),
+        ));
     }
     let data_dir = &config.storage.data_dir;
     if let Some(acme) = config.acme.clone() {

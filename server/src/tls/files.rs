@@ -49,25 +49,30 @@ pub(super) enum Change {
 
 /// A chain and its key, looked at from time to time.
 #[derive(Debug)]
-pub(super) struct Files {
+pub(crate) struct Files {
     certificate: PathBuf,
     key: PathBuf,
-    /// As of the last look that led to something.
-    seen: Stamps,
+    /// Of the pair that is in use.
+    used: Stamps,
     /// Of a pair that was of no use at the last look: the second file may be on its way.
     doubtful: Option<Stamps>,
+    /// Of the pair that was refused last. It is tried again, and not spoken of:
+    /// it may begin a minute from now.
+    refused: Option<Stamps>,
 }
 
 impl Files {
-    /// Takes what is there for what is in use.
-    pub(super) fn new(certificate: PathBuf, key: PathBuf) -> Self {
+    /// Takes what is there for what is in use. It is to be read after this: what
+    /// is written in between is then a change.
+    pub(crate) fn new(certificate: PathBuf, key: PathBuf) -> Self {
         let mut files = Files {
             certificate,
             key,
-            seen: [None; 2],
+            used: [None; 2],
             doubtful: None,
+            refused: None,
         };
-        files.seen = files.stamps();
+        files.used = files.stamps();
         files
     }
 
@@ -75,7 +80,7 @@ impl Files {
     /// use is spoken of if it is the same at the next look, or at once with `asked`.
     pub(super) fn look(&mut self, live: &Live, now: SystemTime, asked: bool) -> Change {
         let stamps = self.stamps();
-        if stamps == self.seen {
+        if stamps == self.used {
             self.doubtful = None;
             return Change::None;
         }
@@ -84,8 +89,9 @@ impl Files {
                 let validity = identity.validity;
                 match live.set(identity) {
                     Ok(()) => {
-                        self.seen = stamps;
+                        self.used = stamps;
                         self.doubtful = None;
+                        self.refused = None;
                         return Change::Taken(validity);
                     }
                     Err(error) => error,
@@ -93,12 +99,12 @@ impl Files {
             }
             Err(error) => error,
         };
-        if asked || self.doubtful == Some(stamps) {
-            self.seen = stamps;
-            self.doubtful = None;
+        let is_sure = self.doubtful.replace(stamps) == Some(stamps);
+        let is_told = self.refused == Some(stamps);
+        if asked || is_sure && !is_told {
+            self.refused = Some(stamps);
             return Change::Refused(error);
         }
-        self.doubtful = Some(stamps);
         Change::None
     }
 
@@ -122,7 +128,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::tls::{Names, load_or_make};
+    use crate::tls::certificate::parse;
+    use crate::tls::{Names, dev, load_or_make};
 
     #[test]
     fn a_new_pair_is_taken_and_a_bad_one_is_refused_once_and_changes_nothing() {
@@ -155,10 +162,12 @@ mod tests {
         assert!(matches!(look(false), Change::Refused(_)));
         assert!(matches!(look(false), Change::None), "said once");
         fs::write(&key, "nothing").unwrap();
-        assert!(
-            matches!(look(true), Change::Refused(_)),
-            "who asks is told at once"
-        );
+        for _ in 0..2 {
+            assert!(
+                matches!(look(true), Change::Refused(_)),
+                "who asks is told at once, and again"
+            );
+        }
         fs::remove_file(&key).unwrap();
         assert!(matches!(look(true), Change::Refused(_)));
         assert!(
@@ -173,6 +182,54 @@ mod tests {
         fs::copy(new.join("dev-certificate.pem"), &certificate).unwrap();
         fs::copy(new.join("dev-key.pem"), &key).unwrap();
         assert!(matches!(files.look(&live, years, true), Change::Refused(_)));
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_pair_that_begins_in_a_minute_is_refused_and_taken_in_a_minute() {
+        let now = SystemTime::now();
+        let folder = std::env::temp_dir().join(format!("conclave-early-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let names = Names::from(["localhost".to_owned()]);
+        let live = Live::of(load_or_make(&folder, &names, now).unwrap()).unwrap();
+        let (certificate, key) = (
+            folder.join("dev-certificate.pem"),
+            folder.join("dev-key.pem"),
+        );
+        let mut files = Files::new(certificate.clone(), key.clone());
+        let other = Names::from(["other.example.org".to_owned()]);
+        let (text, key_text) = dev::make(&other, now).unwrap();
+        let begin = parse(&text, &key_text).unwrap().validity.not_before;
+        fs::write(&certificate, text).unwrap();
+        fs::write(&key, key_text).unwrap();
+        let before = begin - Duration::from_secs(60);
+        assert!(matches!(files.look(&live, before, false), Change::None));
+        assert!(matches!(
+            files.look(&live, before, false),
+            Change::Refused(_)
+        ));
+        assert!(matches!(files.look(&live, before, false), Change::None));
+        assert!(matches!(files.look(&live, begin, false), Change::Taken(_)));
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn what_is_written_while_the_first_pair_is_read_is_a_change() {
+        let now = SystemTime::now();
+        let folder = std::env::temp_dir().join(format!("conclave-racing-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let names = Names::from(["localhost".to_owned()]);
+        let first = load_or_make(&folder, &names, now).unwrap();
+        let (certificate, key) = (
+            folder.join("dev-certificate.pem"),
+            folder.join("dev-key.pem"),
+        );
+        let mut files = Files::new(certificate.clone(), key.clone());
+        let (text, key_text) = dev::make(&names, now).unwrap();
+        fs::write(&certificate, text).unwrap();
+        fs::write(&key, key_text).unwrap();
+        let live = Live::of(first).unwrap();
+        assert!(matches!(files.look(&live, now, false), Change::Taken(_)));
         fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -22,6 +22,7 @@ pub(crate) use acme::{Fetcher, kept};
 pub(crate) use certificate::load;
 pub(crate) use challenges::Challenges;
 pub(crate) use dev::{Names, load_or_make};
+pub(crate) use files::Files;
 pub(crate) use handshake::{Asked, Handshakes};
 pub(crate) use live::{Live, Validity};
 pub(crate) use tend::Tending;

@@ -1,6 +1,5 @@
 //! Seeing to the certificate while the server runs.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -19,12 +18,7 @@ const WARNING_INTERVAL: Duration = Duration::from_secs(12 * 3600);
 /// Where the next certificate comes from.
 pub(crate) enum Tending {
     /// Somebody writes PEM files.
-    Files {
-        /// The chain.
-        certificate: PathBuf,
-        /// Its key.
-        key: PathBuf,
-    },
+    Files(Box<Files>),
     /// We ask for it.
     Fetched(Box<Fetcher>),
     /// We made one that outlives this process.
@@ -42,9 +36,7 @@ impl Tending {
         let hangups = hang_up(Arc::clone(&hurry));
         let work = async {
             match self {
-                Tending::Files { certificate, key } => {
-                    watch_files(Files::new(certificate, key), &live, &hurry).await;
-                }
+                Tending::Files(files) => watch_files(*files, &live, &hurry).await,
                 Tending::Fetched(fetcher) => fetcher.run(&hurry).await,
                 Tending::Own => {}
             }
