@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use self::keep::Keep;
+use self::order::Signed;
 use self::trouble::Trouble;
 use super::{Challenges, Identity, Live};
 use crate::config::Acme;
@@ -113,10 +114,16 @@ impl Fetcher {
         tracing::info!(name = %self.acme.name, directory = %self.acme.directory, "asking for a certificate");
         let order = order::certificate(&self.acme, &self.keep, &self.challenges);
         // A state machine of this size is better off on the heap.
-        let identity = timeout(ORDER_TIMEOUT, Box::pin(order)).await;
-        let identity = identity.map_err(|_| Trouble::TooSlow)??;
+        let signed = timeout(ORDER_TIMEOUT, Box::pin(order)).await;
+        let Signed { identity, kept } = signed.map_err(|_| Trouble::TooSlow)??;
         let days = identity.validity.days_left(SystemTime::now());
         self.live.set(identity)?;
+        if let Err(error) = kept {
+            tracing::error!(
+                cure = "check the room and the rights of `data_dir`; after a restart it is fetched again",
+                "the new certificate is in use, but cannot be kept: {error:#}"
+            );
+        }
         tracing::info!(name = %self.acme.name, days, "a new certificate is in use");
         Ok(())
     }

@@ -29,6 +29,14 @@ const PATIENCE: RetryPolicy = RetryPolicy::new()
     .initial_delay(Duration::from_millis(250))
     .timeout(Duration::from_secs(120));
 
+/// A certificate that was signed.
+pub(super) struct Signed {
+    pub(super) identity: Identity,
+    /// Whether it was kept. It is good all the same, and another one would
+    /// count against the limits of whoever signs.
+    pub(super) kept: anyhow::Result<()>,
+}
+
 /// Orders a certificate and keeps it.
 ///
 /// # Errors
@@ -37,7 +45,7 @@ pub(super) async fn certificate(
     acme: &Acme,
     keep: &Keep,
     challenges: &Arc<Challenges>,
-) -> Result<Identity, Trouble> {
+) -> Result<Signed, Trouble> {
     let account = account(acme, keep).await?;
     let names = [Identifier::Dns(acme.name.clone())];
     let mut order = account.new_order(&NewOrder::new(&names)).await?;
@@ -54,8 +62,8 @@ pub(super) async fn certificate(
     let chain = order.poll_certificate(&PATIENCE).await?;
     let identity = parse(&chain, &key).context("what was signed cannot be read")?;
     check(&identity, &acme.name, SystemTime::now()).context("what was signed cannot be used")?;
-    keep.put_certificate(&chain, &key)?;
-    Ok(identity)
+    let kept = keep.put_certificate(&chain, &key);
+    Ok(Signed { identity, kept })
 }
 
 /// Opens the account that is kept, or makes one.

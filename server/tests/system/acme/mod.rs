@@ -66,7 +66,9 @@ async fn a_certificate_is_proved_by_tls_fetched_renewed_and_kept() {
     let mut server = server;
     server.signal("TERM");
     assert_eq!(server.process.wait().unwrap().code(), Some(0));
-    for file in files(&folder.join("data/acme")) {
+    let kept = files(&folder.join("data/acme"));
+    assert_eq!(kept.len(), 2, "an account and a certificate");
+    for file in kept {
         let mode = fs::metadata(&file).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{file:?}");
     }
@@ -103,6 +105,11 @@ async fn a_certificate_is_proved_by_http_and_a_failure_is_told_with_its_cure() {
     );
     assert!(connect(&directory, place.https).await.is_err());
 
+    // What is signed is used even where it cannot be kept.
+    let [account] = &files(&folder.join("data/acme"))[..] else {
+        panic!("an account, no certificate");
+    };
+    fs::create_dir(account.with_file_name(format!("{NAME}.pem"))).unwrap();
     directory.look_at(place);
     server.signal("HUP");
     directory.signed(1).await;
@@ -114,6 +121,14 @@ async fn a_certificate_is_proved_by_http_and_a_failure_is_told_with_its_cure() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let log = loop {
+        let log = fs::read_to_string(folder.join("log")).unwrap();
+        if log.contains("cannot be kept") {
+            break log;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert!(log.contains("data_dir"), "{log}");
     // The token is of no use any more.
     let http = server.ready()["http"].as_str().unwrap().to_owned();
     let path = "/.well-known/acme-challenge/token-of-order-1";
@@ -187,7 +202,5 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
         .unwrap()
         .map(|entry| entry.unwrap().path());
     let files = folders.flat_map(|folder| fs::read_dir(folder).unwrap());
-    let files: Vec<_> = files.map(|entry| entry.unwrap().path()).collect();
-    assert_eq!(files.len(), 2, "an account and a certificate");
-    files
+    files.map(|entry| entry.unwrap().path()).collect()
 }
