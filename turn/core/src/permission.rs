@@ -37,12 +37,9 @@ impl Permissions {
         self.table.insert(Permission { ip, expires }, max)
     }
 
-    /// Returns whether all of `ips` can be granted, so that a request is granted whole or not at all.
+    /// Returns whether all of `ips`, each there once, can be granted, so that a request is granted whole or not at all.
     pub(crate) fn has_room_for(&self, ips: &[IpAddr], max: u8) -> bool {
-        let fresh = ips.iter().enumerate().filter(|(position, ip)| {
-            self.index_of(**ip).is_none()
-                && !ips.iter().take(*position).any(|earlier| earlier == *ip)
-        });
+        let fresh = ips.iter().filter(|ip| self.index_of(**ip).is_none());
         self.table.len() + fresh.count() <= usize::from(max)
     }
 
