@@ -48,6 +48,8 @@ pub(crate) struct Allocation {
     /// The credentials with which it was made: most requests have the same, and need no key derived anew.
     pub(crate) key: Key,
     pub(crate) tag: CredentialTag,
+    /// When these credentials end, in seconds since 1970.
+    pub(crate) expires_unix_s: Option<u64>,
     pub(crate) relaying: Relaying,
     pub(crate) relays: [Option<Relay>; 2],
     pub(crate) permissions: Permissions,

@@ -222,6 +222,7 @@ impl Server {
             place,
             key: call.login.key.clone(),
             tag: call.login.tag,
+            expires_unix_s: call.login.expires_unix_s,
             relaying,
             relays,
             permissions: Permissions::new(),

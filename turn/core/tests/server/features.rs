@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use conclave_turn_core::auth::{Credential, RestSecrets};
 use conclave_turn_core::{AllocationLimits, DropReason};
 use conclave_turn_wire::error::ErrorCode;
 use conclave_turn_wire::message::{Builder, Class, EvenPort, Method, Reply};
@@ -392,6 +393,32 @@ fn an_allocation_outlives_its_ticket_and_takes_a_renewed_one() {
         renewed.renew_nonce(&mut world);
         assert_eq!(world.refresh(&ada, 600), Ok(600));
     }
+}
+
+/// Nobody revokes the credentials of the REST form: without an end, an allocation would be for ever.
+#[test]
+fn credentials_of_the_rest_form_keep_an_allocation_twelve_hours_and_no_longer() {
+    let mut config = config();
+    config.credentials.rest = Some(RestSecrets::parse("north-and-south-secret").unwrap());
+    let mut world = World::with(config);
+    let expiry = world.now.unix_s + 600;
+    // printf '1700000600:dora' | openssl dgst -sha1 -hmac 'north-and-south-secret' -binary | base64
+    let credential = Credential {
+        username: format!("{expiry}:dora"),
+        password: "HPUnEghNpeHARUoZ3b11e05S5zE=".to_owned(),
+    };
+    let mut dora = world.client_with(&credential, ClientTransport::Udp, 5000);
+    world.allocate(&dora);
+    while world.now.unix_s + 300 < expiry + 12 * 3600 {
+        world.pass(Duration::from_secs(300));
+        dora.renew_nonce(&mut world);
+        assert_eq!(world.refresh(&dora, 600), Ok(600));
+    }
+    world.pass(Duration::from_secs(301));
+    dora.renew_nonce(&mut world);
+    assert_eq!(world.refresh(&dora, 600), Err(ErrorCode::Unauthenticated));
+    world.pass(Duration::from_secs(600));
+    assert_eq!(world.server.counters().allocations, 0);
 }
 
 #[test]
