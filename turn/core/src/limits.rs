@@ -146,6 +146,42 @@ impl ByteRate {
     }
 }
 
+/// What a packet counts at least, in bytes: what a relay can do is bounded by packets as much as by bytes, and an empty
+/// datagram is one. Voice is hardly smaller.
+const PACKET_MIN: u64 = 100;
+
+/// Returns what a packet with `len` bytes of payload takes out of a [`Bucket`].
+#[inline]
+pub(crate) fn cost(len: usize) -> u64 {
+    (len as u64).max(PACKET_MIN)
+}
+
+/// A ceiling over the bytes of all allocations together, each way.
+#[derive(Debug)]
+pub(crate) struct Ceiling {
+    rate: ByteRate,
+    up: Bucket,
+    down: Bucket,
+}
+
+impl Ceiling {
+    pub(crate) fn new(now: Instant, bits_per_s: u64) -> Self {
+        let rate = ByteRate::of_bits_per_s(bits_per_s);
+        let (up, down) = (Bucket::full(now, &rate), Bucket::full(now, &rate));
+        Ceiling { rate, up, down }
+    }
+
+    /// Takes bytes of a client.
+    pub(crate) fn take_up(&mut self, now: Instant, bytes: u64) -> bool {
+        self.up.take(now, &self.rate, bytes)
+    }
+
+    /// Takes bytes for a client.
+    pub(crate) fn take_down(&mut self, now: Instant, bytes: u64) -> bool {
+        self.down.take(now, &self.rate, bytes)
+    }
+}
+
 /// A token bucket. Its rate stands apart, for thousands of buckets have one rate.
 #[derive(Clone, Copy, Debug)]
 pub struct Bucket {

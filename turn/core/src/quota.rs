@@ -12,7 +12,7 @@ use crate::limits::SourcePrefix;
 #[cfg(test)]
 mod tests;
 
-/// Limits of allocations at one time.
+/// Limits of allocations at one time, and of all together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QuotaLimits {
     /// Of one session. A browser makes one per URL, address family and interface, and as many again on an ICE restart.
@@ -27,6 +27,8 @@ pub struct QuotaLimits {
     pub tests: u32,
     /// Of everybody.
     pub total: u32,
+    /// Bits per second of everybody's payload, in each direction; `None` is without limit.
+    pub total_bits_per_s: Option<u64>,
 }
 
 impl Default for QuotaLimits {
@@ -38,6 +40,7 @@ impl Default for QuotaLimits {
             tests_per_source: 8,
             tests: 1_000,
             total: 20_000,
+            total_bits_per_s: None,
         }
     }
 }

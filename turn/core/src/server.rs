@@ -17,7 +17,7 @@ use crate::backend::{Io, Now};
 use crate::connections::Connections;
 use crate::counters::{Counters, DropReason};
 use crate::keyed::Keyed;
-use crate::limits::{ByteRate, Pace, ReplyBudget};
+use crate::limits::{ByteRate, Ceiling, Pace, ReplyBudget};
 use crate::nonce::Nonces;
 use crate::policy::PeerPolicy;
 use crate::quota::{QuotaLimits, Quotas};
@@ -110,6 +110,8 @@ pub struct Server {
     quotas: Quotas,
     /// How fast sessions, and the sources of connection tests, take places in the quotas.
     takings: Pace,
+    /// Over the bytes of all allocations, if there is one.
+    ceiling: Option<Ceiling>,
     /// Sessions whose credentials work.
     sessions: HashSet<SessionKey, Keyed>,
     allocations: Allocations,
@@ -159,6 +161,9 @@ impl Server {
             nonces: Nonces::new(seed, realm),
             budget: ReplyBudget::new(now.instant, seed, config.replies_per_s),
             quotas: Quotas::new(*quotas),
+            ceiling: quotas
+                .total_bits_per_s
+                .map(|bits_per_s| Ceiling::new(now.instant, bits_per_s)),
             takings: place::pace(now.instant, seed, quotas.per_session),
             sessions: HashSet::with_hasher(keyed),
             allocations: Allocations::new(keyed),

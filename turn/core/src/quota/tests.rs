@@ -16,6 +16,7 @@ fn the_defaults_are_those_of_the_contract() {
         tests_per_source: 8,
         tests: 1_000,
         total: 20_000,
+        total_bits_per_s: None,
     };
     assert_eq!(QuotaLimits::default(), expected);
 }
@@ -149,6 +150,7 @@ proptest! {
             tests_per_source: 2,
             tests: 5,
             total: 20,
+            total_bits_per_s: None,
         };
         let mut quotas = Quotas::new(limits);
         let mut live: Vec<Place> = Vec::new();

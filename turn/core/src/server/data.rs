@@ -9,6 +9,7 @@ use crate::allocation::Relaying;
 use crate::backend::{Io, Now, SendError};
 use crate::channel::NoPeer;
 use crate::counters::DropReason;
+use crate::limits::cost;
 
 /// What a client sends to a peer.
 struct Outgoing<'a> {
@@ -110,9 +111,12 @@ impl Server {
         if !self.policy.allows(peer) {
             return self.counters.drop(DropReason::Policy);
         }
-        if !allocation
-            .up
-            .take(now.instant, &self.settings.rate, payload.len() as u64)
+        let cost = cost(payload.len());
+        let ceiling = &mut self.ceiling;
+        if !allocation.up.take(now.instant, &self.settings.rate, cost)
+            || ceiling
+                .as_mut()
+                .is_some_and(|ceiling| !ceiling.take_up(now.instant, cost))
         {
             return self.counters.drop(DropReason::Rate);
         }
@@ -170,9 +174,12 @@ impl Server {
         if !self.policy.allows(from) {
             return self.counters.drop(DropReason::Policy);
         }
-        if !allocation
-            .down
-            .take(now.instant, &self.settings.rate, payload.len() as u64)
+        let cost = cost(payload.len());
+        let ceiling = &mut self.ceiling;
+        if !allocation.down.take(now.instant, &self.settings.rate, cost)
+            || ceiling
+                .as_mut()
+                .is_some_and(|ceiling| !ceiling.take_down(now.instant, cost))
         {
             return self.counters.drop(DropReason::Rate);
         }

@@ -195,6 +195,43 @@ fn bytes_beyond_the_rate_are_dropped_each_way() {
     assert_eq!(down, 100);
 }
 
+/// A quota of bytes alone leaves the number of empty datagrams open.
+#[test]
+fn an_empty_datagram_is_not_for_nothing() {
+    let mut world = World::with(ServerRate::of(800_000));
+    let ada = world.client(ADA, 5000);
+    let relayed = world.allocate(&ada);
+    world.bind(&ada, 0x4000, SHARD_0);
+    for _ in 0..3000 {
+        world.input(&ada.tuple, &channel_data(0x4000, &[]));
+    }
+    assert_eq!(world.relayed().len(), 1000);
+    let down = (0..3000)
+        .map(|_| world.peer_sends(relayed, SHARD_0, &[]).len())
+        .sum::<usize>();
+    assert_eq!(down, 1000);
+}
+
+#[test]
+fn all_together_stay_below_the_ceiling_each_way() {
+    let mut config = config();
+    config.quotas.total_bits_per_s = Some(800_000);
+    let mut world = World::with(config);
+    let clients = [world.client(ADA, 5000), world.client(BOB, 5001)];
+    let (mut up, mut down) = (0, 0);
+    for client in &clients {
+        let relayed = world.allocate(client);
+        world.bind(client, 0x4000, SHARD_0);
+        for _ in 0..80 {
+            world.input(&client.tuple, &channel_data(0x4000, &[0; 1000]));
+            up += world.relayed().len();
+            down += world.peer_sends(relayed, SHARD_0, &[0; 1000]).len();
+        }
+    }
+    assert_eq!((up, down), (100, 100));
+    assert_eq!(world.server.counters().drops(DropReason::Rate), 120);
+}
+
 #[test]
 fn an_oversized_datagram_is_lost_and_told_if_dont_fragment_is_asked() {
     let mut world = World::new();
