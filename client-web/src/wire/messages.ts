@@ -1677,6 +1677,8 @@ export type RoomId = string;
 export type RoomInfo = {
   /** The room's name in links. */
   room: Slug;
+  /** Whether the answer shall have what tries out the ways to the relay. */
+  connection_test?: boolean;
 };
 
 /** Data of `room.manage`: the policies of a room without being in it. */
@@ -1709,9 +1711,11 @@ export type RoomSummary = {
   recording: boolean;
   /** Code points of a name. */
   name_chars: number;
+  /** Whether this server has a relay. */
+  relay: boolean;
   /**
    * To try out the paths to the relay before joining: allocations of it relay nothing and
-   * last a minute. Null where there is no relay.
+   * last a minute. Null where there is no relay, and unless it was asked for.
    */
   connection_test: IceServer | null;
 };

@@ -255,6 +255,7 @@ mod tests {
     fn info() -> RoomInfo {
         RoomInfo {
             room: Slug::new("welcome").unwrap(),
+            connection_test: false,
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use conclave_signalling_core::settings::{PasswordHash, Settings};
 use conclave_signalling_wire::ids::RoomId;
 use conclave_signalling_wire::limits::NAME_CHARS;
-use conclave_signalling_wire::objects::{IceServer, LobbyMode};
+use conclave_signalling_wire::objects::LobbyMode;
 use conclave_signalling_wire::reply::{Needs, RoomSummary};
 use conclave_signalling_wire::text::Slug;
 use conclave_signalling_wire::time::Timestamp;
@@ -93,13 +93,9 @@ impl Door {
     }
 }
 
-/// Says what a join will need. A room with a password, or a closed one,
-/// answers like one that does not exist.
-pub(crate) fn describe(
-    now: Timestamp,
-    door: Option<&Door>,
-    connection_test: Option<IceServer>,
-) -> RoomSummary {
+/// Says what a join will need, and nothing of the relay. A room with a password,
+/// or a closed one, answers like one that does not exist.
+pub(crate) fn describe(now: Timestamp, door: Option<&Door>) -> RoomSummary {
     let door = door.filter(|door| !door.is_closed(now));
     let open = door.and_then(|door| match &door.lock {
         Lock::Open { consent_text } => Some((door, consent_text)),
@@ -112,7 +108,8 @@ pub(crate) fn describe(
         lobby: open.is_some_and(|(door, _)| door.has_lobby),
         recording: false,
         name_chars: NAME_CHARS as u32,
-        connection_test,
+        relay: false,
+        connection_test: None,
     }
 }
 
@@ -243,15 +240,15 @@ mod tests {
         settings.set_password(Some(PasswordHash("$argon2id$".to_owned())));
         let door = Door::new(RoomId::new(0, [0; 10]), &settings);
         assert!(!door.is_open());
-        assert_eq!(describe(NOW, Some(&door), None), describe(NOW, None, None));
-        assert_eq!(describe(NOW, None, None).needs, Needs::Password);
+        assert_eq!(describe(NOW, Some(&door)), describe(NOW, None));
+        assert_eq!(describe(NOW, None).needs, Needs::Password);
     }
 
     #[test]
     fn neither_does_a_damaged_one() {
         let door = Door::damaged(RoomId::new(0, [0; 10]));
         assert!(!door.is_open());
-        assert_eq!(describe(NOW, Some(&door), None), describe(NOW, None, None));
+        assert_eq!(describe(NOW, Some(&door)), describe(NOW, None));
     }
 
     #[test]
@@ -294,15 +291,12 @@ mod tests {
         let mut settings = settings();
         settings.closes_at = Some(Timestamp::from_unix_ms(1001));
         let door = Door::new(RoomId::new(0, [0; 10]), &settings);
-        let summary = describe(NOW, Some(&door), None);
+        let summary = describe(NOW, Some(&door));
         assert_eq!(summary.title.as_deref(), Some("Welcome"));
         assert_eq!(summary.consent_text.as_deref(), Some("Agree"));
         assert_eq!((summary.needs, summary.lobby), (Needs::None, true));
         let later = Timestamp::from_unix_ms(1001);
-        assert_eq!(
-            describe(later, Some(&door), None),
-            describe(later, None, None)
-        );
+        assert_eq!(describe(later, Some(&door)), describe(later, None));
     }
 
     #[test]

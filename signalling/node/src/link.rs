@@ -13,7 +13,7 @@ use conclave_signalling_core::rate::Rate;
 use conclave_signalling_wire::error::{CloseCode, ErrorBody};
 use conclave_signalling_wire::frame::{encode_error, encode_reply, parse_request};
 use conclave_signalling_wire::limits::{CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_S, IDLE_AFTER};
-use conclave_signalling_wire::reply::HelloOutcome;
+use conclave_signalling_wire::reply::{HelloOutcome, RoomSummary};
 use futures_util::StreamExt;
 use futures_util::stream::SplitStream;
 use tokio::sync::watch;
@@ -243,9 +243,14 @@ impl Link {
                 let now = self.registry.time();
                 // For every room alike: it says nothing of whether there is one.
                 let relay = self.registry.config.relay.as_ref();
-                let test = relay
+                let asked = relay.filter(|_| info.connection_test);
+                let connection_test = asked
                     .and_then(|relay| relay.test(&self.host, now.unix_ms() / 1000, rand::random()));
-                let summary = describe(now, door.as_deref(), test);
+                let summary = RoomSummary {
+                    relay: relay.is_some(),
+                    connection_test,
+                    ..describe(now, door.as_deref())
+                };
                 self.outbox.send(encode_reply(id, &summary));
             }
             Step::Refuse { id, error } => self.refuse(id, &error),

@@ -136,8 +136,10 @@ pub struct RoomSummary {
     pub recording: bool,
     /// Code points of a name.
     pub name_chars: u32,
+    /// Whether this server has a relay.
+    pub relay: bool,
     /// To try out the paths to the relay before joining: allocations of it relay nothing and
-    /// last a minute. Null where there is no relay.
+    /// last a minute. Null where there is no relay, and unless it was asked for.
     pub connection_test: Option<IceServer>,
 }
 

@@ -235,6 +235,10 @@ pub struct Resume {
 pub struct RoomInfo {
     /// The room's name in links.
     pub room: Slug,
+    /// Whether the answer shall have what tries out the ways to the relay.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[ts(as = "Option<bool>", optional)]
+    pub connection_test: bool,
 }
 
 /// Data of `join`.

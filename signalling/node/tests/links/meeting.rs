@@ -169,12 +169,12 @@ async fn a_room_that_does_not_exist_does_not_show_it() {
     let known = client.ask("room.info", json!({"room": "welcome"})).await;
     assert_eq!(
         known["ok"],
-        json!({"title": "The welcome", "needs": "none", "recording": false, "name_chars": 64, "connection_test": null})
+        json!({"title": "The welcome", "needs": "none", "recording": false, "name_chars": 64, "relay": false, "connection_test": null})
     );
     let unknown = client.ask("room.info", json!({"room": "nowhere"})).await;
     assert_eq!(
         unknown["ok"],
-        json!({"needs": "password", "recording": false, "name_chars": 64, "connection_test": null})
+        json!({"needs": "password", "recording": false, "name_chars": 64, "relay": false, "connection_test": null})
     );
     assert_eq!(
         client.ask("join", join("nowhere", "Ada", 1)).await["error"]["code"],

@@ -45,12 +45,21 @@ async fn with_relay() -> Server {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_asks_of_a_room_gets_a_test_whether_there_is_one_or_not() {
+async fn whoever_asks_for_a_test_gets_one_whether_there_is_such_a_room_or_not() {
     let server = with_relay().await;
     let mut client = server.greeted().await;
     let mut tests = Vec::new();
     for room in ["welcome", "nowhere"] {
         let summary = client.ask("room.info", json!({"room": room})).await;
+        assert_eq!(summary["ok"]["relay"], true);
+        assert_eq!(
+            summary["ok"]["connection_test"],
+            json!(null),
+            "nobody asked for it"
+        );
+        let asked = json!({"room": room, "connection_test": true});
+        let summary = client.ask("room.info", asked).await;
+        assert_eq!(summary["ok"]["relay"], true);
         tests.push(summary["ok"]["connection_test"].clone());
     }
     assert_eq!(tests[0], tests[1]);

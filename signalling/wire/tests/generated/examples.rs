@@ -272,6 +272,7 @@ pub(crate) fn of_request(name: &str) -> Vec<String> {
                 2,
                 RoomInfo {
                     room: Slug::new("welcome").unwrap(),
+                    connection_test: true,
                 },
             ),
             answer(
@@ -283,6 +284,7 @@ pub(crate) fn of_request(name: &str) -> Vec<String> {
                     lobby: false,
                     recording: false,
                     name_chars: 64,
+                    relay: true,
                     connection_test: Some(relay(START_MS, 60)),
                 },
             ),
@@ -295,7 +297,8 @@ pub(crate) fn of_request(name: &str) -> Vec<String> {
                     lobby: false,
                     recording: false,
                     name_chars: 64,
-                    connection_test: Some(relay(START_MS, 60)),
+                    relay: true,
+                    connection_test: None,
                 },
             ),
         ],
