@@ -1,5 +1,6 @@
 //! The relay: that of a server with meetings, and one that stands alone.
 
+use std::net::Ipv6Addr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
@@ -251,12 +252,20 @@ fn check_url(text: &str) -> Result<(), String> {
         }
         _ => place,
     };
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]{}".contains(&byte);
+    // One URL that a browser cannot read takes the others with it.
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-".contains(&byte);
+    let is_host = match host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+    {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => host == "{host}" || !host.is_empty() && host.bytes().all(plain),
+    };
     let is_known = matches!(
         (scheme, transport),
         ("turn", "udp" | "tcp") | ("turns", "tcp")
     );
-    if !is_known || host.is_empty() || !host.bytes().all(plain) {
+    if !is_known || !is_host {
         return Err(wrong());
     }
     Ok(())
@@ -308,6 +317,11 @@ mod tests {
             "turn:{host}:x",
             "turn:",
             "turn:a b",
+            "turn:{hsot}:443",
+            "turn:{host}.example.org:443",
+            "turn:2001:db8::7:3478",
+            "turn:[2001:db8::x]:3478",
+            "turn:[192.0.2.7]:3478",
             "turn.example.org",
         ] {
             assert!(check_url(bad).is_err(), "{bad}");
