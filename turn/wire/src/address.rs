@@ -2,6 +2,7 @@
 //! mixed up.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 
 /// Address and port from which a TURN client reaches the relay.
@@ -13,8 +14,15 @@ pub struct ClientAddr(pub SocketAddr);
 pub struct PeerAddr(pub SocketAddr);
 
 /// Address and port that the relay lends to a TURN client: what peers see.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RelayedAddr(pub SocketAddr);
+
+impl Hash for RelayedAddr {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash_address(self.0, 0, state);
+    }
+}
 
 impl fmt::Debug for ClientAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -47,13 +55,14 @@ pub enum ClientTransport {
 
 impl ClientTransport {
     /// Returns whether frames are cut out of a stream, and ChannelData is padded.
+    #[inline]
     pub fn is_stream(self) -> bool {
         !matches!(self, ClientTransport::Udp)
     }
 }
 
 /// What identifies a client's connection and its allocation (RFC 8656, section 3.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FiveTuple {
     /// The transport between client and relay.
     pub transport: ClientTransport,
@@ -61,6 +70,30 @@ pub struct FiveTuple {
     pub client: ClientAddr,
     /// The relay's side.
     pub server: SocketAddr,
+}
+
+impl Hash for FiveTuple {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash_address(self.client.0, 0, state);
+        hash_address(self.server, self.transport as u8, state);
+    }
+}
+
+/// Every packet is looked up by its addresses. What is derived hashes each part of an address by itself, and lengths and
+/// discriminants with it: nine portions for a 5-tuple of IPv4, which here are two. Flow label and scope are left to `Eq`.
+#[inline]
+fn hash_address<H: Hasher>(address: SocketAddr, with: u8, state: &mut H) {
+    let port_and_more = u64::from(with) << 48 | u64::from(address.port());
+    match address {
+        SocketAddr::V4(v4) => state.write_u64(u64::from(v4.ip().to_bits()) << 16 | port_and_more),
+        SocketAddr::V6(v6) => {
+            let bits = v6.ip().to_bits();
+            state.write_u64((bits >> 64) as u64);
+            state.write_u64(bits as u64);
+            state.write_u64(port_and_more);
+        }
+    }
 }
 
 /// The family of an address (RFC 8489, section 14.1; RFC 8656, section 18.6).
@@ -74,6 +107,7 @@ pub enum Family {
 
 impl Family {
     /// Returns the family of an address.
+    #[inline]
     pub fn of(address: SocketAddr) -> Self {
         if address.is_ipv4() {
             Family::V4
@@ -87,6 +121,52 @@ impl Family {
         match self {
             Family::V4 => 1,
             Family::V6 => 2,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+
+    use super::*;
+
+    #[test]
+    fn every_part_of_a_5_tuple_counts_for_its_hash() {
+        let addresses = [
+            "192.0.2.1:5000",
+            "192.0.2.1:5001",
+            "192.0.2.2:5000",
+            "[2001:db8::1]:5000",
+            "[2001:db8::1]:5001",
+            "[2001:db8:0:1::1]:5000",
+            "[2001:db8::2]:5000",
+        ]
+        .map(|text| text.parse::<SocketAddr>().unwrap());
+        let transports = [
+            ClientTransport::Udp,
+            ClientTransport::Tcp,
+            ClientTransport::Tls,
+        ];
+        let build = BuildHasherDefault::<DefaultHasher>::default();
+        let mut hashes = BTreeSet::new();
+        for (client, server) in addresses
+            .iter()
+            .flat_map(|client| addresses.iter().map(move |server| (*client, *server)))
+        {
+            for transport in transports {
+                let tuple = FiveTuple {
+                    transport,
+                    client: ClientAddr(client),
+                    server,
+                };
+                assert_eq!(build.hash_one(tuple), build.hash_one(tuple));
+                assert!(hashes.insert(build.hash_one(tuple)));
+            }
+        }
+        for relayed in addresses {
+            assert!(hashes.insert(build.hash_one(RelayedAddr(relayed))));
         }
     }
 }

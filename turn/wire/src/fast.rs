@@ -27,6 +27,7 @@ pub enum Kind {
 
 impl Kind {
     /// Looks at the first eight bytes. `None` for anything else, RFC 3489 included.
+    #[inline]
     pub fn of(bytes: &[u8]) -> Option<Self> {
         match bytes.first()? {
             0..=3 if bytes.get(4..8)? == MAGIC_COOKIE => Some(Kind::Stun),
@@ -39,6 +40,7 @@ impl Kind {
 /// Returns channel number and payload of a ChannelData message. Bytes behind
 /// the payload are padding (RFC 8656, section 12.5). `None` if it is none, or
 /// cut short.
+#[inline]
 pub fn channel_data(bytes: &[u8]) -> Option<(u16, &[u8])> {
     let (head, behind) = bytes.split_first_chunk::<CHANNEL_HEADER_LEN>()?;
     let channel = u16::from_be_bytes([head[0], head[1]]);
@@ -51,6 +53,7 @@ pub fn channel_data(bytes: &[u8]) -> Option<(u16, &[u8])> {
 
 /// Returns the header of ChannelData with `len` bytes of payload. On a stream
 /// [`padding`] follows the payload, and the length does not count it.
+#[inline]
 pub fn channel_header(channel: u16, len: u16) -> [u8; CHANNEL_HEADER_LEN] {
     let [number_high, number_low] = channel.to_be_bytes();
     let [len_high, len_low] = len.to_be_bytes();
@@ -58,6 +61,7 @@ pub fn channel_header(channel: u16, len: u16) -> [u8; CHANNEL_HEADER_LEN] {
 }
 
 /// Returns the zeros that pad `len` bytes to a multiple of four.
+#[inline]
 pub fn padding(len: usize) -> &'static [u8] {
     const ZEROS: [u8; 3] = [0; 3];
     &ZEROS[..len.wrapping_neg() % 4]
@@ -127,6 +131,7 @@ impl std::ops::Deref for DataHeader {
 /// (RFC 8656, section 11.4). Behind the data goes [`padding`] of `data_len`, on
 /// datagrams as well: a STUN message is a multiple of four. `None` if the data
 /// are too long for a message.
+#[inline]
 pub fn data_indication_header(
     peer: PeerAddr,
     data_len: usize,
