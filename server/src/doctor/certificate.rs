@@ -89,7 +89,8 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
 pub(super) fn judge(source: &Source, host: Option<&str>, now: SystemTime) -> Vec<Finding> {
     let facts = match source {
         Source::Own => {
-            let text = "the server makes its own: browsers warn of it, unless a proxy is in front";
+            let text = "the server makes its own: browsers warn of it and refuse the relay by TLS; a proxy in \
+                        front shows its own instead, and passes no relay on";
             return vec![Finding::ok("certificate", text)];
         }
         Source::Awaited => {

@@ -69,7 +69,12 @@ pub(super) fn look(config: &Config) -> Vec<Port> {
     if let Some(http) = config.http {
         tcp(Use::Http, http);
     }
-    for listen in &config.turn.listen {
+    let extra = if config.turn.enabled {
+        &config.turn.listen[..]
+    } else {
+        &[]
+    };
+    for listen in extra {
         tcp(Use::RelayTcp, *listen);
     }
     let mut udp = |use_, address| {
@@ -81,8 +86,8 @@ pub(super) fn look(config: &Config) -> Vec<Port> {
         });
     };
     let own = std::iter::once(config.https).filter(|_| config.turn.enabled);
-    for listen in own.chain(config.turn.listen.iter().copied()) {
-        for address in listen.addresses() {
+    for listen in own.chain(extra.iter().copied()) {
+        for address in listen.addresses().into_iter().flat_map(of_families) {
             udp(Use::Relay, address);
         }
     }
@@ -105,6 +110,13 @@ pub(super) fn look(config: &Config) -> Vec<Port> {
         }
     }
     ports
+}
+
+/// Returns what the relay binds for an address: of `[::]` both families, each on its own.
+fn of_families(address: SocketAddr) -> impl Iterator<Item = SocketAddr> {
+    let is_both = address.ip() == IpAddr::from(Ipv6Addr::UNSPECIFIED);
+    let v4 = is_both.then(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())));
+    std::iter::once(address).chain(v4)
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<()> {
@@ -193,6 +205,7 @@ fn is_no_ipv6(address: SocketAddr, kind: io::ErrorKind) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{self, Layers, Surroundings};
     use crate::doctor::Level;
 
     fn port(use_: Use, bound: Result<(), io::ErrorKind>) -> Port {
@@ -230,6 +243,43 @@ mod tests {
                 .unwrap()
                 .contains("CAP_NET_BIND_SERVICE")
         );
+    }
+
+    fn config(turn: &str) -> Config {
+        let mut layers = Layers::default();
+        let file = format!("[turn]\n{turn}\n");
+        layers
+            .add_file(std::path::Path::new("c.toml"), &file)
+            .unwrap();
+        let surroundings = Surroundings {
+            dev: true,
+            cores: 1,
+        };
+        config::add_defaults(&mut layers, surroundings);
+        Config::from_layers(&layers, true).unwrap()
+    }
+
+    #[test]
+    fn the_relay_wants_udp_of_both_families_and_nothing_where_it_is_off() {
+        let wanted = |turn: &str| {
+            let mut ports = look(&config(turn));
+            ports.retain(|port| matches!(port.use_, Use::Relay | Use::RelayTcp));
+            let ports = ports.iter();
+            ports
+                .map(|port| (port.use_, port.address.to_string()))
+                .collect::<Vec<_>>()
+        };
+        let listen = "listen = [\"127.0.0.1:0\"]";
+        assert_eq!(
+            wanted(listen),
+            [
+                (Use::RelayTcp, "127.0.0.1:0".to_owned()),
+                (Use::Relay, "[::]:8443".to_owned()),
+                (Use::Relay, "0.0.0.0:8443".to_owned()),
+                (Use::Relay, "127.0.0.1:0".to_owned()),
+            ]
+        );
+        assert_eq!(wanted(&format!("enabled = false\n{listen}")), []);
     }
 
     #[test]
