@@ -71,7 +71,7 @@ pub struct Counters {
     pub ended_revoked: u64,
     /// Allocations that ended with the client's stream.
     pub ended_with_stream: u64,
-    /// Answers that strangers over UDP did not get: their source, or all together, had too many.
+    /// Answers that strangers did not get: their source, their stream, or all together, had too many.
     pub suppressed: u64,
     /// Success responses.
     pub successes: u64,

@@ -48,7 +48,7 @@ impl std::fmt::Debug for SourcePrefix {
 /// Buckets of the table. A stranger shares a bucket with another one of `n` active sources with probability `n / 65536`;
 /// at four bytes each the table has 256 KiB.
 const SLOTS: usize = 1 << 16;
-/// Buckets of the clients that have an allocation: 20,000 at most.
+/// Buckets of the clients that have an allocation, 20,000 at most, and of streams that have none yet.
 const CLIENT_SLOTS: usize = 1 << 15;
 
 /// Answers that one source gets at once, and each second in the long run (security.md 3.9). A browser asks two to four
@@ -62,8 +62,8 @@ pub const REPLIES_PER_S_MAX: u32 = 20_000;
 
 /// The budget of answers to the unauthenticated over UDP: 401, 438 and Binding, where the source address may be forged.
 ///
-/// Sources that fall on one bucket share its ten answers a second. Whoever is refused is not answered, and retransmits;
-/// streams need no budget, their source has proved its address.
+/// Sources that fall on one bucket share its ten answers a second. Whoever is refused is not answered, and retransmits.
+/// Streams, whose source has proved its address, have as much each.
 pub struct ReplyBudget {
     sources: Pace,
     clients: Pace,
@@ -99,8 +99,8 @@ impl ReplyBudget {
         self.note(may)
     }
 
-    /// Takes one answer to a client that has an allocation: apart from those of strangers, so that neither a flood with
-    /// forged sources nor a crowd behind one address keeps it from a new nonce.
+    /// Takes one answer to a client that has an allocation, or to a stream: apart from those of strangers, so that neither
+    /// a flood with forged sources nor a crowd behind one address keeps it from a new nonce.
     pub fn take_of_client(&mut self, now: Instant, client: &FiveTuple) -> bool {
         let may = self.clients.take(now, client);
         self.note(may)

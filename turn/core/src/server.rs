@@ -110,6 +110,8 @@ pub struct Server {
     quotas: Quotas,
     /// How fast sessions, and the sources of connection tests, take places in the quotas.
     takings: Pace,
+    /// How fast sources may guess passwords.
+    guesses: Pace,
     /// Over the bytes of all allocations, if there is one.
     ceiling: Option<Ceiling>,
     /// Sessions whose credentials work.
@@ -161,6 +163,7 @@ impl Server {
             nonces: Nonces::new(seed, realm),
             budget: ReplyBudget::new(now.instant, seed, config.replies_per_s),
             quotas: Quotas::new(*quotas),
+            guesses: authenticate::guesses(now.instant, seed),
             ceiling: quotas
                 .total_bits_per_s
                 .map(|bits_per_s| Ceiling::new(now.instant, bits_per_s)),

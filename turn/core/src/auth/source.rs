@@ -71,6 +71,11 @@ impl Credentials {
         }
     }
 
+    /// Returns whether there are users whose passwords people chose.
+    pub fn has_users(&self) -> bool {
+        !self.users.is_empty()
+    }
+
     /// Remembers the name of a ticket that was handed out, so that it can be used with USERHASH; the latest four of a
     /// session are remembered. Returns false if it is no participant's ticket or 100,000 sessions have one.
     pub fn register(&mut self, username: &str) -> bool {

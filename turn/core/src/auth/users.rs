@@ -95,6 +95,10 @@ impl Users {
         })
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.passwords.is_empty()
+    }
+
     pub(super) fn name_of(&self, hash: &[u8; 32]) -> Option<&str> {
         self.by_hash.get(hash).map(String::as_str)
     }

@@ -46,11 +46,9 @@ impl Pace {
         also: impl FnOnce() -> bool,
     ) -> bool {
         let now_ms = self.ms_of_epoch(now);
-        let mut hasher = SipHasher13::new_with_keys(self.key[0], self.key[1]);
-        who.hash(&mut hasher);
-        let slot = hasher.finish() as usize % self.full_at_ms.len();
+        let slot = self.slot(who);
         let owed_ms = self.full_at_ms[slot].saturating_sub(now_ms);
-        let allowed = owed_ms <= (self.burst - 1) * self.interval_ms && also();
+        let allowed = owed_ms <= self.owed_max_ms() && also();
         if allowed {
             self.full_at_ms[slot] = now_ms + owed_ms + self.interval_ms;
         }
@@ -60,6 +58,23 @@ impl Pace {
     /// Lets `who` act once if its bucket allows it.
     pub(crate) fn take(&mut self, now: Instant, who: &impl Hash) -> bool {
         self.take_if(now, who, || true)
+    }
+
+    /// Returns whether [`Pace::take`] would let `who` act.
+    pub(crate) fn has(&mut self, now: Instant, who: &impl Hash) -> bool {
+        let now_ms = self.ms_of_epoch(now);
+        let owed_ms = self.full_at_ms[self.slot(who)].saturating_sub(now_ms);
+        owed_ms <= self.owed_max_ms()
+    }
+
+    fn owed_max_ms(&self) -> u32 {
+        (self.burst - 1) * self.interval_ms
+    }
+
+    fn slot(&self, who: &impl Hash) -> usize {
+        let mut hasher = SipHasher13::new_with_keys(self.key[0], self.key[1]);
+        who.hash(&mut hasher);
+        hasher.finish() as usize % self.full_at_ms.len()
     }
 
     /// Returns the time in milliseconds, below 2^31. When an epoch ends, after 24 days, all buckets are full.

@@ -1,5 +1,7 @@
 //! Who sends a request (RFC 8489, section 9.2.4).
 
+use std::time::Instant;
+
 use conclave_turn_wire::FiveTuple;
 use conclave_turn_wire::error::ErrorCode;
 use conclave_turn_wire::integrity::{self, Algorithm, Mac};
@@ -8,11 +10,24 @@ use conclave_turn_wire::message::{Method, Request};
 use super::Server;
 use crate::auth::{Identity, Login, UserRef};
 use crate::backend::Now;
+use crate::limits::{Pace, SourcePrefix};
 use crate::nonce::{Carried, Verdict, password_algorithm};
+use crate::seed;
 
 /// How long an allocation goes on by credentials of the REST form that have expired, in seconds: a long meeting. Nobody
 /// tells the relay when their holder has left.
 const OVERTIME_S: u64 = 12 * 3600;
+
+/// Wrong passwords that a source may try at once, one more each second, and sources that are told apart.
+const GUESSES: u32 = 50;
+const GUESS_INTERVAL_MS: u32 = 1000;
+const GUESS_SLOTS: usize = 1 << 14;
+
+/// Makes the pace at which passwords may be guessed.
+pub(super) fn guesses(now: Instant, seed: &[u8; 32]) -> Pace {
+    let key = seed::sip_key(seed, "conclave turn pace of guesses");
+    Pace::new(now, key, GUESS_SLOTS, GUESSES, GUESS_INTERVAL_MS)
+}
 
 /// Why a request is not authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,10 +90,7 @@ impl Server {
 
         let login = match self.known_login(from, user, algorithm, verify) {
             Some(login) => login,
-            None => self
-                .credentials
-                .authenticate(user, algorithm, verify)
-                .ok_or(Refusal::Unproved)?,
+            None => self.new_login(now, from, user, algorithm, verify)?,
         };
         if let Identity::Session(session) = login.identity
             && !self.sessions.contains(&session)
@@ -98,6 +110,28 @@ impl Server {
             return Err(Refusal::Unproved);
         }
         Ok((login, mac))
+    }
+
+    /// Tries all keys that there could be. Where people chose passwords, a source that was wrong too often is not listened
+    /// to for a while: its answers are bounded, but it would learn the right password by being answered at all.
+    fn new_login(
+        &mut self,
+        now: Now,
+        from: &FiveTuple,
+        user: UserRef<'_>,
+        algorithm: Algorithm,
+        verify: impl Fn(&integrity::Key) -> bool,
+    ) -> Result<Login, Refusal> {
+        let source = SourcePrefix::of(from.client.0.ip());
+        let is_guessable = self.credentials.has_users();
+        if is_guessable && !self.guesses.has(now.instant, &source) {
+            return Err(Refusal::Unproved);
+        }
+        let login = self.credentials.authenticate(user, algorithm, verify);
+        if login.is_none() && is_guessable {
+            self.guesses.take(now.instant, &source);
+        }
+        login.ok_or(Refusal::Unproved)
     }
 
     /// Tries the key with which the client's allocation was made.

@@ -56,7 +56,7 @@ impl Server {
     /// Answers from where a request came, and nothing else (RFC 8489, section 12). With a user name it is a
     /// connectivity check that went astray: the SFU listens elsewhere.
     fn on_binding(&mut self, now: Now, from: &FiveTuple, bytes: &[u8], io: &mut Io<'_>) {
-        if !self.may_answer_stranger(now, from) {
+        if !self.may_answer_stranger(now, from, io) {
             return;
         }
         let Ok(request) = Request::parse(bytes) else {
@@ -83,7 +83,7 @@ impl Server {
             return self.counters.drop(DropReason::Source);
         }
         let is_sealed = is_sealed(bytes);
-        if !is_sealed && !self.may_answer_stranger(now, from) {
+        if !is_sealed && !self.may_answer_stranger(now, from, io) {
             return;
         }
         let Ok(request) = Request::parse(bytes) else {
@@ -92,7 +92,7 @@ impl Server {
         let (login, mac) = match self.authenticate(now, from, &request) {
             Ok(proved) => proved,
             Err(refusal) => {
-                if !is_sealed || self.may_answer_stranger(now, from) {
+                if !is_sealed || self.may_answer_stranger(now, from, io) {
                     self.refuse(now, from, &request, refusal, io);
                 }
                 return;
@@ -220,17 +220,23 @@ impl Server {
         }
     }
 
-    /// Returns whether a source that proved nothing may be answered: a stream's address is its own, that of a datagram
-    /// may be somebody else's.
-    fn may_answer_stranger(&mut self, now: Now, from: &FiveTuple) -> bool {
-        if from.transport != ClientTransport::Udp {
-            return true;
+    /// Returns whether a source that proved nothing may be answered: the address of a datagram may be somebody else's. A
+    /// stream's is its own, but one that does nothing but ask takes time from all others, and is closed.
+    fn may_answer_stranger(&mut self, now: Now, from: &FiveTuple, io: &mut Io<'_>) -> bool {
+        let is_client = self.allocations.of_client(from).is_some();
+        if from.transport.is_stream() {
+            let may = is_client || self.budget.take_of_client(now.instant, from);
+            if !may {
+                self.counters.drop(DropReason::Budget);
+                io.clients.close(from);
+            }
+            return may;
         }
         if is_unanswerable(from.client, from.server) {
             self.counters.drop(DropReason::Source);
             return false;
         }
-        let may = if self.allocations.of_client(from).is_some() {
+        let may = if is_client {
             self.budget.take_of_client(now.instant, from)
         } else {
             self.budget.take(now.instant, from.client.0.ip())

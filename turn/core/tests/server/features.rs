@@ -572,9 +572,9 @@ fn whoever_has_an_allocation_gets_a_new_nonce_while_strangers_get_nothing() {
     let mut ada = world.client(ADA, 5000);
     world.allocate(&ada);
     for port in 1..4000 {
-        binding(&mut world, &stranger_of(&ada, port));
+        binding(&mut world, &of_port(ada.tuple, port));
     }
-    assert_eq!(binding(&mut world, &stranger_of(&ada, 4001)), 0);
+    assert_eq!(binding(&mut world, &of_port(ada.tuple, 4001)), 0);
     assert_eq!(binding(&mut world, &ada.tuple), 1);
     ada.renew_nonce(&mut world);
     assert_eq!(world.refresh(&ada, 600), Ok(600));
@@ -583,8 +583,7 @@ fn whoever_has_an_allocation_gets_a_new_nonce_while_strangers_get_nothing() {
     assert!(answers <= 10, "{answers}");
 }
 
-fn stranger_of(client: &Client, port: u16) -> FiveTuple {
-    let mut tuple = client.tuple;
+fn of_port(mut tuple: FiveTuple, port: u16) -> FiveTuple {
     tuple.client.0.set_port(port);
     tuple
 }
@@ -596,8 +595,51 @@ fn strangers_on_streams_have_proved_their_address() {
         transport: ClientTransport::Tls,
         ..stranger(5000)
     };
+    // Another stream of theirs does not suffer from the first.
+    for port in 1..100 {
+        assert_eq!(binding(&mut world, &of_port(tuple, port)), 1);
+    }
+    // Who only ever asks is sent away.
     let answers: usize = (0..100).map(|_| binding(&mut world, &tuple)).sum();
+    assert_eq!(answers, 10);
+    assert_eq!(world.clients.closed.first(), Some(&tuple));
+    // Who has an allocation may ask more.
+    let ada = world.stream_client(ADA, 5001);
+    world.allocate(&ada);
+    let answers: usize = (0..100).map(|_| binding(&mut world, &ada.tuple)).sum();
     assert_eq!(answers, 100);
+}
+
+/// Passwords of static users may be short. A wrong one costs the guesser an answer that he does not need.
+#[test]
+fn guessing_passwords_ends_soon() {
+    let mut world = World::new();
+    let carol = |password: &str| Credential {
+        username: "carol".to_owned(),
+        password: password.to_owned(),
+    };
+    let tries = |world: &mut World, credential: &Credential| {
+        let client = world.client_with(credential, ClientTransport::Udp, 5000);
+        let transaction = world.transaction();
+        let request = client.request(Method::Allocate, transaction, udp);
+        let sent = world.input(&client.tuple, &request);
+        let is_right = |sent: &Sent| Reply::parse(&sent.bytes).unwrap().error.is_none();
+        sent.first().is_some_and(is_right)
+    };
+    for guess in 0..60 {
+        assert!(!tries(&mut world, &carol(&guess.to_string())));
+        world.pass(Duration::from_millis(200));
+    }
+    // 60 in 12 seconds are two less than may be tried.
+    for guess in 0..3 {
+        assert!(!tries(&mut world, &carol(&guess.to_string())));
+    }
+    assert!(
+        !tries(&mut world, &carol("secret")),
+        "not even the right one"
+    );
+    world.pass(Duration::from_secs(2));
+    assert!(tries(&mut world, &carol("secret")));
 }
 
 #[test]
