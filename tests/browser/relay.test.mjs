@@ -254,7 +254,9 @@ meeting(
     const ada = await here.somebody("Ada", "plain");
     await ada.open(here.server.link());
     const count = () => ada.page.evaluate(() => window.conclaveTest.peers.length);
+    await until("the page knows of the room", () => ada.heard.some((message) => message.includes('"relay":true')));
     assert.equal(await count(), 0);
+    assert.ok(!ada.heard.some((message) => message.includes('"credential"')), "nor is a credential made");
     const dialog = await openCheck(ada);
     assert.deepEqual(await outcomes(dialog), { udp: "works", tcp: "works", tls: "works" });
     await dialog.getByText("The quickest way is open").waitFor();
