@@ -57,29 +57,29 @@ impl Server {
         }
         let place = self.take_place(call)?;
         let opened = self.open(&wish, traits, io);
-        let Opened { first, second } = match opened {
+        let Opened {
+            relays,
+            address_error,
+        } = match opened {
             Ok(opened) => opened,
             Err(code) => {
                 self.quotas.give(place);
                 return Err(code);
             }
         };
-        let token = match wish.port {
-            Port::Even(EvenPort::EvenAndReserveNext) => Some(self.reserve_next(call, first, io)),
+        let token = match (&wish.port, relays[0]) {
+            (Port::Even(EvenPort::EvenAndReserveNext), Some(even)) => {
+                self.reserve_next(call, even, io)
+            }
             _ => None,
-        };
-        let (second, address_error) = match second {
-            Some((family, Err(code))) => (None, Some((family, code))),
-            Some((_, Ok(relayed))) => (Some(relayed), None),
-            None => (None, None),
         };
         let granted = Granted {
             transaction: call.request.transaction,
             lifetime_s: lifetime_s(call, traits),
-            token: token.flatten(),
+            token,
             address_error,
         };
-        let id = self.enter(call, place, wish.relaying, [Some(first), second], granted);
+        let id = self.enter(call, place, wish.relaying, relays, granted);
         self.answer_allocate(call, id, io)
     }
 
@@ -139,7 +139,7 @@ impl Server {
         self.answer_allocate(call, id, io)
     }
 
-    /// Opens the relayed addresses. The first must be had; of the second it is said why not.
+    /// Opens the relayed addresses. One must be had; of the other it is said why not.
     fn open(
         &mut self,
         wish: &Wish,
@@ -157,11 +157,23 @@ impl Server {
             Relaying::Udp => io.backend.open(owner, family, port).map_err(code_of),
             Relaying::Tcp => io.backend.listen_tcp(owner, family, port).map_err(code_of),
         };
-        let first = open(wish.family)?;
-        Ok(Opened {
-            first,
-            second: wish.additional.map(|family| (family, open(family))),
-        })
+        let first = open(wish.family);
+        let second = wish.additional.map(|family| (family, open(family)));
+        match (first, second) {
+            (Ok(first), None) => Ok(Opened {
+                relays: [Some(first), None],
+                address_error: None,
+            }),
+            (Ok(first), Some((family, second))) => Ok(Opened {
+                relays: [Some(first), second.ok()],
+                address_error: second.err().map(|code| (family, code)),
+            }),
+            (Err(code), Some((_, Ok(second)))) => Ok(Opened {
+                relays: [Some(second), None],
+                address_error: Some((wish.family, code)),
+            }),
+            (Err(code), _) => Err(code),
+        }
     }
 
     /// Keeps the port above `even` for another allocation. Without a place in the quotas it is given back, and the
@@ -265,8 +277,9 @@ impl Server {
 
 /// What the backend gave.
 struct Opened {
-    first: RelayedAddr,
-    second: Option<(Family, Result<RelayedAddr, ErrorCode>)>,
+    relays: [Option<RelayedAddr>; 2],
+    /// The family of two that was not to be had.
+    address_error: Option<(Family, ErrorCode)>,
 }
 
 /// Returns the lifetime that a request gets, at least the default and at most what the backend allows.
