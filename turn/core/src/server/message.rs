@@ -83,6 +83,9 @@ impl Server {
             return self.counters.drop(DropReason::Source);
         }
         let is_sealed = is_sealed(bytes);
+        if !is_sealed && from.transport == ClientTransport::Udp && bytes.len() < STRANGER_LEN_MIN {
+            return self.counters.drop(DropReason::Malformed);
+        }
         if !is_sealed && !self.may_answer_stranger(now, from, io) {
             return;
         }
@@ -247,6 +250,10 @@ impl Server {
         may
     }
 }
+
+/// The shortest request that a client begins with: Allocate with REQUESTED-TRANSPORT. Shorter ones over UDP are sent for
+/// the sake of the answer, which goes to whom the source was forged of and is five times as long.
+const STRANGER_LEN_MIN: usize = HEADER_LEN + 8;
 
 /// RFC 8656, section 18.9.
 const DONT_FRAGMENT: u16 = 0x001a;

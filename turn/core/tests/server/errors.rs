@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use conclave_turn_core::auth::Credential;
-use conclave_turn_core::{ConnectFailed, OpenError};
+use conclave_turn_core::{ConnectFailed, DropReason, OpenError};
 use conclave_turn_wire::error::ErrorCode;
 use conclave_turn_wire::integrity::{Algorithm, Key, Mac};
 use conclave_turn_wire::message::{
@@ -651,6 +651,60 @@ fn a_second_family_that_fails_is_told_in_the_success() {
 }
 
 #[test]
+fn a_first_family_that_there_is_not_is_told_in_the_success_as_well() {
+    let mut world = World::with_sockets();
+    world.sockets().traits.v4 = false;
+    let ada = world.client(ADA, 5000);
+    let answer = world.ask(&ada, Method::Allocate, dual_udp);
+    let reply = answer.reply();
+    assert_eq!(reply.address_error, Some((Family::V4, 440)));
+    assert!(reply.relayed.unwrap().0.is_ipv6() && reply.relayed_second.is_none());
+    assert_eq!(world.permit(&ada, SHARD_0_V6), None);
+    assert_eq!(
+        world.permit(&ada, SHARD_0),
+        Some(ErrorCode::PeerFamilyMismatch)
+    );
+    assert_eq!(world.refresh(&ada, 0), Ok(0));
+    world.sockets().traits.v6 = false;
+    assert_eq!(
+        world.ask(&ada, Method::Allocate, dual_udp).error(),
+        Some(ErrorCode::AddressFamilyNotSupported)
+    );
+    assert_eq!(world.open_count(), 0);
+}
+
+fn dual_udp(request: Builder<'_>) -> Builder<'_> {
+    udp(request).additional_family(Family::V6)
+}
+
+#[test]
+fn a_peer_that_is_named_twice_needs_one_permission() {
+    let mut config = config();
+    config.allocation.permissions = 2;
+    let mut world = World::with(config);
+    let ada = world.client(ADA, 5000);
+    world.allocate(&ada);
+    let mut permit = |peers: &[&str]| {
+        let peers = peers.iter().map(|one| peer(one));
+        world
+            .ask(&ada, Method::CreatePermission, |request| {
+                peers.clone().fold(request, Builder::peer)
+            })
+            .error()
+    };
+    assert_eq!(
+        permit(&[&[SHARD_2; 200][..], &[SHARD_0; 100]].concat()),
+        None
+    );
+    let three = [SHARD_0, SHARD_0_V6, SHARD_2];
+    assert_eq!(permit(&three), Some(ErrorCode::PeerFamilyMismatch));
+    assert_eq!(
+        permit(&[&[SHARD_0; 200][..], &[STRANGER]].concat()),
+        Some(ErrorCode::Forbidden)
+    );
+}
+
+#[test]
 fn what_is_refused_leaves_nothing_behind() {
     for fails in [OpenError::NoPort, OpenError::Failed] {
         let mut world = World::with_sockets();
@@ -694,6 +748,10 @@ fn an_answer_to_a_stranger_is_small_and_says_nothing_about_us() {
     let (headers, question, answer) = (28, request.len(), sent[0].bytes.len());
     assert!(answer <= 100, "{answer}");
     assert!((answer + headers) as f64 / (question + headers) as f64 <= 2.3);
+    // A shorter one than clients begin with is sent for the sake of the answer.
+    let shortest = bare(Method::Allocate, world.transaction(), |request| request);
+    assert_eq!(world.input(&ada.tuple, &shortest), []);
+    assert_eq!(world.server.counters().drops(DropReason::Malformed), 1);
 }
 
 fn tcp(request: Builder<'_>) -> Builder<'_> {
