@@ -257,6 +257,11 @@ impl RelayThread {
             };
             match message {
                 FromStream::Opened(client, writer) => {
+                    // The end of a former stream with these addresses may have found the
+                    // queue full. What was its, and what peers send there, is not the new one's.
+                    self.core.serve(now, |server, io| {
+                        server.handle_client_closed(now, &client, io);
+                    });
                     self.core.clients.streams.open(client, writer)
                 }
                 FromStream::Frames(from, frames) => self.core.serve(now, |server, io| {
