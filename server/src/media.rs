@@ -38,25 +38,36 @@ impl Shards {
             relay: relay.map(|relay| (relay, Mutex::default())),
         }
     }
+}
 
-    /// Tells the relay first: it is never busy, and who is dropped has lost it
-    /// even while a shard is. Said again, nothing of it does harm.
-    fn tell_relay(&self, command: &Command) {
+impl conclave_signalling_node::Media for Shards {
+    fn shards(&self) -> usize {
+        usize::from(self.shards.shards())
+    }
+
+    fn send(&self, shard: usize, command: Command) -> Result<(), MediaBusy> {
+        // A shard that has ended takes nothing either: the room tries again until it ends itself.
+        let shard = u8::try_from(shard).map_err(|_| MediaBusy)?;
+        self.shards.send(shard, command).map_err(|_| MediaBusy)
+    }
+
+    /// Tells the relay, whose credentials work from here on, or never again.
+    fn hear(&self, command: &Command) {
         let Some((relay, members)) = &self.relay else {
             return;
         };
-        let mut members = members.lock().unwrap_or_else(PoisonError::into_inner);
+        let members = || members.lock().unwrap_or_else(PoisonError::into_inner);
         match command {
             Command::Admit { room, member } => {
-                members.admit(*room, *member);
+                members().admit(*room, *member);
                 relay.admit(session_of(*member));
             }
             Command::Drop { member } => {
-                members.leave(*member);
+                members().leave(*member);
                 relay.revoke(session_of(*member));
             }
             Command::CloseRoom { room } => {
-                for member in members.close(*room) {
+                for member in members().close(*room) {
                     relay.revoke(session_of(member));
                 }
             }
@@ -97,19 +108,6 @@ impl Members {
             self.of.remove(member);
         }
         members
-    }
-}
-
-impl conclave_signalling_node::Media for Shards {
-    fn shards(&self) -> usize {
-        usize::from(self.shards.shards())
-    }
-
-    fn send(&self, shard: usize, command: Command) -> Result<(), MediaBusy> {
-        self.tell_relay(&command);
-        // A shard that has ended takes nothing either: the room tries again until it ends itself.
-        let shard = u8::try_from(shard).map_err(|_| MediaBusy)?;
-        self.shards.send(shard, command).map_err(|_| MediaBusy)
     }
 }
 

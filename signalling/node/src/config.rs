@@ -26,6 +26,10 @@ pub trait Media: Send + Sync + 'static {
     /// # Errors
     /// [`MediaBusy`] if the queue is full; the room keeps the command and tries again.
     fn send(&self, shard: usize, command: Command) -> Result<(), MediaBusy>;
+
+    /// Hears of a command when it is decided, once and in order, before its shard
+    /// has room for it: who is in and who is not must be known at once elsewhere.
+    fn hear(&self, _command: &Command) {}
 }
 
 /// The queue of a shard is full.

@@ -46,6 +46,7 @@ impl ShardLink {
 
     /// Gives a command to the shard, or keeps it until the shard takes it.
     pub(super) fn send(&mut self, now: Instant, command: Command) {
+        self.registry.media.hear(&command);
         match &command {
             Command::OpenRoom { room, .. } if !self.is_open => {
                 self.shard = self.registry.open(*room, Arc::clone(&self.own));
@@ -118,7 +119,9 @@ impl ShardLink {
         if !was_open {
             return;
         }
-        last.push_back(Command::CloseRoom { room: self.room });
+        let close = Command::CloseRoom { room: self.room };
+        self.registry.media.hear(&close);
+        last.push_back(close);
         while last.front().is_some_and(|command| self.offer(command)) {
             last.pop_front();
         }

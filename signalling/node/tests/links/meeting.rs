@@ -232,6 +232,29 @@ async fn commands_wait_in_order_for_a_busy_shard() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_comes_and_goes_is_heard_at_once_and_once_while_a_shard_is_busy() {
+    let server = Server::start().await;
+    server.shard.is_busy.store(true, Ordering::Relaxed);
+    let (mut ada, _) = server.joined("welcome", "Ada", 1).await;
+    let _bob = server.joined("welcome", "Bob", 2).await;
+    ada.ask("leave", json!({})).await;
+    let heard = || server.shard.heard.lock().unwrap().clone();
+    assert_eq!(heard(), ["admit", "admit", "drop"]);
+    assert_eq!(server.shard.said(), Vec::<String>::new());
+    server.shard.is_busy.store(false, Ordering::Relaxed);
+    server.sleep(Duration::from_millis(20)).await;
+    assert_eq!(
+        server.shard.said(),
+        ["0 open", "0 admit", "0 admit", "0 drop"]
+    );
+    assert_eq!(heard(), ["admit", "admit", "drop"]);
+    server.shard.is_busy.store(true, Ordering::Relaxed);
+    let slug = conclave_signalling_wire::text::Slug::new("welcome").unwrap();
+    server.node.rooms().delete(&slug).await.unwrap();
+    assert_eq!(heard().last(), Some(&"close"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_shard_that_takes_nothing_is_given_up_with_its_room() {
     let server = Server::start().await;
     server.shard.is_busy.store(true, Ordering::Relaxed);

@@ -40,6 +40,8 @@ pub(crate) struct FakeShard {
     /// The room that was opened last.
     pub(crate) room: Mutex<Option<RoomKey>>,
     pub(crate) is_busy: AtomicBool,
+    /// Who came and went, as it was decided.
+    pub(crate) heard: Mutex<Vec<&'static str>>,
 }
 
 impl FakeShard {
@@ -59,6 +61,16 @@ impl FakeShard {
 impl Media for FakeShard {
     fn shards(&self) -> usize {
         2
+    }
+
+    fn hear(&self, command: &Command) {
+        let heard = match command {
+            Command::Admit { .. } => "admit",
+            Command::Drop { .. } => "drop",
+            Command::CloseRoom { .. } => "close",
+            _ => return,
+        };
+        self.heard.lock().unwrap().push(heard);
     }
 
     fn send(&self, shard: usize, command: Command) -> Result<(), MediaBusy> {
@@ -289,6 +301,7 @@ impl Server {
             commands: Mutex::default(),
             room: Mutex::default(),
             is_busy: AtomicBool::new(false),
+            heard: Mutex::default(),
         });
         let media = Arc::clone(&shard) as Arc<dyn Media>;
         let node = Node::start(config, store.clone(), media, reported)
