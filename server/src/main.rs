@@ -8,6 +8,7 @@ mod config;
 mod control;
 mod descriptors;
 mod doctor;
+mod furnish;
 mod health_check;
 mod host;
 mod http;

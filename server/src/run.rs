@@ -1,6 +1,5 @@
 //! From a configuration to a running server, and back to nothing.
 
-use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
@@ -9,20 +8,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::Context;
 use axum::Router;
 use conclave_sfu_node::MediaNode;
-use conclave_signalling_node::{ConfiguredRoom, Ensured, Node, Rooms};
+use conclave_signalling_node::Node;
 use conclave_signalling_store::Store;
-use conclave_signalling_wire::room::RoomUpdate;
 use conclave_signalling_wire::secret::InviteSecret;
-use conclave_signalling_wire::text::Slug;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::admin::{self, Admin};
 use crate::announce::{self, Banner, Ready};
-use crate::config::{Config, ConfigError, Role, Room, StandingAlone};
+use crate::config::{Config, ConfigError, Role, StandingAlone};
 use crate::control::Control;
 use crate::descriptors;
+use crate::furnish;
 use crate::host::Machine;
 use crate::http::{self, Readiness, SecurityHeaders, Shared};
 use crate::listen::{self, Counters, Listener, Proxies, Sources};
@@ -196,7 +194,7 @@ impl Server {
     /// Starts what does not take connections first, and the listeners last.
     async fn start(config: &Config) -> Result<Self, Error> {
         let machine = Machine::look().context("cannot list the addresses of this machine")?;
-        let rooms = configured_rooms(config)?;
+        let rooms = furnish::configured(config)?;
         // Nothing is put into it, or taken from it, before.
         storage::folder(&config.storage)?;
         let challenges = tls::Challenges::new();
@@ -255,7 +253,7 @@ impl Server {
         let signalling = Node::start(node_config, store.clone(), shards, events)
             .await
             .context("cannot read the rooms")?;
-        let host_secret = furnish(config, &store, &signalling.rooms(), rooms).await?;
+        let host_secret = furnish::furnish(config, &store, &signalling.rooms(), rooms).await?;
         trail::begin(&store).await?;
         storage::warn_of_size(&config.storage);
 
@@ -366,66 +364,6 @@ impl Server {
             "ended"
         );
     }
-}
-
-/// Makes the rooms of the configuration as they are there. Returns the secret
-/// of the host link that `--dev` prints.
-async fn furnish(
-    config: &Config,
-    store: &Store,
-    rooms: &Rooms,
-    configured: Vec<(Room, RoomUpdate)>,
-) -> Result<Option<InviteSecret>, Error> {
-    let damaged = damaged_rooms(store).await?;
-    let first = configured.first().map(|(room, _)| room.slug.clone());
-    for (room, update) in configured {
-        let slug = room.slug.clone();
-        if damaged.contains(&slug) {
-            tracing::error!(room = %slug, "a room of the configuration is damaged and stays closed until it is deleted");
-            continue;
-        }
-        let digest = storage::digest(&config.storage, &room, &update)?;
-        let ensured = rooms.ensure(ConfiguredRoom {
-            slug: room.slug,
-            preset: room.preset,
-            update,
-            digest,
-        });
-        let ensured = ensured.await;
-        let ensured = ensured.with_context(|| format!("the room `{slug}` of `rooms`"))?;
-        match ensured {
-            Ensured::Created(_) => tracing::info!(room = %slug, "made a room of the configuration"),
-            Ensured::Changed => tracing::info!(
-                room = %slug,
-                "the configuration of a room has changed and holds from here on"
-            ),
-            Ensured::Unchanged => {}
-        }
-    }
-    let Some(first) = first.filter(|first| config.dev && !damaged.contains(first)) else {
-        return Ok(None);
-    };
-    let secret = storage::dev_host_secret(&config.storage.data_dir)?;
-    rooms
-        .host_invite(&first, secret)
-        .await
-        .context("cannot make the host link")?;
-    Ok(Some(secret))
-}
-
-/// Returns the rooms that are there and cannot be read.
-async fn damaged_rooms(store: &Store) -> anyhow::Result<BTreeSet<Slug>> {
-    let directory = store.directory().await.context("cannot read the rooms")?;
-    let damaged = directory.into_iter().filter(|room| room.settings.is_none());
-    Ok(damaged.map(|room| room.slug).collect())
-}
-
-/// Returns the rooms of the configuration with their passwords.
-fn configured_rooms(config: &Config) -> Result<Vec<(Room, RoomUpdate)>, ConfigError> {
-    let rooms = config.rooms.iter();
-    rooms
-        .map(|room| Ok((room.clone(), storage::with_password(room)?)))
-        .collect()
 }
 
 /// SIGINT and SIGTERM.
