@@ -72,7 +72,12 @@ pub(crate) fn certificate(
         names.insert(url.host().trim_matches(['[', ']']).to_owned());
     }
     let identity = tls::load_or_make(data_dir, &names, SystemTime::now())?;
-    Ok((Live::of(identity)?, Tending::Own))
+    let tending = if config.dev {
+        Tending::Dev
+    } else {
+        Tending::Own
+    };
+    Ok((Live::of(identity)?, tending))
 }
 
 fn load_files(files: &CertificateFiles) -> Result<Identity, ConfigError> {

@@ -21,15 +21,17 @@ pub(crate) enum Tending {
     Files(Box<Files>),
     /// We ask for it.
     Fetched(Box<Fetcher>),
-    /// We made one that outlives this process.
+    /// We made one that outlives this process, for a server behind a proxy.
     Own,
+    /// The same, for development.
+    Dev,
 }
 
 impl Tending {
     /// Sees to the certificate until `stop` turns true. SIGHUP looks, or asks, at once.
     pub(crate) async fn run(self, live: Arc<Live>, mut stop: watch::Receiver<bool>) {
         // A terminal that is closed still ends a development server.
-        if matches!(self, Tending::Own) {
+        if matches!(self, Tending::Dev) {
             return;
         }
         let hurry = Arc::new(Notify::new());
@@ -38,7 +40,11 @@ impl Tending {
             match self {
                 Tending::Files(files) => watch_files(*files, &live, &hurry).await,
                 Tending::Fetched(fetcher) => fetcher.run(&hurry).await,
-                Tending::Own => {}
+                Tending::Own => loop {
+                    hurry.notified().await;
+                    tracing::info!("nothing is read again by SIGHUP: the certificate is our own");
+                },
+                Tending::Dev => {}
             }
         };
         tokio::select! {

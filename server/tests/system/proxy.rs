@@ -13,7 +13,7 @@ const PUBLIC_URL: &str = "https://meet.example.org";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn behind_a_trusted_proxy_pages_and_links_work_and_limits_are_those_of_clients() {
-    let server = start("proxy", "127.0.0.0/8");
+    let mut server = start("proxy", "127.0.0.0/8");
     let http = server.ready()["http"].as_str().unwrap().to_owned();
     // What a client says of itself stands before what the proxy adds.
     let ada = proxy(&http, "192.0.2.1").await;
@@ -37,6 +37,18 @@ async fn behind_a_trusted_proxy_pages_and_links_work_and_limits_are_those_of_cli
     assert!(contradiction.starts_with("HTTP/1.1 400"), "{contradiction}");
     // Without a word of the proxy, plain HTTP is plain HTTP.
     assert!(get_clear(&http, "/").starts_with("HTTP/1.1 308"));
+
+    // Who has all services read their files again ends no meeting.
+    server.signal("HUP");
+    while !fs::read_to_string(server.folder.join("log"))
+        .unwrap()
+        .contains("SIGHUP")
+    {
+        assert!(server.process.try_wait().unwrap().is_none(), "it has ended");
+        tokio::task::yield_now().await;
+    }
+    let page = get(ada, "/r/welcome", "").await;
+    assert!(page.starts_with("HTTP/1.1 200"), "{page}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
