@@ -1,6 +1,7 @@
-//! Any operations into the whole relay: one client with credentials, one
-//! without, peers, time. Nothing may be relayed but to permitted media ports,
-//! nothing may be had without credentials, and nothing may be left at the end.
+//! Any operations into the whole relay, with real or virtual addresses: a client
+//! with credentials of three kinds, one without, peers, time. Nothing may be
+//! relayed but to permitted media ports, nothing may be had without credentials
+//! or with those of another, and nothing may be left at the end.
 #![no_main]
 
 use std::collections::BTreeSet;
@@ -11,6 +12,7 @@ use arbitrary::Arbitrary;
 use conclave_turn_core::auth::{Credential, CredentialsConfig, Mint, Secret, SessionKey};
 use conclave_turn_core::policy::{PeerList, PeerPolicy};
 use conclave_turn_core::quota::QuotaLimits;
+use conclave_turn_core::virtual_ports::{PeerTable, SfuPort, VirtualPorts};
 use conclave_turn_core::{
     AllocationLimits, Backend, BackendTraits, ClientSink, ConnectFailed, Io, Now, OpenError,
     PortWish, SendError, Server, ServerConfig,
@@ -25,6 +27,9 @@ use libfuzzer_sys::fuzz_target;
 
 const REALM: &str = "meet.example";
 const SESSION: SessionKey = SessionKey(7);
+const OTHER_SESSION: SessionKey = SessionKey(8);
+/// Which of the credentials are those of a connection test.
+const TEST: usize = 2;
 /// A nonce lives half an hour.
 const NONCE_RENEWAL: Duration = Duration::from_secs(25 * 60);
 
@@ -32,6 +37,7 @@ const NONCE_RENEWAL: Duration = Duration::from_secs(25 * 60);
 struct Input {
     is_stream: bool,
     has_tcp: bool,
+    is_virtual: bool,
     steps: Vec<Step>,
 }
 
@@ -45,6 +51,8 @@ enum Step {
         is_known: bool,
         is_sealed: bool,
         on_second: bool,
+        whom: u8,
+        transaction: bool,
         method: u8,
         attributes: Vec<Attribute>,
     },
@@ -91,6 +99,10 @@ enum Step {
     },
     Revoke,
     Admit,
+    /// The wall clock is set back.
+    Clock {
+        back_s: u8,
+    },
 }
 
 #[derive(Debug, Arbitrary)]
@@ -158,8 +170,21 @@ impl ClientSink for Clients {
     }
 }
 
+struct Nowhere;
+
+impl SfuPort for Nowhere {
+    fn send(&mut self, _: u8, source: SocketAddr, to: SocketAddr, payload: &[u8]) -> bool {
+        assert_eq!(source.is_ipv4(), to.is_ipv4());
+        assert!(payload.len() <= 1472);
+        true
+    }
+}
+
 struct Sockets {
     has_tcp: bool,
+    /// Whether addresses are virtual.
+    ports: Option<VirtualPorts>,
+    now: Instant,
     next_port: u16,
     open: BTreeSet<SocketAddr>,
     connections: Vec<u32>,
@@ -167,22 +192,36 @@ struct Sockets {
 
 impl Backend for Sockets {
     fn traits(&self) -> BackendTraits {
+        let is_virtual = self.ports.is_some();
         BackendTraits {
             v4: true,
             v6: true,
             tcp_allocations: self.has_tcp,
             dont_fragment: true,
             pairs: true,
-            lifetime_max_s: 3600,
+            lifetime_max_s: if is_virtual { 600 } else { 3600 },
         }
     }
 
     fn open(
         &mut self,
-        _owner: u32,
+        owner: u32,
         family: Family,
         wish: PortWish,
     ) -> Result<RelayedAddr, OpenError> {
+        if let Some(ports) = &mut self.ports {
+            let relayed = ports
+                .lend(self.now, &mut Nowhere)
+                .open(owner, family, wish)?;
+            let is_kept = matches!(wish, PortWish::Reserved(_));
+            assert_eq!(self.open.insert(relayed.0), !is_kept);
+            if wish == PortWish::EvenAndReserveNext {
+                let mut next = relayed.0;
+                next.set_port(next.port() + 1);
+                assert!(self.open.insert(next));
+            }
+            return Ok(relayed);
+        }
         if let PortWish::Reserved(relayed) = wish {
             assert!(self.open.contains(&relayed.0));
             return Ok(relayed);
@@ -204,6 +243,9 @@ impl Backend for Sockets {
 
     fn close(&mut self, relayed: RelayedAddr) {
         assert!(self.open.remove(&relayed.0));
+        if let Some(ports) = &mut self.ports {
+            ports.lend(self.now, &mut Nowhere).close(relayed);
+        }
     }
 
     fn send(
@@ -216,6 +258,11 @@ impl Backend for Sockets {
         assert!(self.open.contains(&relayed.0));
         assert!(PEERS[..MEDIA].contains(&to.0.to_string().as_str()));
         assert_eq!(relayed.0.is_ipv4(), to.0.is_ipv4());
+        if let Some(ports) = &mut self.ports {
+            return ports
+                .lend(self.now, &mut Nowhere)
+                .send(relayed, to, payload, dont_fragment);
+        }
         if dont_fragment && payload.len() > 1400 {
             return Err(SendError::TooLarge { mtu: 1400 });
         }
@@ -248,8 +295,10 @@ struct World {
     sockets: Sockets,
     /// The client with credentials, its second stream, and the client without.
     tuples: [FiveTuple; 3],
-    ticket: Credential,
-    key: Key,
+    /// Of the session, of another session, of a connection test.
+    tickets: [(Credential, Key); 3],
+    /// By which of them the allocation of each 5-tuple was made.
+    owners: [Option<usize>; 3],
     nonces: [Vec<u8>; 2],
     renewed: Instant,
     token: [u8; 8],
@@ -262,7 +311,17 @@ impl World {
             unix_s: 1_700_000_000,
         };
         let mint = Mint::new(Secret::random([1; 32]));
-        let ticket = mint.mint(SESSION, now.unix_s + 1_000_000_000, [2; 8]);
+        let expires = now.unix_s + 1_000_000_000;
+        let tickets = [
+            mint.mint(SESSION, expires, [2; 8]),
+            mint.mint(OTHER_SESSION, expires, [2; 8]),
+            mint.mint_test(expires, [2; 8]),
+        ]
+        .map(|ticket| {
+            let (name, password) = (&ticket.username, &ticket.password);
+            let key = Key::long_term(Algorithm::Md5, name, REALM, password);
+            (ticket, key)
+        });
         let config = ServerConfig {
             realm: REALM.to_owned(),
             credentials: CredentialsConfig {
@@ -278,6 +337,7 @@ impl World {
         };
         let mut server = Server::new(now, config).expect("no static users");
         server.admit(now, SESSION);
+        server.admit(now, OTHER_SESSION);
         let transport = if input.is_stream {
             ClientTransport::Tcp
         } else {
@@ -293,7 +353,13 @@ impl World {
             server,
             clients: Clients::default(),
             sockets: Sockets {
-                has_tcp: input.has_tcp,
+                has_tcp: input.has_tcp && !input.is_virtual,
+                ports: input.is_virtual.then(|| {
+                    let peers = PEERS[..MEDIA].iter().map(|text| (at(text), 0));
+                    let (v4, v6) = ([192, 0, 0, 8].into(), [0x100, 0, 0, 1, 0, 0, 0, 1].into());
+                    VirtualPorts::new(v4, v6, PeerTable::new(peers), [5; 32])
+                }),
+                now: now.instant,
                 next_port: 49_152,
                 open: BTreeSet::new(),
                 connections: Vec::new(),
@@ -303,8 +369,8 @@ impl World {
                 tuple("10.0.0.2:5001", ClientTransport::Tls),
                 tuple("10.0.0.3:5002", transport),
             ],
-            key: Key::long_term(Algorithm::Md5, &ticket.username, REALM, &ticket.password),
-            ticket,
+            tickets,
+            owners: [None; 3],
             nonces: [Vec::new(), Vec::new()],
             renewed: now.instant,
             token: [0; 8],
@@ -321,6 +387,7 @@ impl World {
             sockets,
             ..
         } = self;
+        sockets.now = now.instant;
         act(
             server,
             *now,
@@ -366,10 +433,15 @@ impl World {
                 is_known,
                 is_sealed,
                 on_second,
+                whom,
+                transaction,
                 method,
                 attributes,
             } => {
-                self.ask(is_known, is_sealed, on_second, method, &attributes);
+                let which = if !is_known { 2 } else { usize::from(on_second) };
+                let sealed_by = (is_known && is_sealed).then_some(usize::from(whom % 4) % 3);
+                let transaction = [u8::from(transaction); 12];
+                self.ask(which, sealed_by, transaction, method, &attributes);
             }
             Step::Channel {
                 is_known,
@@ -464,14 +536,18 @@ impl World {
             }
             Step::Revoke => self.with_io(|server, now, io| server.revoke(now, SESSION, io)),
             Step::Admit => self.server.admit(self.now, SESSION),
+            Step::Clock { back_s } => {
+                self.now.unix_s -= u64::from(back_s);
+                self.renew_nonces();
+            }
         }
     }
 
     fn ask(
         &mut self,
-        is_known: bool,
-        is_sealed: bool,
-        on_second: bool,
+        which: usize,
+        sealed_by: Option<usize>,
+        transaction: [u8; 12],
         method: u8,
         attributes: &[Attribute],
     ) {
@@ -484,11 +560,10 @@ impl World {
             Method::ConnectionBind,
             Method::Binding,
         ];
-        let which = if !is_known { 2 } else { usize::from(on_second) };
         let connection = |index: u8| self.connection(index).unwrap_or(0);
         let mut bytes = Vec::new();
         let method = METHODS[usize::from(method) % METHODS.len()];
-        let mut request = Builder::new(Class::Request, method, [4; 12], &mut bytes);
+        let mut request = Builder::new(Class::Request, method, transaction, &mut bytes);
         for attribute in attributes.iter().take(16) {
             request = match attribute {
                 Attribute::Transport(0..128) => {
@@ -515,13 +590,13 @@ impl World {
                 Attribute::Raw(kind, value) => request.raw(*kind, value),
             };
         }
-        let has_key = is_known && is_sealed;
-        let finished = if has_key {
+        let finished = if let Some(whom) = sealed_by {
+            let (ticket, key) = &self.tickets[whom];
             request
-                .username(&self.ticket.username)
+                .username(&ticket.username)
                 .realm(REALM)
                 .nonce(&self.nonces[which.min(1)])
-                .finish(Some((Mac::Sha1, &self.key)))
+                .finish(Some((Mac::Sha1, key)))
         } else {
             request.finish(None)
         };
@@ -530,7 +605,29 @@ impl World {
         }
         let before = self.server.counters().allocations;
         self.input(self.tuples[which], &bytes);
-        assert!(has_key || self.server.counters().allocations <= before);
+        assert!(sealed_by.is_some() || self.server.counters().allocations <= before);
+        self.check_owner(which, sealed_by, method);
+    }
+
+    /// Only by whose credentials an allocation was made is anything done with it, and by those of a test nothing is.
+    fn check_owner(&mut self, which: usize, sealed_by: Option<usize>, method: Method) {
+        let sent = self.clients.sent.last();
+        let Some(reply) = sent.and_then(|(_, sent)| Reply::parse(sent).ok()) else {
+            return;
+        };
+        if (reply.class, reply.method) != (Class::Success, method) {
+            return;
+        }
+        match method {
+            Method::Allocate => self.owners[which] = sealed_by,
+            Method::Refresh => assert_eq!(self.owners[which], sealed_by),
+            Method::CreatePermission | Method::ChannelBind => {
+                assert_eq!(self.owners[which], sealed_by);
+                assert_ne!(sealed_by, Some(TEST));
+            }
+            Method::Binding => {}
+            _ => assert_ne!(sealed_by, Some(TEST)),
+        }
     }
 
     fn pass(&mut self, time: Duration) {
@@ -554,7 +651,7 @@ impl World {
     fn check(&mut self) {
         for (to, bytes) in std::mem::take(&mut self.clients.sent) {
             let Ok(reply) = Reply::parse(&bytes) else {
-                assert_eq!(to, self.tuples[0], "media is for who allocated");
+                assert_ne!(to, self.tuples[2], "media is for who allocated");
                 continue;
             };
             if let Some(token) = reply.reservation_token {
@@ -571,13 +668,15 @@ impl World {
             counters.allocations <= 2,
             "one for each 5-tuple with credentials"
         );
-        assert!(self.sockets.open.len() <= 24);
+        assert!(self.sockets.open.len() <= 2 * (12 + 12 + 8));
     }
 
-    /// Without the session, and after the last reservation, nothing is left.
+    /// Without the sessions, and after the last reservation, nothing is left.
     fn end(&mut self) {
         self.step(Step::Revoke);
-        self.pass(Duration::from_secs(31));
+        self.with_io(|server, now, io| server.revoke(now, OTHER_SESSION, io));
+        // Reservations live half a minute, connection tests a whole one.
+        self.pass(Duration::from_secs(61));
         assert_eq!(self.server.counters().allocations, 0);
         assert!(self.sockets.open.is_empty());
         assert_eq!(self.server.poll_timeout(), None);
