@@ -356,6 +356,7 @@ impl Server {
             silent = count(&counters.silent),
             turn = count(&counters.turn),
             unknown = count(&counters.unknown),
+            challenges = count(&counters.challenges),
             events_dropped = count(&loss.repeated),
             events_lost = count(&loss.final_ones),
             commits = kept.transactions,
