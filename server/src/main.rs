@@ -1,7 +1,6 @@
 //! Conclave: self-hosted meetings in one binary.
 #![forbid(unsafe_code)]
 
-mod admin;
 mod announce;
 mod cli;
 mod config;
@@ -15,7 +14,6 @@ mod http;
 mod listen;
 mod log;
 mod media;
-mod members;
 mod operator;
 mod relay;
 mod run;

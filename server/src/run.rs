@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
 use axum::Router;
+use conclave_server_api::Admin;
 use conclave_sfu_node::MediaNode;
 use conclave_signalling_node::Node;
 use conclave_signalling_store::Store;
@@ -15,7 +16,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::admin::{self, Admin};
 use crate::announce::{self, Banner, Ready};
 use crate::config::{Config, ConfigError, Role, StandingAlone};
 use crate::control::Control;
@@ -282,7 +282,7 @@ impl Server {
         let mut listeners = JoinSet::new();
         let public_url = shared.site.public_url.to_string();
         let admin = Admin::new(signalling.rooms(), store.clone(), Some(public_url));
-        listeners.spawn(control.run(admin::router(admin), stopped.clone()));
+        listeners.spawn(control.run(conclave_server_api::router(admin), stopped.clone()));
         let heads = trail::tell(&store, stopped.clone());
         let Sockets {
             https,

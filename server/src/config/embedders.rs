@@ -12,7 +12,7 @@ use toml::{Table, Value};
 
 use super::reader::Reader;
 use super::rooms::plain;
-use crate::members::{self, BadMember};
+use conclave_server_core::members::{self, BadMember};
 
 /// What stands before an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410,
 /// section 4): it has no parameters, so that there is one way to write it.

@@ -1,6 +1,8 @@
 //! Every setting there is: the table that files, environment and flags are
 //! held against.
 
+use conclave_server_core::nearest::nearest_of;
+
 /// What a setting looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -105,21 +107,6 @@ pub(crate) fn is_section(path: &str) -> bool {
 /// Returns the setting whose path looks most like `path`.
 pub(crate) fn nearest(path: &str) -> &'static str {
     nearest_of(path, KEYS.iter().map(|key| key.path)).unwrap_or("public_url")
-}
-
-/// Returns the candidate that looks most like `word`, the first among equals.
-pub(crate) fn nearest_of<'a>(
-    word: &str,
-    candidates: impl DoubleEndedIterator<Item = &'a str>,
-) -> Option<&'a str> {
-    let likeness = |candidate: &str| {
-        // Somebody who forgets the section still means the setting of that name.
-        let leaf = candidate.rsplit('.').next().unwrap_or(candidate);
-        strsim::jaro_winkler(word, candidate).max(0.95 * strsim::jaro_winkler(word, leaf))
-    };
-    candidates
-        .rev()
-        .max_by(|one, other| likeness(one).total_cmp(&likeness(other)))
 }
 
 #[cfg(test)]

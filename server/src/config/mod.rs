@@ -23,7 +23,7 @@ use toml::Value;
 pub(crate) use acme::{Acme, Challenge};
 pub(crate) use embedders::EmbeddingSite;
 pub(crate) use error::{ConfigError, Problem};
-pub(crate) use keys::{KEYS, nearest_of};
+pub(crate) use keys::KEYS;
 pub(crate) use layers::{Layers, Origin};
 pub(crate) use limits::{Limits, Pace, Passwords};
 pub(crate) use log::{Log, LogFormat};

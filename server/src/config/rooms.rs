@@ -9,7 +9,7 @@ use toml::{Table, Value};
 
 use super::layers::Origin;
 use super::reader::Reader;
-use crate::members::{self, BadMember};
+use conclave_server_core::members::{self, BadMember};
 
 /// The room that `--dev` has without being asked.
 pub(crate) const DEV_ROOM: &str = "welcome";

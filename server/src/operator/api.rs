@@ -11,6 +11,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use axum::Router;
 use axum::body::Body;
+use conclave_server_api::{self as admin, Admin};
 use conclave_signalling_node::{Config as NodeConfig, NoMedia, Node};
 use conclave_signalling_store::Store;
 use futures_util::StreamExt;
@@ -23,7 +24,6 @@ use tokio::sync::mpsc;
 use tower::ServiceExt;
 
 use super::Failure;
-use crate::admin::{self, Admin};
 use crate::config::{ConfigError, Local};
 use crate::{control, run, setup, storage};
 

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::Failure;
-use crate::config::nearest_of;
+use conclave_server_core::nearest::nearest_of;
 
 /// What stands after the equals sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,6 +17,7 @@
 pub mod clock;
 pub mod credential;
 pub mod digest;
+pub mod event;
 pub mod gate;
 pub mod origin;
 pub mod output;

@@ -1,13 +1,14 @@
 //! What a room keeps: the values that survive a crash, and the changes to them.
 
 use conclave_signalling_wire::chat::ChatMessage;
-use conclave_signalling_wire::ids::{BanId, InviteId, ParticipantId, RoomId, SessionId};
-use conclave_signalling_wire::objects::{Override, Role};
+use conclave_signalling_wire::ids::{BanId, InviteId, KeyId, ParticipantId, RoomId, SessionId};
+use conclave_signalling_wire::objects::{Identity, Override, Role};
 use conclave_signalling_wire::text::{DisplayName, RoleName, Slug};
 use conclave_signalling_wire::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{DeviceHash, InviteHash, NetworkTag};
+use crate::event::Event;
 use crate::settings::Settings;
 
 /// A room as the store gives it to its actor.
@@ -65,6 +66,8 @@ pub enum Actor {
     Invite(InviteId),
     /// Whoever has the command line of the server.
     Operator,
+    /// Whoever has an API key.
+    Key(KeyId),
     /// The configuration file.
     Configuration,
     /// The room by its own rules.
@@ -287,4 +290,92 @@ pub enum Change {
     },
     /// Something that was done or refused.
     Audit(Box<AuditEntry>),
+    /// A session began, or something of it changed.
+    Session(Box<SessionRecord>),
+    /// Somebody came to a session, or went.
+    Attended(Box<AttendanceRecord>),
+    /// Something happened that webhooks tell.
+    Event(Box<Event>),
+}
+
+/// A session of a room: from the first who comes in to the last who goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionRecord {
+    /// Its identifier.
+    pub id: SessionId,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it was over.
+    pub ended_at: Option<Timestamp>,
+    /// Why.
+    pub ended: Option<EndReason>,
+    /// The most participants at once.
+    pub peak: u32,
+    /// Devices that came, each once.
+    pub people: u32,
+}
+
+/// Why a session was over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// Everybody had gone.
+    Empty,
+    /// Somebody ended it.
+    Ended,
+    /// No host came back in time.
+    NoHost,
+    /// Its time was up.
+    TimeUp,
+    /// Its room was deleted.
+    Deleted,
+    /// The room or the server failed.
+    Failed,
+}
+
+/// One device in one session.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttendanceRecord {
+    /// In which session.
+    pub session: SessionId,
+    /// Which device.
+    pub device: DeviceHash,
+    /// As whom it was there last.
+    pub participant: ParticipantId,
+    /// Its name. Sealed at rest.
+    pub name: DisplayName,
+    /// Its role.
+    pub role: Role,
+    /// How it is known.
+    pub identity: Identity,
+    /// The invite by which it came.
+    pub invite: Option<InviteId>,
+    /// When it was there, in order: from, and until where it is not there still.
+    /// At most [`STAYS_MAX`]; the pause between the last two is forgotten beyond.
+    pub stays: Vec<Stay>,
+    /// Milliseconds for which it spoke.
+    pub talk_ms: u64,
+    /// How often it came.
+    pub visits: u32,
+}
+
+/// Stays of one device that are remembered apart.
+pub const STAYS_MAX: usize = 64;
+
+/// From a coming to a going.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stay {
+    /// When it came.
+    pub from: Timestamp,
+    /// When it went.
+    pub to: Option<Timestamp>,
+}
+
+impl std::fmt::Debug for AttendanceRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AttendanceRecord")
+            .field("session", &self.session)
+            .field("participant", &self.participant)
+            .finish_non_exhaustive()
+    }
 }

@@ -120,6 +120,14 @@ ids! {
     BanId = "ban";
     /// A request to unmute or to start: `req_…`.
     RequestId = "req";
+    /// An API key: `key_…`.
+    KeyId = "key";
+    /// A webhook: `whk_…`.
+    WebhookId = "whk";
+    /// Something that happened, as webhooks tell it: `evt_…`.
+    EventId = "evt";
+    /// One event on its way to one webhook: `dlv_…`.
+    DeliveryId = "dlv";
 }
 
 #[cfg(test)]

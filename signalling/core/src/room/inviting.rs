@@ -397,7 +397,7 @@ impl Room {
                 member.is_some_and(|member| member.invite == Some(id))
             }
             Actor::Invite(own) => own == id,
-            Actor::Operator | Actor::Configuration => true,
+            Actor::Operator | Actor::Key(_) | Actor::Configuration => true,
             Actor::Link(_) | Actor::Room => false,
         }
     }

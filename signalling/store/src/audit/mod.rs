@@ -169,6 +169,7 @@ pub(crate) fn actor_parts(actor: Actor) -> (&'static str, Option<String>) {
         Actor::Link(id) => ("link", Some(id.to_string())),
         Actor::Invite(id) => ("invite", Some(id.to_string())),
         Actor::Operator => ("operator", None),
+        Actor::Key(id) => ("key", Some(id.to_string())),
         Actor::Configuration => ("configuration", None),
         Actor::Room => ("room", None),
     }

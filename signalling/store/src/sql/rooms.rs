@@ -106,7 +106,7 @@ pub(crate) async fn apply(
         Change::StandingGone(device) => drop_standing(db, &room, *device).await,
         Change::Chat(record) => chat::save(db, sealer, &room, record).await,
         Change::ChatGone { session, up_to } => chat::forget(db, &room, *session, *up_to).await,
-        Change::Audit(_) => Ok(()),
+        Change::Audit(_) | Change::Session(_) | Change::Attended(_) | Change::Event(_) => Ok(()),
     }
 }
 

@@ -7,9 +7,9 @@ use conclave_signalling_wire::invite::{InviteCreate, InviteRevoke};
 use http::{HeaderMap, StatusCode, Uri};
 use serde_json::json;
 
-use super::lists::{List, Query};
-use super::{Admin, Problem, json_response, object};
-use crate::members;
+use crate::lists::{List, Query};
+use crate::{Admin, Problem, json_response, object};
+use conclave_server_core::members;
 
 pub(super) async fn list(
     State(admin): State<Admin>,

@@ -2,6 +2,8 @@
 //! method of [`Rooms`] and says what came of it. Served on the control socket
 //! alone, where the file's permissions say who is an operator.
 
+#![forbid(unsafe_code)]
+
 mod audit;
 mod bans;
 mod invites;
@@ -11,6 +13,7 @@ mod rooms;
 
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::Router;
 use axum::body::Body;
@@ -23,10 +26,11 @@ use conclave_signalling_store::Store;
 use conclave_signalling_wire::ids::RoomId;
 use conclave_signalling_wire::secret::InviteSecret;
 use conclave_signalling_wire::text::Slug;
+use conclave_signalling_wire::time::Timestamp;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::Value;
 
-pub(crate) use problem::Problem;
+use problem::Problem;
 
 /// Bytes of a body (`spec/security.md` 2.3).
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -36,7 +40,7 @@ const REQUEST_ID_MAX: usize = 64;
 
 /// What the handlers share.
 #[derive(Clone)]
-pub(crate) struct Admin {
+pub struct Admin {
     rooms: Rooms,
     store: Store,
     public_url: Option<Arc<str>>,
@@ -44,7 +48,7 @@ pub(crate) struct Admin {
 
 impl Admin {
     /// Works on `rooms`, which are kept in `store`. Links begin with `public_url`, or with `/r/` where it is not known.
-    pub(crate) fn new(rooms: Rooms, store: Store, public_url: Option<String>) -> Self {
+    pub fn new(rooms: Rooms, store: Store, public_url: Option<String>) -> Self {
         Admin {
             rooms,
             store,
@@ -76,7 +80,7 @@ impl Admin {
 }
 
 /// Returns the routes under `/api/v1`.
-pub(crate) fn router(admin: Admin) -> Router {
+pub fn router(admin: Admin) -> Router {
     let routes = Router::new()
         .route("/rooms", get(rooms::list).post(rooms::create))
         .route(
@@ -161,6 +165,13 @@ async fn object(headers: &HeaderMap, body: Body) -> Result<Value, Problem> {
             error.column()
         ))),
     }
+}
+
+/// Returns the time of the wall clock.
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let ms = since.map_or(0, |since| since.as_millis());
+    Timestamp::from_unix_ms(u64::try_from(ms).unwrap_or(u64::MAX))
 }
 
 fn json_response(status: StatusCode, body: &Value) -> Response {

@@ -12,8 +12,8 @@ use futures_util::stream;
 use http::{StatusCode, Uri, header};
 use serde_json::{Value, json};
 
-use super::lists::{self, Query};
-use super::{Admin, Problem, json_response};
+use crate::lists::{self, Query};
+use crate::{Admin, Problem, json_response};
 
 /// Records of an export that are read at once: some 200 KiB.
 const EXPORT_PAGE: u32 = 500;

@@ -6,7 +6,7 @@ use axum::response::Response;
 use http::{StatusCode, Uri};
 use serde_json::{Value, json};
 
-use super::{Problem, json_response};
+use crate::{Problem, json_response};
 
 /// Entries of a page, at most.
 const PAGE_MAX: usize = 100;

@@ -13,10 +13,9 @@ use conclave_signalling_wire::text::Slug;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use serde_json::{Value, json};
 
-use super::lists::{List, Query};
-use super::{Admin, Problem, json_response, object};
-use crate::members::{self, BadMember};
-use crate::storage;
+use crate::lists::{List, Query};
+use crate::{Admin, Problem, json_response, object};
+use conclave_server_core::members::{self, BadMember};
 
 /// How often a change is tried anew that names no `rev`, when somebody else was faster.
 const TRIES: usize = 4;
@@ -166,7 +165,7 @@ fn slug(text: &str) -> Result<Slug, BadMember> {
 /// Returns a room as hosts see it, and what only operators see of it.
 async fn resource(admin: &Admin, room: &Room) -> Result<Value, Problem> {
     let mut resource = as_hosts_see(admin, room);
-    if let Some(record) = admin.store.room(room.id, storage::now()).await? {
+    if let Some(record) = admin.store.room(room.id, crate::now()).await? {
         resource["allowed_networks"] = json!(record.settings.allowed_networks);
     }
     Ok(resource)

@@ -7,7 +7,7 @@ use conclave_signalling_wire::error::{ErrorBody, ErrorCode};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::members::{self, BadMember};
+use conclave_server_core::members::{self, BadMember};
 
 /// One member of a body that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use serde_path_to_error::{Path, Segment};
 
-use crate::config::nearest_of;
+use crate::nearest::nearest_of;
 
 /// One step on the way to a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,7 @@ enum Step {
 
 /// What is wrong with a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// There is none of this name.
     Unknown,
     /// It has to be there.
@@ -33,7 +33,7 @@ pub(crate) enum Fault {
 
 impl Fault {
     /// Returns the stable code of an error in a problem document.
-    pub(crate) const fn code(self) -> &'static str {
+    pub const fn code(self) -> &'static str {
         match self {
             Fault::Unknown => "unknown_member",
             Fault::Missing => "missing",
@@ -45,17 +45,17 @@ impl Fault {
 
 /// A member that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct BadMember {
+pub struct BadMember {
     steps: Vec<Step>,
     /// What is wrong with it.
-    pub(crate) fault: Fault,
+    pub fault: Fault,
     /// A half-sentence for whoever wrote it.
-    pub(crate) text: String,
+    pub text: String,
 }
 
 impl BadMember {
     /// Says what is wrong with the value of a member of the outermost object.
-    pub(crate) fn invalid(member: &str, text: impl Into<String>) -> Self {
+    pub fn invalid(member: &str, text: impl Into<String>) -> Self {
         BadMember {
             steps: vec![Step::Member(member.to_owned())],
             fault: Fault::Invalid,
@@ -64,7 +64,7 @@ impl BadMember {
     }
 
     /// Returns the way to it as a JSON pointer (RFC 6901).
-    pub(crate) fn pointer(&self) -> String {
+    pub fn pointer(&self) -> String {
         let escaped = |step: &Step| match step {
             Step::Member(name) => format!("/{}", name.replace('~', "~0").replace('/', "~1")),
             Step::Item(index) => format!("/{index}"),
@@ -100,7 +100,7 @@ impl fmt::Display for BadMember {
 ///
 /// # Errors
 /// The first member that is wrong.
-pub(crate) fn read<'de, T, D>(value: D, also: &[&str]) -> Result<T, BadMember>
+pub fn read<'de, T, D>(value: D, also: &[&str]) -> Result<T, BadMember>
 where
     T: Deserialize<'de>,
     D: Deserializer<'de, Error: fmt::Display>,
@@ -113,7 +113,7 @@ where
 
 /// Fills the objects inside a room's settings that say only some of their
 /// members with what they are otherwise, as a merge patch means it (RFC 7396).
-pub(crate) fn complete(
+pub fn complete(
     members: &mut Value,
     attendees: &Allowances,
     viewers: &ViewerAllowances,
@@ -137,7 +137,7 @@ pub(crate) fn complete(
 ///
 /// # Errors
 /// The member that cannot be.
-pub(crate) fn check(preset: Preset, update: &RoomUpdate) -> Result<(), BadMember> {
+pub fn check(preset: Preset, update: &RoomUpdate) -> Result<(), BadMember> {
     if preset == Preset::HighSecurity {
         return Err(BadMember::invalid("preset", NOT_AVAILABLE));
     }
@@ -153,7 +153,7 @@ pub(crate) fn check(preset: Preset, update: &RoomUpdate) -> Result<(), BadMember
 const NOT_AVAILABLE: &str = "this version cannot do it yet";
 
 /// Returns what a member of a room may be, beyond its form.
-pub(crate) fn about(member: &str) -> &'static str {
+pub fn about(member: &str) -> &'static str {
     match member {
         "default_role" => "must be `attendee` or `viewer`",
         "no_host_grace_s" => "must be 0 to 3600",

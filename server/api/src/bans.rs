@@ -6,8 +6,8 @@ use conclave_signalling_wire::moderation::BanLift;
 use http::{StatusCode, Uri};
 use serde_json::json;
 
-use super::lists::{List, Query};
-use super::{Admin, Problem};
+use crate::lists::{List, Query};
+use crate::{Admin, Problem};
 
 pub(super) async fn list(
     State(admin): State<Admin>,

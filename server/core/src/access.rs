@@ -1,0 +1,3 @@
+//! API keys: what they are, and what they may do.
+
+pub mod record;
