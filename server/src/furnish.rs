@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::Context;
+use conclave_signalling_core::record::Actor;
 use conclave_signalling_node::{ConfiguredRoom, Ensured, Rooms};
 use conclave_signalling_store::Store;
 use conclave_signalling_wire::room::RoomUpdate;
@@ -52,7 +53,7 @@ pub(crate) async fn furnish(
     };
     let secret = storage::dev_host_secret(&config.storage.data_dir)?;
     rooms
-        .host_invite(&first, secret)
+        .host_invite(&first, secret, Actor::Operator)
         .await
         .context("cannot make the host link")?;
     Ok(Some(secret))

@@ -2,6 +2,7 @@
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use conclave_signalling_core::record::Actor;
 use conclave_signalling_wire::moderation::BanLift;
 use http::{StatusCode, Uri};
 use serde_json::json;
@@ -17,7 +18,7 @@ pub(super) async fn list(
     let query = Query::of(&uri, &["limit", "cursor"])?;
     let slug = admin.slug_of(&name)?;
     let list = List {
-        entries: admin.rooms.bans(&slug).await?.bans,
+        entries: admin.rooms.bans(&slug, Actor::Operator).await?.bans,
         key: |ban| ban.id,
         parse: |text| text.parse().ok(),
         order: |one, other| other.cmp(one),
@@ -35,6 +36,6 @@ pub(super) async fn lift(
             Problem::new(StatusCode::NOT_FOUND, "not_found").detail("there is no such ban")
         })?,
     };
-    admin.rooms.lift_ban(&slug, lift).await?;
+    admin.rooms.lift_ban(&slug, lift, Actor::Operator).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

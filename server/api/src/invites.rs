@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use conclave_signalling_core::record::Actor;
 use conclave_signalling_wire::invite::{InviteCreate, InviteRevoke};
 use http::{HeaderMap, StatusCode, Uri};
 use serde_json::json;
@@ -19,7 +20,7 @@ pub(super) async fn list(
     let query = Query::of(&uri, &["limit", "cursor"])?;
     let slug = admin.slug_of(&name)?;
     let list = List {
-        entries: admin.rooms.invites(&slug).await?.invites,
+        entries: admin.rooms.invites(&slug, Actor::Operator).await?.invites,
         key: |invite| invite.id,
         parse: |text| text.parse().ok(),
         order: |one, other| other.cmp(one),
@@ -35,7 +36,7 @@ pub(super) async fn create(
 ) -> Result<Response, Problem> {
     let slug = admin.slug_of(&name)?;
     let invite: InviteCreate = members::read(object(&headers, body).await?, &[])?;
-    let made = admin.rooms.invite(&slug, invite).await?;
+    let made = admin.rooms.invite(&slug, invite, Actor::Operator).await?;
     let mut resource = json!(made.invite);
     resource["secret"] = json!(made.secret);
     resource["link"] = json!(admin.invite_link(&slug, &made.secret));
@@ -56,6 +57,9 @@ pub(super) async fn revoke(
         })?,
         remove_holders: remove_holders.unwrap_or(false),
     };
-    admin.rooms.revoke_invite(&slug, revoke).await?;
+    admin
+        .rooms
+        .revoke_invite(&slug, revoke, Actor::Operator)
+        .await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -74,7 +74,7 @@ pub(super) async fn create(
         update,
     };
     let made = admin.rooms.create(new, Actor::Operator).await?;
-    let shown = admin.rooms.show(&made.slug).await;
+    let shown = admin.rooms.show(&made.slug, Actor::Operator).await;
     Ok(created(&admin, &made, shown.ok()).await)
 }
 
@@ -102,7 +102,7 @@ pub(super) async fn show(
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
     let slug = admin.slug_of(&name)?;
-    let room = admin.rooms.show(&slug).await?;
+    let room = admin.rooms.show(&slug, Actor::Operator).await?;
     let resource = resource(&admin, &room).await?;
     Ok(tagged(StatusCode::OK, Some(room.rev), &resource))
 }
@@ -119,7 +119,7 @@ pub(super) async fn update(
     let if_match = if_match(&headers)?;
     let mut tries = 0;
     loop {
-        let seen = admin.rooms.show(&slug).await?;
+        let seen = admin.rooms.show(&slug, Actor::Operator).await?;
         let mut patch = said.clone();
         members::complete(&mut patch, &seen.attendees, &seen.viewers, &seen.caps);
         let mut update: RoomUpdate = members::read(patch, &[])?;
@@ -127,7 +127,7 @@ pub(super) async fn update(
         // What was completed out of `seen` must not undo what came after it.
         update.rev = expected.or(Some(seen.rev));
         tries += 1;
-        match admin.rooms.update(&slug, update).await {
+        match admin.rooms.update(&slug, update, Actor::Operator).await {
             Ok(room) => {
                 let resource = changed(&admin, &room).await;
                 return Ok(tagged(StatusCode::OK, Some(room.rev), &resource));
@@ -151,7 +151,7 @@ pub(super) async fn delete(
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
     let slug = admin.slug_of(&name)?;
-    admin.rooms.delete(&slug).await?;
+    admin.rooms.delete(&slug, Actor::Operator).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

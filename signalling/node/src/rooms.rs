@@ -190,7 +190,7 @@ impl Rooms {
         if store.config_digest(&room.slug).await?.as_ref() == Some(&room.digest) {
             return Ok(Ensured::Unchanged);
         }
-        self.change(&room.slug, room.update, by).await?;
+        self.update(&room.slug, room.update, by).await?;
         store.set_config_digest(door.id, &room.digest).await?;
         Ok(Ensured::Changed)
     }

@@ -25,11 +25,8 @@ impl Rooms {
     ///
     /// # Errors
     /// [`RoomsError::UnknownRoom`], or `not_available` if it cannot be asked.
-    pub async fn show(&self, slug: &Slug) -> Result<Room, RoomsError> {
-        match self
-            .ask(slug, OperatorRequest::Show, Actor::Operator)
-            .await?
-        {
+    pub async fn show(&self, slug: &Slug, by: Actor) -> Result<Room, RoomsError> {
+        match self.ask(slug, OperatorRequest::Show, by).await? {
             OperatorReply::Room(room) => Ok(*room),
             _ => Err(unexpected()),
         }
@@ -40,98 +37,7 @@ impl Rooms {
     /// # Errors
     /// [`RoomsError::UnknownRoom`]; [`RoomsError::Refused`] with `bad_request`,
     /// `conflict` or `not_available`.
-    pub async fn update(&self, slug: &Slug, update: RoomUpdate) -> Result<Room, RoomsError> {
-        self.change(slug, update, Actor::Operator).await
-    }
-
-    /// Deletes a room with all that is kept of it but its audit records.
-    /// Whoever is in it is closed with 4410.
-    ///
-    /// # Errors
-    /// [`RoomsError::UnknownRoom`], or those of the store.
-    pub async fn delete(&self, slug: &Slug) -> Result<(), RoomsError> {
-        let door = self.find(slug)?;
-        let (done, deleted) = oneshot::channel();
-        let by = Actor::Operator;
-        self.enter(slug, &door, ToRoom::Delete { by, done })?;
-        deleted.await.map_err(|_| unexpected())?
-    }
-
-    /// Sees to it that a host invite with this secret lets hosts in: the room
-    /// of a development server has the same link at each start.
-    ///
-    /// # Errors
-    /// [`RoomsError::UnknownRoom`], or `not_available`.
-    pub async fn host_invite(&self, slug: &Slug, secret: InviteSecret) -> Result<(), RoomsError> {
-        let hash = InviteHash::from(&secret);
-        let request = OperatorRequest::MakeHostInvite { hash };
-        self.ask(slug, request, Actor::Operator).await.map(drop)
-    }
-
-    /// Makes an invite.
-    ///
-    /// # Errors
-    /// [`RoomsError::UnknownRoom`]; [`RoomsError::Refused`].
-    pub async fn invite(
-        &self,
-        slug: &Slug,
-        invite: InviteCreate,
-    ) -> Result<InviteCreated, RoomsError> {
-        let request = OperatorRequest::Invite(Box::new(invite));
-        match self.ask(slug, request, Actor::Operator).await? {
-            OperatorReply::Invited(created) => Ok(*created),
-            _ => Err(unexpected()),
-        }
-    }
-
-    /// Returns the invites of a room, the newest first.
-    ///
-    /// # Errors
-    /// [`RoomsError::UnknownRoom`], or `not_available`.
-    pub async fn invites(&self, slug: &Slug) -> Result<Invites, RoomsError> {
-        let request = OperatorRequest::Invites;
-        match self.ask(slug, request, Actor::Operator).await? {
-            OperatorReply::Invites(invites) => Ok(invites),
-            _ => Err(unexpected()),
-        }
-    }
-
-    /// Takes an invite back.
-    ///
-    /// # Errors
-    /// [`RoomsError::UnknownRoom`]; [`RoomsError::Refused`] with `not_found`.
-    pub async fn revoke_invite(&self, slug: &Slug, revoke: InviteRevoke) -> Result<(), RoomsError> {
-        let request = OperatorRequest::RevokeInvite {
-            invite: revoke.invite,
-            remove_holders: revoke.remove_holders,
-        };
-        self.ask(slug, request, Actor::Operator).await.map(drop)
-    }
-
-    /// Returns the bans of a room.
-    ///
-    /// # Errors
-    /// [`RoomsError::UnknownRoom`], or `not_available`.
-    pub async fn bans(&self, slug: &Slug) -> Result<Bans, RoomsError> {
-        match self
-            .ask(slug, OperatorRequest::Bans, Actor::Operator)
-            .await?
-        {
-            OperatorReply::Bans(bans) => Ok(bans),
-            _ => Err(unexpected()),
-        }
-    }
-
-    /// Lifts a ban.
-    ///
-    /// # Errors
-    /// [`RoomsError::UnknownRoom`]; [`RoomsError::Refused`] with `not_found`.
-    pub async fn lift_ban(&self, slug: &Slug, lift: BanLift) -> Result<(), RoomsError> {
-        let request = OperatorRequest::LiftBan(lift.ban);
-        self.ask(slug, request, Actor::Operator).await.map(drop)
-    }
-
-    pub(super) async fn change(
+    pub async fn update(
         &self,
         slug: &Slug,
         update: RoomUpdate,
@@ -142,6 +48,100 @@ impl Rooms {
             OperatorReply::Room(room) => Ok(*room),
             _ => Err(unexpected()),
         }
+    }
+
+    /// Deletes a room with all that is kept of it but its audit records.
+    /// Whoever is in it is closed with 4410.
+    ///
+    /// # Errors
+    /// [`RoomsError::UnknownRoom`], or those of the store.
+    pub async fn delete(&self, slug: &Slug, by: Actor) -> Result<(), RoomsError> {
+        let door = self.find(slug)?;
+        let (done, deleted) = oneshot::channel();
+        self.enter(slug, &door, ToRoom::Delete { by, done })?;
+        deleted.await.map_err(|_| unexpected())?
+    }
+
+    /// Sees to it that a host invite with this secret lets hosts in: the room
+    /// of a development server has the same link at each start.
+    ///
+    /// # Errors
+    /// [`RoomsError::UnknownRoom`], or `not_available`.
+    pub async fn host_invite(
+        &self,
+        slug: &Slug,
+        secret: InviteSecret,
+        by: Actor,
+    ) -> Result<(), RoomsError> {
+        let hash = InviteHash::from(&secret);
+        let request = OperatorRequest::MakeHostInvite { hash };
+        self.ask(slug, request, by).await.map(drop)
+    }
+
+    /// Makes an invite.
+    ///
+    /// # Errors
+    /// [`RoomsError::UnknownRoom`]; [`RoomsError::Refused`].
+    pub async fn invite(
+        &self,
+        slug: &Slug,
+        invite: InviteCreate,
+        by: Actor,
+    ) -> Result<InviteCreated, RoomsError> {
+        let request = OperatorRequest::Invite(Box::new(invite));
+        match self.ask(slug, request, by).await? {
+            OperatorReply::Invited(created) => Ok(*created),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Returns the invites of a room, the newest first.
+    ///
+    /// # Errors
+    /// [`RoomsError::UnknownRoom`], or `not_available`.
+    pub async fn invites(&self, slug: &Slug, by: Actor) -> Result<Invites, RoomsError> {
+        let request = OperatorRequest::Invites;
+        match self.ask(slug, request, by).await? {
+            OperatorReply::Invites(invites) => Ok(invites),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Takes an invite back.
+    ///
+    /// # Errors
+    /// [`RoomsError::UnknownRoom`]; [`RoomsError::Refused`] with `not_found`.
+    pub async fn revoke_invite(
+        &self,
+        slug: &Slug,
+        revoke: InviteRevoke,
+        by: Actor,
+    ) -> Result<(), RoomsError> {
+        let request = OperatorRequest::RevokeInvite {
+            invite: revoke.invite,
+            remove_holders: revoke.remove_holders,
+        };
+        self.ask(slug, request, by).await.map(drop)
+    }
+
+    /// Returns the bans of a room.
+    ///
+    /// # Errors
+    /// [`RoomsError::UnknownRoom`], or `not_available`.
+    pub async fn bans(&self, slug: &Slug, by: Actor) -> Result<Bans, RoomsError> {
+        match self.ask(slug, OperatorRequest::Bans, by).await? {
+            OperatorReply::Bans(bans) => Ok(bans),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Lifts a ban.
+    ///
+    /// # Errors
+    /// [`RoomsError::UnknownRoom`]; [`RoomsError::Refused`] with `not_found`.
+    pub async fn lift_ban(&self, slug: &Slug, lift: BanLift, by: Actor) -> Result<(), RoomsError> {
+        let request = OperatorRequest::LiftBan(lift.ban);
+        self.ask(slug, request, by).await.map(drop)
     }
 
     async fn ask(

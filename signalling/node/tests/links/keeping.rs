@@ -1,5 +1,6 @@
 //! What is kept, and that nothing is said before it is.
 
+use conclave_signalling_core::record::Actor;
 use conclave_signalling_node::RoomsError;
 use conclave_signalling_store::AuditQuery;
 use conclave_signalling_wire::room::Patch;
@@ -281,10 +282,9 @@ async fn a_room_is_known_even_if_who_made_it_is_gone() {
         preset: conclave_signalling_wire::objects::Preset::Meeting,
         update: conclave_signalling_wire::room::RoomUpdate::default(),
     };
-    let by = conclave_signalling_core::record::Actor::Operator;
     tokio::select! {
         biased;
-        _ = rooms.create(room, by) => panic!("nothing is kept at once"),
+        _ = rooms.create(room, Actor::Operator) => panic!("nothing is kept at once"),
         () = std::future::ready(()) => {}
     }
     server.until(|stats| stats.rooms_known == 3).await;
@@ -301,8 +301,8 @@ async fn a_room_that_cannot_be_read_can_be_deleted_with_one_record_of_it() {
     let refused = ada.ask("join", join("third", "Ada", 1)).await;
     assert_eq!(refused["error"]["code"], "not_available", "{refused}");
     let (rooms, slug) = (server.node.rooms(), Slug::new("third").unwrap());
-    rooms.delete(&slug).await.unwrap();
-    let gone = rooms.delete(&slug).await;
+    rooms.delete(&slug, Actor::Operator).await.unwrap();
+    let gone = rooms.delete(&slug, Actor::Operator).await;
     assert!(matches!(gone, Err(RoomsError::UnknownRoom)), "{gone:?}");
     assert_eq!(deletions(&server).await, 1);
 }
@@ -311,7 +311,12 @@ async fn a_room_that_cannot_be_read_can_be_deleted_with_one_record_of_it() {
 async fn a_deletion_is_one_record() {
     let (server, _database, _ada, mut bob) = met().await;
     let slug = Slug::new("third").unwrap();
-    server.node.rooms().delete(&slug).await.unwrap();
+    server
+        .node
+        .rooms()
+        .delete(&slug, Actor::Operator)
+        .await
+        .unwrap();
     assert_eq!(bob.closed().await, 4410);
     assert_eq!(deletions(&server).await, 1);
 }

@@ -82,8 +82,18 @@ async fn the_operator_changes_rooms_that_somebody_is_in_and_others() {
             title: Title::new("New").ok(),
             ..RoomUpdate::default()
         };
-        assert_eq!(rooms.update(slug, update).await.unwrap().title, "New");
-        assert_eq!(rooms.show(slug).await.unwrap().title, "New");
+        assert_eq!(
+            rooms
+                .update(slug, update, Actor::Operator)
+                .await
+                .unwrap()
+                .title,
+            "New"
+        );
+        assert_eq!(
+            rooms.show(slug, Actor::Operator).await.unwrap().title,
+            "New"
+        );
     }
     let updated = bob.push_of("room.updated").await;
     assert_eq!(updated["data"]["room"]["title"], "New");
@@ -95,16 +105,27 @@ async fn the_operator_changes_rooms_that_somebody_is_in_and_others() {
     assert_eq!(titles, [("other", "New"), ("welcome", "New")]);
     let secret = InviteSecret::new([7; 16]);
     for _ in 0..2 {
-        rooms.host_invite(&other, secret).await.unwrap();
+        rooms
+            .host_invite(&other, secret, Actor::Operator)
+            .await
+            .unwrap();
     }
-    assert_eq!(rooms.invites(&other).await.unwrap().invites.len(), 2);
-    rooms.delete(&welcome).await.unwrap();
+    assert_eq!(
+        rooms
+            .invites(&other, Actor::Operator)
+            .await
+            .unwrap()
+            .invites
+            .len(),
+        2
+    );
+    rooms.delete(&welcome, Actor::Operator).await.unwrap();
     assert_eq!(bob.closed().await, 4410);
     let mut late = server.greeted().await;
     let refused = late.ask("join", join("welcome", "Bob", 2)).await;
     assert_eq!(refused["error"]["code"], "password_required");
     assert!(matches!(
-        rooms.show(&welcome).await,
+        rooms.show(&welcome, Actor::Operator).await,
         Err(RoomsError::UnknownRoom)
     ));
     let audit = rooms.audit_tail(&AuditQuery::default()).await.unwrap();
@@ -138,13 +159,22 @@ async fn a_room_of_the_configuration_is_changed_when_its_table_is() {
         title: Title::new(title).ok(),
         ..RoomUpdate::default()
     };
-    rooms.update(&slug, title("By hand")).await.unwrap();
+    rooms
+        .update(&slug, title("By hand"), Actor::Operator)
+        .await
+        .unwrap();
     let same = rooms.ensure(configured("First", "a")).await.unwrap();
     assert_eq!(same, Ensured::Unchanged);
-    assert_eq!(rooms.show(&slug).await.unwrap().title, "By hand");
+    assert_eq!(
+        rooms.show(&slug, Actor::Operator).await.unwrap().title,
+        "By hand"
+    );
     let new = rooms.ensure(configured("Second", "b")).await.unwrap();
     assert_eq!(new, Ensured::Changed);
-    assert_eq!(rooms.show(&slug).await.unwrap().title, "Second");
+    assert_eq!(
+        rooms.show(&slug, Actor::Operator).await.unwrap().title,
+        "Second"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use conclave_signalling_core::record::Actor;
 use serde_json::json;
 use tokio::time::Duration;
 
@@ -250,7 +251,12 @@ async fn who_comes_and_goes_is_heard_at_once_and_once_while_a_shard_is_busy() {
     assert_eq!(heard(), ["admit", "admit", "drop"]);
     server.shard.is_busy.store(true, Ordering::Relaxed);
     let slug = conclave_signalling_wire::text::Slug::new("welcome").unwrap();
-    server.node.rooms().delete(&slug).await.unwrap();
+    server
+        .node
+        .rooms()
+        .delete(&slug, Actor::Operator)
+        .await
+        .unwrap();
     assert_eq!(heard().last(), Some(&"close"));
 }
 
@@ -331,7 +337,12 @@ async fn a_busy_shard_is_told_later_that_a_room_ended() {
     let (mut ada, _) = server.joined("welcome", "Ada", 1).await;
     server.shard.is_busy.store(true, Ordering::Relaxed);
     let slug = conclave_signalling_wire::text::Slug::new("welcome").unwrap();
-    server.node.rooms().delete(&slug).await.unwrap();
+    server
+        .node
+        .rooms()
+        .delete(&slug, Actor::Operator)
+        .await
+        .unwrap();
     assert_eq!(ada.closed().await, 4410);
     assert!(
         !server
