@@ -10,6 +10,7 @@ use crate::time::Timestamp;
 
 /// Who may write to all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PublicChat {
     /// Everybody.
@@ -22,6 +23,7 @@ pub enum PublicChat {
 
 /// To whom one may write privately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PrivateChat {
     /// To anybody.
@@ -34,6 +36,7 @@ pub enum PrivateChat {
 
 /// Which earlier messages somebody who joins is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ChatHistory {
     /// None.
@@ -46,6 +49,7 @@ pub enum ChatHistory {
 
 /// How long messages are kept on disk, sealed. Private ones never are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ChatKeep {
     /// Not at all: they live in memory until the session ends.
@@ -58,6 +62,7 @@ pub enum ChatKeep {
 
 /// The chat policies of a room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChatPolicy {
     /// Who may write to all.
     pub public: PublicChat,
@@ -105,6 +110,7 @@ impl Default for ChatPolicy {
 
 /// Changes to the chat policies: absent members stay as they are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 #[ts(optional_fields)]
 pub struct ChatUpdate {
@@ -133,6 +139,7 @@ pub struct ChatUpdate {
 
 /// To whom a chat message is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ChatTarget {
     /// To everybody.
@@ -151,6 +158,7 @@ macro_rules! emoji {
     ($($variant:ident = $text:literal;)*) => {
         /// What one may react with: a closed set, so that nothing reaches others unread.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         pub enum Emoji {
             $(#[doc = $text] #[serde(rename = $text)] $variant,)*
         }
@@ -181,6 +189,7 @@ emoji! {
 
 /// Who wrote a chat message, as it was then.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChatAuthor {
     /// Who.
     pub participant: ParticipantId,
@@ -201,6 +210,7 @@ impl std::fmt::Debug for ChatAuthor {
 
 /// Who reacted to a message in one way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChatReaction {
     /// How.
     pub emoji: Emoji,
@@ -212,6 +222,7 @@ pub struct ChatReaction {
 
 /// A chat message.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChatMessage {
     /// Its identifier.
     pub id: MessageId,
@@ -252,6 +263,7 @@ impl std::fmt::Debug for ChatMessage {
 
 /// Data of `chat.send`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ChatSend {
     /// The sender's own name for it, 1 to 64 letters, digits, `-` or `_`. Said again, as after a lost link, it is not written twice.
@@ -272,6 +284,7 @@ pub struct ChatSend {
 
 /// `ok` of `chat.send`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChatSent {
     /// The message.
     pub id: MessageId,
@@ -281,6 +294,7 @@ pub struct ChatSent {
 
 /// Data of `chat.edit`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ChatEdit {
     /// Which message: an own one, not older than 5 minutes.
@@ -291,6 +305,7 @@ pub struct ChatEdit {
 
 /// Data of `chat.delete`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ChatDelete {
     /// Which message.
@@ -299,6 +314,7 @@ pub struct ChatDelete {
 
 /// Data of `chat.react`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ChatReact {
     /// To which message.
@@ -311,6 +327,7 @@ pub struct ChatReact {
 
 /// Data of `chat.pin`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ChatPin {
     /// Which message: one to everybody.
@@ -321,6 +338,7 @@ pub struct ChatPin {
 
 /// Data of `chat.clear`: messages to everybody and to the hosts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ChatClear {
     /// The `number` of the last message that goes; absent for all.
@@ -331,6 +349,7 @@ pub struct ChatClear {
 
 /// How a chat is exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ChatFormat {
     /// One JSON object a line.
@@ -343,6 +362,7 @@ pub enum ChatFormat {
 
 /// Data of `chat.export`: messages to everybody and to the hosts, never private ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ChatExport {
     /// How.
@@ -355,6 +375,7 @@ pub struct ChatExport {
 
 /// `ok` of `chat.export`: at most some 256 KiB.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChatExported {
     /// A piece of the file; the first has its head.
     pub text: String,
@@ -372,11 +393,13 @@ impl std::fmt::Debug for ChatExported {
 
 /// Data of the push `chat.message`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct ChatWritten(pub ChatMessage);
 
 /// Data of `chat.edited`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChatEdited {
     /// Which message.
     pub id: MessageId,
@@ -396,6 +419,7 @@ impl std::fmt::Debug for ChatEdited {
 
 /// Data of `chat.deleted`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChatDeleted {
     /// Which message.
     pub id: MessageId,
@@ -405,6 +429,7 @@ pub struct ChatDeleted {
 
 /// Data of `chat.reacted`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChatReacted {
     /// To which message.
     pub id: MessageId,
@@ -414,6 +439,7 @@ pub struct ChatReacted {
 
 /// Data of `chat.pinned`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChatPinned {
     /// Which message.
     pub id: MessageId,
@@ -423,6 +449,7 @@ pub struct ChatPinned {
 
 /// Data of `chat.cleared`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChatCleared {
     /// The `number` of the last message to everybody or to the hosts that is gone.
     pub up_to: u32,

@@ -9,6 +9,7 @@ use crate::time::Timestamp;
 
 /// In which order hands are called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum HandOrder {
     /// As they were raised.
@@ -19,11 +20,13 @@ pub enum HandOrder {
 
 /// Data of `hand.raise`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HandRaise {}
 
 /// Data of `hand.lower`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HandLower {
     /// Whose; absent for the own one. Another's needs `hand.manage`.
@@ -34,11 +37,13 @@ pub struct HandLower {
 
 /// Data of `hand.lower_all`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HandLowerAll {}
 
 /// Data of `hand.next`: the first of the queue may speak, and is asked to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HandNext {
     /// Seconds for which it may, 10 to 3,600; absent for 300.
@@ -49,6 +54,7 @@ pub struct HandNext {
 
 /// `ok` of `hand.next`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HandCalled {
     /// Who was called; null if no hand was up.
     pub participant: Option<ParticipantId>,
@@ -56,6 +62,7 @@ pub struct HandCalled {
 
 /// Data of `hand.queue`: all raised hands that the receiver may see, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HandQueue {
     /// The hands.
     pub hands: Vec<QueuedHand>,
@@ -63,6 +70,7 @@ pub struct HandQueue {
 
 /// One raised hand in the queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct QueuedHand {
     /// Whose.
     pub participant: ParticipantId,
@@ -78,6 +86,7 @@ pub struct QueuedHand {
 
 /// Data of `reaction.send`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ReactionSend {
     /// Which.
@@ -86,6 +95,7 @@ pub struct ReactionSend {
 
 /// Data of the push `reaction`: shown for 5 s and forgotten.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Reaction {
     /// Whose; null if the receiver does not see it.
     pub participant: Option<ParticipantId>,

@@ -12,6 +12,7 @@ use crate::time::Timestamp;
 
 /// Data of `invite.create`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct InviteCreate {
     /// As what its holder comes in: below the maker's own role; a host may invite hosts.
@@ -56,6 +57,7 @@ pub struct InviteCreate {
 
 /// `ok` of `invite.create`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InviteCreated {
     /// The invite.
     pub invite: InviteInfo,
@@ -65,11 +67,13 @@ pub struct InviteCreated {
 
 /// Data of `invite.list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct InviteList {}
 
 /// `ok` of `invite.list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Invites {
     /// The newest first; the sender's own unless it may see all.
     pub invites: Vec<InviteInfo>,
@@ -77,6 +81,7 @@ pub struct Invites {
 
 /// Data of `invite.revoke`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct InviteRevoke {
     /// Which.
@@ -89,6 +94,7 @@ pub struct InviteRevoke {
 
 /// How an invite stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum InviteState {
     /// It lets its holder in.
@@ -105,6 +111,7 @@ pub enum InviteState {
 
 /// An invite without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InviteInfo {
     /// Its identifier.
     pub id: InviteId,
@@ -154,6 +161,7 @@ pub struct RoomManage {
 
 /// `ok` of `room.manage`. The link then takes `room.update`, `invite.*`, `ban.*` and `leave`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Managed {
     /// The room.
     pub room: Room,
@@ -165,6 +173,7 @@ pub struct Managed {
 
 /// Data of `room.create`, where the server allows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RoomCreate {
     /// Its name for people.
@@ -177,6 +186,7 @@ pub struct RoomCreate {
 
 /// `ok` of `room.create`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RoomCreated {
     /// The room's name in links.
     pub slug: Slug,

@@ -26,6 +26,8 @@ pub mod reply;
 pub mod request;
 pub mod room;
 mod scan;
+#[cfg(feature = "schema")]
+mod schema;
 pub mod screen;
 pub mod secret;
 pub mod session;

@@ -11,6 +11,7 @@ use crate::time::Timestamp;
 
 /// How somebody in the lobby stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WaitingState {
     /// For a host to admit.
@@ -21,6 +22,7 @@ pub enum WaitingState {
 
 /// The outcome `lobby` of `join`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InLobby {
     /// This knock.
     pub knock: KnockId,
@@ -60,6 +62,7 @@ pub enum LobbyStatus {
 
 /// Somebody waits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Waiting {
     /// Which knock.
     pub knock: KnockId,
@@ -73,11 +76,13 @@ pub struct Waiting {
 
 /// Data of `lobby.ping`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LobbyPing {}
 
 /// Data of `lobby.admit`. Either `knocks` or `all_up_to_rev`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LobbyAdmit {
     /// Whom, at most 200.
@@ -96,6 +101,7 @@ pub struct LobbyAdmit {
 
 /// Data of `lobby.deny`. Either `knocks` or `all_up_to_rev`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LobbyDeny {
     /// Whom, at most 200.
@@ -118,6 +124,7 @@ pub struct LobbyDeny {
 
 /// Data of `lobby.note`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LobbyNote {
     /// To whom.
@@ -128,6 +135,7 @@ pub struct LobbyNote {
 
 /// `ok` of `lobby.admit` and `lobby.deny`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LobbyResults {
     /// One per knock.
     pub results: Vec<LobbyResult>,
@@ -135,6 +143,7 @@ pub struct LobbyResults {
 
 /// What came of one knock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LobbyResult {
     /// Which.
     pub knock: KnockId,
@@ -148,6 +157,7 @@ pub struct LobbyResult {
 
 /// What came of a knock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LobbyOutcome {
     /// In the room.
@@ -164,6 +174,7 @@ pub enum LobbyOutcome {
 
 /// Data of `lobby.update`: who waits, for those who may admit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LobbyUpdate {
     /// Rises with each change; what `all_up_to_rev` names.
     pub lobby_rev: u32,
@@ -177,6 +188,7 @@ pub struct LobbyUpdate {
 
 /// Somebody who waits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LobbyEntry {
     /// The knock.
     pub knock: KnockId,

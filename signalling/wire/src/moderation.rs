@@ -10,6 +10,7 @@ use crate::time::Timestamp;
 
 /// Data of `role.set`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RoleSet {
     /// Whose.
@@ -26,6 +27,7 @@ pub struct RoleSet {
 
 /// Data of `perm.override`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PermOverride {
     /// For whom.
@@ -44,6 +46,7 @@ pub struct PermOverride {
 
 /// What `perm.override` does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OverrideEffect {
     /// Allows, whatever the role says.
@@ -56,6 +59,7 @@ pub enum OverrideEffect {
 
 /// `ok` of what changes a participant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Revised {
     /// The participant's new `rev`.
     pub rev: u32,
@@ -63,6 +67,7 @@ pub struct Revised {
 
 /// `ok` of what changes a room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RoomRevised {
     /// The room's new `rev`.
     pub rev: u32,
@@ -70,6 +75,7 @@ pub struct RoomRevised {
 
 /// Whom a verb concerns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Target {
     /// One.
@@ -86,6 +92,7 @@ pub enum Target {
 
 /// Data of `media.mute`. Microphones and cameras are muted, shares are ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MediaMute {
     /// Whom.
@@ -96,6 +103,7 @@ pub struct MediaMute {
 
 /// `ok` of `media.mute`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Muted {
     /// Those of whom something was muted or ended.
     pub participants: Vec<ParticipantId>,
@@ -103,6 +111,7 @@ pub struct Muted {
 
 /// Data of `media.request`: asks somebody to unmute or to start. Nobody can be unmuted by another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MediaRequest {
     /// Whom.
@@ -113,6 +122,7 @@ pub struct MediaRequest {
 
 /// `ok` of `media.request`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MediaRequestSent {
     /// The request.
     pub request: RequestId,
@@ -120,6 +130,7 @@ pub struct MediaRequestSent {
 
 /// Data of `media.request.reply`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MediaRequestReply {
     /// Which request.
@@ -130,6 +141,7 @@ pub struct MediaRequestReply {
 
 /// An answer to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RequestAnswer {
     /// Yes.
@@ -142,6 +154,7 @@ pub enum RequestAnswer {
 
 /// Data of `media.grant`: an exception for publishing one source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MediaGrant {
     /// To whom.
@@ -158,6 +171,7 @@ pub struct MediaGrant {
 
 /// Data of `media.lock`: for everybody below the hosts, those in `allow` excepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MediaLock {
     /// What, 1 to 3: `microphone`, `camera`, `screen` with its sound.
@@ -172,6 +186,7 @@ pub struct MediaLock {
 
 /// Data of `participant.remove`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ParticipantRemove {
     /// Whom.
@@ -192,6 +207,7 @@ pub struct ParticipantRemove {
 
 /// What is banned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum BanScope {
     /// This room.
@@ -200,6 +216,7 @@ pub enum BanScope {
 
 /// How to ban.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BanOrder {
     /// From where.
@@ -216,6 +233,7 @@ pub struct BanOrder {
 
 /// `ok` of `participant.remove`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RemovedOk {
     /// The ban, if one was made.
     pub ban: Option<BanId>,
@@ -225,6 +243,7 @@ pub struct RemovedOk {
 
 /// Data of `participant.to_lobby`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ParticipantToLobby {
     /// Whom.
@@ -233,11 +252,13 @@ pub struct ParticipantToLobby {
 
 /// Data of `ban.list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BanList {}
 
 /// `ok` of `ban.list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Bans {
     /// The newest first.
     pub bans: Vec<BanInfo>,
@@ -245,6 +266,7 @@ pub struct Bans {
 
 /// By what a ban knows somebody; never the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum BanKey {
     /// The invite that was used.
@@ -257,6 +279,7 @@ pub enum BanKey {
 
 /// A ban.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BanInfo {
     /// Its identifier.
     pub id: BanId,
@@ -278,6 +301,7 @@ pub struct BanInfo {
 
 /// Data of `ban.lift`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BanLift {
     /// Which.
@@ -286,6 +310,7 @@ pub struct BanLift {
 
 /// Data of `permissions`: what the receiver may do, the whole list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PermissionsChanged {
     /// Its role.
     pub role: Role,
@@ -303,6 +328,7 @@ pub struct PermissionsChanged {
 
 /// Why permissions changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PermissionsReason {
     /// The role did.
@@ -317,6 +343,7 @@ pub enum PermissionsReason {
 
 /// Data of `room.updated`: the room, whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RoomUpdated {
     /// The room.
     pub room: Box<Room>,
@@ -326,6 +353,7 @@ pub struct RoomUpdated {
 
 /// Data of `media.revoked`: a publication of the receiver is over, or was muted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MediaRevoked {
     /// Which.
     pub source: Source,
@@ -337,6 +365,7 @@ pub struct MediaRevoked {
 
 /// Why a publication was revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RevokedReason {
     /// It was muted: the publication stays and may be unmuted.
@@ -355,6 +384,7 @@ pub enum RevokedReason {
 
 /// Data of `media.requested`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MediaRequested {
     /// The request.
     pub request: RequestId,
@@ -368,6 +398,7 @@ pub struct MediaRequested {
 
 /// Data of `media.request.answered`, to who asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MediaRequestAnswered {
     /// The request.
     pub request: RequestId,
@@ -381,6 +412,7 @@ pub struct MediaRequestAnswered {
 
 /// Data of `removed`. Followed by close 4403.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Removed {
     /// Why.
     pub reason: Option<String>,
@@ -392,6 +424,7 @@ pub struct Removed {
 
 /// Data of `roster.count`: how many are in the room, for those who do not see all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RosterCount {
     /// With the receiver.
     pub participants: u32,

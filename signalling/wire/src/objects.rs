@@ -14,6 +14,7 @@ pub use crate::room::*;
 
 /// What a track shows or carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// The voice of a participant.
@@ -43,6 +44,7 @@ impl Source {
 
 /// A source that is a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PictureSource {
     /// The picture of a participant.
@@ -83,6 +85,7 @@ impl From<PictureSource> for Source {
 
 /// What somebody is in a meeting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Owns the meeting.
@@ -99,6 +102,7 @@ pub enum Role {
 
 /// How well the server knows who somebody is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Identity {
     /// By the name that was typed.
@@ -111,6 +115,7 @@ pub enum Identity {
 
 /// Whether the signalling link of a participant is up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Presence {
     /// It is.
@@ -121,6 +126,7 @@ pub enum Presence {
 
 /// A raised hand. Its place in the queue is told by `hand.queue`: it changes with every other hand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Hand {
     /// Since when.
     pub raised_at: Timestamp,
@@ -128,6 +134,7 @@ pub struct Hand {
 
 /// What others know of one source of a participant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SourceState {
     /// Whether the source is in the meeting at all.
     pub published: bool,
@@ -141,6 +148,7 @@ pub struct SourceState {
 
 /// The sources of a participant; those of a screen only while it is shared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Sources {
     /// The voice.
     pub microphone: SourceState,
@@ -158,6 +166,7 @@ pub struct Sources {
 
 /// A participant as the others see it, always whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Participant {
     /// Its identifier, for as long as it stays.
     pub id: ParticipantId,
@@ -185,6 +194,7 @@ pub struct Participant {
 
 /// A video codec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Codec {
     /// RFC 6386.
@@ -195,6 +205,7 @@ pub enum Codec {
 
 /// The name of a simulcast encoding (RFC 8851).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Rid {
     /// A quarter of the height.
@@ -207,6 +218,7 @@ pub enum Rid {
 
 /// A TURN server and the credential for it (the members of RTCIceServer).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct IceServer {
     /// Its addresses.
     pub urls: Vec<String>,

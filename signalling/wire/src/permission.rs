@@ -11,6 +11,7 @@ macro_rules! permissions {
     ($(#[doc = $doc:literal] $variant:ident = $name:literal;)*) => {
         /// What a participant may do. Everything that is not listed is refused.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         pub enum Permission {
             $(#[doc = $doc] #[serde(rename = $name)] $variant,)*
         }
@@ -158,6 +159,7 @@ impl Permission {
 
 /// What an override does to a permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
     /// It is allowed, whatever the role says.
@@ -168,6 +170,7 @@ pub enum Effect {
 
 /// An exception for one participant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Override {
     /// For what.
     pub key: Permission,

@@ -14,6 +14,7 @@ use crate::time::Timestamp;
 
 /// Whether a lobby stands before a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LobbyMode {
     /// Everybody waits until admitted.
@@ -24,6 +25,7 @@ pub enum LobbyMode {
 
 /// Who may share a screen at one time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ScreenPolicy {
     /// One participant; others are `busy`.
@@ -38,6 +40,7 @@ pub enum ScreenPolicy {
 
 /// Which set of defaults a room began with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Preset {
     /// Everybody may speak.
@@ -54,6 +57,7 @@ pub enum Preset {
 
 /// Whether one kind of source is locked for all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SourceLock {
     /// Whether it is.
     pub on: bool,
@@ -63,6 +67,7 @@ pub struct SourceLock {
 
 /// The locks of a room on sources.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AvLock {
     /// Voices.
     pub microphone: SourceLock,
@@ -74,6 +79,7 @@ pub struct AvLock {
 
 /// Whom a participant without special rights sees in the roster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RosterMode {
     /// Everybody.
@@ -84,6 +90,7 @@ pub enum RosterMode {
 
 /// What happens when the last host and co-host are gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum NoHost {
     /// Those who are in go on, newcomers wait for a host.
@@ -96,6 +103,7 @@ pub enum NoHost {
 
 /// What happens when a device, or the holder of a personal invite, comes a second time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DuplicatePolicy {
     /// It is asked.
@@ -110,6 +118,7 @@ pub enum DuplicatePolicy {
 
 /// What attendees may do; the roles above them may anyway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Allowances {
     /// Publish the microphone.
@@ -126,6 +135,7 @@ pub struct Allowances {
 
 /// What viewers may do; the roles above them may anyway.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ViewerAllowances {
     /// Write, and react to messages, as far as attendees may.
@@ -138,6 +148,7 @@ pub struct ViewerAllowances {
 
 /// How many at once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Caps {
     /// Participants; null for as many as the server allows. One more place is kept for a host.
@@ -150,6 +161,7 @@ pub struct Caps {
 
 /// A role of this room's own: one of the five with exceptions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CustomRole {
     /// What it is called, 1 to 32 code points.
@@ -168,6 +180,7 @@ pub struct CustomRole {
 
 /// A room and its policies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Room {
     /// Its identifier.
     pub id: RoomId,
@@ -289,6 +302,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patch<T> {
 /// Changes to a room: absent members stay as they are. Data of `room.update`,
 /// and what the command line and the configuration say about a room.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 #[ts(optional_fields = nullable)]
 pub struct RoomUpdate {
@@ -386,6 +400,15 @@ pub struct RoomUpdate {
     /// hears `media.reset` at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub relay_only: Option<bool>,
+    /// Words by which the operator finds it, at most 16 of 1 to 32 of `a-z`, `0-9`, `_` and `-`.
+    /// Only the operator sees and sets them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Vec<String>>,
+    /// What another system calls it, 1 to 128 visible ASCII characters; no two rooms have the same.
+    /// Only the operator sees and sets it.
+    #[serde(skip_serializing_if = "Patch::is_keep")]
+    #[ts(as = "Option<String>")]
+    pub external_id: Patch<String>,
 }
 
 #[cfg(test)]
