@@ -1786,6 +1786,16 @@ export type RoomUpdate = {
    * hears `media.reset` at once.
    */
   relay_only?: boolean | null;
+  /**
+   * Words by which the operator finds it, at most 16 of 1 to 32 of `a-z`, `0-9`, `_` and `-`.
+   * Only the operator sees and sets them.
+   */
+  tags?: Array<string> | null;
+  /**
+   * What another system calls it, 1 to 128 visible ASCII characters; no two rooms have the same.
+   * Only the operator sees and sets it.
+   */
+  external_id?: string | null;
 };
 
 /** Data of `room.updated`: the room, whole. */

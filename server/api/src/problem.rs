@@ -133,6 +133,15 @@ impl From<RoomsError> for Problem {
                 ..Problem::new(StatusCode::CONFLICT, "slug_taken")
                     .detail("another room has this name")
             },
+            RoomsError::ExternalIdTaken => Problem {
+                member: Some(Member {
+                    pointer: "/external_id".to_owned(),
+                    code: "external_id_taken",
+                    message: "another room has this external id".to_owned(),
+                }),
+                ..Problem::new(StatusCode::CONFLICT, "external_id_taken")
+                    .detail("another room has this external id")
+            },
             RoomsError::Refused(body) => of_refusal(*body),
             RoomsError::Store(error) => error.into(),
         }

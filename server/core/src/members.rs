@@ -169,6 +169,8 @@ pub fn about(member: &str) -> &'static str {
             "must be at most 16 of different names, none based on the host, none denied \
              `room.join` or `receive.*`"
         }
+        "tags" => "must be at most 16 of 1 to 32 of a-z, 0-9, _ and -",
+        "external_id" => "must be 1 to 128 visible ASCII characters",
         "password" => "must be 8 to 128 characters",
         _ => "cannot be",
     }

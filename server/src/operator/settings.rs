@@ -297,6 +297,18 @@ const SETTINGS: &[Setting] = &[
         "1..365",
         "for how many days, with chat.keep=days",
     ),
+    setting(
+        "tags",
+        Kind::List,
+        "[TAG,...]",
+        "words to find it by; nobody in the room sees them",
+    ),
+    setting(
+        "external_id",
+        Kind::TextOrNone,
+        "[TEXT]",
+        "what another system calls it; no two rooms have the same",
+    ),
 ];
 
 /// Returns the settings for the help of a command.

@@ -9,7 +9,8 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use conclave_signalling_wire::limits::{
-    CHAT_KEEP_DAYS_MAX, CHAT_SLOW_S_MAX, CUSTOM_ROLES, DURATION_S, NETWORKS,
+    CHAT_KEEP_DAYS_MAX, CHAT_SLOW_S_MAX, CUSTOM_ROLES, DURATION_S, EXTERNAL_ID_CHARS, NETWORKS,
+    TAG_CHARS, TAGS,
 };
 use conclave_signalling_wire::objects::{
     Allowances, Caps, ChatPolicy, ChatUpdate, CustomRole, DuplicatePolicy, HandOrder, LobbyMode,
@@ -212,6 +213,13 @@ pub struct Settings {
     /// Whether media is taken only through the relay.
     #[serde(default)]
     pub relay_only: bool,
+    /// Words by which the operator finds it. Nobody in the room sees them.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// What another system calls it; of all rooms only this one. Nobody in the
+    /// room sees it.
+    #[serde(default)]
+    pub external_id: Option<String>,
     /// The policies from before everything was suspended; `None` while it is not.
     #[serde(default)]
     pub suspended: Option<Box<Snapshot>>,
@@ -319,6 +327,8 @@ impl Settings {
             cohosts_end: true,
             max_duration_s: None,
             relay_only: false,
+            tags: Vec::new(),
+            external_id: None,
             suspended: None,
         }
     }
@@ -369,6 +379,8 @@ impl Settings {
             custom_roles,
             screen,
             relay_only,
+            tags,
+            external_id,
         } = update.clone();
         fn set<T>(place: &mut T, value: Option<T>) {
             if let Some(value) = value {
@@ -399,6 +411,8 @@ impl Settings {
         set(&mut self.custom_roles, custom_roles.map(each_once));
         set(&mut self.screen, screen);
         set(&mut self.relay_only, relay_only);
+        set(&mut self.tags, tags.map(sorted));
+        external_id.apply(&mut self.external_id);
         set(&mut self.viewers, viewers);
         set(&mut self.reactions, reactions);
         set(&mut self.hands, hands);
@@ -486,6 +500,12 @@ fn check(update: &RoomUpdate) -> Result<(), UpdateError> {
             return Err(UpdateError::Bad("chat.keep_days"));
         }
     }
+    if update.tags.as_deref().is_some_and(|tags| !are_tags(tags)) {
+        return Err(UpdateError::Bad("tags"));
+    }
+    if matches!(&update.external_id, Patch::Set(id) if !is_external_id(id)) {
+        return Err(UpdateError::Bad("external_id"));
+    }
     match &update.custom_roles {
         Some(roles) if !are_roles(roles) => Err(UpdateError::Bad("custom_roles")),
         _ => Ok(()),
@@ -501,6 +521,25 @@ fn are_roles(roles: &[CustomRole]) -> bool {
         && roles
             .iter()
             .all(|role| role.base != Role::Host && role.deny.iter().copied().all(can_be_overridden))
+}
+
+fn are_tags(tags: &[String]) -> bool {
+    let is_allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
+    tags.len() <= TAGS
+        && tags
+            .iter()
+            .all(|tag| (1..=TAG_CHARS).contains(&tag.len()) && tag.bytes().all(is_allowed))
+}
+
+/// It is said in addresses and in logs: nothing in it looks like something else.
+fn is_external_id(id: &str) -> bool {
+    (1..=EXTERNAL_ID_CHARS).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Two rooms with the same tags have them in the same order, each once.
+fn sorted(tags: Vec<String>) -> Vec<String> {
+    let tags: BTreeSet<String> = tags.into_iter().collect();
+    tags.into_iter().collect()
 }
 
 /// Names each permission of each role once: it is kept and told as often as it is named.

@@ -1,7 +1,7 @@
 //! What is known of every room without asking it: enough to answer whoever may
 //! not come in, so that guesses never reach a room.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -32,13 +32,15 @@ pub(crate) enum Lock {
     Damaged,
 }
 
-/// One room, as seen from its door: some 3 KiB at most, mostly much less.
+/// One room, as seen from its door: some 4 KiB at most, mostly much less.
 pub(crate) struct Door {
     pub(crate) id: RoomId,
     pub(crate) title: String,
     pub(crate) has_lobby: bool,
     /// When it is closed for newcomers, which hides it.
     closes_at: Option<Timestamp>,
+    pub(crate) tags: Vec<String>,
+    pub(crate) external_id: Option<String>,
     pub(crate) lock: Lock,
 }
 
@@ -59,6 +61,8 @@ impl Door {
             title: settings.title.clone(),
             has_lobby: settings.lobby == LobbyMode::On,
             closes_at: settings.closes_at,
+            tags: settings.tags.clone(),
+            external_id: settings.external_id.clone(),
             lock,
         }
     }
@@ -70,6 +74,8 @@ impl Door {
             title: String::new(),
             has_lobby: false,
             closes_at: None,
+            tags: Vec::new(),
+            external_id: None,
             lock: Lock::Damaged,
         }
     }
@@ -123,6 +129,10 @@ pub(crate) struct Directory {
 #[derive(Default)]
 struct Doors {
     by_slug: BTreeMap<Slug, Arc<Door>>,
+    by_id: BTreeMap<RoomId, Slug>,
+    by_external_id: BTreeMap<String, Slug>,
+    /// What rooms are about to be called by other systems.
+    held: BTreeSet<String>,
     /// How many passwords there are of each cost.
     costs: BTreeMap<Hashing, usize>,
 }
@@ -132,13 +142,29 @@ impl Doors {
         if let Some(cost) = door.cost() {
             *self.costs.entry(cost).or_default() += 1;
         }
-        let former = self.by_slug.insert(slug, Arc::new(door));
-        self.discount(former.as_deref());
+        let (id, external_id) = (door.id, door.external_id.clone());
+        let former = self.by_slug.insert(slug.clone(), Arc::new(door));
+        self.forget(former.as_deref());
+        if let Some(external_id) = external_id {
+            self.by_external_id.insert(external_id, slug.clone());
+        }
+        self.by_id.insert(id, slug);
     }
 
     fn remove(&mut self, slug: &Slug) {
         let former = self.by_slug.remove(slug);
-        self.discount(former.as_deref());
+        self.forget(former.as_deref());
+    }
+
+    fn forget(&mut self, door: Option<&Door>) {
+        self.discount(door);
+        let Some(door) = door else {
+            return;
+        };
+        self.by_id.remove(&door.id);
+        if let Some(external_id) = &door.external_id {
+            self.by_external_id.remove(external_id);
+        }
     }
 
     fn discount(&mut self, door: Option<&Door>) {
@@ -197,6 +223,32 @@ impl Directory {
         self.read().by_slug.get(slug).cloned()
     }
 
+    /// Returns the slug of a room.
+    pub(crate) fn slug_of(&self, id: RoomId) -> Option<Slug> {
+        self.read().by_id.get(&id).cloned()
+    }
+
+    /// Returns the slug of the room that another system calls so.
+    pub(crate) fn find_external(&self, external_id: &str) -> Option<Slug> {
+        self.read().by_external_id.get(external_id).cloned()
+    }
+
+    /// Keeps other rooms from being called so until that is dropped, which is
+    /// when the room is called so, or was not changed. `None` if one is.
+    pub(crate) fn hold_external(
+        self: &Arc<Self>,
+        external_id: &str,
+        room: Option<&Slug>,
+    ) -> Option<HeldName> {
+        let mut doors = self.write();
+        let owner = doors.by_external_id.get(external_id);
+        let is_free = owner.is_none_or(|owner| Some(owner) == room);
+        (is_free && doors.held.insert(external_id.to_owned())).then(|| HeldName {
+            directory: Arc::clone(self),
+            external_id: external_id.to_owned(),
+        })
+    }
+
     /// Returns all rooms, by slug.
     pub(crate) fn list(&self) -> Vec<(Slug, Arc<Door>)> {
         let doors = self.read();
@@ -217,6 +269,18 @@ impl Directory {
 
     fn write(&self) -> RwLockWriteGuard<'_, Doors> {
         self.doors.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// See [`Directory::hold_external`].
+pub(crate) struct HeldName {
+    directory: Arc<Directory>,
+    external_id: String,
+}
+
+impl Drop for HeldName {
+    fn drop(&mut self) {
+        self.directory.write().held.remove(&self.external_id);
     }
 }
 

@@ -41,7 +41,7 @@ pub(crate) struct Registry {
     pub(crate) store: Store,
     pub(crate) media: Arc<dyn Media>,
     clock: RwLock<ClockAnchor>,
-    pub(crate) directory: Directory,
+    pub(crate) directory: Arc<Directory>,
     pub(crate) pool: Pool,
     pub(crate) sources: Arc<Sources>,
     pub(crate) joins: PerSource,
@@ -89,6 +89,7 @@ impl Registry {
             );
             directory.put(room.slug, door);
         }
+        let directory = Arc::new(directory);
         // Hashing takes the cores from meetings: never more than half of them.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let pool = Pool::new(config.hashing, cores / 2)?;

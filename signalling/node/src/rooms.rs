@@ -42,6 +42,10 @@ pub struct RoomEntry {
     pub password: bool,
     /// Whether a lobby stands before it.
     pub lobby: bool,
+    /// Words by which the operator finds it, in order.
+    pub tags: Vec<String>,
+    /// What another system calls it.
+    pub external_id: Option<String>,
     /// Whether somebody is in it, waits for it or manages it.
     pub is_live: bool,
 }
@@ -103,6 +107,9 @@ pub enum RoomsError {
     /// There is a room of this slug.
     #[error("there is a room of this slug already")]
     SlugTaken,
+    /// Another room is called so by another system.
+    #[error("another room has this external id already")]
+    ExternalIdTaken,
     /// The room, or what it is to become, does not allow it.
     #[error("{}{}", .0.message, place(.0))]
     Refused(Box<ErrorBody>),
@@ -146,21 +153,44 @@ impl Rooms {
     /// Returns all rooms, by slug.
     pub fn list(&self) -> Vec<RoomEntry> {
         let doors = self.registry.directory.list().into_iter();
-        let entry = |(slug, door): (Slug, Arc<Door>)| RoomEntry {
+        doors
+            .map(|(slug, door)| self.entry_of(slug, &door))
+            .collect()
+    }
+
+    /// Returns a room as it is in the list.
+    pub fn entry(&self, slug: &Slug) -> Option<RoomEntry> {
+        let door = self.registry.directory.find(slug)?;
+        Some(self.entry_of(slug.clone(), &door))
+    }
+
+    /// Returns the name in links of a room.
+    pub fn find_id(&self, id: RoomId) -> Option<Slug> {
+        self.registry.directory.slug_of(id)
+    }
+
+    /// Returns the name in links of the room that another system calls so.
+    pub fn find_external(&self, external_id: &str) -> Option<Slug> {
+        self.registry.directory.find_external(external_id)
+    }
+
+    fn entry_of(&self, slug: Slug, door: &Door) -> RoomEntry {
+        RoomEntry {
             id: door.id,
             slug,
             title: door.title.clone(),
             password: !door.is_open(),
             lobby: door.has_lobby,
+            tags: door.tags.clone(),
+            external_id: door.external_id.clone(),
             is_live: self.registry.is_live(door.id),
-        };
-        doors.map(entry).collect()
+        }
     }
 
     /// Makes a room, and a host invite without limits with it.
     ///
     /// # Errors
-    /// [`RoomsError::SlugTaken`]; [`RoomsError::Refused`] with `bad_request`,
+    /// [`RoomsError::SlugTaken`]; [`RoomsError::ExternalIdTaken`]; [`RoomsError::Refused`] with `bad_request`,
     /// or with `not_available` for a preset or value that this server does not have.
     pub async fn create(&self, room: NewRoom, by: Actor) -> Result<CreatedRoom, RoomsError> {
         create::create(&self.registry, room, create::Maker::from(by)).await

@@ -149,6 +149,12 @@ pub const HAND_TTL_S: u32 = 300;
 pub const COUNTDOWN_S_MAX: u32 = 60;
 /// Seconds that a meeting may be limited to, at least and at most.
 pub const DURATION_S: std::ops::RangeInclusive<u32> = 60..=7 * 86_400;
+/// Tags of a room.
+pub const TAGS: usize = 16;
+/// Characters of a tag.
+pub const TAG_CHARS: usize = 32;
+/// Characters of what another system calls a room.
+pub const EXTERNAL_ID_CHARS: usize = 128;
 /// People whom the attendance of a session lists; of more only the number is kept.
 pub const ATTENDEES: usize = 2000;
 

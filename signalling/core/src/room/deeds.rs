@@ -272,6 +272,8 @@ fn members_of(update: &RoomUpdate) -> String {
         custom_roles,
         screen,
         relay_only,
+        tags,
+        external_id,
     } = update;
     let locked = locked.map(|locked| if locked { "locked" } else { "unlocked" });
     let names = [
@@ -303,6 +305,8 @@ fn members_of(update: &RoomUpdate) -> String {
         custom_roles.as_ref().map(|_| "custom_roles"),
         screen.map(|_| "screen"),
         relay_only.map(|_| "relay_only"),
+        tags.as_ref().map(|_| "tags"),
+        (!external_id.is_keep()).then_some("external_id"),
     ];
     names.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }

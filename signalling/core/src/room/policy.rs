@@ -123,6 +123,9 @@ impl Room {
         for permission in needed_for(update) {
             authority.require(permission)?;
         }
+        if let Some(field) = operators_own(update).filter(|_| !authority.is_operator()) {
+            return Err(ErrorBody::from(ErrorCode::Forbidden).field(field));
+        }
         if let Some(roles) = &update.custom_roles {
             check_roles(authority, &self.settings.custom_roles, roles)?;
         }
@@ -374,6 +377,12 @@ fn needed_for(update: &RoomUpdate) -> Vec<Permission> {
         needed.push(Permission::RoomSettings);
     }
     needed
+}
+
+/// Returns what an update changes that is nobody's business in the room.
+fn operators_own(update: &RoomUpdate) -> Option<&'static str> {
+    let external_id = (!update.external_id.is_keep()).then_some("external_id");
+    update.tags.as_ref().map(|_| "tags").or(external_id)
 }
 
 /// Nobody makes, changes or unmakes a custom role of the own rank or above, nor

@@ -34,6 +34,15 @@ impl Authority {
             Err(ErrorCode::Forbidden.into())
         }
     }
+
+    /// Returns whether it is that of whoever runs the server: on the command
+    /// line, by a key or by the configuration. It stands above every host.
+    pub(super) fn is_operator(&self) -> bool {
+        match self.actor {
+            Actor::Operator | Actor::Key(_) | Actor::Configuration => true,
+            Actor::Participant(_) | Actor::Link(_) | Actor::Invite(_) | Actor::Room => false,
+        }
+    }
 }
 
 impl Room {

@@ -379,6 +379,9 @@ fn kept(change: &Change) -> String {
             format!("messages gone {} {up_to}", session.is_some())
         }
         Change::Audit(entry) => format!("act {} {}", entry.action, entry.outcome),
+        Change::Session(_) => "session".to_owned(),
+        Change::Attended(_) => "attended".to_owned(),
+        Change::Event(event) => format!("event {:?}", event.kind),
     }
 }
 

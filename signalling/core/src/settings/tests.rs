@@ -230,3 +230,52 @@ proptest! {
         let _ = format!("192.0.2.0/{number}").parse::<Network>();
     }
 }
+
+#[test]
+fn tags_are_few_short_and_in_order() {
+    let tags = |tags: &[&str]| RoomUpdate {
+        tags: Some(tags.iter().map(|tag| (*tag).to_owned()).collect()),
+        ..RoomUpdate::default()
+    };
+    let mut settings = meeting();
+    settings
+        .apply(&tags(&["school", "b-1", "school", "a_2"]))
+        .unwrap();
+    assert_eq!(settings.tags, ["a_2", "b-1", "school"]);
+    settings.apply(&tags(&[])).unwrap();
+    assert!(settings.tags.is_empty());
+    let (longest, too_long) = ("a".repeat(32), "a".repeat(33));
+    assert_eq!(meeting().apply(&tags(&[&longest])), Ok(()));
+    let seventeen = ["a"; 17];
+    for bad in [
+        &[""][..],
+        &["A"],
+        &["a b"],
+        &["é"],
+        &[&too_long],
+        &seventeen,
+    ] {
+        assert_eq!(refused(tags(bad)), UpdateError::Bad("tags"), "{bad:?}");
+    }
+}
+
+#[test]
+fn what_another_system_calls_a_room_is_one_visible_word() {
+    let named = |id: &str| RoomUpdate {
+        external_id: Patch::Set(id.to_owned()),
+        ..RoomUpdate::default()
+    };
+    let mut settings = meeting();
+    settings.apply(&named("urn:school/7#b")).unwrap();
+    assert_eq!(settings.external_id.as_deref(), Some("urn:school/7#b"));
+    let gone = RoomUpdate {
+        external_id: Patch::Clear,
+        ..RoomUpdate::default()
+    };
+    settings.apply(&gone).unwrap();
+    assert_eq!(settings.external_id, None);
+    assert_eq!(meeting().apply(&named(&"x".repeat(128))), Ok(()));
+    for bad in ["", "a b", "ä", "a\n", &"x".repeat(129)] {
+        assert_eq!(refused(named(bad)), UpdateError::Bad("external_id"));
+    }
+}

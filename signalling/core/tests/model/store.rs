@@ -67,7 +67,7 @@ impl Store {
                 self.standings.remove(&device);
             }
             Change::Chat(_) | Change::ChatGone { .. } => {}
-            Change::Audit(_) => {}
+            Change::Audit(_) | Change::Session(_) | Change::Attended(_) | Change::Event(_) => {}
         }
     }
 }

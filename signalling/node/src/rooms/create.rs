@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use tracing::error;
 
 use crate::config::RoomsCreate;
-use crate::directory::Door;
+use crate::directory::{Door, HeldName};
 use crate::door::{Refusal, count_try, limited};
 use crate::hashing::{Busy, busy};
 use crate::registry::Registry;
@@ -108,6 +108,7 @@ pub(super) async fn create(
     let slug = slug.unwrap_or_else(|| Slug::generated(random()));
     let mut settings = Settings::new(preset, slug.as_str());
     settings.apply(&update).map_err(refused)?;
+    let held = hold(registry, settings.external_id.as_deref(), None)?;
     if let Patch::Set(password) = update.password {
         settings.set_password(Some(hash(registry, maker.address, password).await?));
         if update.lobby.is_none() {
@@ -141,7 +142,7 @@ pub(super) async fn create(
         outcome: "ok".to_owned(),
         detail: None,
     };
-    keep(Arc::clone(registry), stored, door, audit).await?;
+    keep(Arc::clone(registry), stored, door, (audit, held)).await?;
     Ok(CreatedRoom {
         id,
         slug,
@@ -149,17 +150,31 @@ pub(super) async fn create(
     })
 }
 
+/// Keeps others from being called by another system like a room that is made or changed.
+pub(super) fn hold(
+    registry: &Registry,
+    external_id: Option<&str>,
+    room: Option<&Slug>,
+) -> Result<Option<HeldName>, RoomsError> {
+    let Some(external_id) = external_id else {
+        return Ok(None);
+    };
+    let held = registry.directory.hold_external(external_id, room);
+    held.map(Some).ok_or(RoomsError::ExternalIdTaken)
+}
+
 /// Keeps a room and makes it known, even if whoever asked for it is gone meanwhile.
 async fn keep(
     registry: Arc<Registry>,
     room: StoredRoom,
     door: Door,
-    audit: AuditEntry,
+    (audit, held): (AuditEntry, Option<HeldName>),
 ) -> Result<(), RoomsError> {
     let keeping = tokio::spawn(async move {
         let slug = room.slug.clone();
         registry.store.create_room(room, audit).await?;
         registry.directory.put(slug, door);
+        drop(held);
         Ok(())
     });
     // It is never aborted, and a panic in it is as good as a store that failed.

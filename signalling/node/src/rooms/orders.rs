@@ -11,13 +11,14 @@ use conclave_signalling_wire::error::{ErrorBody, ErrorCode};
 use conclave_signalling_wire::invite::{InviteCreate, InviteCreated, InviteRevoke, Invites};
 use conclave_signalling_wire::moderation::{BanLift, Bans};
 use conclave_signalling_wire::objects::Room;
-use conclave_signalling_wire::room::RoomUpdate;
+use conclave_signalling_wire::room::{Patch, RoomUpdate};
 use conclave_signalling_wire::secret::InviteSecret;
 use conclave_signalling_wire::text::Slug;
 use tokio::sync::oneshot;
 
 use crate::directory::Door;
 use crate::inbox::ToRoom;
+use crate::rooms::create::hold;
 use crate::rooms::{Rooms, RoomsError};
 
 impl Rooms {
@@ -35,16 +36,31 @@ impl Rooms {
     /// Changes a room and returns what it is then.
     ///
     /// # Errors
-    /// [`RoomsError::UnknownRoom`]; [`RoomsError::Refused`] with `bad_request`,
-    /// `conflict` or `not_available`.
+    /// [`RoomsError::UnknownRoom`]; [`RoomsError::ExternalIdTaken`];
+    /// [`RoomsError::Refused`] with `bad_request`, `conflict` or `not_available`.
     pub async fn update(
         &self,
         slug: &Slug,
         update: RoomUpdate,
         by: Actor,
     ) -> Result<Room, RoomsError> {
+        self.find(slug)?;
+        let external_id = match &update.external_id {
+            Patch::Set(external_id) => Some(external_id.as_str()),
+            Patch::Keep | Patch::Clear => None,
+        };
+        let held = hold(&self.registry, external_id, Some(slug))?;
         let request = OperatorRequest::Update(Box::new(update));
-        match self.ask(slug, request, by).await? {
+        let (rooms, slug) = (self.clone(), slug.clone());
+        // To its end even if whoever asked is gone meanwhile: until then nobody
+        // else may take the name.
+        let changing = tokio::spawn(async move {
+            let changed = rooms.ask(&slug, request, by).await;
+            drop(held);
+            changed
+        });
+        // It is never aborted.
+        match changing.await.map_err(|_| unexpected())?? {
             OperatorReply::Room(room) => Ok(*room),
             _ => Err(unexpected()),
         }

@@ -264,3 +264,42 @@ async fn a_room_that_was_made_over_a_link_and_never_used_is_deleted_after_a_mont
         .collect();
     assert!(titles.contains(&"Used".to_owned()), "{titles:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn no_two_rooms_are_called_the_same_by_another_system() {
+    let server = Server::start().await;
+    let rooms = server.node.rooms();
+    let [welcome, other] = ["welcome", "other"].map(|slug| Slug::new(slug).unwrap());
+    let called = |id: &str| RoomUpdate {
+        external_id: Patch::Set(id.to_owned()),
+        tags: Some(vec!["school".to_owned()]),
+        ..RoomUpdate::default()
+    };
+    let taken = |result| matches!(result, Err(RoomsError::ExternalIdTaken));
+    let by = Actor::Operator;
+    // Of two who ask at once, one is told so.
+    let (one, two) = tokio::join!(
+        rooms.update(&welcome, called("b-7"), by),
+        rooms.update(&other, called("b-7"), by)
+    );
+    assert!(one.is_ok() && taken(two.map(drop)));
+    assert_eq!(rooms.find_external("b-7"), Some(welcome.clone()));
+    let entry = rooms.entry(&welcome).unwrap();
+    assert_eq!(rooms.find_id(entry.id), Some(welcome.clone()));
+    assert_eq!(entry.tags, ["school"]);
+    assert_eq!(entry.external_id.as_deref(), Some("b-7"));
+    let new = NewRoom {
+        slug: Slug::new("third").ok(),
+        preset: Preset::Meeting,
+        update: called("b-7"),
+    };
+    assert!(taken(rooms.create(new.clone(), by).await.map(drop)));
+    // Who is called so already may be called so again.
+    rooms.update(&welcome, called("b-7"), by).await.unwrap();
+    rooms.update(&welcome, called("b-8"), by).await.unwrap();
+    rooms.create(new, by).await.unwrap();
+    assert_eq!(rooms.find_external("b-7"), Slug::new("third").ok());
+    rooms.delete(&welcome, by).await.unwrap();
+    assert_eq!(rooms.find_external("b-8"), None);
+    assert_eq!(rooms.find_id(entry.id), None);
+}

@@ -2,6 +2,7 @@
 
 use super::*;
 use conclave_signalling_wire::error::ErrorCode;
+use conclave_signalling_wire::ids::KeyId;
 use conclave_signalling_wire::moderation::{OverrideEffect, PermissionsReason};
 use conclave_signalling_wire::objects::{
     Allowances, Caps, ChatUpdate, CustomRole, Permission, ScreenPolicy,
@@ -505,4 +506,53 @@ fn the_operator_sets_a_password_of_an_empty_room() {
         ]
     );
     assert!(stage.room.is_idle());
+}
+
+#[test]
+fn only_the_operator_tags_a_room_and_nobody_in_it_sees_that() {
+    let mut stage = Stage::new();
+    let (ada, _) = stage.join_as("Ada", Role::Host);
+    let tags = RoomUpdate {
+        tags: Some(vec!["school".to_owned()]),
+        ..RoomUpdate::default()
+    };
+    let named = RoomUpdate {
+        external_id: Patch::Set("b-7".to_owned()),
+        ..RoomUpdate::default()
+    };
+    for (update, field) in [(&tags, "tags"), (&named, "external_id")] {
+        let id = stage.ask(ada, update.clone());
+        assert_eq!(
+            stage.done(),
+            [
+                "keep act room.update forbidden".to_owned(),
+                format!("1 error {id} forbidden {field}"),
+            ]
+        );
+    }
+    for (ticket, by) in [
+        (1, Actor::Operator),
+        (2, Actor::Key(KeyId::new(START_MS, [1; 10]))),
+        (3, Actor::Configuration),
+    ] {
+        let request = OperatorRequest::Update(Box::new(RoomUpdate {
+            external_id: named.external_id.clone(),
+            ..tags.clone()
+        }));
+        stage.room.handle_operator(stage.now, ticket, by, request);
+        let outputs = stage.outputs();
+        let kept = outputs.iter().find_map(|output| match output {
+            Output::Persist(Change::Settings(settings)) => Some(settings),
+            _ => None,
+        });
+        let kept = kept.unwrap();
+        assert_eq!(kept.tags, ["school"]);
+        assert_eq!(kept.external_id.as_deref(), Some("b-7"));
+        let pushed = outputs.iter().find_map(|output| match output {
+            Output::Push { notice, .. } => Some(notice.frame(None)),
+            _ => None,
+        });
+        let pushed = pushed.unwrap();
+        assert!(!pushed.contains("school") && !pushed.contains("b-7"));
+    }
 }
