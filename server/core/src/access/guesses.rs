@@ -1,0 +1,259 @@
+//! Wrong keys, counted by where they come from; and networks that keys are used from.
+//!
+//! A key cannot be guessed. What is counted shows that somebody tries, and
+//! keeps the trying from costing much.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use conclave_signalling_wire::ids::KeyId;
+use conclave_signalling_wire::time::Timestamp;
+
+/// Wrong keys of one source in a [`WINDOW`] (`spec/security.md` 2.6). A right
+/// key is taken beyond it too: one who guesses shuts nobody else out.
+pub const WRONG_MAX: u32 = 30;
+/// Over what is counted.
+pub const WINDOW: Duration = Duration::from_secs(60);
+/// Sources that are remembered; 64 bytes each.
+const SOURCES_MAX: usize = 100_000;
+/// Wrong keys after which it is told; then at ten times as many, and so on.
+const TOLD_AT: u32 = 5;
+
+/// An IPv4 address, or the first 64 bits of an IPv6 one: what one person has.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Source(u128);
+
+impl From<IpAddr> for Source {
+    fn from(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => Source(u128::from(v4.to_bits())),
+            // Never below 2^64, except for ::/64, from where nobody comes.
+            IpAddr::V6(v6) => Source(v6.to_bits() >> 64 << 64),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Count {
+    since: Instant,
+    wrong: u32,
+}
+
+/// What follows from a wrong key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// The source had too many: it may try again after this.
+    pub wait: Option<Duration>,
+    /// It is to be told that there were so many in a minute.
+    pub tell: Option<u32>,
+}
+
+/// Wrong keys of the last minute.
+#[derive(Default)]
+pub struct Guesses {
+    sources: BTreeMap<Source, Count>,
+}
+
+impl std::fmt::Debug for Guesses {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Guesses")
+            .field("sources", &self.sources.len())
+            .finish()
+    }
+}
+
+impl Guesses {
+    /// Counts a wrong key.
+    pub fn handle_wrong(&mut self, now: Instant, address: IpAddr) -> Verdict {
+        let source = Source::from(address);
+        let is_over = |count: &Count| now.saturating_duration_since(count.since) >= WINDOW;
+        if self.sources.len() >= SOURCES_MAX && !self.sources.contains_key(&source) {
+            self.sources.retain(|_, count| !is_over(count));
+            if self.sources.len() >= SOURCES_MAX {
+                // What cannot be counted is refused.
+                return Verdict {
+                    wait: Some(WINDOW),
+                    tell: None,
+                };
+            }
+        }
+        let count = self.sources.entry(source).or_insert(Count {
+            since: now,
+            wrong: 0,
+        });
+        if is_over(count) {
+            *count = Count {
+                since: now,
+                wrong: 0,
+            };
+        }
+        count.wrong = count.wrong.saturating_add(1);
+        let rest = WINDOW.saturating_sub(now.saturating_duration_since(count.since));
+        Verdict {
+            wait: (count.wrong > WRONG_MAX).then_some(rest),
+            tell: is_told(count.wrong).then_some(count.wrong),
+        }
+    }
+}
+
+fn is_told(wrong: u32) -> bool {
+    let steps = std::iter::successors(Some(TOLD_AT), |step| step.checked_mul(10));
+    steps
+        .take_while(|step| *step <= wrong)
+        .any(|step| step == wrong)
+}
+
+/// A use is noted once in so long.
+pub const USE_PAUSE: Duration = Duration::from_secs(60);
+/// Networks that are remembered of each key: one that moves among them is no news.
+const NETWORKS: usize = 16;
+
+/// What is to be done about a use of a key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Noted {
+    /// It is to be kept when and from where it was.
+    pub keep: bool,
+    /// The key was used before, and not from this network.
+    pub is_elsewhere: bool,
+}
+
+/// From where keys were used lately.
+#[derive(Debug, Default)]
+pub struct Uses {
+    keys: BTreeMap<KeyId, Recent>,
+}
+
+#[derive(Debug)]
+struct Recent {
+    kept_at: Timestamp,
+    /// The one that was new last is last.
+    prefixes: VecDeque<String>,
+}
+
+impl Uses {
+    /// Takes a use at `now` from a network; `last` is what is kept of the one before.
+    pub fn handle_use(
+        &mut self,
+        now: Timestamp,
+        id: KeyId,
+        prefix: &str,
+        last: Option<(Timestamp, &str)>,
+    ) -> Noted {
+        let recent = self.keys.entry(id).or_insert_with(|| Recent {
+            kept_at: last.map_or(Timestamp::from_unix_ms(0), |(at, _)| at),
+            prefixes: last
+                .iter()
+                .map(|(_, prefix)| (*prefix).to_owned())
+                .collect(),
+        });
+        let is_new = !recent.prefixes.iter().any(|known| known == prefix);
+        let is_first = recent.prefixes.is_empty();
+        if is_new {
+            if recent.prefixes.len() == NETWORKS {
+                recent.prefixes.pop_front();
+            }
+            recent.prefixes.push_back(prefix.to_owned());
+        }
+        let since = now.unix_ms().saturating_sub(recent.kept_at.unix_ms());
+        let keep = is_new || u128::from(since) >= USE_PAUSE.as_millis();
+        if keep {
+            recent.kept_at = now;
+        }
+        Noted {
+            keep,
+            is_elsewhere: is_new && !is_first,
+        }
+    }
+
+    /// Forgets a key that has ended.
+    pub fn forget(&mut self, id: KeyId) {
+        self.keys.remove(&id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a first instant, that others are counted from"
+    )]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
+    #[test]
+    fn who_is_wrong_too_often_waits_until_the_minute_is_over() {
+        let (start, mut guesses) = (start(), Guesses::default());
+        let here: IpAddr = "2001:db8:1:2::3".parse().unwrap();
+        let verdicts: Vec<Verdict> = (0..=WRONG_MAX)
+            .map(|_| guesses.handle_wrong(start, here))
+            .collect();
+        assert!(
+            verdicts
+                .iter()
+                .take(30)
+                .all(|verdict| verdict.wait.is_none())
+        );
+        assert_eq!(verdicts.last().unwrap().wait, Some(WINDOW));
+        let told: Vec<u32> = verdicts.iter().filter_map(|verdict| verdict.tell).collect();
+        assert_eq!(told, [5]);
+
+        let neighbour = "2001:db8:1:2:4::5".parse().unwrap();
+        let verdict = guesses.handle_wrong(start + WINDOW / 2, neighbour);
+        assert_eq!(
+            verdict.wait,
+            Some(WINDOW / 2),
+            "one person has all of a /64"
+        );
+        let others = "2001:db8:1:3::3".parse().unwrap();
+        assert_eq!(guesses.handle_wrong(start, others).wait, None);
+        assert_eq!(guesses.handle_wrong(start + WINDOW, here).wait, None);
+    }
+
+    #[test]
+    fn what_cannot_be_remembered_is_refused_and_does_not_grow() {
+        let (start, mut guesses) = (start(), Guesses::default());
+        let address = |n: usize| IpAddr::from(u32::try_from(n).unwrap().to_be_bytes());
+        for n in 0..SOURCES_MAX {
+            assert_eq!(guesses.handle_wrong(start, address(n)).wait, None);
+        }
+        assert_eq!(
+            guesses.handle_wrong(start, address(SOURCES_MAX)).wait,
+            Some(WINDOW)
+        );
+        assert_eq!(guesses.handle_wrong(start, address(0)).wait, None);
+        let later = guesses.handle_wrong(start + WINDOW, address(SOURCES_MAX));
+        assert_eq!((later.wait, guesses.sources.len()), (None, 1));
+    }
+
+    #[test]
+    fn a_use_is_kept_once_a_minute_and_told_from_each_new_network() {
+        let mut uses = Uses::default();
+        let id = KeyId::new(1, [0; 10]);
+        let at = Timestamp::from_unix_ms;
+        let noted = |keep, is_elsewhere| Noted { keep, is_elsewhere };
+        for (ms, prefix, expected) in [
+            (100_000, "192.0.2.0/24", noted(true, false)),
+            (100_001, "192.0.2.0/24", noted(false, false)),
+            (101_000, "198.51.100.0/24", noted(true, true)),
+            (102_000, "192.0.2.0/24", noted(false, false)),
+            (160_999, "192.0.2.0/24", noted(false, false)),
+            (161_000, "192.0.2.0/24", noted(true, false)),
+        ] {
+            assert_eq!(uses.handle_use(at(ms), id, prefix, None), expected, "{ms}");
+        }
+        uses.forget(id);
+        let last = Some((at(161_000), "192.0.2.0/24"));
+        assert_eq!(
+            uses.handle_use(at(162_000), id, "192.0.2.0/24", last),
+            noted(false, false)
+        );
+        assert_eq!(
+            uses.handle_use(at(162_000), id, "203.0.113.0/24", last),
+            noted(true, true)
+        );
+    }
+}
