@@ -12,12 +12,13 @@ use tokio::time::{Duration, Instant, timeout};
 use tracing::{debug, error};
 
 use crate::actor::Later;
+use crate::ledger::is_told;
 use crate::registry::Registry;
 
 /// How long the store may take, with all that is tried again. A room that waits
 /// longer ends: nobody in it could be answered.
 const KEPT_WITHIN: Duration = Duration::from_secs(10);
-/// For how long records of the audit log alone are tried again. Whoever was
+/// For how long records of what happened alone are tried again. Whoever was
 /// refused waits for it, and everybody who is to be told something after it.
 const LOGGED_WITHIN: Duration = Duration::from_secs(1);
 /// How soon what the store refused is tried again.
@@ -57,7 +58,7 @@ struct Batch {
 impl Batch {
     /// Returns whether it says what happened and changes nothing.
     fn is_log(&self) -> bool {
-        let is_log = |change: &Change| matches!(change, Change::Audit(_));
+        let is_log = |change: &Change| matches!(change, Change::Audit(_)) || is_told(change);
         self.changes.iter().all(is_log)
     }
 }
@@ -216,7 +217,7 @@ impl Keeping {
     fn give_up(&mut self, why: &str) -> Progress {
         self.registry.commits_failed.fetch_add(1, Ordering::Relaxed);
         if self.batch.as_ref().is_some_and(Batch::is_log) {
-            error!(room = %self.id, why, "the audit log misses what happened in a room");
+            error!(room = %self.id, why, "the audit log and webhooks miss what happened in a room");
             self.batch = None;
             return Progress::Done;
         }

@@ -66,8 +66,12 @@ impl Voices {
         self.ledger.add(change);
     }
 
-    /// Says something as soon as everything before it is kept.
+    /// Says something as soon as everything before it is kept, but for what is
+    /// only told to others by and by.
     pub(super) fn say(&mut self, held: Held) {
+        if let Held::Settled(_) = held {
+            self.ledger.await_all();
+        }
         if let Some(held) = self.ledger.hold(held) {
             self.deliver(held);
         }
