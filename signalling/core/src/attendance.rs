@@ -1,19 +1,21 @@
 //! Who took part in a session, and for how long each was there and spoke.
 //!
-//! It lives in memory while the session lasts. The stays of one device are one
+//! It lives in memory while the session lasts; what it says of somebody who
+//! comes, goes or becomes another is kept. The stays of one device are one
 //! person; who keeps its place after a lost link is there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use conclave_signalling_wire::ids::{InviteId, SessionId};
 use conclave_signalling_wire::limits::ATTENDEES;
 use conclave_signalling_wire::objects::{Identity, Participant, Role};
 use conclave_signalling_wire::session::{Attendance, Attendee};
-use conclave_signalling_wire::text::DisplayName;
 use conclave_signalling_wire::time::Timestamp;
 
 use crate::csv;
 use crate::digest::DeviceHash;
+use crate::record::{AttendanceRecord, EndReason, STAYS_MAX, SessionRecord, Stay};
 
 /// Silence of the media plane after which somebody who spoke is taken to have
 /// stopped: it reports changes of loudness several times a second.
@@ -26,40 +28,66 @@ const PERSON_BYTES: usize = 180;
 
 /// One device.
 struct Person {
-    name: DisplayName,
-    role: Role,
-    identity: Identity,
-    joined_at: Timestamp,
-    left_at: Option<Timestamp>,
+    /// What is kept of it; the talk is without that since the last report.
+    record: AttendanceRecord,
     /// How many participants it is at present.
     seats: u32,
-    /// Since when it is there; without meaning while it is not.
-    since: Timestamp,
-    /// Milliseconds, without those since then.
-    present_ms: u64,
-    /// Milliseconds, without those since the last report.
-    talk_ms: u64,
-    visits: u32,
 }
 
 impl Person {
     fn present_ms(&self, now: Timestamp) -> u64 {
-        match self.seats {
-            0 => self.present_ms,
-            _ => self.present_ms + between(self.since, now),
+        let stays = self.record.stays.iter();
+        stays
+            .map(|stay| between(stay.from, stay.to.unwrap_or(now)))
+            .sum()
+    }
+
+    /// Takes over what somebody is. Returns whether that is news.
+    fn take_face(&mut self, face: &Participant) -> bool {
+        let record = &mut self.record;
+        let is_new = (record.participant, record.role, record.identity)
+            != (face.id, face.role, face.identity)
+            || record.name != face.name;
+        record.participant = face.id;
+        record.name.clone_from(&face.name);
+        record.role = face.role;
+        record.identity = face.identity;
+        is_new
+    }
+
+    fn begin_stay(&mut self, now: Timestamp) {
+        self.record.visits = self.record.visits.saturating_add(1);
+        let stays = &mut self.record.stays;
+        let is_full = stays.len() >= STAYS_MAX;
+        match stays.last_mut() {
+            Some(last) if is_full => last.to = None,
+            _ => stays.push(Stay {
+                from: now,
+                to: None,
+            }),
         }
     }
 
-    fn take_face(&mut self, face: &Participant) {
-        self.name = face.name.clone();
-        self.role = face.role;
-        self.identity = face.identity;
+    fn end_stay(&mut self, now: Timestamp) {
+        if let Some(last) = self.record.stays.last_mut() {
+            last.to = Some(now);
+        }
     }
+}
+
+/// Somebody who comes in.
+pub(crate) struct Comer<'a> {
+    pub(crate) device: DeviceHash,
+    /// The invite by which it comes.
+    pub(crate) invite: Option<InviteId>,
+    pub(crate) face: &'a Participant,
 }
 
 /// See the module. Bounded by [`ATTENDEES`].
 #[derive(Default)]
 pub(crate) struct Attendances {
+    /// The session that goes on, as it is kept.
+    session: Option<SessionRecord>,
     /// In the order in which they first came.
     people: Vec<Person>,
     places: BTreeMap<DeviceHash, usize>,
@@ -71,57 +99,116 @@ pub(crate) struct Attendances {
 }
 
 impl Attendances {
-    /// Records that somebody came in.
-    pub(crate) fn came(&mut self, now: Timestamp, device: DeviceHash, face: &Participant) {
-        let Some(place) = self.places.get(&device).copied() else {
-            if self.people.len() >= ATTENDEES {
-                self.more = self.more.saturating_add(1);
-                return;
-            }
-            self.places.insert(device, self.people.len());
-            self.people.push(Person {
-                name: face.name.clone(),
-                role: face.role,
-                identity: face.identity,
-                joined_at: now,
-                left_at: None,
-                seats: 1,
-                since: now,
-                present_ms: 0,
-                talk_ms: 0,
-                visits: 1,
-            });
-            return;
+    /// Begins a session. Returns what is to be kept of it.
+    pub(crate) fn begin(&mut self, now: Timestamp, id: SessionId) -> SessionRecord {
+        *self = Attendances::default();
+        let begun = SessionRecord {
+            id,
+            started_at: now,
+            ended_at: None,
+            ended: None,
+            peak: 0,
+            people: 0,
         };
-        let Some(person) = self.people.get_mut(place) else {
-            return;
-        };
-        person.take_face(face);
-        if person.seats == 0 {
-            person.since = now;
-            person.left_at = None;
-            person.visits = person.visits.saturating_add(1);
-        }
-        person.seats += 1;
+        self.session.insert(begun).clone()
     }
 
-    /// Records that somebody went.
-    pub(crate) fn left(&mut self, now: Timestamp, device: &DeviceHash, face: &Participant) {
-        let Some(place) = self.places.get(device).copied() else {
-            return;
+    /// Ends the session, and forgets who took part. Returns what is to be kept of it.
+    pub(crate) fn end(&mut self, now: Timestamp, reason: EndReason) -> Option<SessionRecord> {
+        let ended = std::mem::take(self).session?;
+        Some(SessionRecord {
+            ended_at: Some(now),
+            ended: Some(reason),
+            ..ended
+        })
+    }
+
+    /// Takes account of how many are there. Returns what is to be kept of the
+    /// session where there were never so many before, or never so many devices.
+    pub(crate) fn count(&mut self, present: usize) -> Option<SessionRecord> {
+        let listed = u32::try_from(self.people.len()).unwrap_or(u32::MAX);
+        let people = listed.saturating_add(self.more);
+        let session = self.session.as_mut()?;
+        let peak = session.peak.max(u32::try_from(present).unwrap_or(u32::MAX));
+        let is_news = (peak, people) != (session.peak, session.people);
+        (session.peak, session.people) = (peak, people);
+        is_news.then(|| session.clone())
+    }
+
+    /// Records that somebody came in. Returns what is to be kept of it.
+    pub(crate) fn came(&mut self, now: Timestamp, comer: Comer<'_>) -> Option<&AttendanceRecord> {
+        let session = self.session.as_ref()?.id;
+        let Comer {
+            device,
+            invite,
+            face,
+        } = comer;
+        let place = match self.places.get(&device) {
+            Some(place) => *place,
+            None if self.people.len() >= ATTENDEES => {
+                self.more = self.more.saturating_add(1);
+                return None;
+            }
+            None => {
+                let place = self.people.len();
+                self.places.insert(device, place);
+                let record = AttendanceRecord {
+                    session,
+                    device,
+                    participant: face.id,
+                    name: face.name.clone(),
+                    role: face.role,
+                    identity: face.identity,
+                    invite,
+                    stays: Vec::new(),
+                    talk_ms: 0,
+                    visits: 0,
+                };
+                self.people.push(Person { record, seats: 0 });
+                place
+            }
         };
-        let talked_ms = self.talking_ms(now, place);
-        let Some(person) = self.people.get_mut(place) else {
-            return;
-        };
+        let person = self.people.get_mut(place)?;
         person.take_face(face);
-        if person.seats == 1 {
-            person.present_ms = person.present_ms(now);
-            person.talk_ms += talked_ms;
-            person.left_at = Some(now);
-            self.speaking.remove(&place);
+        person.record.invite = invite;
+        if person.seats == 0 {
+            person.begin_stay(now);
         }
-        person.seats = person.seats.saturating_sub(1);
+        person.seats += 1;
+        Some(&person.record)
+    }
+
+    /// Records what somebody who is there became. Returns what is to be kept of
+    /// it, if that is news.
+    pub(crate) fn became(
+        &mut self,
+        device: &DeviceHash,
+        face: &Participant,
+    ) -> Option<&AttendanceRecord> {
+        let person = self.people.get_mut(*self.places.get(device)?)?;
+        person.take_face(face).then_some(&person.record)
+    }
+
+    /// Records that somebody went. Returns what is to be kept of it, where its
+    /// device is gone with it.
+    pub(crate) fn left(
+        &mut self,
+        now: Timestamp,
+        device: &DeviceHash,
+        face: &Participant,
+    ) -> Option<&AttendanceRecord> {
+        let place = *self.places.get(device)?;
+        let talked_ms = self.talking_ms(now, place);
+        let person = self.people.get_mut(place)?;
+        person.seats = person.seats.checked_sub(1)?;
+        if person.seats > 0 {
+            return None;
+        }
+        person.take_face(face);
+        person.end_stay(now);
+        person.record.talk_ms += talked_ms;
+        self.speaking.remove(&place);
+        Some(&person.record)
     }
 
     /// Records who speaks from now on.
@@ -129,7 +216,7 @@ impl Attendances {
         for place in std::mem::take(&mut self.speaking) {
             let since = self.since_report(now);
             if let Some(person) = self.people.get_mut(place) {
-                person.talk_ms += since;
+                person.record.talk_ms += since;
             }
         }
         self.reported_at = Some(now);
@@ -178,15 +265,17 @@ impl Attendances {
         person: &Person,
         face: Option<&Participant>,
     ) -> Attendee {
+        let record = &person.record;
+        let stays = &record.stays;
         Attendee {
-            name: face.map_or(&person.name, |face| &face.name).clone(),
-            role: face.map_or(person.role, |face| face.role),
-            identity: face.map_or(person.identity, |face| face.identity),
-            joined_at: person.joined_at,
-            left_at: person.left_at,
+            name: face.map_or(&record.name, |face| &face.name).clone(),
+            role: face.map_or(record.role, |face| face.role),
+            identity: face.map_or(record.identity, |face| face.identity),
+            joined_at: stays.first().map_or(now, |stay| stay.from),
+            left_at: stays.last().and_then(|stay| stay.to),
             present_s: whole_s(person.present_ms(now)),
-            talk_s: whole_s(person.talk_ms + self.talking_ms(now, place)),
-            visits: person.visits,
+            talk_s: whole_s(record.talk_ms + self.talking_ms(now, place)),
+            visits: record.visits,
         }
     }
 

@@ -32,6 +32,7 @@ mod showing;
 mod standing;
 mod steward;
 mod suspending;
+mod telling;
 mod transfer;
 mod waiting;
 
@@ -64,7 +65,7 @@ use crate::member::{Member, Presence};
 use crate::output::{LinkId, Notice, Output, Reply};
 use crate::prompts::Prompts;
 use crate::rate::seconds;
-use crate::record::{Actor, Change, RoomRecord};
+use crate::record::{Actor, Change, EndReason, RoomRecord};
 use crate::screen::Screens;
 use crate::settings::Settings;
 use crate::standings::Standings;
@@ -119,6 +120,8 @@ pub struct Room {
     arrivals: u64,
     /// How the last of those went who are gone.
     last_gone: Option<LeftReason>,
+    /// Why the meeting ends, and who ends it, where it does not end by itself.
+    over: Option<(EndReason, Option<Actor>)>,
     links: BTreeMap<LinkId, Seat>,
     stewards: BTreeMap<LinkId, Steward>,
     door_refusals: Refusals,
@@ -197,6 +200,7 @@ impl Room {
             members: BTreeMap::new(),
             arrivals: 0,
             last_gone: None,
+            over: None,
             links: BTreeMap::new(),
             stewards: BTreeMap::new(),
             door_refusals: Refusals::default(),
@@ -464,7 +468,7 @@ impl Room {
         let who = (Actor::Participant(member.face.id), Some(member.prefix));
         self.audit_left_out(who, &member.refusals);
         self.forget_requests(key, member.face.id);
-        self.note_absent(&member);
+        self.note_absent(&member, reason);
         self.forget_hand(key);
         self.show_departure(&member.face, reason);
         if self.members.is_empty() {

@@ -1,6 +1,7 @@
 use super::*;
 use conclave_signalling_wire::ids::ParticipantId;
 use conclave_signalling_wire::objects::Presence;
+use conclave_signalling_wire::text::DisplayName;
 use proptest::prelude::*;
 
 use crate::output::Reply;
@@ -32,6 +33,28 @@ fn face(name: &str, role: Role) -> Participant {
     }
 }
 
+/// A session that began at 0.
+fn begun() -> Attendances {
+    let mut attendances = Attendances::default();
+    attendances.begin(at(0), SessionId::new(1, [0; 10]));
+    attendances
+}
+
+/// Somebody comes. Returns what is kept of it.
+fn came(
+    attendances: &mut Attendances,
+    ms: u64,
+    number: u16,
+    face: &Participant,
+) -> Option<AttendanceRecord> {
+    let comer = Comer {
+        device: device(number),
+        invite: None,
+        face,
+    };
+    attendances.came(at(ms), comer).cloned()
+}
+
 fn list(attendances: &Attendances, ms: u64) -> Attendance {
     attendances.list(at(ms), at(0), &BTreeMap::new(), false)
 }
@@ -46,18 +69,18 @@ fn figures(attendances: &Attendances, ms: u64) -> Vec<(u32, u32, u32)> {
 
 #[test]
 fn the_stays_of_a_device_are_one_person() {
-    let mut attendances = Attendances::default();
+    let mut attendances = begun();
     let (ada, bob) = (face("Ada", Role::Attendee), face("Bob", Role::Attendee));
-    attendances.came(at(0), device(1), &ada);
-    attendances.came(at(1000), device(2), &bob);
+    came(&mut attendances, 0, 1, &ada);
+    came(&mut attendances, 1000, 2, &bob);
     attendances.left(at(5000), &device(1), &ada);
     assert_eq!(list(&attendances, 9000).people[0].left_at, Some(at(5000)));
     assert_eq!(figures(&attendances, 9000), [(5, 0, 1), (8, 0, 1)]);
 
     // It comes again under another name and role, and is a second page for a while.
     let ada = face("Ada L.", Role::CoHost);
-    attendances.came(at(10_000), device(1), &ada);
-    attendances.came(at(11_000), device(1), &ada);
+    came(&mut attendances, 10_000, 1, &ada);
+    came(&mut attendances, 11_000, 1, &ada);
     attendances.left(at(12_000), &device(1), &ada);
     assert_eq!(figures(&attendances, 15_000), [(10, 0, 2), (14, 0, 1)]);
     let person = list(&attendances, 15_000).people.remove(0);
@@ -70,10 +93,10 @@ fn the_stays_of_a_device_are_one_person() {
 
 #[test]
 fn talk_is_counted_between_reports_of_the_media_plane() {
-    let mut attendances = Attendances::default();
+    let mut attendances = begun();
     let face = face("Ada", Role::Attendee);
     for number in [1, 2] {
-        attendances.came(at(0), device(number), &face);
+        came(&mut attendances, 0, number, &face);
     }
     attendances.speak(at(1000), [device(1), device(1)]);
     attendances.speak(at(2000), [device(1), device(2)]);
@@ -91,8 +114,8 @@ fn talk_is_counted_between_reports_of_the_media_plane() {
 
 #[test]
 fn a_silent_media_plane_lets_nobody_talk_for_long() {
-    let mut attendances = Attendances::default();
-    attendances.came(at(0), device(1), &face("Ada", Role::Attendee));
+    let mut attendances = begun();
+    came(&mut attendances, 0, 1, &face("Ada", Role::Attendee));
     attendances.speak(at(0), [device(1)]);
     assert_eq!(figures(&attendances, 60_000), [(60, 2, 1)]);
     attendances.speak(at(60_000), [device(1)]);
@@ -101,8 +124,8 @@ fn a_silent_media_plane_lets_nobody_talk_for_long() {
 
 #[test]
 fn names_are_those_of_those_who_are_there() {
-    let mut attendances = Attendances::default();
-    attendances.came(at(0), device(1), &face("Ada", Role::Attendee));
+    let mut attendances = begun();
+    came(&mut attendances, 0, 1, &face("Ada", Role::Attendee));
     let now = face("Countess", Role::Presenter);
     let present = BTreeMap::from([(device(1), &now)]);
     let list = attendances.list(at(0), at(0), &present, false);
@@ -112,8 +135,8 @@ fn names_are_those_of_those_who_are_there() {
 
 #[test]
 fn a_table_holds_no_formula() {
-    let mut attendances = Attendances::default();
-    attendances.came(at(0), device(1), &face("=1+1,\"x\"", Role::Attendee));
+    let mut attendances = begun();
+    came(&mut attendances, 0, 1, &face("=1+1,\"x\"", Role::Attendee));
     attendances.left(at(61_000), &device(1), &face("=1+1,\"x\"", Role::Attendee));
     let list = attendances.list(at(61_000), at(0), &BTreeMap::new(), true);
     assert_eq!(
@@ -125,10 +148,10 @@ fn a_table_holds_no_formula() {
 
 #[test]
 fn of_too_many_only_the_number_is_kept() {
-    let mut attendances = Attendances::default();
+    let mut attendances = begun();
     let face = face("Ada", Role::Attendee);
     for number in 0..2003 {
-        attendances.came(at(0), device(number), &face);
+        came(&mut attendances, 0, number, &face);
     }
     let list = list(&attendances, 0);
     assert_eq!((list.people.len(), list.more), (ATTENDEES, 3));
@@ -136,10 +159,10 @@ fn of_too_many_only_the_number_is_kept() {
 
 #[test]
 fn a_list_fits_into_what_may_wait_for_a_client() {
-    let mut attendances = Attendances::default();
+    let mut attendances = begun();
     let longest = "\u{1F600}".repeat(64);
     for number in 0..2000 {
-        attendances.came(at(0), device(number), &face(&longest, Role::Attendee));
+        came(&mut attendances, 0, number, &face(&longest, Role::Attendee));
     }
     let list = attendances.list(at(86_400_000), at(0), &BTreeMap::new(), true);
     assert_eq!(list.people.len() + list.more as usize, 2000);
@@ -168,7 +191,7 @@ proptest! {
     /// Against a model that looks at every millisecond.
     #[test]
     fn the_figures_agree_with_a_naive_count(steps in prop::collection::vec(step(), 0..25)) {
-        let mut attendances = Attendances::default();
+        let mut attendances = begun();
         let face = face("Ada", Role::Attendee);
         let mut seats = [0u32; 4];
         let mut speaking: BTreeSet<u16> = BTreeSet::new();
@@ -194,7 +217,7 @@ proptest! {
                     if !order.contains(&who) {
                         order.push(who);
                     }
-                    attendances.came(at(now), device(who), &face);
+                    came(&mut attendances, now, who, &face);
                 }
                 Step::Left(who) if seats[usize::from(who)] > 0 => {
                     let place = usize::from(who);

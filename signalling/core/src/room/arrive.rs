@@ -137,8 +137,12 @@ impl Room {
             return;
         }
         let now = self.time();
-        self.session = Some(SessionId::new(now.unix_ms(), self.random()));
+        let session = SessionId::new(now.unix_ms(), self.random());
+        self.session = Some(session);
         self.session_since = Some(now);
+        self.over = None;
+        self.attendances.begin(now, session);
+        self.tell_session_started();
         self.begin_ending();
         self.begin_chat();
         self.expire_standings();
@@ -211,7 +215,7 @@ impl Room {
         self.members.insert(key, member);
         self.links.insert(link, Seat::Member(key));
         self.ids.insert(participant, key);
-        self.note_present(key);
+        self.note_present(key, way);
         self.note_arrival(key, way);
         if visitor.consent.is_some() {
             self.note_consent(key);
@@ -254,7 +258,8 @@ impl Room {
             && let Some(used) = self.invites.used(now, invite, device).cloned()
         {
             is_limited = used.max_uses.is_some();
-            self.persist(Change::Invite(Box::new(used)));
+            self.persist(Change::Invite(Box::new(used.clone())));
+            self.tell_invite_used(&used, id);
             self.audit(Act {
                 actor: Actor::Participant(id),
                 prefix: Some(prefix),

@@ -51,6 +51,7 @@ impl Room {
         self.hands.raise(raised_at, asker.key, member.device);
         self.hands_stale = true;
         self.update(asker.key, |face| face.hand = Some(Hand { raised_at }));
+        self.tell_hand(asker.key);
         Ok(Some(Reply::Done))
     }
 
@@ -387,7 +388,6 @@ impl Room {
         self.hands_stale = false;
         self.spotlight.clear();
         self.spotlight_stale = false;
-        self.attendances = Default::default();
     }
 
     /// Returns somebody whom a participant sees.

@@ -223,6 +223,7 @@ impl Room {
         let (last, change) = self.chat.clear(clear.up_to);
         self.keep_chat(change);
         if let Some(up_to) = last {
+            self.tell_cleared(up_to, authority.actor);
             self.unsay(authority.role, |message| gone.contains(&message));
             let readers = self.members.iter();
             let readers: Vec<_> = readers

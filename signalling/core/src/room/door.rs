@@ -557,6 +557,10 @@ impl Room {
             detail: (left_out > 0).then(|| format!("{left_out} more left out")),
         };
         self.audit_refusal(act, error);
+        // A ban ends some time; a network that is not allowed in does not.
+        if error.code == ErrorCode::Banned && error.until.is_some() {
+            self.tell_ban_evaded(action, left_out);
+        }
     }
 }
 

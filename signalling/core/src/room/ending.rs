@@ -18,7 +18,7 @@ use conclave_signalling_wire::time::Timestamp;
 use crate::clock::later;
 use crate::output::{Notice, Reply};
 use crate::rate::seconds;
-use crate::record::Actor;
+use crate::record::{Actor, EndReason};
 use crate::room::Room;
 use crate::room::audit::Act;
 use crate::room::requests::{Answer, Asker, ReplyTo};
@@ -102,6 +102,7 @@ impl Room {
             self.deeds.is_put_off = true;
             // Who ends it goes with the others.
             self.answer(to, Ok(Some(Reply::Done)));
+            self.over = Some((EndReason::Ended, Some(by.actor)));
             self.end_meeting(by.actor.participant(), message.as_ref(), LeftReason::Ended);
             return Ok(None);
         }
@@ -270,6 +271,10 @@ impl Room {
             action: "session.ended",
             target: None,
             detail: (actor == Actor::Room).then(|| "max_duration_s".to_owned()),
+        });
+        self.over = Some(match actor {
+            Actor::Room => (EndReason::TimeUp, None),
+            actor => (EndReason::Ended, Some(actor)),
         });
         self.end_meeting(actor.participant(), message.as_ref(), LeftReason::Ended);
     }

@@ -18,6 +18,7 @@ use crate::media::{
 };
 use crate::output::{Notice, Reply};
 use crate::publications::Publication;
+use crate::record::EndReason;
 use crate::room::Room;
 
 impl Room {
@@ -330,6 +331,7 @@ impl Room {
     /// met again, so those who manage it come again too.
     fn fail(&mut self) {
         self.close_stewards(CloseCode::Ended);
+        self.over = Some((EndReason::Failed, None));
         self.end_meeting(None, None, LeftReason::ConnectionLost);
         self.abandon_barriers();
         // What is still being hashed would keep the room from being closed.

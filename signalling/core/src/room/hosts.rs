@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use conclave_signalling_wire::objects::{NoHost, Permission};
 use conclave_signalling_wire::push::LeftReason;
 
-use crate::record::Actor;
+use crate::record::{Actor, EndReason};
 use crate::room::Room;
 use crate::room::audit::Act;
 
@@ -77,6 +77,7 @@ impl Room {
             });
         }
         if self.hosts == Hosts::Gone && self.settings.no_host == NoHost::End {
+            self.over = Some((EndReason::NoHost, None));
             self.end_meeting(None, None, LeftReason::Ended);
             self.hosts = Hosts::NotBegun;
         }

@@ -102,6 +102,7 @@ impl Room {
             expires_at,
         };
         self.keep_ban(ban.clone());
+        self.tell_banned(facts.who, &ban);
         // Nobody comes in any more on the word of who may not come in.
         for invite in self.invites.made_by(&facts.device, facts.who) {
             self.take_back(invite, by);
@@ -356,7 +357,7 @@ impl Room {
         }
         self.take_back(id, authority.actor);
         if order.remove_holders {
-            self.remove_holders(authority.role, id);
+            self.remove_holders(authority, id);
         }
         self.once_stopped(to, Reply::Done)
     }
@@ -368,7 +369,8 @@ impl Room {
             return;
         };
         let hash = revoked.hash;
-        self.persist(Change::Invite(Box::new(revoked)));
+        self.persist(Change::Invite(Box::new(revoked.clone())));
+        self.tell_invite_revoked(&revoked, by);
         let waiting: Vec<_> = self
             .lobby
             .iter()
@@ -402,20 +404,24 @@ impl Room {
         }
     }
 
-    fn remove_holders(&mut self, own: Role, id: InviteId) {
+    fn remove_holders(&mut self, by: &Authority, id: InviteId) {
         let lower = self.members.iter();
-        let lower = lower.filter(|(_, member)| may_act_on(own, member.face.role));
+        let lower = lower.filter(|(_, member)| may_act_on(by.role, member.face.role));
         let holders = lower.clone();
         let holders = holders.filter(|(_, member)| member.invite == Some(id));
         // One of each device: its other pages go with it.
         let holders: BTreeMap<DeviceHash, MemberKey> =
             holders.map(|(key, member)| (member.device, *key)).collect();
         let seats = lower.filter(|(_, member)| holders.contains_key(&member.device));
-        let seats: Vec<MemberKey> = seats.map(|(key, _)| *key).collect();
-        for key in holders.into_values() {
-            self.note_removal(key);
-        }
-        for key in seats {
+        let seats: Vec<(MemberKey, DeviceHash)> =
+            seats.map(|(key, member)| (*key, member.device)).collect();
+        let removals: BTreeMap<DeviceHash, u32> = holders
+            .into_iter()
+            .map(|(device, key)| (device, self.note_removal(key)))
+            .collect();
+        for (key, device) in seats {
+            let removals = removals.get(&device).copied().unwrap_or_default();
+            self.tell_removed(key, by.actor, removals, None);
             let removed = Removed {
                 reason: None,
                 message: None,

@@ -88,6 +88,7 @@ impl Room {
         }
         // Kept before anybody is told.
         self.note_standing(target);
+        self.note_role(target, before.role, authority.actor);
         self.show_change(&before, &after);
         let by = authority.actor.participant();
         self.refresh(target, by, PermissionsReason::RoleChanged);
@@ -394,10 +395,11 @@ impl Room {
             banned_until: ban.as_ref().map(|ban| ban.expires_at),
         };
         let removed = Notice::new(removed);
+        let ban = ban.map(|ban| ban.id);
         for key in self.lower_of_device(asker.key, device)? {
+            self.tell_removed(key, by, removals, ban);
             self.send_away(key, &removed);
         }
-        let ban = ban.map(|ban| ban.id);
         self.deeds.outcome = ban.map(|ban| format!("as {ban}"));
         self.once_stopped(asker.to(), Reply::Removed(RemovedOk { ban, removals }))
     }

@@ -17,7 +17,7 @@ use conclave_signalling_wire::secret::SecretText;
 use crate::digest::{DeviceHash, consent_hash};
 use crate::output::{LinkId, Notice, Output, Reply};
 use crate::rate::seconds;
-use crate::record::Change;
+use crate::record::{Actor, Change};
 use crate::room::Room;
 use crate::room::deeds::deed_of;
 use crate::room::requests::{Answer, Asker, ReplyTo};
@@ -246,7 +246,9 @@ impl Room {
             self.deeds.outcome = Some(format!("consent {version}"));
         }
         let is_insisting = settings.relay_only && !self.settings.relay_only;
+        let before = self.settings.clone();
         let rev = self.keep_settings(settings);
+        self.tell_changes(&before, authority.actor);
         let by = authority.actor.participant();
         self.drop_custom_roles();
         self.announce_room(by);
@@ -341,8 +343,10 @@ impl Room {
             if settings.locks.microphone != self.settings.locks.microphone {
                 self.forget_exemption();
             }
+            let before = self.settings.clone();
             rev = self.keep_settings(settings);
             let by = self.members.get(&asker.key).map(|member| member.face.id);
+            self.tell_changes(&before, by.map_or(Actor::Room, Actor::Participant));
             self.announce_room(by);
             self.refresh_all(by, PermissionsReason::RoomChanged);
         }

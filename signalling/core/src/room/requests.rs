@@ -189,6 +189,7 @@ impl Room {
         // Kept before anybody is told.
         self.note_name(target, (target != asker.key).then(|| rename.name.clone()));
         let rev = self.update(target, |face| face.name = rename.name);
+        self.note_became(target);
         Ok(Some(Reply::Renamed(Renamed { rev })))
     }
 

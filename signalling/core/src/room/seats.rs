@@ -151,6 +151,7 @@ impl Room {
             if self.last_gone != Some(LeftReason::ConnectionLost) {
                 self.note_ended();
             }
+            self.note_over();
             self.session = None;
             self.forget_session();
             self.end_chat();
@@ -204,6 +205,7 @@ impl Room {
             if stays_open {
                 self.command(Command::Drop { member: key });
             }
+            self.note_absent(&member, reason);
             self.note_left(&member.device);
         }
         self.screens = Default::default();

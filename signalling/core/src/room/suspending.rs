@@ -7,6 +7,7 @@ use conclave_signalling_wire::objects::{Permission, Source};
 use conclave_signalling_wire::request::PanicSuspend;
 
 use crate::output::Reply;
+use crate::record::Actor;
 use crate::room::Room;
 use crate::room::requests::{Answer, Asker};
 
@@ -24,7 +25,9 @@ impl Room {
             self.pace(asker.key)?;
             let mut settings = self.settings.clone();
             settings.restore();
+            let before = self.settings.clone();
             self.keep_settings(settings);
+            self.tell_changes(&before, by.map_or(Actor::Room, Actor::Participant));
             self.announce_room(by);
             self.refresh_all(by, PermissionsReason::RoomChanged);
         }
@@ -40,7 +43,9 @@ impl Room {
         self.finish_call(by);
         let mut settings = self.settings.clone();
         settings.suspend();
+        let before = self.settings.clone();
         self.keep_settings(settings);
+        self.tell_changes(&before, by.map_or(Actor::Room, Actor::Participant));
         let members = self.members.iter();
         let lower = members.filter(|(_, member)| !member.face.role.is_host());
         let lower: Vec<MemberKey> = lower.map(|(key, _)| *key).collect();

@@ -165,10 +165,15 @@ impl Room {
         }
         self.note_standing(to);
         self.note_standing(from);
+        let became = [to].into_iter().chain(lowered);
+        let became: Vec<MemberKey> = became.collect();
+        for (key, (before, _)) in became.iter().zip(&changed) {
+            self.note_role(*key, before.role, Actor::Participant(by));
+        }
         for (before, after) in &changed {
             self.show_change(before, after);
         }
-        for key in [to].into_iter().chain(lowered) {
+        for key in became {
             self.refresh(key, Some(by), PermissionsReason::RoleChanged);
         }
         self.note_outcome(by);

@@ -90,6 +90,7 @@ impl Room {
             since: since.whole_seconds(),
         };
         self.lobby.add(self.now, knock, link, place);
+        self.tell_waiting(knock);
         knock
     }
 
@@ -234,6 +235,7 @@ impl Room {
         let Some(known) = self.lobby.handle(knock, by) else {
             return;
         };
+        let name = candidate.visitor.name.clone();
         match known.link().filter(|_| candidate.visitor.member.is_some()) {
             Some(link) => {
                 let is_admitted = by.is_some();
@@ -259,6 +261,11 @@ impl Room {
                 }
             }
         }
+        let link = known.link();
+        let came_in = link.and_then(|link| self.participant_of(link));
+        let came_in = came_in.map(|face| face.id);
+        let by = by.map_or(Actor::Room, Actor::Participant);
+        self.tell_admitted(knock, &name, came_in, by);
     }
 
     /// Sends somebody away from the lobby, whose link may try again.
@@ -272,6 +279,8 @@ impl Room {
         let Some(known) = self.lobby.handle(knock, by) else {
             return;
         };
+        let denier = by.map_or(Actor::Room, Actor::Participant);
+        self.tell_denied(knock, &known.visitor, denier, block_s);
         if block_s > 0 {
             self.block(by, &known.visitor, reason, block_s);
         }
