@@ -50,9 +50,15 @@ pub enum StoreError {
     /// There is no such room.
     #[error("no such room")]
     UnknownRoom,
-    /// Another invite of this room has this secret, or another room has this identifier.
+    /// Another invite of this room has this secret, or something else has this identifier.
     #[error("already there")]
     AlreadyThere,
+    /// There is nothing of this identifier.
+    #[error("not there")]
+    NotFound,
+    /// Somebody else changed it meanwhile.
+    #[error("changed meanwhile")]
+    Conflict,
     /// There is no space left; nothing was changed.
     #[error("no space is left for the database")]
     Full,

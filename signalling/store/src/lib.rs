@@ -1,4 +1,4 @@
-//! What must survive a crash: rooms, invites, bans, standings, audit.
+//! What must survive a crash: rooms and what belongs to them, sessions, keys, webhooks, audit.
 //!
 //! A [`Store`] is a handle to one SQLite database in the data folder. Changes
 //! go through one writer that commits all that wait at once and answers when
@@ -14,10 +14,16 @@
 mod audit;
 mod error;
 mod folder;
+mod hooks;
+mod idempotency;
 mod key;
+mod keys;
 mod network;
 mod open;
+mod query;
 mod seal;
+mod sessions;
+mod settings;
 mod sql;
 mod store;
 mod writer;
@@ -30,8 +36,13 @@ pub use audit::{
 };
 pub use error::StoreError;
 pub use folder::{FolderError, private_folder};
+pub use hooks::{DeliveryCounts, DeliveryQuery, Outcome};
+pub use idempotency::{IdempotencyKey, Reservation, StoredAnswer};
 pub use key::{KeyFileError, MasterKey};
 pub use network::NetworkKey;
+pub use query::Order;
+pub use sessions::{ChatQuery, KeptSession, SessionQuery};
+pub use settings::EmbedderRecord;
 pub use sql::{DirectoryEntry, NewRoom, Purged};
 pub use store::Store;
 pub use writer::Statistics;

@@ -4,6 +4,7 @@ use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use aws_lc_rs::rand::fill;
@@ -15,6 +16,8 @@ use crate::error::StoreError;
 use crate::folder::private_folder;
 use crate::key::{self, MasterKey};
 use crate::seal::Sealer;
+use crate::sessions::KEPT;
+use crate::sql::outbox::Bounds;
 use crate::sql::{audit, connect};
 use crate::store::Store;
 use crate::writer::{Counters, Open, Tools};
@@ -39,6 +42,8 @@ pub(crate) struct Tuning {
     pub(crate) durable: bool,
     /// How long a connection waits for another program that has the file locked.
     pub(crate) busy_timeout: Duration,
+    /// Deliveries that may wait.
+    pub(crate) bounds: Bounds,
     /// Pages of 4 KiB that the file may have.
     pub(crate) pages_max: Option<u32>,
 }
@@ -51,6 +56,10 @@ impl Default for Tuning {
             sign_after: Duration::from_secs(600),
             durable: true,
             busy_timeout: Duration::from_secs(5),
+            bounds: Bounds {
+                each: 10_000,
+                all: 100_000,
+            },
             pages_max: None,
         }
     }
@@ -133,6 +142,8 @@ pub(crate) async fn open(
         signer,
         counters: Counters::default(),
         newest: watch::Sender::new(None),
+        deliveries: watch::Sender::new(0),
+        sessions_kept_ms: AtomicU64::new(u64::try_from(KEPT.as_millis()).unwrap_or(u64::MAX)),
     };
     let open = Open::new(db, &tools).await?;
     Ok(Store::start(

@@ -17,7 +17,7 @@ use crate::error::StoreError;
 use crate::network::NetworkKey;
 use crate::open::Held;
 use crate::sql::{DirectoryEntry, NewRoom, Purged, audit, network, records};
-use crate::writer::{self, Call, Job, Open, Statistics, Tools, Work};
+use crate::writer::{self, Act, Call, Job, Open, Statistics, Tools, Work};
 
 /// A handle to the database: cheap to clone, and all clones are the same store.
 ///
@@ -26,9 +26,9 @@ use crate::writer::{self, Call, Job, Open, Statistics, Tools, Work};
 /// it began may still take effect.
 #[derive(Clone)]
 pub struct Store {
-    tools: Arc<Tools>,
+    pub(crate) tools: Arc<Tools>,
     queue: mpsc::Sender<Call>,
-    readers: SqlitePool,
+    pub(crate) readers: SqlitePool,
 }
 
 impl std::fmt::Debug for Store {
@@ -62,7 +62,7 @@ impl Store {
         self.write(Work::Commit { room, changes }).await.map(drop)
     }
 
-    /// Makes a room.
+    /// Makes a room. Webhooks are told.
     ///
     /// # Errors
     /// [`StoreError::SlugTaken`], [`StoreError::AlreadyThere`], or another.
@@ -71,7 +71,8 @@ impl Store {
         self.write(Work::Create { room, audit }).await.map(drop)
     }
 
-    /// Deletes a room with its invites, bans, standings and messages.
+    /// Deletes a room with its invites, bans, standings and messages. Its sessions are known
+    /// until their time is over; those that go on end. Webhooks are told.
     ///
     /// # Errors
     /// [`StoreError::UnknownRoom`], or another.
@@ -100,25 +101,29 @@ impl Store {
     }
 
     /// To be called once by a server, before its first room runs: standings
-    /// that a crash left open begin to run out at `now`, and then as [`Store::purge`].
+    /// that a crash left open begin to run out at `now`, sessions end then as
+    /// [`conclave_signalling_core::record::EndReason::Failed`] (which webhooks are told), requests
+    /// that were not answered are in doubt, and then as [`Store::purge`].
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn begin(&self, now: Timestamp) -> Result<Purged, StoreError> {
-        self.write(Work::Begin(now)).await
+        Ok(self.write(Work::Begin(now)).await?.purged())
     }
 
     /// Deletes what is over at `now`: expired bans, invites 90 days after they
     /// expired or were revoked, standings of those who are away for too long,
     /// messages whose time is over, tags and keys of networks that no ban
-    /// needs. To be called every hour, for so long a message outlives its time. What was deleted
+    /// needs, sessions that ended some time ago ([`Store::keep_sessions_for`]), deliveries 7 days
+    /// after they were taken or 30 days after they were given up, answers to requests after 24
+    /// hours. To be called every hour, for so long a message outlives its time. What was deleted
     /// or changed before is then in the files of the database no more, not even sealed, unless
     /// somebody reads them at that moment: the next call finishes it.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn purge(&self, now: Timestamp) -> Result<Purged, StoreError> {
-        self.write(Work::Purge(now)).await
+        Ok(self.write(Work::Purge(now)).await?.purged())
     }
 
     /// Ends the store for all its handles: does what was asked before, signs
@@ -142,6 +147,12 @@ impl Store {
         self.tools.counters.read()
     }
 
+    /// Does an act, together with the record of who did it.
+    pub(crate) async fn act(&self, act: Act, audit: Option<AuditEntry>) -> writer::Answer {
+        let (act, audit) = (Box::new(act), audit.map(Box::new));
+        self.write(Work::Act { act, audit }).await
+    }
+
     pub(crate) async fn write(&self, work: Work) -> writer::Answer {
         let (answer, answered) = oneshot::channel();
         let job = Job { work, answer };
@@ -156,7 +167,7 @@ impl Store {
         }
     }
 
-    async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
+    pub(crate) async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
         Ok(self.readers.acquire().await?)
     }
 
@@ -224,8 +235,7 @@ impl Store {
         network::keys(&mut db, &self.tools.sealer).await
     }
 
-    /// Returns records of the audit log, in their order: the newest
-    /// [`AuditQuery::limit`], or the first ones after [`AuditQuery::after`].
+    /// Returns records of the audit log, as [`AuditQuery`] says.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -266,6 +276,15 @@ impl Store {
                 }
             }
         }
+    }
+
+    /// Returns the end of the audit log.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn audit_head(&self) -> Result<Anchor, StoreError> {
+        let mut db = self.reader().await?;
+        audit::head(&mut db).await
     }
 
     /// Returns a view of the newest checkpoint of the audit log, to be written

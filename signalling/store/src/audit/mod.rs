@@ -16,6 +16,7 @@ use std::str::FromStr;
 
 use conclave_signalling_core::record::{Actor, AuditEntry};
 use conclave_signalling_wire::ids::RoomId;
+use conclave_signalling_wire::time::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use thiserror::Error;
@@ -24,6 +25,7 @@ pub use chain::{Broken, Verified};
 pub use checkpoint::Checkpoint;
 
 use crate::error::StoreError;
+use crate::query::Order;
 use canonical::RawRecord;
 
 /// A SHA-256 digest.
@@ -137,7 +139,7 @@ impl TryFrom<RawRecord> for AuditRecord {
         }
         let at = u64::try_from(raw.at).map_err(|_| damaged("at"))?;
         let entry = AuditEntry {
-            at: conclave_signalling_wire::time::Timestamp::from_unix_ms(at),
+            at: Timestamp::from_unix_ms(at),
             actor: serde_json::from_value(Value::Object(actor)).map_err(|_| damaged("actor"))?,
             action: raw.action,
             target: raw.target,
@@ -176,10 +178,16 @@ pub(crate) fn actor_parts(actor: Actor) -> (&'static str, Option<String>) {
 }
 
 /// Which records are wanted.
+///
+/// Without [`AuditQuery::order`] they come in the order of the log: the newest
+/// [`AuditQuery::limit`], or the first ones after [`AuditQuery::after`]. With it they come from
+/// one end of the log to the other, and `after` is the last one that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditQuery {
-    /// The first ones after this number; `None` for the newest ones.
+    /// Those that come after this number.
     pub after: Option<u64>,
+    /// From which end of the log.
+    pub order: Option<Order>,
     /// How many at most; never more than 1,000.
     pub limit: u32,
     /// Only this action.
@@ -188,16 +196,26 @@ pub struct AuditQuery {
     pub actor: Option<String>,
     /// Only this room.
     pub room: Option<RoomId>,
+    /// Only this target.
+    pub target: Option<String>,
+    /// Only what was done at this time or later.
+    pub from: Option<Timestamp>,
+    /// Only what was done before.
+    pub to: Option<Timestamp>,
 }
 
 impl Default for AuditQuery {
     fn default() -> Self {
         AuditQuery {
             after: None,
+            order: None,
             limit: 100,
             action: None,
             actor: None,
             room: None,
+            target: None,
+            from: None,
+            to: None,
         }
     }
 }

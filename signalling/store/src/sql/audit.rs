@@ -1,13 +1,14 @@
 //! The tables of the audit log.
 
 use conclave_signalling_core::record::AuditEntry;
-use sqlx::{FromRow, Row, SqliteConnection};
+use sqlx::{FromRow, QueryBuilder, Row, Sqlite, SqliteConnection};
 
 use super::values::{bytes, ms, number, time};
 use crate::audit::canonical::RawRecord;
 use crate::audit::checkpoint::{Checkpoint, SigningKeyId};
 use crate::audit::{Anchor, AuditQuery};
 use crate::error::StoreError;
+use crate::query::Order;
 
 /// Records that are in memory at once while the log is read whole.
 pub(crate) const PAGE: i64 = 1000;
@@ -96,36 +97,53 @@ pub(crate) async fn raw_page(
         .collect()
 }
 
-/// Returns the records that a query asks for, in their order.
+/// Returns the records that a query asks for, in its order.
 pub(crate) async fn find(
     db: &mut SqliteConnection,
     query: &AuditQuery,
 ) -> Result<Vec<RawRecord>, StoreError> {
-    let text = match query.after {
-        None => {
-            "SELECT * FROM audit
-             WHERE seq > ?1 AND (?2 IS NULL OR action = ?2)
-               AND (?3 IS NULL OR actor_id = ?3 OR actor_kind = ?3)
-               AND (?4 IS NULL OR room = ?4)
-             ORDER BY seq DESC LIMIT ?5"
-        }
-        Some(_) => {
-            "SELECT * FROM audit
-             WHERE seq > ?1 AND (?2 IS NULL OR action = ?2)
-               AND (?3 IS NULL OR actor_id = ?3 OR actor_kind = ?3)
-               AND (?4 IS NULL OR room = ?4)
-             ORDER BY seq LIMIT ?5"
-        }
-    };
-    let mut records: Vec<RawRecord> = sqlx::query_as(text)
-        .bind(i64::try_from(query.after.unwrap_or(0)).unwrap_or(i64::MAX))
-        .bind(&query.action)
-        .bind(&query.actor)
-        .bind(query.room.map(|room| room.to_string()))
-        .bind(i64::from(query.limit).min(PAGE))
-        .fetch_all(db)
-        .await?;
-    records.sort_unstable_by_key(|record| record.seq);
+    let order = query.order.unwrap_or(match query.after {
+        None => Order::NewestFirst,
+        Some(_) => Order::OldestFirst,
+    });
+    let mut select: QueryBuilder<Sqlite> = QueryBuilder::new("SELECT * FROM audit WHERE TRUE");
+    if let Some(after) = query.after {
+        select
+            .push(order.after(" AND seq"))
+            .push_bind(i64::try_from(after).unwrap_or(i64::MAX));
+    }
+    if let Some(action) = &query.action {
+        select.push(" AND action = ").push_bind(action);
+    }
+    if let Some(actor) = &query.actor {
+        // An identifier has its own index.
+        let column = if actor.contains('_') {
+            "actor_id"
+        } else {
+            "actor_kind"
+        };
+        select.push(format!(" AND {column} = ")).push_bind(actor);
+    }
+    if let Some(room) = query.room {
+        select.push(" AND room = ").push_bind(room.to_string());
+    }
+    if let Some(target) = &query.target {
+        select.push(" AND target = ").push_bind(target);
+    }
+    if let Some(from) = query.from {
+        select.push(" AND at >= ").push_bind(ms(from));
+    }
+    if let Some(to) = query.to {
+        select.push(" AND at < ").push_bind(ms(to));
+    }
+    select
+        .push(order.by(" ORDER BY seq"))
+        .push(" LIMIT ")
+        .push_bind(i64::from(query.limit).min(PAGE));
+    let mut records: Vec<RawRecord> = select.build_query_as().fetch_all(db).await?;
+    if query.order.is_none() {
+        records.sort_unstable_by_key(|record| record.seq);
+    }
     Ok(records)
 }
 

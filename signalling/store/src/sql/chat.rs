@@ -13,6 +13,7 @@ use super::rooms::place;
 use super::values::{damaged, json, ms};
 use crate::error::StoreError;
 use crate::seal::Sealer;
+use crate::sessions::ChatQuery;
 
 /// Writes a message, or puts it in the place of the one with its number.
 pub(super) async fn save(
@@ -83,17 +84,42 @@ pub(super) async fn newest(
     .bind(i64::try_from(CHAT_MESSAGES).unwrap_or(i64::MAX))
     .fetch_all(db)
     .await?;
-    let records = rows.iter().rev().filter_map(|row| {
-        let number: i64 = row.try_get("number").ok()?;
-        match read(sealer, room, number, row) {
-            Ok(record) => Some(record),
-            Err(error) => {
-                error!(room, number, %error, "a damaged message is left out");
-                None
-            }
-        }
-    });
-    Ok(records.collect())
+    let records = rows.iter().rev();
+    Ok(records
+        .filter_map(|row| readable(sealer, room, row))
+        .collect())
+}
+
+/// Returns messages of a room, in their order. One that is damaged is logged and left out.
+pub(crate) async fn page(
+    db: &mut SqliteConnection,
+    sealer: &Sealer,
+    query: &ChatQuery,
+) -> Result<Vec<ChatRecord>, StoreError> {
+    let room = query.room.to_string();
+    let rows = sqlx::query(
+        "SELECT number, session, body FROM chat
+         WHERE room = ?1 AND number > ?2 AND expires_at > ?3 AND (?4 IS NULL OR session = ?4)
+         ORDER BY number LIMIT ?5",
+    )
+    .bind(&room)
+    .bind(query.after)
+    .bind(ms(query.now))
+    .bind(query.session.map(|session| session.to_string()))
+    .bind(query.limit)
+    .fetch_all(db)
+    .await?;
+    let records = rows.iter();
+    Ok(records
+        .filter_map(|row| readable(sealer, &room, row))
+        .collect())
+}
+
+fn readable(sealer: &Sealer, room: &str, row: &SqliteRow) -> Option<ChatRecord> {
+    let number: i64 = row.try_get("number").ok()?;
+    read(sealer, room, number, row)
+        .inspect_err(|error| error!(room, number, %error, "a damaged message is left out"))
+        .ok()
 }
 
 fn read(

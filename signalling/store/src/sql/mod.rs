@@ -1,13 +1,21 @@
 //! The only place with SQL. Functions here take a connection, and a transaction
 //! is whatever their caller made of it.
 
+pub(crate) mod answers;
 pub(crate) mod audit;
-mod chat;
+pub(crate) mod chat;
 pub(crate) mod connect;
+pub(crate) mod deliveries;
+pub(crate) mod embedders;
+pub(crate) mod keys;
 pub(crate) mod network;
+pub(crate) mod outbox;
 pub(crate) mod records;
 pub(crate) mod rooms;
+pub(crate) mod sessions;
+pub(crate) mod settings;
 mod values;
+pub(crate) mod webhooks;
 
 use conclave_signalling_core::record::Invite;
 use conclave_signalling_core::settings::Settings;
@@ -63,6 +71,12 @@ pub struct Purged {
     pub chat: u64,
     /// Keys of network tags.
     pub network_keys: u64,
+    /// Sessions.
+    pub sessions: u64,
+    /// Deliveries to webhooks.
+    pub deliveries: u64,
+    /// Answers to requests that might have come again.
+    pub answers: u64,
 }
 
 /// Lets the time of standings run that a crash left open.
@@ -77,8 +91,12 @@ pub(crate) async fn close_standings(
     Ok(())
 }
 
-/// Deletes whatever is over at `now`.
-pub(crate) async fn purge(db: &mut SqliteConnection, now: Timestamp) -> Result<Purged, StoreError> {
+/// Deletes whatever is over at `now`; a session is some time after its end.
+pub(crate) async fn purge(
+    db: &mut SqliteConnection,
+    now: Timestamp,
+    sessions_kept_ms: u64,
+) -> Result<Purged, StoreError> {
     let at = values::ms(now);
     let bans = sqlx::query("DELETE FROM ban WHERE expires_at <= ?1")
         .bind(at)
@@ -106,5 +124,9 @@ pub(crate) async fn purge(db: &mut SqliteConnection, now: Timestamp) -> Result<P
         standings: standings.rows_affected(),
         chat: chat::purge(db, now).await?,
         network_keys: network::drop_unused(db, now).await?,
+        sessions: sessions::purge(db, now, i64::try_from(sessions_kept_ms).unwrap_or(i64::MAX))
+            .await?,
+        deliveries: deliveries::purge(db, now).await?,
+        answers: answers::purge(db, now).await?,
     })
 }

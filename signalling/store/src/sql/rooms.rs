@@ -8,8 +8,8 @@ use conclave_signalling_wire::text::{DisplayName, RoleName};
 use sqlx::SqliteConnection;
 
 use super::NewRoom;
-use super::chat;
 use super::values::{devices, json, ms, settings as settings_json, word};
+use super::{chat, sessions};
 use crate::error::StoreError;
 use crate::seal::{Place, Sealer};
 
@@ -80,6 +80,18 @@ pub(crate) async fn require(db: &mut SqliteConnection, room: RoomId) -> Result<(
     found(u64::from(there))
 }
 
+/// Returns the name of a room in links, as it is written.
+pub(crate) async fn slug(
+    db: &mut SqliteConnection,
+    room: RoomId,
+) -> Result<Option<String>, StoreError> {
+    let slug = sqlx::query_scalar("SELECT slug FROM room WHERE id = ?1")
+        .bind(room.to_string())
+        .fetch_optional(db)
+        .await?;
+    Ok(slug)
+}
+
 fn found(rows: u64) -> Result<(), StoreError> {
     if rows == 0 {
         Err(StoreError::UnknownRoom)
@@ -88,7 +100,7 @@ fn found(rows: u64) -> Result<(), StoreError> {
     }
 }
 
-/// Makes one change; those of the audit log are not for here.
+/// Makes one change; those of the audit log and events are not for here.
 pub(crate) async fn apply(
     db: &mut SqliteConnection,
     sealer: &Sealer,
@@ -106,7 +118,9 @@ pub(crate) async fn apply(
         Change::StandingGone(device) => drop_standing(db, &room, *device).await,
         Change::Chat(record) => chat::save(db, sealer, &room, record).await,
         Change::ChatGone { session, up_to } => chat::forget(db, &room, *session, *up_to).await,
-        Change::Audit(_) | Change::Session(_) | Change::Attended(_) | Change::Event(_) => Ok(()),
+        Change::Session(session) => sessions::save(db, &room, session).await,
+        Change::Attended(attendance) => sessions::save_attendance(db, sealer, attendance).await,
+        Change::Audit(_) | Change::Event(_) => Ok(()),
     }
 }
 
@@ -237,7 +251,7 @@ async fn save_ban(
 }
 
 /// An identifier that another room has already changes nothing there.
-fn mine(rows: u64) -> Result<(), StoreError> {
+pub(super) fn mine(rows: u64) -> Result<(), StoreError> {
     if rows == 0 {
         Err(StoreError::AlreadyThere)
     } else {

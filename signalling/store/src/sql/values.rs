@@ -60,6 +60,15 @@ pub(super) fn damaged(column: &str) -> StoreError {
     StoreError::Damaged(column.to_owned())
 }
 
+/// Returns [`StoreError::Conflict`] unless the revision that is there is the one that is expected:
+/// 0 stands for nothing, `None` for anything.
+pub(super) fn check_rev(there: Option<i64>, expected: Option<u32>) -> Result<(), StoreError> {
+    match expected {
+        Some(expected) if i64::from(expected) != there.unwrap_or(0) => Err(StoreError::Conflict),
+        _ => Ok(()),
+    }
+}
+
 pub(super) fn devices(devices: &[DeviceHash]) -> Vec<u8> {
     devices.iter().flat_map(|device| device.0).collect()
 }

@@ -3,16 +3,20 @@
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
-use conclave_signalling_core::record::Change;
+use conclave_signalling_core::event::{Event, EventKind};
+use conclave_signalling_core::record::{AuditEntry, Change, EndReason};
+use conclave_signalling_wire::ids::{EventId, RoomId};
+use conclave_signalling_wire::time::Timestamp;
+use serde_json::{Map, Value};
 use sqlx::{Executor, SqliteConnection};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::{Answer, Call, Closing, Job, Open, Tools, Work};
+use super::{Answer, Call, Closing, Done, Job, Open, Tools, Work, act};
 use crate::audit::Anchor;
 use crate::error::StoreError;
-use crate::seal::Sealer;
-use crate::sql::{self, Purged, audit, connect, network, rooms};
+use crate::sql::outbox::{Outbox, random};
+use crate::sql::{self, answers, audit, connect, network, rooms, sessions};
 
 /// Jobs of one transaction. With the time of gathering it bounds what the first of them waits.
 const GROUP: usize = 512;
@@ -59,6 +63,7 @@ async fn transaction(
     if let Err(error) = open.db.execute("BEGIN IMMEDIATE").await {
         return fail(tools, waiting, error.into());
     }
+    open.outbox.begin();
     let mut done: VecDeque<(Job, Answer)> = VecDeque::new();
     let mut head = open.head;
     let mut purges = false;
@@ -67,16 +72,22 @@ async fn transaction(
         let Some(job) = next.or_else(|| more(queue, closing, done.len(), gather_until)) else {
             break;
         };
-        match in_savepoint(&mut open.db, &tools.sealer, head, &job.work).await {
-            Ok(Ok((new_head, purged))) => {
+        let mut turn = Turn {
+            db: &mut open.db,
+            tools,
+            outbox: &mut open.outbox,
+        };
+        match in_savepoint(&mut turn, head, &job.work).await {
+            Ok(Ok((new_head, came))) => {
                 head = new_head;
                 purges |= matches!(job.work, Work::Begin(_) | Work::Purge(_));
-                done.push_back((job, Ok(purged)));
+                done.push_back((job, Ok(came)));
             }
             Ok(Err(error)) => done.push_back((job, Err(error))),
             Err(error) => {
                 // SQLite has rolled back already, or does so now.
                 let _ = open.db.execute("ROLLBACK").await;
+                open.outbox.forget_subscribers();
                 job.answer(&tools.counters, Err(error));
                 let others = done.into_iter().map(|(job, _)| job).chain(waiting);
                 return Ended::GivenUp(others.collect());
@@ -94,6 +105,9 @@ async fn transaction(
         return fail(tools, done.into_iter().map(|(job, _)| job), error.into());
     }
     tools.counters.transactions.fetch_add(1, Ordering::Relaxed);
+    let tally = open.outbox.tally;
+    let overflowed = &tools.counters.overflowed;
+    overflowed.fetch_add(tally.overflowed, Ordering::Relaxed);
     open.head = head;
     match checkpoint {
         Some(checkpoint) => open.signed(tools, checkpoint),
@@ -107,6 +121,11 @@ async fn transaction(
     }
     for (job, answer) in done {
         job.answer(&tools.counters, answer);
+    }
+    if tally.woken {
+        tools
+            .deliveries
+            .send_modify(|count| *count = count.wrapping_add(1));
     }
     Ended::Committed
 }
@@ -140,23 +159,31 @@ fn more(
     }
 }
 
+/// What one job works with.
+pub(super) struct Turn<'a> {
+    pub(super) db: &'a mut SqliteConnection,
+    pub(super) tools: &'a Tools,
+    pub(super) outbox: &'a mut Outbox,
+}
+
 /// Does one job so that it can be taken back alone. The outer error means that
 /// the transaction is not there any more.
 async fn in_savepoint(
-    db: &mut SqliteConnection,
-    sealer: &Sealer,
+    turn: &mut Turn<'_>,
     head: Anchor,
     work: &Work,
-) -> Result<Result<(Anchor, Purged), StoreError>, StoreError> {
-    db.execute("SAVEPOINT job").await?;
-    match perform(db, sealer, head, work).await {
+) -> Result<Result<(Anchor, Done), StoreError>, StoreError> {
+    turn.db.execute("SAVEPOINT job").await?;
+    let tally = turn.outbox.tally;
+    match perform(turn, head, work).await {
         Ok(done) => {
-            db.execute("RELEASE job").await?;
+            turn.db.execute("RELEASE job").await?;
             Ok(Ok(done))
         }
         Err(error) => {
+            turn.outbox.tally = tally;
             for statement in ["ROLLBACK TO job", "RELEASE job"] {
-                if db.execute(statement).await.is_err() {
+                if turn.db.execute(statement).await.is_err() {
                     return Err(error);
                 }
             }
@@ -167,42 +194,124 @@ async fn in_savepoint(
 
 /// Does one job; returns the new end of the audit log.
 async fn perform(
-    db: &mut SqliteConnection,
-    sealer: &Sealer,
+    turn: &mut Turn<'_>,
     mut head: Anchor,
     work: &Work,
-) -> Result<(Anchor, Purged), StoreError> {
-    let mut purged = Purged::default();
+) -> Result<(Anchor, Done), StoreError> {
+    let sealer = &turn.tools.sealer;
+    let mut done = Done::Nothing;
     match work {
         Work::Commit { room, changes } => {
-            rooms::require(db, *room).await?;
+            rooms::require(turn.db, *room).await?;
             for change in changes {
                 match change {
-                    Change::Audit(entry) => head = audit::append(db, head, entry).await?,
-                    other => rooms::apply(db, sealer, *room, other).await?,
+                    Change::Audit(entry) => head = audit::append(turn.db, head, entry).await?,
+                    Change::Event(event) => turn.outbox.publish(turn.db, sealer, event).await?,
+                    other => rooms::apply(turn.db, sealer, *room, other).await?,
                 }
             }
         }
         Work::Create { room, audit: entry } => {
-            rooms::create(db, sealer, room).await?;
-            head = audit::append(db, head, entry).await?;
+            rooms::create(turn.db, sealer, room).await?;
+            head = audit::append(turn.db, head, entry).await?;
+            turn.tell_of_room(EventKind::RoomCreated, room.id, room.slug.as_str(), entry)
+                .await?;
         }
         Work::Delete { room, audit: entry } => {
-            rooms::delete(db, *room).await?;
-            head = audit::append(db, head, entry).await?;
+            if let Some(slug) = rooms::slug(turn.db, *room).await? {
+                turn.end_sessions(Some(*room), entry.at, EndReason::Deleted)
+                    .await?;
+                // Before it is gone, with its tags.
+                turn.tell_of_room(EventKind::RoomDeleted, *room, &slug, entry)
+                    .await?;
+            }
+            rooms::delete(turn.db, *room).await?;
+            head = audit::append(turn.db, head, entry).await?;
         }
         Work::SetConfigDigest { room, digest } => {
-            rooms::set_config_digest(db, *room, digest).await?;
+            rooms::set_config_digest(turn.db, *room, digest).await?;
         }
-        Work::Audit(entry) => head = audit::append(db, head, entry).await?,
-        Work::RenewNetworkKeys(now) => network::renew(db, sealer, *now).await?,
+        Work::Audit(entry) => head = audit::append(turn.db, head, entry).await?,
+        Work::Act { act, audit: entry } => {
+            done = act::perform(turn, act).await?;
+            if let Some(entry) = entry {
+                head = audit::append(turn.db, head, entry).await?;
+            }
+        }
+        Work::RenewNetworkKeys(now) => network::renew(turn.db, sealer, *now).await?,
         Work::Begin(now) => {
-            sql::close_standings(db, *now).await?;
-            purged = sql::purge(db, *now).await?;
+            sql::close_standings(turn.db, *now).await?;
+            turn.end_sessions(None, *now, EndReason::Failed).await?;
+            answers::doubt_open(turn.db).await?;
+            done = turn.purge(*now).await?;
         }
-        Work::Purge(now) => purged = sql::purge(db, *now).await?,
+        Work::Purge(now) => done = turn.purge(*now).await?,
         #[cfg(test)]
         Work::Panic => panic!("asked for by a test"),
     }
-    Ok((head, purged))
+    Ok((head, done))
+}
+
+impl Turn<'_> {
+    async fn purge(&mut self, now: Timestamp) -> Result<Done, StoreError> {
+        let kept_ms = self.tools.sessions_kept_ms.load(Ordering::Relaxed);
+        Ok(Done::Purged(sql::purge(self.db, now, kept_ms).await?))
+    }
+
+    async fn tell_of_room(
+        &mut self,
+        kind: EventKind,
+        room: RoomId,
+        slug: &str,
+        entry: &AuditEntry,
+    ) -> Result<(), StoreError> {
+        let by = serde_json::to_value(entry.actor).unwrap_or_default();
+        let data = [("slug", Value::from(slug)), ("by", by)];
+        let event = event(kind, entry.at, Some(room), data)?;
+        self.outbox
+            .publish(self.db, &self.tools.sealer, &event)
+            .await
+    }
+
+    /// Ends sessions of which no room will say that they are over.
+    async fn end_sessions(
+        &mut self,
+        room: Option<RoomId>,
+        at: Timestamp,
+        reason: EndReason,
+    ) -> Result<(), StoreError> {
+        for ended in sessions::end_open(self.db, room, at, reason).await? {
+            let session = ended.session;
+            let data = [
+                ("reason", serde_json::to_value(reason).unwrap_or_default()),
+                ("peak", Value::from(session.peak)),
+                ("people", Value::from(session.people)),
+            ];
+            let mut event = event(EventKind::SessionEnded, at, Some(ended.room), data)?;
+            event.session = Some(session.id);
+            self.outbox
+                .publish(self.db, &self.tools.sealer, &event)
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+fn event<const N: usize>(
+    kind: EventKind,
+    at: Timestamp,
+    room: Option<RoomId>,
+    data: [(&str, Value); N],
+) -> Result<Event, StoreError> {
+    let data = data.map(|(name, value)| (name.to_owned(), value));
+    Ok(Event {
+        id: EventId::new(at.unix_ms(), random()?),
+        at,
+        kind,
+        room,
+        session: None,
+        participant: None,
+        data: Map::from_iter(data),
+        personal: Map::new(),
+    })
 }

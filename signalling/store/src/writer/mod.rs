@@ -6,6 +6,7 @@
 //! the transaction as a whole fails, all its jobs fail, and the next group
 //! begins on a new connection. A panic ends one group the same way.
 
+mod act;
 mod group;
 
 use std::path::PathBuf;
@@ -14,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use conclave_signalling_core::record::{AuditEntry, Change};
-use conclave_signalling_wire::ids::RoomId;
+use conclave_signalling_wire::ids::{DeliveryId, RoomId};
 use conclave_signalling_wire::time::Timestamp;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
@@ -23,9 +24,13 @@ use tokio::time::{Instant, sleep_until};
 use crate::audit::Anchor;
 use crate::audit::checkpoint::{Checkpoint, Signer};
 use crate::error::StoreError;
+use crate::idempotency::Reservation;
 use crate::open::{Held, Tuning};
 use crate::seal::Sealer;
+use crate::sql::outbox::Outbox;
 use crate::sql::{NewRoom, Purged, audit, connect};
+
+pub(crate) use act::Act;
 
 /// Jobs that wait; whoever brings one more waits too.
 pub(crate) const QUEUE: usize = 1024;
@@ -49,6 +54,10 @@ pub(crate) enum Work {
         digest: String,
     },
     Audit(Box<AuditEntry>),
+    Act {
+        act: Box<Act>,
+        audit: Option<Box<AuditEntry>>,
+    },
     RenewNetworkKeys(Timestamp),
     Begin(Timestamp),
     Purge(Timestamp),
@@ -56,8 +65,51 @@ pub(crate) enum Work {
     Panic,
 }
 
-/// [`Purged`] counts what the work deleted, if that was its purpose.
-pub(crate) type Answer = Result<Purged, StoreError>;
+/// What came of a work that was done.
+#[derive(Debug)]
+pub(crate) enum Done {
+    Nothing,
+    Purged(Purged),
+    Rev(u32),
+    Delivery(DeliveryId),
+    Reservation(Reservation),
+}
+
+impl Done {
+    pub(crate) fn purged(self) -> Purged {
+        match self {
+            Done::Purged(purged) => purged,
+            _ => Purged::default(),
+        }
+    }
+
+    pub(crate) fn rev(self) -> Result<u32, StoreError> {
+        match self {
+            Done::Rev(rev) => Ok(rev),
+            _ => Err(other()),
+        }
+    }
+
+    pub(crate) fn delivery(self) -> Result<DeliveryId, StoreError> {
+        match self {
+            Done::Delivery(id) => Ok(id),
+            _ => Err(other()),
+        }
+    }
+
+    pub(crate) fn reservation(self) -> Result<Reservation, StoreError> {
+        match self {
+            Done::Reservation(reservation) => Ok(reservation),
+            _ => Err(other()),
+        }
+    }
+}
+
+fn other() -> StoreError {
+    StoreError::Unavailable("the writer answered something else".to_owned())
+}
+
+pub(crate) type Answer = Result<Done, StoreError>;
 
 /// Work and who waits for it.
 pub(crate) struct Job {
@@ -94,6 +146,8 @@ pub struct Statistics {
     pub jobs: u64,
     /// Calls that were answered with an error.
     pub failed: u64,
+    /// Deliveries to webhooks that were given up because too many waited.
+    pub overflowed: u64,
 }
 
 #[derive(Default)]
@@ -101,6 +155,7 @@ pub(crate) struct Counters {
     transactions: AtomicU64,
     jobs: AtomicU64,
     failed: AtomicU64,
+    overflowed: AtomicU64,
 }
 
 impl Counters {
@@ -109,6 +164,7 @@ impl Counters {
             transactions: self.transactions.load(Ordering::Relaxed),
             jobs: self.jobs.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
+            overflowed: self.overflowed.load(Ordering::Relaxed),
         }
     }
 }
@@ -122,6 +178,10 @@ pub(crate) struct Tools {
     pub(crate) counters: Counters,
     /// The checkpoint that was made last.
     pub(crate) newest: watch::Sender<Option<Checkpoint>>,
+    /// Changes when there may be something new to send.
+    pub(crate) deliveries: watch::Sender<u64>,
+    /// For how long a session is known after its end.
+    pub(crate) sessions_kept_ms: AtomicU64,
 }
 
 /// A connection, and what is known of the log behind it.
@@ -132,6 +192,7 @@ pub(crate) struct Open {
     signed: u64,
     /// When the log is to be signed; `None` while all of it is.
     due: Option<Instant>,
+    outbox: Outbox,
 }
 
 impl Open {
@@ -162,6 +223,7 @@ impl Open {
             head,
             signed,
             due,
+            outbox: Outbox::new(tools.tuning.bounds),
         })
     }
 

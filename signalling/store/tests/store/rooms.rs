@@ -274,8 +274,7 @@ async fn what_is_over_is_purged_and_nothing_else() {
         bans: 1,
         invites: 2,
         standings: 1,
-        chat: 0,
-        network_keys: 0,
+        ..Purged::default()
     };
     assert_eq!(store.begin(now()).await.unwrap(), purged);
     let room = welcome(&store).await;
