@@ -106,6 +106,8 @@ fn is_told(wrong: u32) -> bool {
 
 /// A use is noted once in so long.
 pub const USE_PAUSE: Duration = Duration::from_secs(60);
+/// A use is in the audit log once in so long: what a key does has records of its own.
+pub const AUDIT_PAUSE: Duration = Duration::from_secs(3600);
 /// Networks that are remembered of each key: one that moves among them is no news.
 const NETWORKS: usize = 16;
 
@@ -114,6 +116,8 @@ const NETWORKS: usize = 16;
 pub struct Noted {
     /// It is to be kept when and from where it was.
     pub keep: bool,
+    /// It is to be in the audit log.
+    pub audit: bool,
     /// The key was used before, and not from this network.
     pub is_elsewhere: bool,
 }
@@ -127,6 +131,7 @@ pub struct Uses {
 #[derive(Debug)]
 struct Recent {
     kept_at: Timestamp,
+    audited_at: Timestamp,
     /// The one that was new last is last.
     prefixes: VecDeque<String>,
 }
@@ -142,6 +147,7 @@ impl Uses {
     ) -> Noted {
         let recent = self.keys.entry(id).or_insert_with(|| Recent {
             kept_at: last.map_or(Timestamp::from_unix_ms(0), |(at, _)| at),
+            audited_at: Timestamp::from_unix_ms(0),
             prefixes: last
                 .iter()
                 .map(|(_, prefix)| (*prefix).to_owned())
@@ -155,13 +161,20 @@ impl Uses {
             }
             recent.prefixes.push_back(prefix.to_owned());
         }
-        let since = now.unix_ms().saturating_sub(recent.kept_at.unix_ms());
-        let keep = is_new || u128::from(since) >= USE_PAUSE.as_millis();
+        let is_past = |then: Timestamp, pause: Duration| {
+            u128::from(now.unix_ms().saturating_sub(then.unix_ms())) >= pause.as_millis()
+        };
+        let keep = is_new || is_past(recent.kept_at, USE_PAUSE);
+        let audit = is_new || is_past(recent.audited_at, AUDIT_PAUSE);
         if keep {
             recent.kept_at = now;
         }
+        if audit {
+            recent.audited_at = now;
+        }
         Noted {
             keep,
+            audit,
             is_elsewhere: is_new && !is_first,
         }
     }
@@ -234,26 +247,28 @@ mod tests {
         let mut uses = Uses::default();
         let id = KeyId::new(1, [0; 10]);
         let at = Timestamp::from_unix_ms;
-        let noted = |keep, is_elsewhere| Noted { keep, is_elsewhere };
+        let noted = |keep, audit, is_elsewhere| Noted {
+            keep,
+            audit,
+            is_elsewhere,
+        };
+        let hour = 3_600_000;
         for (ms, prefix, expected) in [
-            (100_000, "192.0.2.0/24", noted(true, false)),
-            (100_001, "192.0.2.0/24", noted(false, false)),
-            (101_000, "198.51.100.0/24", noted(true, true)),
-            (102_000, "192.0.2.0/24", noted(false, false)),
-            (160_999, "192.0.2.0/24", noted(false, false)),
-            (161_000, "192.0.2.0/24", noted(true, false)),
+            (hour, "192.0.2.0/24", noted(true, true, false)),
+            (hour + 1, "192.0.2.0/24", noted(false, false, false)),
+            (hour + 1000, "198.51.100.0/24", noted(true, true, true)),
+            (hour + 2000, "192.0.2.0/24", noted(false, false, false)),
+            (hour + 60_999, "192.0.2.0/24", noted(false, false, false)),
+            (hour + 61_000, "192.0.2.0/24", noted(true, false, false)),
+            (2 * hour + 1000, "192.0.2.0/24", noted(true, true, false)),
         ] {
             assert_eq!(uses.handle_use(at(ms), id, prefix, None), expected, "{ms}");
         }
         uses.forget(id);
-        let last = Some((at(161_000), "192.0.2.0/24"));
-        assert_eq!(
-            uses.handle_use(at(162_000), id, "192.0.2.0/24", last),
-            noted(false, false)
-        );
-        assert_eq!(
-            uses.handle_use(at(162_000), id, "203.0.113.0/24", last),
-            noted(true, true)
-        );
+        let last = Some((at(hour), "192.0.2.0/24"));
+        let again = uses.handle_use(at(hour + 1), id, "192.0.2.0/24", last);
+        assert_eq!(again, noted(false, true, false));
+        let elsewhere = uses.handle_use(at(hour + 1), id, "203.0.113.0/24", last);
+        assert_eq!(elsewhere, noted(true, true, true));
     }
 }

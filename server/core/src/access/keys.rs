@@ -13,6 +13,7 @@ use conclave_signalling_core::record::Actor;
 use conclave_signalling_core::settings::Network;
 use conclave_signalling_wire::ids::KeyId;
 use conclave_signalling_wire::time::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use subtle::{Choice, ConstantTimeEq};
 use thiserror::Error;
@@ -43,43 +44,53 @@ pub const OVERLAP_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 const TAG_CHARS_MAX: usize = 32;
 
 /// A key that is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "KeyDraft")]
 pub struct Draft {
-    /// What it is for.
+    /// What it is for: 1 to 100 characters.
+    #[schemars(length(min = 1, max = 100))]
     pub name: String,
     /// A level whose scopes it gets.
     #[serde(default)]
     pub level: Option<Level>,
-    /// Scopes on top.
+    /// Scopes, on top of those of the level.
     #[serde(default)]
     pub scopes: BTreeSet<Scope>,
-    /// For which rooms; outside `None`: as its maker, inside `None`: for all.
+    /// For which rooms; null for every room, absent for those of its maker.
     #[serde(default, deserialize_with = "said")]
+    #[schemars(with = "Option<RoomFilter>")]
     pub rooms: Option<Option<RoomFilter>>,
-    /// From where; `None`: as its maker, empty: from everywhere.
+    /// From where, such as `192.0.2.0/24`; empty for everywhere, absent for where its maker is for.
     #[serde(default)]
+    #[schemars(with = "Option<Vec<String>>", length(max = 64))]
     pub networks: Option<Vec<Network>>,
-    /// Until when; outside `None`: as its maker, inside `None`: for ever.
+    /// Until when; null for ever, absent for as long as its maker.
     #[serde(default, deserialize_with = "said")]
+    #[schemars(with = "Option<Timestamp>")]
     pub expires_at: Option<Option<Timestamp>>,
 }
 
 /// A change to a key; what is `None` stays as it is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "KeyPatch")]
 pub struct Patch {
-    /// What it is for.
+    /// What it is for: 1 to 100 characters.
+    #[schemars(length(min = 1, max = 100))]
     pub name: Option<String>,
     /// All of its scopes.
     pub scopes: Option<BTreeSet<Scope>>,
-    /// For which rooms; inside `None`: for all.
+    /// For which rooms, whole; null for every room.
     #[serde(deserialize_with = "said")]
+    #[schemars(with = "Option<RoomFilter>")]
     pub rooms: Option<Option<RoomFilter>>,
-    /// From where; empty: from everywhere.
+    /// From where, all of them; empty for everywhere.
+    #[schemars(with = "Option<Vec<String>>", length(max = 64))]
     pub networks: Option<Vec<Network>>,
-    /// Until when; inside `None`: for ever.
+    /// Until when; null for ever.
     #[serde(deserialize_with = "said")]
+    #[schemars(with = "Option<Timestamp>")]
     pub expires_at: Option<Option<Timestamp>>,
 }
 

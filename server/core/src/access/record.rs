@@ -6,12 +6,15 @@ use conclave_signalling_core::record::Actor;
 use conclave_signalling_core::settings::Network;
 use conclave_signalling_wire::ids::{KeyId, RoomId};
 use conclave_signalling_wire::time::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 macro_rules! scopes {
     ($($(#[doc = $doc:literal])* $scope:ident = $name:literal;)*) => {
         /// One thing that a key may do (`spec/permissions.md`, section 4).
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+        )]
         pub enum Scope {$(
             $(#[doc = $doc])*
             #[serde(rename = $name)]
@@ -63,7 +66,7 @@ scopes! {
 }
 
 /// The rooms for which a key or a webhook holds: those named, and those with one of the tags.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RoomFilter {
     /// These rooms.
