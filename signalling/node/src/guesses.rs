@@ -73,6 +73,11 @@ struct Count {
     failed_at: Instant,
 }
 
+/// Allows so many in a minute.
+fn allowance(count: u32) -> Allowance {
+    Allowance::new(count, MINUTE, count)
+}
+
 /// Counts wrong passwords.
 #[derive(Debug)]
 pub(crate) struct Guesses {
@@ -93,21 +98,33 @@ pub(crate) struct Guesses {
 
 impl Guesses {
     pub(crate) fn new(limits: PasswordLimits, hasher: RandomState) -> Self {
-        let allowance = |count: u32| Allowance::new(count, MINUTE, count);
-        let of_site = |count: u32| allowance(count.saturating_mul(SITE_TIMES));
-        Guesses {
-            by_source_and_room: allowance(limits.per_source_and_room),
-            by_source: allowance(limits.per_source),
-            by_room: allowance(limits.per_room),
-            by_site_and_room: of_site(limits.per_source_and_room),
-            by_site: of_site(limits.per_source),
+        let none = allowance(1);
+        let mut guesses = Guesses {
+            by_source_and_room: none,
+            by_source: none,
+            by_room: none,
+            by_site_and_room: none,
+            by_site: none,
             in_all: allowance(IN_ALL),
             backoff_max: limits.backoff_max,
             hasher,
             keys_max: KEYS,
             counts: HashMap::new(),
             swept_at: None,
-        }
+        };
+        guesses.tune(limits);
+        guesses
+    }
+
+    /// Allows so many from here on. What was counted stays counted.
+    pub(crate) fn tune(&mut self, limits: PasswordLimits) {
+        let of_site = |count: u32| allowance(count.saturating_mul(SITE_TIMES));
+        self.by_source_and_room = allowance(limits.per_source_and_room);
+        self.by_source = allowance(limits.per_source);
+        self.by_room = allowance(limits.per_room);
+        self.by_site_and_room = of_site(limits.per_source_and_room);
+        self.by_site = of_site(limits.per_source);
+        self.backoff_max = limits.backoff_max;
     }
 
     /// Says whether a source may try a password, or how long it has to wait.

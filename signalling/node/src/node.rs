@@ -15,8 +15,10 @@ use tracing::warn;
 use crate::config::{Config, Media};
 use crate::hashing::InvalidHashing;
 use crate::inbox::ToRoom;
+use crate::joins::JoinStats;
 use crate::registry::Registry;
 use crate::rooms::Rooms;
+use crate::tuning::Tuning;
 use crate::unused::delete_unused;
 use crate::upgrade;
 
@@ -48,7 +50,7 @@ pub enum StartError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     Running,
-    /// No new links; the old ones know.
+    /// No room begins; the old links know, and new ones may come back to meetings.
     Draining,
     /// Links close with 4503.
     Closing,
@@ -94,6 +96,8 @@ pub struct Stats {
     pub participants: usize,
     /// Open links, with those that have not joined.
     pub links: usize,
+    /// How joins ended since the start.
+    pub joins: JoinStats,
     /// Rooms that ended by a panic since the start.
     pub room_panics_total: u64,
     /// Commits that the store refused and that were tried again, since the start.
@@ -164,6 +168,7 @@ impl Node {
             rooms_known: registry.directory.len(),
             participants,
             links: self.shared.phase.receiver_count(),
+            joins: registry.join_counts.read(),
             room_panics_total: registry.panics.load(Ordering::Relaxed),
             commits_retried_total: registry.commits_retried.load(Ordering::Relaxed),
             commits_failed_total: registry.commits_failed.load(Ordering::Relaxed),
@@ -172,25 +177,43 @@ impl Node {
         }
     }
 
-    /// Refuses new links, tells everybody `server.draining`, and after
-    /// [`Config::drain`] closes all links with 4503. Returns when they are
-    /// closed and what happened in rooms is kept, at once if there is nothing;
-    /// some seconds later if the store or a room does not answer.
+    /// Changes what changes while the node runs. Nobody who is in is asked to go.
+    pub fn tune(&self, tuning: Tuning) {
+        self.shared.registry.tune(tuning);
+    }
+
+    /// Returns for how long [`Node::drain`] lets meetings go on at most.
+    pub fn drain_deadline(&self) -> Duration {
+        self.shared.registry.tuning().drain
+    }
+
+    /// Returns whether the node drains: what begins something is to be refused.
+    pub fn is_draining(&self) -> bool {
+        self.shared.registry.is_draining()
+    }
+
+    /// Lets no room begin and tells everybody `server.draining`. Meetings go
+    /// on, and people still come and come back to them. When nobody is in any
+    /// more, or after [`Config::drain`], closes all links with 4503 and takes
+    /// no new ones. Returns when they are closed and what happened in rooms is
+    /// kept, at once if there is nothing; some seconds later if the store or a
+    /// room does not answer.
     pub async fn drain(&self) {
         let Shared {
             registry, phase, ..
         } = self.shared.as_ref();
+        registry.begin_no_more();
         phase.send_replace(Phase::Draining);
-        let closing = Instant::now() + registry.config.drain;
+        let closing = Instant::now() + registry.tuning().drain;
         for room in registry.inboxes() {
             // A room that has ended has nobody to tell, and the close tells those in a busy one.
             let _ = timeout_at(closing, room.messages.send(ToRoom::Draining)).await;
         }
-        if timeout_at(closing, phase.closed()).await.is_err() {
-            phase.send_replace(Phase::Closing);
-            // Whoever does not answer the close is closed by the end of the process.
-            let _ = timeout(CLOSE_WITHIN, phase.closed()).await;
-        }
+        // Whoever is late is told by the close.
+        let _ = timeout_at(closing, registry.emptied()).await;
+        phase.send_replace(Phase::Closing);
+        // Whoever does not answer the close is closed by the end of the process.
+        let _ = timeout(CLOSE_WITHIN, phase.closed()).await;
         if timeout(SETTLE_WITHIN, settle(registry)).await.is_err() {
             warn!("not everything that happened in rooms was kept in time");
         }

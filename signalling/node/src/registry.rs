@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::RandomState;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use conclave_signalling_wire::ids::RoomId;
 use conclave_signalling_wire::text::Slug;
 use conclave_signalling_wire::time::Timestamp;
 use dashmap::DashMap;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, sleep};
 
@@ -27,10 +28,12 @@ use crate::directory::{Directory, Door};
 use crate::guesses::Guesses;
 use crate::hashing::Pool;
 use crate::inbox::{Inbox, ToRoom};
+use crate::joins::JoinCounts;
 use crate::node::StartError;
 use crate::refusals::Refusals;
 use crate::sites::Sites;
 use crate::source::{PerSource, Sources};
+use crate::tuning::Tuning;
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -63,6 +66,12 @@ pub(crate) struct Registry {
     pub(crate) panics: AtomicU64,
     pub(crate) commits_retried: AtomicU64,
     pub(crate) commits_failed: AtomicU64,
+    pub(crate) join_counts: JoinCounts,
+    tuning: RwLock<Arc<Tuning>>,
+    /// No room begins any more.
+    draining: AtomicBool,
+    /// Wakes whoever waits for the last participant to go.
+    emptied: Notify,
 }
 
 impl Registry {
@@ -93,6 +102,8 @@ impl Registry {
         // Hashing takes the cores from meetings: never more than half of them.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let pool = Pool::new(config.hashing, cores / 2)?;
+        // Without sites nobody waited for the next second; one may come later.
+        let since_s = unix_ms / 1000 + u64::from(config.embedders.is_empty());
         let (joins, burst) = (config.joins_per_source_per_s, config.joins_per_source_burst);
         let rooms = config.rooms_per_source_per_hour;
         Ok(Registry {
@@ -101,8 +112,9 @@ impl Registry {
                 .collect(),
             joins: PerSource::new(joins, SECOND, burst),
             creations: PerSource::new(rooms, HOUR, rooms),
-            sites: Sites::new(config.embedders.clone(), unix_ms / 1000),
+            sites: Sites::new(config.embedders.clone(), since_s),
             guesses: Mutex::new(Guesses::new(config.password, RandomState::new())),
+            tuning: RwLock::new(Arc::new(Tuning::from(&config))),
             config,
             store,
             media,
@@ -120,7 +132,43 @@ impl Registry {
             panics: AtomicU64::new(0),
             commits_retried: AtomicU64::new(0),
             commits_failed: AtomicU64::new(0),
+            join_counts: JoinCounts::default(),
+            draining: AtomicBool::new(false),
+            emptied: Notify::new(),
         })
+    }
+
+    /// Returns what holds at present of what changes while the node runs.
+    pub(crate) fn tuning(&self) -> Arc<Tuning> {
+        Arc::clone(&self.tuning.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes what changes while the node runs. What was counted stays counted.
+    pub(crate) fn tune(&self, tuning: Tuning) {
+        let (joins, burst) = (tuning.joins_per_source_per_s, tuning.joins_per_source_burst);
+        self.joins.tune(joins, SECOND, burst);
+        let rooms = tuning.rooms_per_source_per_hour;
+        self.creations.tune(rooms, HOUR, rooms);
+        self.guesses().tune(tuning.password);
+        self.sites.replace(tuning.embedders.clone());
+        *self.tuning.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tuning);
+    }
+
+    /// Lets no room begin from here on.
+    pub(crate) fn begin_no_more(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether no room begins any more.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Returns when nobody is in any meeting.
+    pub(crate) async fn emptied(&self) {
+        while !self.members.is_empty() {
+            self.emptied.notified().await;
+        }
     }
 
     /// Returns what the wall clock shows.
@@ -195,7 +243,8 @@ impl Registry {
 
     /// Queues a message for a room, which begins if it is not live.
     ///
-    /// Returns its inbox, or `None` if that is full.
+    /// Returns its inbox, or `None` if that is full, or if it would begin a
+    /// meeting while the node drains.
     pub(crate) fn enter(
         self: &Arc<Self>,
         id: RoomId,
@@ -204,6 +253,10 @@ impl Registry {
     ) -> Option<Arc<Inbox>> {
         let begin = || actor::spawn(Arc::clone(self), id, slug.clone());
         let mut live = self.live();
+        let opens = matches!(message, ToRoom::Join { .. } | ToRoom::Manage { .. });
+        if opens && self.is_draining() && !live.contains_key(&id) {
+            return None;
+        }
         let inbox = live.entry(id).or_insert_with(begin);
         match inbox.messages.try_send(message) {
             Ok(()) => {}
@@ -291,6 +344,9 @@ impl Registry {
             && let Some(load) = self.load.get(shard)
         {
             load.fetch_sub(1, Ordering::Relaxed);
+        }
+        if self.members.is_empty() {
+            self.emptied.notify_one();
         }
     }
 

@@ -8,8 +8,8 @@
 mod jws;
 mod spent;
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
@@ -123,27 +123,33 @@ pub(crate) struct Shown {
 /// Names a token that a link has shown.
 #[derive(Debug)]
 pub(crate) struct Ticket {
-    site: usize,
+    /// Its `kid`.
+    site: Arc<str>,
     jti: [u8; 32],
 }
 
 /// Judges tokens.
 pub(crate) struct Sites {
-    sites: Vec<Embedder>,
+    sites: RwLock<Arc<[Embedder]>>,
     /// The first whole second of this process: who used a token that is older is not known.
     since_s: u64,
-    /// By the place of the site.
-    spent: Mutex<Vec<Spent>>,
+    /// By the `kid` of the site, also of one that is gone: it may come back.
+    spent: Mutex<BTreeMap<Arc<str>, Spent>>,
 }
 
 impl Sites {
     /// Judges tokens that were made in the second `since_s` since 1970 or later.
     pub(crate) fn new(sites: Vec<Embedder>, since_s: u64) -> Self {
         Sites {
-            spent: Mutex::new(sites.iter().map(|_| Spent::default()).collect()),
+            spent: Mutex::default(),
             since_s,
-            sites,
+            sites: RwLock::new(sites.into()),
         }
+    }
+
+    /// Judges tokens of these sites from here on. Who is in by a token stays in.
+    pub(crate) fn replace(&self, sites: Vec<Embedder>) {
+        *self.sites.write().unwrap_or_else(PoisonError::into_inner) = sites.into();
     }
 
     /// Judges a token for a room at `now`, which the wall clock calls `time`, and remembers that
@@ -159,10 +165,9 @@ impl Sites {
             return Err(Flaw::Form);
         }
         let jws = Jws::parse(token)?;
-        let mut sites = self.sites.iter().enumerate();
-        let (place, site) = sites
-            .find(|(_, site)| site.kid == jws.kid)
-            .ok_or(Flaw::Key)?;
+        let sites = Arc::clone(&self.sites.read().unwrap_or_else(PoisonError::into_inner));
+        let mut sites = sites.iter();
+        let site = sites.find(|site| site.kid == jws.kid).ok_or(Flaw::Key)?;
         UnparsedPublicKey::new(&ED25519, site.key.0)
             .verify(jws.signed.as_bytes(), &jws.signature)
             .map_err(|_| Flaw::Signature)?;
@@ -170,12 +175,12 @@ impl Sites {
         check(site, room, &claims)?;
         let wait = self.check_times(time, &claims)?;
         let ticket = Ticket {
-            site: place,
+            site: Arc::from(site.kid.as_str()),
             jti: jws::digest(&claims.jti),
         };
         self.with_spent(&ticket, |spent| spent.show(now, ticket.jti, link))?;
         let claim = SiteClaim {
-            site: Arc::from(site.kid.as_str()),
+            site: Arc::clone(&ticket.site),
             role: claims.role,
             name: claims.name,
         };
@@ -202,7 +207,7 @@ impl Sites {
         act: impl FnOnce(&mut Spent) -> Result<(), Flaw>,
     ) -> Result<(), Flaw> {
         let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        spent.get_mut(ticket.site).map_or(Err(Flaw::Key), act)
+        act(spent.entry(Arc::clone(&ticket.site)).or_default())
     }
 
     /// Returns for how long the token is still in the future of our clock.

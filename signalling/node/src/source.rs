@@ -99,13 +99,13 @@ impl Drop for Place {
 /// Counts events of one kind by source, and by the network that it is in.
 #[derive(Debug)]
 pub(crate) struct PerSource {
-    allowance: Allowance,
-    of_site: Allowance,
     state: Mutex<Dues>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Dues {
+    allowance: Allowance,
+    of_site: Allowance,
     /// See [`Allowance`].
     dues: HashMap<Source, Instant>,
     swept_at: Option<Instant>,
@@ -115,20 +115,29 @@ impl PerSource {
     /// Allows `count` events in each `period` to each source, and `burst` at
     /// once; to a /48 [`SITE_TIMES`] as many.
     pub(crate) fn new(count: u32, period: Duration, burst: u32) -> Self {
-        let times = |number: u32| number.saturating_mul(SITE_TIMES);
+        let (allowance, of_site) = allowances(count, period, burst);
         PerSource {
-            allowance: Allowance::new(count, period, burst),
-            of_site: Allowance::new(times(count), period, times(burst)),
-            state: Mutex::default(),
+            state: Mutex::new(Dues {
+                allowance,
+                of_site,
+                dues: HashMap::new(),
+                swept_at: None,
+            }),
         }
+    }
+
+    /// Allows so many from here on; see [`PerSource::new`].
+    pub(crate) fn tune(&self, count: u32, period: Duration, burst: u32) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        (state.allowance, state.of_site) = allowances(count, period, burst);
     }
 
     /// Counts an event, or says how long to wait.
     pub(crate) fn take(&self, now: Instant, address: IpAddr) -> Result<(), Duration> {
-        let source = (Source::from(address), self.allowance);
-        let site = Source::site(address).map(|site| (site, self.of_site));
-        let keys = [Some(source), site].into_iter().flatten();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let source = (Source::from(address), state.allowance);
+        let site = Source::site(address).map(|site| (site, state.of_site));
+        let keys = [Some(source), site].into_iter().flatten();
         if !state.has_space(now, keys.clone().map(|(key, _)| key)) {
             return Err(SWEEP_EVERY);
         }
@@ -145,6 +154,15 @@ impl PerSource {
         }
         Ok(())
     }
+}
+
+/// Returns what a source may, and what a /48.
+fn allowances(count: u32, period: Duration, burst: u32) -> (Allowance, Allowance) {
+    let times = |number: u32| number.saturating_mul(SITE_TIMES);
+    (
+        Allowance::new(count, period, burst),
+        Allowance::new(times(count), period, times(burst)),
+    )
 }
 
 impl Dues {
@@ -208,6 +226,21 @@ mod tests {
         let later = now + Duration::from_millis(500);
         assert_eq!(take(later, "2001:db8::4"), Ok(()));
         assert!(take(later, "2001:db8::4").is_err());
+    }
+
+    #[test]
+    fn a_new_pace_holds_at_once_and_forgets_nothing() {
+        let joins = PerSource::new(1, Duration::from_secs(1), 2);
+        let now = tokio::time::Instant::now().into_std();
+        let take = |text: &str| joins.take(now, text.parse().unwrap());
+        assert!(take("192.0.2.1").is_ok() && take("192.0.2.1").is_ok());
+        assert!(take("192.0.2.1").is_err());
+        joins.tune(1, Duration::from_secs(1), 3);
+        assert!(take("192.0.2.1").is_ok());
+        assert!(take("192.0.2.1").is_err());
+        joins.tune(1, Duration::from_secs(1), 1);
+        assert_eq!(take("192.0.2.1"), Err(Duration::from_secs(3)));
+        assert!(take("192.0.2.2").is_ok() && take("192.0.2.2").is_err());
     }
 
     #[test]

@@ -63,13 +63,15 @@ pub(crate) async fn handle(
     };
     let retry_after = registry.config.retry_after.as_secs().max(1).to_string();
     let phase = shared.phase.subscribe();
-    let draining = *phase.borrow() != Phase::Running;
-    if draining || shared.phase.receiver_count() > registry.config.links_max {
+    // Until they close, whoever lost a link may come back to a meeting that goes on.
+    let closing = *phase.borrow() == Phase::Closing;
+    let tuning = registry.tuning();
+    if closing || shared.phase.receiver_count() > tuning.links_max {
         return answer(StatusCode::SERVICE_UNAVAILABLE, RETRY_AFTER, &retry_after);
     }
     let Some(place) = registry
         .sources
-        .enter(Source::from(address.ip()), registry.config.links_per_source)
+        .enter(Source::from(address.ip()), tuning.links_per_source)
     else {
         return answer(StatusCode::TOO_MANY_REQUESTS, RETRY_AFTER, &retry_after);
     };

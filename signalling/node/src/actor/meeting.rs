@@ -292,9 +292,9 @@ impl Meeting {
                 self.voices.say(Held::Settled(done));
             }
             ToRoom::Draining => {
-                let config = &self.registry.config;
-                self.room
-                    .announce_draining(config.drain, config.retry_after);
+                let retry_after = self.registry.config.retry_after;
+                let drain = self.registry.tuning().drain;
+                self.room.announce_draining(drain, retry_after);
             }
         }
     }

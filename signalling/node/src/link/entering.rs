@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::door;
 use crate::inbox::{Inbox, Seat, ToRoom};
+use crate::joins::Outcome;
 use crate::link::{End, Link};
 use crate::rooms;
 
@@ -66,7 +67,10 @@ impl Link {
         };
         let pass = match pass {
             Ok(pass) => pass,
-            Err(error) => return self.turned_away(id, &join.room, &error),
+            Err(error) => {
+                registry.join_counts.count(Outcome::TurnedAway);
+                return self.turned_away(id, &join.room, &error);
+            }
         };
         let entrant = Entrant {
             link: self.id,
@@ -90,7 +94,8 @@ impl Link {
             done,
         };
         let room = registry.enter(pass.room, &join.room, message);
-        let went_on = self.sit_down(id, &pass.refusal, room, seat).await;
+        let (outcome, went_on) = self.sit_down(id, &pass.refusal, room, seat).await;
+        registry.join_counts.count(outcome);
         // A link that is in its room, or in the lobby of it.
         if let (Some(token), Some(_)) = (&pass.token, &self.room) {
             registry.sites.spend(token);
@@ -124,7 +129,7 @@ impl Link {
             done,
         };
         let room = registry.enter(room, &manage.room, message);
-        self.sit_down(id, &refusal, room, seat).await
+        self.sit_down(id, &refusal, room, seat).await.1
     }
 
     /// Waits for what a room says to a link at its door.
@@ -134,25 +139,37 @@ impl Link {
         refusal: &ErrorBody,
         room: Option<Arc<Inbox>>,
         seat: oneshot::Receiver<Seat>,
-    ) -> ControlFlow<End> {
+    ) -> (Outcome, ControlFlow<End>) {
         let unavailable = || ErrorBody::from(ErrorCode::NotAvailable).retry_after_s(1);
         let Some(room) = room else {
             self.refuse(id, &unavailable());
-            return ControlFlow::Continue(());
+            return (Outcome::Unavailable, ControlFlow::Continue(()));
         };
         self.asked = Some(Arc::clone(&room));
         let seat = seat.await;
         self.asked = None;
-        match seat {
-            Ok(Seat::Taken) => self.room = Some(room),
+        let outcome = match seat {
+            Ok(Seat::Taken) => {
+                self.room = Some(room);
+                Outcome::Taken
+            }
             // The room has answered.
-            Ok(Seat::Refused) => {}
-            Ok(Seat::Unknown) => self.refuse(id, refusal),
-            Ok(Seat::Unavailable) => self.refuse(id, &unavailable()),
+            Ok(Seat::Refused) => Outcome::Refused,
+            Ok(Seat::Unknown) => {
+                self.refuse(id, refusal);
+                Outcome::TurnedAway
+            }
+            Ok(Seat::Unavailable) => {
+                self.refuse(id, &unavailable());
+                Outcome::Unavailable
+            }
             // The room failed over this.
-            Err(_) => return ControlFlow::Break(End::Close(CloseCode::Ended)),
-        }
-        ControlFlow::Continue(())
+            Err(_) => {
+                let end = End::Close(CloseCode::Ended);
+                return (Outcome::Unavailable, ControlFlow::Break(end));
+            }
+        };
+        (outcome, ControlFlow::Continue(()))
     }
 
     fn turned_away(&self, id: u32, room: &Slug, error: &ErrorBody) -> ControlFlow<End> {

@@ -54,8 +54,11 @@ pub(crate) async fn create_over_link(
     create: RoomCreate,
 ) -> Result<RoomCreated, Refusal> {
     count_try(registry, address)?;
-    if registry.config.rooms_create != RoomsCreate::Anyone {
+    if registry.tuning().rooms_create != RoomsCreate::Anyone {
         return Err(Box::new(ErrorCode::Forbidden.into()));
+    }
+    if registry.is_draining() {
+        return Err(Box::new(ErrorCode::NotAvailable.into()));
     }
     let now = Instant::now().into_std();
     registry.creations.take(now, address).map_err(limited)?;

@@ -353,11 +353,24 @@ fn a_token_lives_for_minutes() {
 
 #[test]
 fn a_token_from_before_the_start_is_not_taken() {
-    let started = |since_s| Sites::new(sites().sites, since_s);
+    let started = |since_s| Sites { since_s, ..sites() };
     let token = signed(&header(), &claims());
     assert!(judge(&started(NOW_S - 10), &token).is_ok());
     let late = judge(&started(NOW_S - 9), &token);
     assert_eq!(late.err(), Some(Flaw::BeforeStart));
+}
+
+#[test]
+fn a_site_that_is_gone_opens_nothing_and_one_that_comes_back_does_not_do_so_twice() {
+    let sites = sites();
+    let known = sites.sites.read().unwrap().to_vec();
+    let token = signed(&header(), &claims());
+    let shown = judge(&sites, &token).unwrap();
+    sites.replace(Vec::new());
+    assert_eq!(judge(&sites, &token).err(), Some(Flaw::Key));
+    sites.spend(&shown.ticket);
+    sites.replace(known);
+    assert_eq!(judge(&sites, &token).err(), Some(Flaw::Used));
 }
 
 #[test]

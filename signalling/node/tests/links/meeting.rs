@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use conclave_signalling_core::record::Actor;
+use conclave_signalling_node::{Config, RoomsCreate, Tuning};
 use serde_json::json;
 use tokio::time::Duration;
 
@@ -305,6 +306,7 @@ async fn a_server_that_stops_says_so_first() {
     let server = Server::start().await;
     let (mut ada, _) = server.joined("welcome", "Ada", 1).await;
     let mut waiting = server.greeted().await;
+    assert!(!server.node.is_draining());
     let node = server.node.clone();
     let draining = tokio::spawn(async move { node.drain().await });
     let push = ada.push().await;
@@ -315,12 +317,77 @@ async fn a_server_that_stops_says_so_first() {
             &json!({"deadline_s": 1, "retry_after_s": 2})
         )
     );
-    assert_eq!(server.open(|_| {}).await.err(), Some(503));
     let closed = async { (ada.closed().await, waiting.closed().await) };
     assert_eq!(server.later(closed).await, (4503, 4503));
+    assert_eq!(server.open(|_| {}).await.err(), Some(503));
     drop((ada, waiting));
     draining.await.unwrap();
     assert_eq!(server.node.stats().links, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_meeting_goes_on_while_the_server_waits_for_its_end_and_no_other_begins() {
+    let hour = Duration::from_secs(3600);
+    let server = Server::with(|config| {
+        config.drain = hour;
+        config.rooms_create = RoomsCreate::Anyone;
+    })
+    .await;
+    let start = tokio::time::Instant::now();
+    let (mut ada, _) = server.joined("welcome", "Ada", 1).await;
+    let (mut bob, joined) = server.joined("welcome", "Bob", 2).await;
+    let node = server.node.clone();
+    let draining = tokio::spawn(async move { node.drain().await });
+    let push = ada.push_of("server.draining").await;
+    assert_eq!(push["data"]["deadline_s"], 3600);
+    assert!(server.node.is_draining());
+
+    let mut cem = server.greeted().await;
+    let refused = cem.ask("join", join("other", "Cem", 3)).await;
+    assert_eq!(refused["error"]["code"], "not_available", "{refused}");
+    let refused = cem.ask("room.create", json!({"title": "New"})).await;
+    assert_eq!(refused["error"]["code"], "not_available", "{refused}");
+    let came = cem.ask("join", join("welcome", "Cem", 3)).await;
+    assert_eq!(came["ok"]["outcome"], "joined", "{came}");
+    cem.ask("leave", json!({})).await;
+
+    // A link that breaks is found again.
+    drop(bob);
+    let mut back = server.link().await;
+    let resume = json!({"token": joined["resume_token"], "last_seq": 0});
+    let hello = json!({"protocol": 1, "client": "test/1", "resume": resume});
+    let resumed = back.ask("hello", hello).await;
+    assert_eq!(resumed["ok"]["outcome"], "resumed", "{resumed}");
+    bob = back;
+
+    bob.ask("leave", json!({})).await;
+    server.sleep(Duration::from_secs(5)).await;
+    assert!(!draining.is_finished());
+    ada.ask("leave", json!({})).await;
+    draining.await.unwrap();
+    assert!(start.elapsed() < hour);
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_change_while_people_meet() {
+    let server = Server::start().await;
+    let (mut ada, _) = server.joined("welcome", "Ada", 1).await;
+    let mut bob = server.greeted().await;
+    let create = json!({"title": "New"});
+    let refused = bob.ask("room.create", create.clone()).await;
+    assert_eq!(refused["error"]["code"], "forbidden", "{refused}");
+    server.node.tune(Tuning {
+        rooms_create: RoomsCreate::Anyone,
+        links_per_source: 2,
+        ..Tuning::from(&Config::default())
+    });
+    let made = bob.ask("room.create", create).await;
+    assert!(made.get("ok").is_some(), "{made}");
+    assert_eq!(server.open(|_| {}).await.err(), Some(429));
+    let pong = ada.ask("room.update", json!({"title": "Changed"})).await;
+    assert!(pong.get("ok").or(pong.get("error")).is_some(), "{pong}");
+    let joins = server.node.stats().joins;
+    assert_eq!((joins.taken_total, joins.turned_away_total), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]
