@@ -2,6 +2,7 @@
 
 pub mod attempt;
 pub mod desk;
+pub mod edit;
 pub mod guard;
 pub mod payload;
 pub mod record;
