@@ -1,12 +1,13 @@
 //! Lists in pages, and what a query asks of them.
 
-use std::cmp::Ordering;
+use std::str::FromStr;
 
-use axum::response::Response;
-use http::{StatusCode, Uri};
-use serde_json::{Value, json};
+use http::Uri;
+use serde_json::Value;
 
-use crate::{Problem, json_response};
+use crate::call::Answer;
+use crate::problem::Problem;
+use crate::table::Param;
 
 /// Entries of a page, at most.
 const PAGE_MAX: usize = 100;
@@ -19,23 +20,33 @@ impl Query {
     /// Reads the query of a request.
     ///
     /// # Errors
-    /// When it has a parameter that is not among `known`.
-    pub(crate) fn of(uri: &Uri, known: &[&str]) -> Result<Self, Problem> {
+    /// When it has a parameter that is not among `known`, or lacks one that must be there.
+    pub(crate) fn of(uri: &Uri, known: &[Param]) -> Result<Self, Problem> {
         let text = uri.query().unwrap_or_default();
         let pairs: Vec<(String, String)> = form_urlencoded::parse(text.as_bytes())
             .into_owned()
             .collect();
-        match pairs
+        let is_known = |name: &str| known.iter().any(|param| param.name == name);
+        if let Some((name, _)) = pairs.iter().find(|(name, _)| !is_known(name)) {
+            let known: Vec<_> = known.iter().map(|param| param.name).collect();
+            let there_are = match known.is_empty() {
+                true => "there are none".to_owned(),
+                false => format!("there are `{}`", known.join("`, `")),
+            };
+            return Err(Problem::malformed(format!(
+                "there is no parameter `{name}`; {there_are}"
+            )));
+        }
+        let query = Query(pairs);
+        let missing = known
             .iter()
-            .find(|(name, _)| !known.contains(&name.as_str()))
-        {
-            Some((name, _)) => {
-                let known = known.join("`, `");
-                Err(Problem::malformed(format!(
-                    "there is no parameter `{name}`; there are `{known}`"
-                )))
-            }
-            None => Ok(Query(pairs)),
+            .find(|param| param.is_required && query.get(param.name).is_none());
+        match missing {
+            Some(param) => Err(Problem::malformed(format!(
+                "the parameter `{}` is missing",
+                param.name
+            ))),
+            None => Ok(query),
         }
     }
 
@@ -69,6 +80,38 @@ impl Query {
             .ok_or_else(|| Problem::malformed(format!("the parameter `{name}` cannot be `{text}`")))
     }
 
+    /// Returns a parameter that is `true` or `false`; without it, false.
+    ///
+    /// # Errors
+    /// When it is anything else.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, Problem> {
+        Ok(self
+            .parsed(name, |text| text.parse().ok())?
+            .unwrap_or(false))
+    }
+
+    /// Returns whether the list goes up, which is said by `order`.
+    ///
+    /// # Errors
+    /// When it is neither `asc` nor `desc`.
+    pub(crate) fn ascending(&self, otherwise: bool) -> Result<bool, Problem> {
+        let order = self.parsed("order", |text| match text {
+            "asc" => Some(true),
+            "desc" => Some(false),
+            _ => None,
+        })?;
+        Ok(order.unwrap_or(otherwise))
+    }
+
+    /// Returns whether the number of all entries is asked for.
+    ///
+    /// # Errors
+    /// When something else is to be included.
+    pub(crate) fn wants_total(&self) -> Result<bool, Problem> {
+        let total = self.parsed("include", |text| (text == "total").then_some(()))?;
+        Ok(total.is_some())
+    }
+
     /// Returns how many entries a page has, 1 to 100.
     ///
     /// # Errors
@@ -83,48 +126,50 @@ impl Query {
     }
 }
 
-/// A list that is in memory, and in an order that its entries keep.
+/// A list that is in memory. One that is in the store is read by page there, and
+/// answered by [`Answer::page`] with what [`Query::limit`], [`Query::ascending`]
+/// and [`Query::wants_total`] say.
 pub(crate) struct List<T, K> {
-    /// All of it, in its order.
+    /// All of it.
     pub(crate) entries: Vec<T>,
-    /// What an entry is known by.
+    /// What an entry is known by, and ordered by.
     pub(crate) key: fn(&T) -> K,
-    /// How a key is read.
-    pub(crate) parse: fn(&str) -> Option<K>,
-    /// The order.
-    pub(crate) order: fn(&K, &K) -> Ordering,
+    /// Whether it goes down unless `order` says otherwise.
+    pub(crate) newest_first: bool,
 }
 
-impl<T, K: ToString> List<T, K> {
+impl<T, K: Ord + ToString + FromStr> List<T, K> {
     /// Answers with a page: what comes after the cursor, whose own entry may be gone meanwhile.
     ///
     /// # Errors
-    /// When limit or cursor cannot be.
+    /// When limit, order or cursor cannot be.
     pub(crate) fn page(
-        &self,
+        mut self,
         query: &Query,
         json: impl Fn(&T) -> Value,
-    ) -> Result<Response, Problem> {
+    ) -> Result<Answer, Problem> {
         let limit = query.limit()?;
-        let cursor = query.parsed("cursor", self.parse)?;
+        let ascending = query.ascending(!self.newest_first)?;
+        let total = query.wants_total()?.then_some(self.entries.len() as u64);
+        let cursor: Option<K> = query.parsed("cursor", |text| text.parse().ok())?;
+        let order = |one: &K, other: &K| match ascending {
+            true => one.cmp(other),
+            false => other.cmp(one),
+        };
+        self.entries
+            .sort_by(|one, other| order(&(self.key)(one), &(self.key)(other)));
         let begin = cursor.map_or(0, |cursor| {
-            let is_seen = |entry: &T| (self.order)(&(self.key)(entry), &cursor).is_le();
+            let is_seen = |entry: &T| order(&(self.key)(entry), &cursor).is_le();
             self.entries.partition_point(is_seen)
         });
         let rest = self.entries.get(begin..).unwrap_or_default();
         let page = rest.get(..limit).unwrap_or(rest);
         let last = page.last().filter(|_| page.len() < rest.len());
-        let next_cursor = last.map(|entry| Value::String((self.key)(entry).to_string()));
-        Ok(answer(page.iter().map(json).collect(), next_cursor))
+        let next_cursor = last.map(|entry| (self.key)(entry).to_string());
+        Ok(Answer::page(
+            page.iter().map(json).collect(),
+            next_cursor,
+            total,
+        ))
     }
-}
-
-/// Returns a page and the cursor of the next one, if there is one.
-pub(crate) fn answer(data: Vec<Value>, next_cursor: Option<Value>) -> Response {
-    let page = json!({
-        "data": data,
-        "has_more": next_cursor.is_some(),
-        "next_cursor": next_cursor,
-    });
-    json_response(StatusCode::OK, &page)
 }

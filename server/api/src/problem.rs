@@ -1,5 +1,7 @@
 //! What went wrong, as the API says it (RFC 9457).
 
+use std::time::Duration;
+
 use axum::response::{IntoResponse, Response};
 use conclave_signalling_node::RoomsError;
 use conclave_signalling_store::StoreError;
@@ -7,6 +9,7 @@ use conclave_signalling_wire::error::{ErrorBody, ErrorCode};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
+use conclave_server_core::access::record::Scope;
 use conclave_server_core::members::{self, BadMember};
 
 /// One member of a body that is wrong.
@@ -25,6 +28,8 @@ pub(crate) struct Problem {
     detail: Option<String>,
     member: Option<Member>,
     retry_after_s: Option<u32>,
+    /// The scope that is lacked.
+    required: Option<Scope>,
 }
 
 impl Problem {
@@ -36,6 +41,7 @@ impl Problem {
             detail: None,
             member: None,
             retry_after_s: None,
+            required: None,
         }
     }
 
@@ -57,6 +63,44 @@ impl Problem {
         Problem::new(StatusCode::BAD_REQUEST, "bad_request").detail(detail)
     }
 
+    /// Says that there is none of what is asked for, or none for this caller.
+    pub(crate) fn not_found(what: &str) -> Self {
+        Problem::new(StatusCode::NOT_FOUND, "not_found").detail(format!("there is no such {what}"))
+    }
+
+    /// Says that it is not known who asks.
+    pub(crate) fn unauthorized(detail: impl Into<String>) -> Self {
+        Problem::new(StatusCode::UNAUTHORIZED, "unauthorized").detail(detail)
+    }
+
+    /// Says that the caller lacks a scope.
+    pub(crate) fn insufficient(required: Scope) -> Self {
+        Problem {
+            required: Some(required),
+            ..Problem::new(StatusCode::FORBIDDEN, "insufficient_scope")
+                .detail(format!("the key lacks the scope `{}`", required.name()))
+        }
+    }
+
+    /// Says that the caller asks too often.
+    pub(crate) fn too_many(wait: Duration) -> Self {
+        let seconds = wait.as_millis().div_ceil(1000);
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited")
+            .detail("this key asks too often")
+            .retry_after(u32::try_from(seconds).unwrap_or(u32::MAX))
+    }
+
+    /// Says after how many seconds to ask again.
+    pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// Returns its status.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// Says it in words.
     pub(crate) fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
@@ -75,6 +119,9 @@ impl Problem {
         if let Some(detail) = &self.detail {
             document["detail"] = json!(detail);
         }
+        if let Some(required) = self.required {
+            document["required"] = json!(required);
+        }
         if let Some(member) = &self.member {
             document["errors"] = json!([{
                 "pointer": member.pointer,
@@ -91,6 +138,12 @@ impl Problem {
         if let Some(seconds) = self.retry_after_s {
             let value = HeaderValue::from(seconds);
             response.headers_mut().insert(header::RETRY_AFTER, value);
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, scheme);
         }
         response
     }

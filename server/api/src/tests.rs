@@ -1,14 +1,16 @@
 use std::str;
 
-use axum::body::to_bytes;
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
 use conclave_signalling_node::{Config, Hashing, NoMedia, Node};
 use conclave_signalling_store::Store;
-use http::Method;
-use serde_json::json;
+use http::{HeaderMap, Method, StatusCode};
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tower::ServiceExt;
 
 use super::*;
+use crate::guard::BODY_BYTES_MAX;
 
 #[tokio::test]
 async fn a_room_is_made_read_changed_and_deleted() {

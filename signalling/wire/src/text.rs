@@ -1,6 +1,7 @@
 //! Texts that people choose: names of people and of rooms.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -274,6 +275,14 @@ impl fmt::Debug for Slug {
 impl fmt::Display for Slug {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Slug {
+    type Err = InvalidText;
+
+    fn from_str(text: &str) -> Result<Self, InvalidText> {
+        Slug::new(text)
     }
 }
 
