@@ -92,6 +92,85 @@ fn the_stays_of_a_device_are_one_person() {
 }
 
 #[test]
+fn what_is_kept_says_the_same_as_the_list() {
+    let mut attendances = begun();
+    let ada = face("Ada", Role::Attendee);
+    let stay = |from, to: Option<u64>| Stay {
+        from: at(from),
+        to: to.map(at),
+    };
+    let kept = came(&mut attendances, 0, 1, &ada).unwrap();
+    assert_eq!((kept.visits, kept.stays), (1, vec![stay(0, None)]));
+    attendances.speak(at(1000), [device(1)]);
+    // A second page is no second stay, and its end is none.
+    let kept = came(&mut attendances, 2000, 1, &ada).unwrap();
+    assert_eq!((kept.visits, kept.stays.len()), (1, 1));
+    assert_eq!(attendances.left(at(2500), &device(1), &ada), None);
+    assert_eq!(attendances.became(&device(1), &ada), None);
+    let ada = face("Ada L.", Role::CoHost);
+    let kept = attendances.became(&device(1), &ada).unwrap();
+    assert_eq!((kept.name.as_str(), kept.role), ("Ada L.", Role::CoHost));
+    let kept = attendances.left(at(2500), &device(1), &ada).unwrap();
+    assert_eq!(
+        (kept.talk_ms, &kept.stays),
+        (1500, &vec![stay(0, Some(2500))])
+    );
+    // Who is gone goes once.
+    assert_eq!(attendances.left(at(3000), &device(1), &ada), None);
+    assert_eq!(attendances.left(at(3000), &device(2), &ada), None);
+    let kept = came(&mut attendances, 4000, 1, &ada).unwrap();
+    let stays = vec![stay(0, Some(2500)), stay(4000, None)];
+    assert_eq!((kept.visits, kept.stays), (2, stays));
+    assert_eq!(figures(&attendances, 5500), [(4, 1, 2)]);
+}
+
+#[test]
+fn stays_beyond_the_most_are_joined_to_the_last() {
+    let mut attendances = begun();
+    let ada = face("Ada", Role::Attendee);
+    let visits = u64::try_from(STAYS_MAX).unwrap() + 3;
+    for visit in 0..visits {
+        came(&mut attendances, visit * 1000, 1, &ada);
+        attendances.left(at(visit * 1000 + 500), &device(1), &ada);
+    }
+    let kept = came(&mut attendances, visits * 1000, 1, &ada).unwrap();
+    assert_eq!(u64::from(kept.visits), visits + 1);
+    assert_eq!(kept.stays.len(), STAYS_MAX);
+    let (last, before) = kept.stays.split_last().unwrap();
+    let from = at((visits - 4) * 1000);
+    assert_eq!(*last, Stay { from, to: None });
+    assert!(before.iter().all(|stay| stay.to.is_some()));
+}
+
+#[test]
+fn a_session_counts_its_devices_and_the_most_at_once() {
+    let mut attendances = begun();
+    let ada = face("Ada", Role::Attendee);
+    let count = |attendances: &mut Attendances, present| {
+        let kept = attendances.count(present);
+        kept.map(|session| (session.peak, session.people))
+    };
+    came(&mut attendances, 0, 1, &ada);
+    assert_eq!(count(&mut attendances, 1), Some((1, 1)));
+    came(&mut attendances, 0, 1, &ada);
+    assert_eq!(count(&mut attendances, 2), Some((2, 1)));
+    attendances.left(at(1000), &device(1), &ada);
+    came(&mut attendances, 1000, 2, &ada);
+    assert_eq!(count(&mut attendances, 2), Some((2, 2)));
+    assert_eq!(count(&mut attendances, 2), None);
+    let ended = attendances.end(at(9000), EndReason::TimeUp).unwrap();
+    assert_eq!(
+        (ended.peak, ended.people, ended.ended),
+        (2, 2, Some(EndReason::TimeUp))
+    );
+    assert_eq!((ended.started_at, ended.ended_at), (at(0), Some(at(9000))));
+    // It is over, and nobody is remembered.
+    assert_eq!(attendances.end(at(9000), EndReason::TimeUp), None);
+    assert!(came(&mut attendances, 9000, 1, &ada).is_none());
+    assert!(list(&attendances, 9000).people.is_empty());
+}
+
+#[test]
 fn talk_is_counted_between_reports_of_the_media_plane() {
     let mut attendances = begun();
     let face = face("Ada", Role::Attendee);

@@ -26,6 +26,7 @@ mod sharing;
 mod sites;
 mod steward;
 mod suspending;
+mod telling;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -14,6 +14,7 @@ use crate::world::World;
 impl World {
     pub(crate) fn check(&mut self) -> Result<(), String> {
         self.check_roster()?;
+        self.check_told()?;
         self.check_media()?;
         self.check_tokens()?;
         self.check_hosts()?;

@@ -54,6 +54,7 @@ impl World {
             match output {
                 Output::Persist(change) => {
                     self.store.keep(change);
+                    self.told.hear(self.store.id, change)?;
                     if let Change::Audit(entry) = change {
                         audits.push((entry.action.clone(), entry.outcome.clone()));
                     }

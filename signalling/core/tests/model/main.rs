@@ -43,10 +43,12 @@ mod standing;
 mod steward;
 mod store;
 mod suspend;
+mod telling;
 mod transfer;
 mod verbs;
 mod world;
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rand::SeedableRng;
@@ -168,6 +170,22 @@ fn quarter(number: u64) {
 #[test]
 fn histories_that_once_found_something_go_well() {
     FOUND.into_iter().for_each(try_seed);
+}
+
+#[test]
+fn histories_have_every_kind_of_event_that_a_room_tells() {
+    let mut kinds = BTreeSet::new();
+    for seed in 1000..1040 {
+        let mut world = World::new(seed);
+        for step in history(seed) {
+            world.step(&step).expect("the other tests say why not");
+        }
+        kinds.append(&mut world.told.kinds);
+        if kinds.len() == telling::KINDS.len() {
+            break;
+        }
+    }
+    assert_eq!(kinds, BTreeSet::from(telling::KINDS));
 }
 
 #[test]

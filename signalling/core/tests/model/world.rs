@@ -37,6 +37,7 @@ use crate::scene;
 use crate::seen::{Expected, Seen};
 use crate::shard::Shard;
 use crate::store::Store;
+use crate::telling::Told;
 
 /// 2026-11-22T10:00:00Z.
 pub(crate) const START_MS: u64 = 1_795_341_600_000;
@@ -75,6 +76,7 @@ pub(crate) struct World {
     pub(crate) model: Model,
     pub(crate) clients: BTreeMap<LinkId, Client>,
     pub(crate) store: Store,
+    pub(crate) told: Told,
     pub(crate) shard: Shard,
     pub(crate) tokens: Vec<Token>,
     /// Of which the room says that they lead somewhere.
@@ -137,6 +139,7 @@ impl World {
             model,
             clients: BTreeMap::new(),
             store: Store::new(record),
+            told: Told::default(),
             shard: Shard::default(),
             tokens: Vec::new(),
             live_tokens: BTreeSet::new(),
@@ -576,6 +579,7 @@ impl World {
         let record = self.store.record();
         let at = self.now();
         self.room = open(&self.config, record, key, self.start, at, seed);
+        self.told.crash();
         self.shard = Shard::default();
         self.live_tokens.clear();
         self.tickets.clear();
