@@ -7,7 +7,7 @@ use conclave_signalling_core::event::{Event, EventKind};
 use conclave_signalling_core::record::{AuditEntry, Change, EndReason};
 use conclave_signalling_wire::ids::{EventId, RoomId};
 use conclave_signalling_wire::time::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 use sqlx::{Executor, SqliteConnection};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -265,12 +265,11 @@ impl Turn<'_> {
         slug: &str,
         entry: &AuditEntry,
     ) -> Result<(), StoreError> {
-        let by = serde_json::to_value(entry.actor).unwrap_or_default();
-        let data = [("slug", Value::from(slug)), ("by", by)];
-        let event = event(kind, entry.at, Some(room), data)?;
-        self.outbox
-            .publish(self.db, &self.tools.sealer, &event)
-            .await
+        let data = json!({"slug": slug, "by": entry.actor});
+        let mut event = event(kind, entry.at, data)?;
+        event.room = Some(room);
+        let sealer = &self.tools.sealer;
+        self.outbox.publish(self.db, sealer, &event).await
     }
 
     /// Ends sessions of which no room will say that they are over.
@@ -282,36 +281,25 @@ impl Turn<'_> {
     ) -> Result<(), StoreError> {
         for ended in sessions::end_open(self.db, room, at, reason).await? {
             let session = ended.session;
-            let data = [
-                ("reason", serde_json::to_value(reason).unwrap_or_default()),
-                ("peak", Value::from(session.peak)),
-                ("people", Value::from(session.people)),
-            ];
-            let mut event = event(EventKind::SessionEnded, at, Some(ended.room), data)?;
+            let lasted_ms = at.unix_ms().saturating_sub(session.started_at.unix_ms());
+            let data = json!({
+                "reason": reason,
+                "by": null,
+                "duration_s": lasted_ms / 1000,
+                "peak": session.peak,
+                "people": session.people,
+            });
+            let mut event = event(EventKind::SessionEnded, at, data)?;
+            event.room = Some(ended.room);
             event.session = Some(session.id);
-            self.outbox
-                .publish(self.db, &self.tools.sealer, &event)
-                .await?;
+            let sealer = &self.tools.sealer;
+            self.outbox.publish(self.db, sealer, &event).await?;
         }
         Ok(())
     }
 }
 
-fn event<const N: usize>(
-    kind: EventKind,
-    at: Timestamp,
-    room: Option<RoomId>,
-    data: [(&str, Value); N],
-) -> Result<Event, StoreError> {
-    let data = data.map(|(name, value)| (name.to_owned(), value));
-    Ok(Event {
-        id: EventId::new(at.unix_ms(), random()?),
-        at,
-        kind,
-        room,
-        session: None,
-        participant: None,
-        data: Map::from_iter(data),
-        personal: Map::new(),
-    })
+fn event(kind: EventKind, at: Timestamp, data: Value) -> Result<Event, StoreError> {
+    let id = EventId::new(at.unix_ms(), random()?);
+    Ok(Event::new(id, at, kind, data, json!({})))
 }
