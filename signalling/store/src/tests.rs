@@ -1,5 +1,8 @@
 //! The writer under conditions that only its own crate can make.
 
+mod migration;
+mod outbox;
+
 use std::path::Path;
 use std::time::Duration;
 

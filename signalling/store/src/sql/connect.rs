@@ -174,3 +174,15 @@ pub(crate) async fn empty_log(db: &mut SqliteConnection) -> Result<(), StoreErro
         .await?;
     Ok(())
 }
+
+/// Brings the tables of a new file to the form that they had after one of the migrations.
+#[cfg(test)]
+pub(crate) async fn migrate_to(db: &mut SqliteConnection, version: i64) -> Result<(), StoreError> {
+    let former = MIGRATIONS.iter().filter(|one| one.version <= version);
+    let migrator = Migrator {
+        migrations: former.cloned().collect::<Vec<_>>().into(),
+        ..Migrator::DEFAULT
+    };
+    let done = migrator.run_direct(None, db, false).await;
+    done.map_err(|error| StoreError::Unavailable(error.to_string()))
+}

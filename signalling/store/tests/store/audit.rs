@@ -1,8 +1,8 @@
 //! The audit log: what it says, and that every way to change it is found.
 
-use conclave_signalling_core::record::{Actor, Change};
+use conclave_signalling_core::record::{Actor, AuditEntry, Change};
 use conclave_signalling_store::{
-    Anchor, AuditQuery, AuditRecord, Broken, Store, Verified, VerifyError,
+    Anchor, AuditQuery, AuditRecord, Broken, Order, Store, Verified, VerifyError,
 };
 
 use crate::{Folder, entry, room_id, values, with_room};
@@ -421,3 +421,108 @@ const REPLACE: [&str; 12] = [
     "UPDATE audit SET detail = ?2 WHERE seq = ?1",
     "UPDATE audit SET hash = CAST(?2 AS BLOB) WHERE seq = ?1",
 ];
+
+#[tokio::test]
+async fn the_log_is_searched_by_target_and_time_from_both_ends() {
+    let folder = Folder::new();
+    let store = with_room(&folder).await;
+    for number in 2..=6u64 {
+        let entry = AuditEntry {
+            at: crate::after(number),
+            target: Some(format!("t{}", number % 2)),
+            ..entry("room.update")
+        };
+        store.audit(entry).await.unwrap();
+    }
+    let any = AuditQuery::default;
+    let backwards = || AuditQuery {
+        order: Some(Order::NewestFirst),
+        ..any()
+    };
+    let forwards = || AuditQuery {
+        order: Some(Order::OldestFirst),
+        ..any()
+    };
+    let target = || Some("t0".to_owned());
+    let (from, to) = (Some(crate::after(3)), Some(crate::after(5)));
+    let cases = [
+        (any(), &[1, 2, 3, 4, 5, 6][..]),
+        (AuditQuery { limit: 2, ..any() }, &[5, 6]),
+        (
+            AuditQuery {
+                limit: 2,
+                ..forwards()
+            },
+            &[1, 2],
+        ),
+        (
+            AuditQuery {
+                limit: 2,
+                after: Some(2),
+                ..forwards()
+            },
+            &[3, 4],
+        ),
+        (
+            AuditQuery {
+                limit: 2,
+                ..backwards()
+            },
+            &[6, 5],
+        ),
+        (
+            AuditQuery {
+                limit: 2,
+                after: Some(5),
+                ..backwards()
+            },
+            &[4, 3],
+        ),
+        (
+            AuditQuery {
+                target: target(),
+                ..any()
+            },
+            &[2, 4, 6],
+        ),
+        (
+            AuditQuery {
+                target: target(),
+                limit: 1,
+                ..backwards()
+            },
+            &[6],
+        ),
+        (AuditQuery { from, to, ..any() }, &[3, 4]),
+        (
+            AuditQuery {
+                from,
+                ..backwards()
+            },
+            &[6, 5, 4, 3],
+        ),
+        (
+            AuditQuery {
+                actor: Some("operator".to_owned()),
+                limit: 1,
+                ..any()
+            },
+            &[6],
+        ),
+        (
+            AuditQuery {
+                action: Some("room.create".to_owned()),
+                ..any()
+            },
+            &[1],
+        ),
+    ];
+    for (query, expected) in cases {
+        let found = store.audit_tail(&query).await.unwrap();
+        let found: Vec<u64> = found.iter().map(|record| record.seq).collect();
+        assert_eq!(found, expected, "{query:?}");
+    }
+    let last = tail(&store).await.pop().unwrap();
+    let head = store.audit_head().await.unwrap();
+    assert_eq!((head.seq, head.hash), (6, last.hash));
+}

@@ -9,9 +9,13 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use conclave_signalling_core::event::{Event, EventKind};
 use conclave_signalling_core::record::Change;
+use conclave_signalling_wire::ids::EventId;
+use serde_json::json;
 
-use crate::{Folder, ban, entry, new_room, now, room_id};
+use crate::hooks::webhook;
+use crate::{Folder, NOW_MS, ban, entry, new_room, now, random, room_id};
 
 const DATA_DIR: &str = "CONCLAVE_STORE_CRASH_TEST";
 const ROUNDS: u64 = 5;
@@ -25,6 +29,8 @@ async fn what_was_acknowledged_survives_being_killed() {
         .create_room(new_room(1, "welcome"), entry("room.create"))
         .await
         .unwrap();
+    let audit = entry("webhook.create");
+    store.put_webhook(webhook(1), None, audit).await.unwrap();
     store.close().await.unwrap();
     let mut acknowledged = BTreeSet::new();
     for round in 0..ROUNDS {
@@ -34,10 +40,34 @@ async fn what_was_acknowledged_survives_being_killed() {
         let kept: BTreeSet<String> = room.bans.iter().map(|ban| ban.id.to_string()).collect();
         let lost: Vec<_> = acknowledged.difference(&kept).collect();
         assert!(lost.is_empty(), "round {round}: lost {lost:?}");
-        // Each ban came with one record, and the room with another.
+        // Each ban came with one record, and the room and the webhook with another.
         let verified = store.audit_verify(&[]).await.unwrap();
-        assert_eq!(verified.records, 1 + kept.len() as u64, "round {round}");
+        assert_eq!(verified.records, 2 + kept.len() as u64, "round {round}");
+        // What was done is told, and nothing else.
+        let due = store.due_deliveries(now(), u32::MAX).await.unwrap();
+        let told = due
+            .iter()
+            .map(|delivery| delivery.event.data["ban"].as_str());
+        let told: Vec<String> = told.map(|ban| ban.unwrap().to_owned()).collect();
+        assert_eq!(told.len(), kept.len(), "round {round}");
+        assert_eq!(told.into_iter().collect::<BTreeSet<_>>(), kept);
         store.close().await.unwrap();
+    }
+}
+
+fn banned(number: u64) -> Event {
+    let id = EventId::new(NOW_MS, random(number));
+    let ban = ban(number);
+    let data = json!({
+        "by": ban.by,
+        "ban": ban.id,
+        "expires_at": ban.expires_at,
+        "strict": ban.strict,
+    });
+    let personal = json!({"name": ban.name});
+    Event {
+        room: Some(room_id(1)),
+        ..Event::new(id, now(), EventKind::ParticipantBanned, data, personal)
     }
 }
 
@@ -101,6 +131,7 @@ fn child() {
                     let changes = vec![
                         Change::Ban(Box::new(ban)),
                         Change::Audit(Box::new(entry("participant.ban"))),
+                        Change::Event(Box::new(banned(number))),
                     ];
                     store.commit(room_id(1), changes).await.unwrap();
                     let line = format!("{id}.\n");

@@ -2,12 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is missing")]
 
+mod answers;
 mod audit;
 mod chat;
 mod crash;
+mod hooks;
+mod keys;
 mod life;
 mod networks;
 mod rooms;
+mod sessions;
 mod speed;
 mod values;
 
@@ -235,4 +239,17 @@ async fn with_room(folder: &Folder) -> Store {
         .await
         .unwrap();
     store
+}
+
+/// Returns whether a word is anywhere in the files of a store.
+fn is_in_files(folder: &Folder, word: &str) -> bool {
+    let mut bytes = 0;
+    let found = std::fs::read_dir(folder.path()).unwrap().any(|file| {
+        let content = std::fs::read(file.unwrap().path()).unwrap();
+        bytes += content.len();
+        let mut windows = content.windows(word.len());
+        windows.any(|window| window == word.as_bytes())
+    });
+    assert!(found || bytes > 10_000, "nothing was looked at");
+    found
 }
