@@ -236,9 +236,14 @@ async fn settle(registry: &Registry) {
 }
 
 async fn write_refusals(registry: &Registry) {
-    for entry in registry.refusals.take(registry.time()) {
-        if let Err(error) = registry.store.audit(entry).await {
+    let at = registry.time();
+    for sum in registry.refusals.take() {
+        if let Err(error) = registry.store.audit(sum.entry(at)).await {
             warn!(%error, "the audit log does not know who was turned away");
+        }
+        let event = sum.event(at, rand::random());
+        if let Err(error) = registry.store.event(event).await {
+            warn!(%error, "webhooks are not told who was turned away");
         }
     }
 }
