@@ -328,3 +328,23 @@ async fn deletions(server: &Server) -> usize {
     };
     server.store.audit_tail(&query).await.unwrap().len()
 }
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_what_is_only_told_of_a_meeting() {
+    let (server, mut database, mut ada, mut bob) = met().await;
+    database.does("BEGIN IMMEDIATE").await;
+    let start = Instant::now();
+    let raised = bob.ask("hand.raise", json!({})).await;
+    assert!(raised.get("ok").is_some(), "{raised}");
+    let (mut cem, _) = server.joined("third", "Cem", 3).await;
+    let left = cem.ask("leave", json!({})).await;
+    assert!(left.get("ok").is_some(), "{left}");
+    assert!(start.elapsed() < Duration::from_secs(1));
+    // What is to be kept before it is answered still is.
+    ada.send("room.update", json!({"title": "Fourth"})).await;
+    server.sleep(Duration::from_millis(10)).await;
+    assert_eq!(ada.kept_push("room.updated"), None);
+    database.does("ROLLBACK").await;
+    ada.push_of("room.updated").await;
+    assert_eq!(server.node.stats().commits_failed_total, 0);
+}
