@@ -23,6 +23,8 @@ pub(crate) struct Ready {
     pub(crate) guest_link: Option<String>,
     /// UDP port of each shard, as bound.
     pub(crate) media_ports: Vec<u16>,
+    /// The origin at which metrics and readiness are served.
+    pub(crate) admin: Option<String>,
     /// The URLs of the relay, for the page of `public_url`.
     pub(crate) turn: Option<Vec<String>>,
 }
@@ -206,6 +208,7 @@ Ctrl-C ends it.
             http: Some("http://localhost:8080".to_owned()),
             host_link: Some("https://localhost:8443/r/welcome#i=s".to_owned()),
             guest_link: Some("https://localhost:8443/r/welcome".to_owned()),
+            admin: Some("http://127.0.0.1:9464".to_owned()),
             media_ports: vec![10000, 10001],
             turn: Some(vec![
                 "turn:localhost:8443?transport=udp".to_owned(),

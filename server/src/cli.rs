@@ -3,10 +3,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{self, Config, ConfigError, KEYS, Layers, Origin, Surroundings};
-use crate::operator::{AuditCommand, BanCommand, InviteCommand, RoomCommand};
+use crate::operator::{AuditCommand, BanCommand, InviteCommand, KeyCommand, RoomCommand};
 
 /// Self-hosted meetings: one binary, one browser page, nothing leaves the server.
 #[derive(Debug, Parser)]
@@ -25,7 +25,7 @@ Examples:
   conclave config check --config conclave.toml
   conclave room create team title=Team
 
-`room`, `invite`, `ban` and `audit` speak to the server that runs on --data-dir; without one they open its
+`room`, `invite`, `ban`, `key` and `audit` speak to the server that runs on --data-dir; without one they open its
 database themselves.
 
 Settings come from one TOML file, then from CONCLAVE_SECTION__KEY in the environment, then from flags.
@@ -53,9 +53,16 @@ pub(crate) enum Command {
     /// List and lift bans.
     #[command(subcommand)]
     Ban(BanCommand),
+    /// Make, change and end keys of programs for the API.
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Read and check what was done.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Print what completes these commands in a shell.
+    Completions(Completions),
+    /// Print the manual page, or write one for each command.
+    Manual(Manual),
 }
 
 const SERVE_EXAMPLES: &str = "\
@@ -72,6 +79,34 @@ Examples:
 pub(crate) enum ConfigCommand {
     /// Print each setting and where it is from; takes the flags of `serve`.
     Check(Settings),
+    /// Print what settings there are, in Markdown.
+    Reference,
+}
+
+/// `conclave completions`.
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// For which shell
+    pub(crate) shell: Shell,
+}
+
+/// Shells that complete words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    /// Source it, or put it into /usr/share/bash-completion/completions/conclave
+    Bash,
+    /// Put it into a folder of $fpath as _conclave
+    Zsh,
+    /// Put it into ~/.config/fish/completions/conclave.fish
+    Fish,
+}
+
+/// `conclave manual`.
+#[derive(Debug, Args)]
+pub(crate) struct Manual {
+    /// Write the pages of all commands into DIR, which is there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) into: Option<PathBuf>,
 }
 
 /// `conclave serve`.
@@ -95,7 +130,7 @@ pub(crate) struct Doctor {
 }
 
 /// The flags that are settings.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Settings {
     /// Read settings from a TOML file
     #[arg(long, value_name = "FILE")]

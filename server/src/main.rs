@@ -13,9 +13,14 @@ mod host;
 mod http;
 mod listen;
 mod log;
+mod manual;
 mod media;
+mod metrics;
+mod notify;
 mod operator;
+mod reference;
 mod relay;
+mod reload;
 mod run;
 mod setup;
 mod site;
@@ -23,13 +28,15 @@ mod storage;
 mod tls;
 mod trail;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, Command, ConfigCommand, Doctor, Serve, Settings};
+use cli::{Cli, Command, ConfigCommand, Doctor, Manual, Serve, Settings};
 use config::ConfigError;
 use operator::{Failure, Operate};
+use run::cores;
 
 /// What a wrong command line and a wrong configuration give; clap uses the same.
 const EXIT_USAGE: u8 = 2;
@@ -40,10 +47,35 @@ fn main() -> ExitCode {
         Command::Health(settings) => health(&settings),
         Command::Doctor(command) => examine(&command),
         Command::Config(ConfigCommand::Check(settings)) => check(&settings),
+        Command::Config(ConfigCommand::Reference) => say(reference::settings().as_bytes()),
+        Command::Completions(asked) => say(&manual::completions(asked.shell)),
+        Command::Manual(asked) => describe(&asked),
         Command::Room(command) => operate(Operate::Room(command)),
         Command::Invite(command) => operate(Operate::Invite(command)),
         Command::Ban(command) => operate(Operate::Ban(command)),
+        Command::Key(command) => operate(Operate::Key(command)),
         Command::Audit(command) => operate(Operate::Audit(command)),
+    }
+}
+
+/// Writes to standard output. Whoever closes it early wants no more of it.
+fn say(text: &[u8]) -> ExitCode {
+    match std::io::stdout().write_all(text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn describe(asked: &Manual) -> ExitCode {
+    let Some(folder) = &asked.into else {
+        return say(&manual::page());
+    };
+    match manual::write_into(folder) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("conclave: cannot write into {}: {error}", folder.display());
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -61,12 +93,16 @@ fn operate(command: Operate) -> ExitCode {
 }
 
 fn run_serve(serve: &Serve) -> ExitCode {
-    let config = match serve.settings.load(std::env::vars_os(), cores()) {
-        Ok((config, _)) => config,
+    let (config, layers) = match serve.settings.load(std::env::vars_os(), cores()) {
+        Ok(loaded) => loaded,
         Err(error) => return refuse(&error),
     };
-    log::init(&config.log);
-    match run::serve(config, serve.ready_file.as_deref()) {
+    let source = reload::Source {
+        settings: serve.settings.clone(),
+        layers,
+        refilter: log::init(&config.log),
+    };
+    match run::serve(config, source, serve.ready_file.as_deref()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(run::Error::Config(error)) => refuse(&error),
         Err(run::Error::Failure(error)) => {
@@ -140,8 +176,4 @@ fn examine(command: &Doctor) -> ExitCode {
 fn refuse(error: &ConfigError) -> ExitCode {
     eprintln!("conclave: the configuration is not usable\n{error}");
     ExitCode::from(EXIT_USAGE)
-}
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }

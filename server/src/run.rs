@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use axum::Router;
@@ -25,9 +26,15 @@ use crate::host::Machine;
 use crate::http::{self, Readiness, SecurityHeaders, Shared};
 use crate::listen::{self, Counters, Listener, Proxies, Sources};
 use crate::media::{self, EventLoss, Shards};
+use crate::metrics::{Meetings, Metrics, Reloads};
 use crate::relay::{self, Alone, OwnRelay, Sockets};
+use crate::reload::{Parts, Reload, Source};
 use crate::setup::{self, Ports};
-use crate::{storage, tls, trail};
+use crate::{notify, storage, tls, trail};
+
+/// Longer than all takes that comes after the meetings: closing links, keeping
+/// what happened, ending threads and the store.
+const END_WITHIN: Duration = Duration::from_secs(20);
 
 /// Why the server did not start, or ended.
 #[derive(Debug)]
@@ -54,7 +61,11 @@ impl From<ConfigError> for Error {
 ///
 /// # Errors
 /// When it cannot start.
-pub(crate) fn serve(mut config: Config, ready_file: Option<&Path>) -> Result<(), Error> {
+pub(crate) fn serve(
+    mut config: Config,
+    source: Source,
+    ready_file: Option<&Path>,
+) -> Result<(), Error> {
     if let Some(path) = ready_file {
         announce::remove_if_there(path).context("cannot remove the old ready file")?;
     }
@@ -64,13 +75,13 @@ pub(crate) fn serve(mut config: Config, ready_file: Option<&Path>) -> Result<(),
         .build();
     runtime
         .context("cannot start threads")?
-        .block_on(run(&config, ready_file))
+        .block_on(run(&config, source, ready_file))
 }
 
 /// Lowers `limits.connections` to what the system has descriptors for: a
 /// connection over a limit of ours is closed, one over the system's is left
 /// waiting, and files cannot be opened any more.
-fn fit_connections(config: &mut Config) {
+pub(crate) fn fit_connections(config: &mut Config) {
     let wanted = config.limits.connections;
     match descriptors::raise_limit() {
         Ok(limit) => {
@@ -92,17 +103,22 @@ fn fit_connections(config: &mut Config) {
     }
 }
 
-async fn run(config: &Config, ready_file: Option<&Path>) -> Result<(), Error> {
+async fn run(config: &Config, source: Source, ready_file: Option<&Path>) -> Result<(), Error> {
     match &config.role {
-        Role::All => meet(config, ready_file).await,
+        Role::All => meet(config, source, ready_file).await,
         Role::Turn(alone) => relay_alone(config, alone, ready_file).await,
     }
 }
 
+/// Returns the cores of this machine.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// Runs all of the server.
-async fn meet(config: &Config, ready_file: Option<&Path>) -> Result<(), Error> {
+async fn meet(config: &Config, source: Source, ready_file: Option<&Path>) -> Result<(), Error> {
     let signals = Signals::new()?;
-    let server = Server::start(config).await?;
+    let server = Server::start(config, source).await?;
     let ready = setup::ready(
         config,
         &server.shared.site,
@@ -159,10 +175,12 @@ async fn until_told_to_end(
     // A closed standard output ends nothing: meetings need no banner.
     let _ = io::stdout().write_all(banner.as_bytes());
     tracing::info!(https = ready.https, http = ready.http, "ready");
+    notify::tell(notify::State::Ready);
 
     signals.wait().await;
     tokio::spawn(async move {
         signals.wait().await;
+        tracing::warn!("told to end twice: meetings end at once");
         // Whoever asks twice does not want to wait.
         std::process::exit(1);
     });
@@ -192,7 +210,8 @@ struct Server {
 
 impl Server {
     /// Starts what does not take connections first, and the listeners last.
-    async fn start(config: &Config) -> Result<Self, Error> {
+    async fn start(config: &Config, source: Source) -> Result<Self, Error> {
+        let started = SystemTime::now();
         let machine = Machine::look().context("cannot list the addresses of this machine")?;
         let rooms = furnish::configured(config)?;
         // Nothing is put into it, or taken from it, before.
@@ -220,9 +239,11 @@ impl Server {
             .map(listen::bind)
             .transpose()?
             .unwrap_or_default();
+        let watched = http::admin::bind(config)?;
         let ports = Ports {
             https: setup::port_of(&sockets.https).context("no socket for HTTPS")?,
             http: setup::port_of(&http),
+            admin: setup::port_of(&watched),
         };
         let proxies = Arc::new(Proxies::new(config.trusted_proxies.clone()));
         let shared = Shared {
@@ -280,16 +301,53 @@ impl Server {
             ..clear.clone()
         };
         let mut listeners = JoinSet::new();
+        let (api_cidrs, _) = watch::channel(config.admin.api_cidrs.clone());
         let public_url = shared.site.public_url.to_string();
         let admin = Admin::new(signalling.rooms(), store.clone(), Some(public_url));
         listeners.spawn(control.run(conclave_server_api::router(admin), stopped.clone()));
         let heads = trail::tell(&store, stopped.clone());
+        let reloads = Arc::<Reloads>::default();
+        let metrics = Metrics {
+            started,
+            readiness: Arc::clone(&readiness),
+            reloads: Arc::clone(&reloads),
+            counters: Arc::clone(&counters),
+            sources: Arc::clone(&clear.sources),
+            meetings: Some(Meetings {
+                signalling: signalling.clone(),
+                media: media.handle(),
+                loss: Arc::clone(&loss),
+                store: store.clone(),
+                database: storage::database_in(&config.storage.data_dir),
+            }),
+            relay: relay.as_ref().map(OwnRelay::handle),
+        };
+        let watching = http::admin::listener(metrics);
+        // A terminal that is closed still ends a development server.
+        if !config.dev {
+            let parts = Parts {
+                signalling: signalling.clone(),
+                store: store.clone(),
+                site: Arc::clone(&shared.site),
+                sources: Arc::clone(&clear.sources),
+                proxies: Arc::clone(&clear.proxies),
+                api_cidrs,
+                reloads,
+            };
+            let reload = Reload::new(source, config.clone(), parts)?;
+            listeners.spawn(reload.run(stopped.clone()));
+        }
         let Sockets {
             https,
             extra: extra_sockets,
             ..
         } = sockets;
-        for (listener, sockets) in [(secure, https), (clear, http), (extra, extra_sockets)] {
+        for (listener, sockets) in [
+            (secure, https),
+            (clear, http),
+            (extra, extra_sockets),
+            (watching, watched),
+        ] {
             for socket in sockets {
                 listeners.spawn(listener.clone().run(socket, stopped.clone()));
             }
@@ -332,7 +390,9 @@ impl Server {
             stop,
             ..
         } = self;
-        tracing::info!("draining");
+        let deadline = signalling.drain_deadline();
+        notify::tell(notify::State::Stopping(deadline + END_WITHIN));
+        tracing::info!(deadline_s = deadline.as_secs(), "draining");
         shared.readiness.set_draining();
         signalling.drain().await;
         let _ = stop.send(true);

@@ -27,6 +27,8 @@ pub(crate) struct Ports {
     pub(crate) https: u16,
     /// Of plain HTTP, if it is on.
     pub(crate) http: Option<u16>,
+    /// Of metrics and readiness, if they are on.
+    pub(crate) admin: Option<u16>,
 }
 
 /// Reads the certificate files of a configuration, if it names any.
@@ -167,6 +169,7 @@ pub(crate) fn node_config(
         joins_per_source_per_s: pace.joins_per_source_per_s,
         joins_per_source_burst: pace.joins_per_source_burst,
         links_max: config.limits.connections,
+        drain: config.drain.max(NodeConfig::default().drain),
         ..NodeConfig::default()
     }
 }
@@ -199,6 +202,7 @@ pub(crate) fn ready(
         .first()
         .map(|room| format!("{}/r/{}", site.public_url, room.slug.as_str()));
     let http = config.http.zip(ports.http);
+    let admin = config.admin.listen.zip(ports.admin);
     Ready {
         https: PublicUrl::new(host_of(config.https), ports.https).to_string(),
         http: http.map(|(listen, port)| format!("http://{}:{port}", host_of(listen))),
@@ -207,6 +211,7 @@ pub(crate) fn ready(
             .zip(host_secret)
             .map(|(link, secret)| format!("{link}#i={}", secret.reveal())),
         guest_link,
+        admin: admin.map(|(listen, port)| format!("http://{}:{port}", host_of(listen))),
         media_ports,
         turn,
     }

@@ -157,6 +157,17 @@ impl Layers {
         );
     }
 
+    /// Returns the settings that have another value than in `former`.
+    pub(crate) fn changed_from<'a>(
+        &'a self,
+        former: &'a Layers,
+    ) -> impl Iterator<Item = &'static Key> + 'a {
+        let value_in = |layers: &'a Layers, key: &Key| Some(&layers.get(key.path)?.value);
+        keys::KEYS
+            .iter()
+            .filter(move |key| value_in(self, key) != value_in(former, key))
+    }
+
     /// Returns what was said for a key.
     pub(crate) fn get(&self, path: &str) -> Option<&Setting> {
         self.settings.get(path)

@@ -2,6 +2,7 @@
 //! into types.
 
 mod acme;
+mod admin;
 mod embedders;
 mod error;
 mod keys;
@@ -16,14 +17,16 @@ mod turn;
 mod types;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use conclave_signalling_core::settings::Network;
 use toml::Value;
 
 pub(crate) use acme::{Acme, Challenge};
+pub(crate) use admin::Admin;
 pub(crate) use embedders::EmbeddingSite;
 pub(crate) use error::{ConfigError, Problem};
-pub(crate) use keys::KEYS;
+pub(crate) use keys::{KEYS, Key, Kind};
 pub(crate) use layers::{Layers, Origin};
 pub(crate) use limits::{Limits, Pace, Passwords};
 pub(crate) use log::{Log, LogFormat};
@@ -34,6 +37,9 @@ pub(crate) use turn::{Reach, StandingAlone, Turn};
 pub(crate) use types::{Listen, MediaIp, PublicUrl};
 
 use reader::Reader;
+
+/// Nobody waits a day for a server to end.
+const DRAIN_S_MAX: u32 = 24 * 3600;
 
 /// Which part of the server runs in this process.
 #[derive(Debug, Clone)]
@@ -57,6 +63,8 @@ pub(crate) struct Config {
     pub(crate) https: Listen,
     /// Where plain HTTP is answered, if anywhere.
     pub(crate) http: Option<Listen>,
+    /// What operators ask over the network.
+    pub(crate) admin: Admin,
     /// The certificate and the TLS versions.
     pub(crate) tls: Tls,
     /// From where the certificate is fetched, if it is.
@@ -77,6 +85,8 @@ pub(crate) struct Config {
     pub(crate) storage: Storage,
     /// How passwords are hashed.
     pub(crate) passwords: Passwords,
+    /// How long live meetings may go on after the order to end.
+    pub(crate) drain: Duration,
     /// What is logged, and how.
     pub(crate) log: Log,
     /// Who may make rooms.
@@ -129,6 +139,8 @@ pub(crate) fn add_defaults(layers: &mut Layers, surroundings: Surroundings) {
     layers.set_default("role", "all");
     layers.set_default("listen.https", https);
     layers.set_default("listen.http", http);
+    layers.set_default("admin.listen", "127.0.0.1:9464");
+    layers.set_default("admin.api_cidrs", Vec::<Value>::new());
     layers.set_default("tls.tls13_only", false);
     layers.set_default("http.hsts_include_subdomains", false);
     layers.set_default("http.hsts_preload", false);
@@ -141,6 +153,9 @@ pub(crate) fn add_defaults(layers: &mut Layers, surroundings: Surroundings) {
     layers.set_default("media.shards", shards as i64);
     turn::add_defaults(layers);
     limits::add_defaults(layers);
+    // Whoever develops wants the port back at once.
+    let deadline_s = if surroundings.dev { 0 } else { 30 };
+    layers.set_default("drain.deadline_s", deadline_s);
     layers.set_default("log.format", "auto");
     // The WebRTC library warns of things that every browser offers.
     layers.set_default("log.filter", "info,str0m=error,is=error,dimpl=error");
@@ -193,6 +208,7 @@ impl Config {
                     }
                 })
                 .flatten(),
+            admin: reader.admin(),
             tls: reader.tls(makes_own, fetches),
             acme,
             trusted_proxies,
@@ -203,6 +219,7 @@ impl Config {
             pace: reader.pace(),
             storage: reader.storage(),
             passwords: reader.passwords(),
+            drain: Duration::from_secs(reader.within("drain.deadline_s", 0, DRAIN_S_MAX).into()),
             log: reader.log(),
             may_create: reader.may_create(),
             rooms: reader.rooms(dev),
@@ -226,6 +243,31 @@ impl Config {
         }
         ConfigError::unless_empty(reader.problems)?;
         Ok(config)
+    }
+}
+
+impl Config {
+    /// Returns this configuration with what of `new` needs no restart: the
+    /// settings that the table of keys calls live.
+    pub(crate) fn with_live_of(&self, new: &Config) -> Self {
+        Config {
+            admin: Admin {
+                listen: self.admin.listen,
+                api_cidrs: new.admin.api_cidrs.clone(),
+            },
+            trusted_proxies: new.trusted_proxies.clone(),
+            limits: new.limits,
+            pace: new.pace,
+            drain: new.drain,
+            log: Log {
+                format: self.log.format,
+                filter: new.log.filter.clone(),
+            },
+            may_create: new.may_create,
+            rooms: new.rooms.clone(),
+            embedders: new.embedders.clone(),
+            ..self.clone()
+        }
     }
 }
 

@@ -339,6 +339,8 @@ fn a_room_has_every_setting_that_a_host_can_change() {
         hands = "first_timers_first"
         cohosts_end = false
         max_duration_s = 5400
+        tags = ["council"]
+        external_id = "hall-7"
         chat = { public = "hosts", private = "off", slow_s = 10, links = false, history = "kept", keep = "days", keep_days = 7 }
     "#;
     let config = from_file(file, false).err();

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use conclave_signalling_core::settings::{InvalidNetwork, Network};
+use conclave_signalling_core::settings::Network;
 
 use super::Problem;
 use super::layers::Origin;
@@ -94,16 +94,6 @@ impl Reader<'_> {
 
     /// Reads `http.trusted_proxies`.
     pub(super) fn trusted_proxies(&mut self) -> Vec<Network> {
-        let mut networks = Vec::new();
-        for text in self.list("http.trusted_proxies") {
-            match text.parse() {
-                Ok(network) => networks.push(network),
-                Err(InvalidNetwork) => self.complain(
-                    "http.trusted_proxies",
-                    &format!("`{text}` is no address and no network like 192.0.2.0/24"),
-                ),
-            }
-        }
-        networks
+        self.networks("http.trusted_proxies")
     }
 }

@@ -40,6 +40,18 @@ impl Readiness {
         self.draining.store(true, Ordering::Relaxed);
     }
 
+    /// Returns whether the process is about to end.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Returns when the certificate ends, in seconds since 1970, if there is one.
+    pub(crate) fn certificate_ends_s(&self) -> Option<u64> {
+        let ends = self.certificate.validity()?.not_after;
+        let since = ends.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        Some(since.as_secs())
+    }
+
     /// Says that the control plane missed what the media plane did. Meetings
     /// go on, but what participants are told may be wrong for good.
     pub(crate) fn set_events_lost(&self) {
@@ -90,10 +102,6 @@ impl Readiness {
     /// and with the end of the certificate in seconds since 1970.
     pub(crate) fn answer(&self, now: SystemTime) -> Response {
         let reasons = self.reasons(now);
-        let not_after_s = self.certificate.validity().and_then(|validity| {
-            let since = validity.not_after.duration_since(SystemTime::UNIX_EPOCH);
-            since.ok().map(|since| since.as_secs())
-        });
         let status = match reasons.is_empty() {
             true => StatusCode::OK,
             false => StatusCode::SERVICE_UNAVAILABLE,
@@ -102,7 +110,7 @@ impl Readiness {
             "ready": reasons.is_empty(),
             "reasons": reasons,
             "warnings": self.warnings(now),
-            "tls_not_after_s": not_after_s,
+            "tls_not_after_s": self.certificate_ends_s(),
         });
         let content_type = [(header::CONTENT_TYPE, "application/json")];
         (status, content_type, format!("{report}\n")).into_response()

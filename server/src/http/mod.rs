@@ -1,6 +1,7 @@
 //! What is answered over HTTP: pages, health, and the signalling routes of
 //! the node behind the same guard.
 
+pub(crate) mod admin;
 mod assets;
 mod headers;
 mod health;

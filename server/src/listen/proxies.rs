@@ -1,6 +1,7 @@
 //! Proxies in front of this server, whose word is taken for who a client is.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::{PoisonError, RwLock};
 
 use conclave_signalling_core::settings::Network;
 use http::HeaderMap;
@@ -26,18 +27,30 @@ pub(crate) struct Contradiction;
 /// Whose word is taken.
 #[derive(Debug, Default)]
 pub(crate) struct Proxies {
-    networks: Vec<Network>,
+    networks: RwLock<Vec<Network>>,
 }
 
 impl Proxies {
     /// Trusts whoever is in one of these networks.
     pub(crate) fn new(networks: Vec<Network>) -> Self {
-        Proxies { networks }
+        Proxies {
+            networks: RwLock::new(networks),
+        }
+    }
+
+    /// Trusts these from here on.
+    pub(crate) fn replace(&self, networks: Vec<Network>) {
+        *self
+            .networks
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = networks;
     }
 
     /// Returns whether somebody with this address is believed.
     pub(crate) fn trusts(&self, address: IpAddr) -> bool {
-        self.networks
+        let networks = self.networks.read();
+        networks
+            .unwrap_or_else(PoisonError::into_inner)
             .iter()
             .any(|network| network.contains(address))
     }

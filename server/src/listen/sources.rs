@@ -35,8 +35,9 @@ impl Counts {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Table {
+    limits: Limits,
     open: usize,
     sources: HashMap<Source, Counts>,
 }
@@ -61,7 +62,6 @@ impl Table {
 /// connection has no entry.
 #[derive(Debug)]
 pub(crate) struct Sources {
-    limits: Limits,
     table: Mutex<Table>,
 }
 
@@ -69,9 +69,17 @@ impl Sources {
     /// Begins with no connections.
     pub(crate) fn new(limits: Limits) -> Arc<Self> {
         Arc::new(Sources {
-            limits,
-            table: Mutex::default(),
+            table: Mutex::new(Table {
+                limits,
+                open: 0,
+                sources: HashMap::new(),
+            }),
         })
+    }
+
+    /// Holds new connections to these limits; those that are open stay.
+    pub(crate) fn tune(&self, limits: Limits) {
+        self.table().limits = limits;
     }
 
     /// Counts a new connection in, as half open, or refuses it. One that may
@@ -82,12 +90,13 @@ impl Sources {
     ) -> Option<(OpenSlot, HalfOpenSlot)> {
         let source = address.map(Source::of);
         let mut table = self.table();
-        if table.open >= self.limits.connections {
+        let limits = table.limits;
+        if table.open >= limits.connections {
             return None;
         }
         if let Some(counts) = source.and_then(|source| table.sources.get(&source))
-            && (counts.open >= self.limits.connections_per_source
-                || counts.half_open >= self.limits.half_open_per_source)
+            && (counts.open >= limits.connections_per_source
+                || counts.half_open >= limits.half_open_per_source)
         {
             return None;
         }
@@ -106,6 +115,11 @@ impl Sources {
             is_relayed: AtomicBool::new(false),
         };
         Some((open, HalfOpenSlot(slot())))
+    }
+
+    /// Returns how many connections are open.
+    pub(crate) fn open(&self) -> usize {
+        self.table().open
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -136,9 +150,10 @@ impl OpenSlot {
     pub(crate) fn relay(&self) -> bool {
         let Slot { sources, source } = &self.slot;
         let mut table = sources.table();
+        let bound = table.limits.relayed_per_source;
         let counts = source.and_then(|source| table.sources.get_mut(&source));
         if let Some(counts) = counts {
-            if counts.relayed >= sources.limits.relayed_per_source {
+            if counts.relayed >= bound {
                 return false;
             }
             counts.relayed += 1;
@@ -205,6 +220,21 @@ mod tests {
         assert_eq!(sources.table().open, 0);
         let (proxy, _) = sources.admit(None).unwrap();
         assert!(proxy.relay(), "it is nobody's in particular");
+    }
+
+    #[test]
+    fn new_limits_hold_for_new_connections() {
+        let sources = Sources::new(LIMITS);
+        let open = |last| sources.admit(Some([192, 0, 2, last].into()));
+        let held: Vec<_> = (1..=3).map(|last| open(last).unwrap()).collect();
+        sources.tune(Limits {
+            connections: 2,
+            ..LIMITS
+        });
+        assert!(open(4).is_none());
+        assert_eq!(sources.open(), 3);
+        drop(held);
+        assert!(open(4).is_some());
     }
 
     #[test]

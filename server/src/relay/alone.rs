@@ -5,6 +5,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::SystemTime;
 
 use anyhow::Context;
 use conclave_turn_core::auth::CredentialsConfig;
@@ -21,6 +22,7 @@ use crate::config::{Config, ConfigError, Reach, StandingAlone};
 use crate::host::Machine;
 use crate::http::{self, Readiness, SecurityHeaders, Shared};
 use crate::listen::{self, Counters, Listener, Proxies, Sources};
+use crate::metrics::Metrics;
 use crate::run::Error;
 use crate::setup::{self, Ports};
 use crate::{storage, tls};
@@ -74,9 +76,11 @@ impl Alone {
 
         let mut sockets = bind(config)?;
         let clear = config.http.map(listen::bind).transpose()?;
+        let watched = http::admin::bind(config)?;
         let ports = Ports {
             https: setup::port_of(&sockets.https).context("no socket for TLS")?,
             http: clear.as_deref().and_then(setup::port_of),
+            admin: setup::port_of(&watched),
         };
         let site = Arc::new(setup::site(config, &machine, ports));
         let places = Places {
@@ -112,11 +116,26 @@ impl Alone {
             relay: None,
             ..plain.clone()
         };
+        let metrics = Metrics {
+            started: SystemTime::now(),
+            readiness: Arc::clone(&readiness),
+            reloads: Arc::default(),
+            counters: Arc::clone(&counters),
+            sources: Arc::clone(&plain.sources),
+            meetings: None,
+            relay: Some(relay.handle()),
+        };
+        let watching = http::admin::listener(metrics);
         let (stop, stopped) = watch::channel(false);
         let mut listeners = JoinSet::new();
         let clear: Vec<TcpListener> = clear.unwrap_or_default();
         let Sockets { https, extra, .. } = sockets;
-        for (listener, sockets) in [(secure, https), (plain, extra), (pages, clear)] {
+        for (listener, sockets) in [
+            (secure, https),
+            (plain, extra),
+            (pages, clear),
+            (watching, watched),
+        ] {
             for socket in sockets {
                 listeners.spawn(listener.clone().run(socket, stopped.clone()));
             }

@@ -42,7 +42,7 @@ impl Tending {
                 Tending::Fetched(fetcher) => fetcher.run(&hurry).await,
                 Tending::Own => loop {
                     hurry.notified().await;
-                    tracing::info!("nothing is read again by SIGHUP: the certificate is our own");
+                    tracing::debug!("the certificate is our own: SIGHUP has nothing to read");
                 },
                 Tending::Dev => {}
             }

@@ -1,6 +1,6 @@
 //! Signalling links of a test.
 
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 
 use conclave_signalling_wire::secret::DeviceKey;
 use futures_util::{SinkExt, StreamExt};
@@ -31,6 +31,12 @@ impl Guest {
         Guest::with_device(http, DeviceKey::new(rand::random()).reveal()).await
     }
 
+    /// Opens a link to an address, as a page of `origin` does, and says hello.
+    pub(crate) async fn at(address: SocketAddr, origin: &str) -> Self {
+        let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        Guest::on(stream, origin, DeviceKey::new(rand::random()).reveal()).await
+    }
+
     /// Opens another link of the same device.
     pub(crate) async fn again(&self, http: &str) -> Self {
         Guest::with_device(http, self.device_key.clone()).await
@@ -38,8 +44,12 @@ impl Guest {
 
     async fn with_device(http: &str, device_key: String) -> Self {
         let stream = tokio::net::TcpStream::from_std(nonblocking(http)).unwrap();
+        Guest::on(stream, http, device_key).await
+    }
+
+    async fn on(stream: tokio::net::TcpStream, origin: &str, device_key: String) -> Self {
         let mut guest = Guest {
-            link: link(stream, "http", http).await.unwrap(),
+            link: link(stream, "http", origin).await.unwrap(),
             device_key,
             requests: 0,
         };

@@ -3,11 +3,14 @@
 
 mod acme;
 mod doctor;
+mod drain;
 mod embedding;
 mod link;
+mod metrics;
 mod operator;
 mod proxy;
 mod relay;
+mod reload;
 mod secrets;
 mod serve;
 mod server;

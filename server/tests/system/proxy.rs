@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::link::link;
 use crate::server::{Server, conclave, folder, get_clear};
 
-const PUBLIC_URL: &str = "https://meet.example.org";
+pub(crate) const PUBLIC_URL: &str = "https://meet.example.org";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn behind_a_trusted_proxy_pages_and_links_work_and_limits_are_those_of_clients() {
@@ -73,7 +73,7 @@ fn start(test: &str, trusted: &str) -> Server {
 }
 
 /// Starts a proxy whose every client has the address `client`.
-async fn proxy(http: &str, client: &'static str) -> SocketAddr {
+pub(crate) async fn proxy(http: &str, client: &'static str) -> SocketAddr {
     let port: u16 = http.rsplit(':').next().unwrap().parse().unwrap();
     let server = SocketAddr::from(([127, 0, 0, 1], port));
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();

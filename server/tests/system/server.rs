@@ -12,6 +12,9 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::Value;
 
+/// Several servers of one machine cannot all have the usual port.
+const ADMIN_LISTEN: &str = "CONCLAVE_ADMIN__LISTEN";
+
 /// A server of its own, on free ports, in a folder of its own.
 pub(crate) struct Server {
     pub(crate) process: Child,
@@ -47,7 +50,16 @@ impl Server {
         Server::spawn_as(folder, command, &[])
     }
 
+    /// The same with more flags.
+    pub(crate) fn spawn_for_real_with(folder: PathBuf, command: Command, flags: &[&str]) -> Self {
+        Server::spawn_as(folder, command, flags)
+    }
+
     fn spawn_as(folder: PathBuf, mut command: Command, flags: &[&str]) -> Self {
+        let said = command.get_envs().any(|(name, _)| name == ADMIN_LISTEN);
+        if !said {
+            command.env(ADMIN_LISTEN, "127.0.0.1:0");
+        }
         let mut process = command
             .args(["serve", "--https", "127.0.0.1:0", "--http", "localhost:0"])
             .args([
