@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test sim soak build bench fuzz check client tools clean
+.PHONY: help run test sim soak build deb bench fuzz check client tools clean
 
 # Further flags for `make run`, for example ARGS="--https 127.0.0.1:9443".
 ARGS ?=
@@ -23,6 +23,7 @@ help:
 	@echo 'make soak     the long versions: ten million random steps, two hundred crashes'
 	@echo 'make check    formatting, lints, documentation, licences'
 	@echo 'make build    the release binary: target/release/conclave'
+	@echo 'make deb      the package for Debian and Ubuntu: target/debian/conclave_*.deb'
 	@echo 'make bench    measure the media core, the control plane and the relay'
 	@echo 'make fuzz     throw bytes at every parser (FUZZ_SECONDS=30 each)'
 	@echo 'make clean    remove what was built'
@@ -44,10 +45,15 @@ soak: tools client
 	CONCLAVE_SOAK=1 cargo test --locked -p conclave --test crash
 	CONCLAVE_SOAK=1 cargo test --locked -p conclave-turn-core --test server model
 	CONCLAVE_SOAK=1 cargo test --locked -p conclave-tests --test moderation races
-	CONCLAVE_SOAK=1 node scripts/test.mjs relay
+	CONCLAVE_SOAK=1 node scripts/test.mjs relay api
 
 build: tools client
 	cargo build --locked --release --bin conclave
+
+deb: build
+	@scripts/need-cargo.sh cargo-deb
+	scripts/package.sh target/release/conclave target/package
+	cargo deb --locked --package conclave --no-build
 
 bench: tools
 	cargo bench --locked -p conclave-tests --bench sfu
