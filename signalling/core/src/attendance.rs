@@ -113,6 +113,11 @@ impl Attendances {
         self.session.insert(begun).clone()
     }
 
+    /// Returns the session that goes on, as it is kept.
+    pub(crate) fn session(&self) -> Option<&SessionRecord> {
+        self.session.as_ref()
+    }
+
     /// Ends the session, and forgets who took part. Returns what is to be kept of it.
     pub(crate) fn end(&mut self, now: Timestamp, reason: EndReason) -> Option<SessionRecord> {
         let ended = std::mem::take(self).session?;

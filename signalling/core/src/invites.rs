@@ -95,6 +95,20 @@ impl InviteList {
         live.map(|known| known.id).collect()
     }
 
+    /// Returns those that hold and that somebody made under this very name.
+    pub(crate) fn held_by(&self, maker: Actor) -> Vec<InviteId> {
+        let live = self.invites.values();
+        live.filter(|known| known.created_by == maker && known.revoked_at.is_none())
+            .map(|known| known.id)
+            .collect()
+    }
+
+    /// Puts one in the place of what it was before. Its secret is the same.
+    pub(crate) fn replace(&mut self, invite: Invite) {
+        debug_assert_eq!(self.ids.get(&invite.hash), Some(&invite.id));
+        self.invites.insert(invite.id, invite);
+    }
+
     /// Takes one back for good. Returns it unless it was taken back before.
     pub(crate) fn revoke(&mut self, now: Timestamp, id: InviteId) -> Option<&Invite> {
         let invite = self.invites.get_mut(&id)?;

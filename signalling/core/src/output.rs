@@ -10,7 +10,7 @@ use conclave_signalling_wire::frame::{encode_error, encode_push, encode_reply};
 use conclave_signalling_wire::hands::HandCalled;
 use conclave_signalling_wire::ids::KnockId;
 use conclave_signalling_wire::invite::{InviteCreated, Invites, Managed};
-use conclave_signalling_wire::lobby::LobbyResults;
+use conclave_signalling_wire::lobby::{LobbyResults, LobbyUpdate};
 use conclave_signalling_wire::moderation::{
     Bans, MediaRequestSent, Muted, RemovedOk, Revised, RoomRevised,
 };
@@ -26,6 +26,7 @@ use conclave_signalling_wire::session::{Attendance, HostTransferAsked, HostTrans
 
 use crate::digest::TokenHash;
 use crate::record::Change;
+use crate::room::{ChatPage, LiveSession};
 
 /// One WebSocket, as the node calls it. Never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -119,6 +120,14 @@ pub enum OperatorReply {
     Invites(Invites),
     /// Its bans.
     Bans(Bans),
+    /// The meeting that goes on; `None` while nobody is in the room.
+    Live(Option<Box<LiveSession>>),
+    /// Who waits in the lobby.
+    Lobby(LobbyUpdate),
+    /// Messages.
+    Chat(Box<ChatPage>),
+    /// What a host would have been told.
+    Said(Box<Reply>),
 }
 
 /// The body of a good reply.

@@ -82,7 +82,9 @@ use transfer::Transfer;
 pub use arrive::{Claim, Entrant, Returning, SiteClaim, resume_failed};
 pub(crate) use audit::Refusals;
 pub use config::RoomConfig;
-pub use operator::OperatorRequest;
+pub use operator::{
+    BanOn, ChatPage, InvitePatch, LiveParticipant, LiveSession, NewBan, OperatorRequest,
+};
 pub use steward::Managing;
 
 /// See the module.
@@ -356,6 +358,11 @@ impl Room {
             Seat::Member(key) => Some(*key),
             Seat::Waiter(_) | Seat::Steward => None,
         }
+    }
+
+    /// Returns the meeting that goes on.
+    pub fn session(&self) -> Option<SessionId> {
+        self.session
     }
 
     /// Returns whether nobody is in the room, in its lobby, managing it or owed

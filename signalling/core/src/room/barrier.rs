@@ -109,15 +109,31 @@ impl Room {
         }
     }
 
-    fn hold(&mut self, word: Word) {
-        self.barriers.number += 1;
-        let number = self.barriers.number;
-        let deadline = self.now + MEDIA_ANSWER_WITHIN;
-        self.barriers.held.insert(number, Held { word, deadline });
+    /// Keeps a reply back for which [`Room::send_barrier`] is called in the same
+    /// step. Until then the room has somebody to answer, and is not closed.
+    pub(super) fn promise(&mut self, to: ReplyTo, reply: Reply) -> u64 {
+        self.keep_back(Word::Reply { to, reply })
+    }
+
+    /// Asks the media plane to say when it has done everything up to here.
+    pub(super) fn send_barrier(&mut self, number: u64) {
         self.command(Command::Barrier {
             room: self.key,
             number,
         });
+    }
+
+    fn hold(&mut self, word: Word) {
+        let number = self.keep_back(word);
+        self.send_barrier(number);
+    }
+
+    fn keep_back(&mut self, word: Word) -> u64 {
+        self.barriers.number += 1;
+        let number = self.barriers.number;
+        let deadline = self.now + MEDIA_ANSWER_WITHIN;
+        self.barriers.held.insert(number, Held { word, deadline });
+        number
     }
 
     /// Says what waited for this.

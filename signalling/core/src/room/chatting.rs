@@ -152,6 +152,30 @@ impl Room {
         if entry.is_deleted() {
             return Ok(Some(Reply::Done));
         }
+        self.take_out(id, role);
+        Ok(Some(Reply::Done))
+    }
+
+    /// Deletes a message that is not private on the authority of somebody who
+    /// is not in the room.
+    pub(super) fn delete_chat_for(&mut self, by: &Authority, delete: ChatDelete) -> Answer {
+        by.require(Permission::ChatDeleteAny)?;
+        let mut messages = self.chat.public(0, true, self.time());
+        let entry = messages.find(|entry| entry.message().id == delete.id);
+        let entry = entry.ok_or_else(|| ErrorBody::from(ErrorCode::NotFound).field("id"))?;
+        if !by.may_act_on(self.role_of_author(entry)) {
+            return Err(ErrorCode::Forbidden.into());
+        }
+        let is_deleted = entry.is_deleted();
+        drop(messages);
+        if !is_deleted {
+            self.take_out(delete.id, by.role);
+        }
+        Ok(Some(Reply::Done))
+    }
+
+    /// Deletes a message as somebody of a role.
+    fn take_out(&mut self, id: MessageId, role: Role) {
         let change = self.chat.delete(id, role);
         self.keep_chat(change);
         self.unsay(role, |message| message == id);
@@ -159,7 +183,6 @@ impl Room {
             let by_role = role_for(viewer, role);
             ChatDeleted { id, by_role }.into()
         });
-        Ok(Some(Reply::Done))
     }
 
     pub(super) fn react_in_chat(&mut self, asker: Asker, react: ChatReact) -> Answer {
@@ -251,6 +274,26 @@ impl Room {
         let messages = entries.map(|entry| self.message_for(member, entry));
         let piece = export::piece(messages, format, after.is_none());
         Ok(Some(Reply::ChatExported(piece)))
+    }
+
+    /// Writes a piece of the chat on the authority of somebody who is not in the room.
+    pub(super) fn export_chat_for(&mut self, by: &Authority, export: ChatExport) -> Answer {
+        let ChatExport { format, after } = export;
+        by.require(Permission::ChatExport)?;
+        by.require(Permission::ChatRead)?;
+        let entries = self
+            .chat
+            .public(after.unwrap_or_default(), by.role.is_host(), self.time());
+        let piece = export::piece(entries.map(Entry::whole), format, after.is_none());
+        Ok(Some(Reply::ChatExported(piece)))
+    }
+
+    /// Returns messages after a number that are not private, and whether there
+    /// are more of them.
+    pub(super) fn chat_after(&self, after: u32, most: usize) -> (Vec<ChatMessage>, bool) {
+        let mut entries = self.chat.public(after, true, self.time());
+        let messages = entries.by_ref().take(most).map(Entry::whole).collect();
+        (messages, entries.next().is_some())
     }
 
     /// Returns the earlier messages that a participant is shown.

@@ -100,10 +100,19 @@ impl Room {
                 detail: Some("at once".to_owned()),
             });
             self.deeds.is_put_off = true;
-            // Who ends it goes with the others.
-            self.answer(to, Ok(Some(Reply::Done)));
+            let barrier = match to {
+                // Who ends it goes with the others.
+                ReplyTo::Link { .. } => {
+                    self.answer(to, Ok(Some(Reply::Done)));
+                    None
+                }
+                ReplyTo::Operator { .. } => Some(self.promise(to, Reply::Done)),
+            };
             self.over = Some((EndReason::Ended, Some(by.actor)));
             self.end_meeting(by.actor.participant(), message.as_ref(), LeftReason::Ended);
+            if let Some(barrier) = barrier {
+                self.send_barrier(barrier);
+            }
             return Ok(None);
         }
         self.endings.countdowns += 1;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use conclave_sfu_wire::control::MemberKey;
 use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
-use conclave_signalling_wire::ids::{BanId, InviteId, ParticipantId};
+use conclave_signalling_wire::ids::{BanId, InviteId};
 use conclave_signalling_wire::invite::{InviteCreated, InviteInfo, InviteState, Invites};
 use conclave_signalling_wire::limits::INVITE_USES;
 use conclave_signalling_wire::moderation::{BanInfo, Bans, Removed};
@@ -23,7 +23,6 @@ use crate::invites;
 use crate::lobby::Visitor;
 use crate::member::Member;
 use crate::output::{Notice, Reply};
-use crate::permission::may_act_on;
 use crate::rate::seconds;
 use crate::record::{Actor, Ban, Change, Invite};
 use crate::room::Room;
@@ -49,6 +48,17 @@ pub(super) struct Facts {
     pub(super) device: DeviceHash,
     pub(super) networks: Vec<NetworkTag>,
     pub(super) invite: Option<InviteId>,
+}
+
+/// By what a ban knows somebody who need not be there.
+#[derive(Debug, Clone)]
+pub(super) struct Unseen {
+    pub(super) invite: Option<InviteId>,
+    pub(super) network: Option<NetworkTag>,
+    pub(super) name: Option<String>,
+    pub(super) reason: Option<String>,
+    pub(super) ttl_s: Option<u32>,
+    pub(super) strict: bool,
 }
 
 impl From<&Member> for Facts {
@@ -115,7 +125,7 @@ impl Room {
     /// like any other, which is listed and can be lifted.
     pub(super) fn block(
         &mut self,
-        by: Option<ParticipantId>,
+        by: Actor,
         visitor: &Visitor,
         reason: Option<&str>,
         block_s: u32,
@@ -131,11 +141,56 @@ impl Room {
             strict: false,
             name: Some(visitor.name.as_str().to_owned()),
             reason: reason.map(str::to_owned),
-            by: by.map_or(Actor::Room, Actor::Participant),
+            by,
             created_at: now,
             expires_at: later(now, Duration::from_secs(block_s.into())),
         };
         self.keep_ban(ban);
+    }
+
+    /// Bans somebody who need not be there. Returns the ban.
+    ///
+    /// # Errors
+    /// `bad_request` for a time that is no ban, or an invite that is for more than
+    /// one person or for hosts; `not_found` for one that there is not.
+    pub(super) fn ban_unseen(&mut self, by: Actor, who: Unseen) -> Result<BanId, ErrorBody> {
+        let ttl_s = who.ttl_s.unwrap_or(BAN_S);
+        let longest = match who.network {
+            Some(_) => NETWORK_BAN.as_secs(),
+            None => u64::from(*BAN_S_RANGE.end()),
+        };
+        if !BAN_S_RANGE.contains(&ttl_s) || u64::from(ttl_s) > longest {
+            return Err(ErrorBody::bad("ttl_s"));
+        }
+        if let Some(id) = who.invite {
+            let known = self.invites.get(&id);
+            let known =
+                known.ok_or_else(|| ErrorBody::from(ErrorCode::NotFound).field("invite"))?;
+            if !invites::can_be_banned(known) {
+                return Err(ErrorBody::bad("invite"));
+            }
+        }
+        self.expire_bans();
+        let now = self.time();
+        let expires_at = later(now, Duration::from_secs(ttl_s.into()));
+        let ban = Ban {
+            id: BanId::new(now.unix_ms(), self.random()),
+            invite: who.invite,
+            device: None,
+            network: who.network,
+            network_until: expires_at.min(later(now, NETWORK_BAN)),
+            strict: who.strict,
+            name: who.name,
+            reason: who.reason,
+            by,
+            created_at: now,
+            expires_at,
+        };
+        let id = ban.id;
+        self.keep_ban(ban.clone());
+        self.tell_banned(Actor::Room, &ban);
+        self.dismiss_banned(by);
+        Ok(id)
     }
 
     fn keep_ban(&mut self, ban: Ban) {
@@ -155,7 +210,7 @@ impl Room {
         for (knock, visitor) in waiting {
             let candidate = self.candidate(visitor);
             if candidate.is_ok_and(|one| matches!(one.verdict, Verdict::Banned { .. })) {
-                self.dismiss(knock, by.participant(), None, 0);
+                self.dismiss(knock, by, None, 0);
             }
         }
     }
@@ -378,7 +433,7 @@ impl Room {
             .map(|(knock, _)| knock)
             .collect();
         for knock in waiting {
-            self.dismiss(knock, by.participant(), None, 0);
+            self.dismiss(knock, by, None, 0);
         }
         self.note_revoked(id);
     }
@@ -404,9 +459,9 @@ impl Room {
         }
     }
 
-    fn remove_holders(&mut self, by: &Authority, id: InviteId) {
+    pub(super) fn remove_holders(&mut self, by: &Authority, id: InviteId) {
         let lower = self.members.iter();
-        let lower = lower.filter(|(_, member)| may_act_on(by.role, member.face.role));
+        let lower = lower.filter(|(_, member)| by.may_act_on(member.face.role));
         let holders = lower.clone();
         let holders = holders.filter(|(_, member)| member.invite == Some(id));
         // One of each device: its other pages go with it.

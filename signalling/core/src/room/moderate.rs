@@ -21,16 +21,13 @@ use conclave_signalling_wire::time::Timestamp;
 
 use crate::digest::DeviceHash;
 use crate::output::{Notice, Output, Reply};
-use crate::permission::{
-    Subject, can_be_overridden, may_act_on, may_assign, may_hold, permissions_of,
-};
+use crate::permission::{Subject, can_be_overridden, may_hold, permissions_of};
 use crate::prompts::{Prompt, Unasked};
 use crate::rate::seconds;
-use crate::record::Actor;
 use crate::room::Room;
 use crate::room::enforce::SHARE;
 use crate::room::inviting::Facts;
-use crate::room::requests::{Answer, Asker};
+use crate::room::requests::{Answer, Asker, ReplyTo};
 use crate::room::rights::Authority;
 
 /// A day: an exception that is to last longer is one without an end.
@@ -40,12 +37,22 @@ const EXCEPT_MAX: usize = 500;
 
 impl Room {
     pub(super) fn set_role(&mut self, asker: Asker, set: RoleSet) -> Answer {
-        let target = self.require_on(asker.key, Permission::RoleAssign, set.participant)?;
         let authority = self.authority_of(asker.key)?;
+        self.set_role_for(&authority, asker.to(), set)
+    }
+
+    /// Gives a participant a role on anybody's authority.
+    pub(super) fn set_role_for(
+        &mut self,
+        authority: &Authority,
+        to: ReplyTo,
+        set: RoleSet,
+    ) -> Answer {
+        let target = self.reach(authority, Permission::RoleAssign, set.participant)?;
         let member = self.members.get(&target).ok_or(ErrorCode::NotFound)?;
         let face = &member.face;
         let forbidden = ErrorBody::from(ErrorCode::Forbidden);
-        if !may_assign(authority.role, face.role, set.role)
+        if !authority.may_assign(face.role, set.role)
             || !may_hold(&self.settings, face.identity, set.role)
         {
             return Err(forbidden.field("role"));
@@ -92,20 +99,30 @@ impl Room {
         self.show_change(&before, &after);
         let by = authority.actor.participant();
         self.refresh(target, by, PermissionsReason::RoleChanged);
-        self.revised(asker, target)
+        self.revised(to, target)
     }
 
     pub(super) fn override_permission(&mut self, asker: Asker, order: PermOverride) -> Answer {
+        let by = self.authority_of(asker.key)?;
+        self.override_for(&by, asker.to(), order)
+    }
+
+    /// Makes an exception for a participant, or takes it back, on anybody's authority.
+    pub(super) fn override_for(
+        &mut self,
+        by: &Authority,
+        to: ReplyTo,
+        order: PermOverride,
+    ) -> Answer {
         let key = order.key;
-        let assigns = self.require(asker.key, Permission::RoleAssign);
-        if key.publishes().is_none() || self.require(asker.key, Permission::MediaGrant).is_err() {
+        let assigns = by.require(Permission::RoleAssign);
+        if key.publishes().is_none() || by.require(Permission::MediaGrant).is_err() {
             assigns?;
         }
-        let target = self.require_rank(asker.key, order.participant)?;
+        let target = self.reach_lower(by, order.participant)?;
         if !can_be_overridden(key) {
             return Err(ErrorBody::bad("key"));
         }
-        let by = self.authority_of(asker.key)?;
         if !by.permissions.contains(key) {
             return Err(ErrorBody::from(ErrorCode::Forbidden).field("key"));
         }
@@ -120,7 +137,7 @@ impl Room {
             OverrideEffect::Clear => None,
         };
         self.except(target, &[key], effect, order.ttl_s, by.actor.participant());
-        self.revised(asker, target)
+        self.revised(to, target)
     }
 
     pub(super) fn grant_source(&mut self, asker: Asker, grant: MediaGrant) -> Answer {
@@ -154,7 +171,7 @@ impl Room {
         };
         let by = by.actor.participant();
         self.except(target, &keys, Some(effect), grant.ttl_s, by);
-        self.revised(asker, target)
+        self.revised(asker.to(), target)
     }
 
     /// Returns what a participant may be denied for so long by somebody who does
@@ -223,61 +240,71 @@ impl Room {
     }
 
     /// Answers with the number that a participant has after everything.
-    fn revised(&mut self, asker: Asker, target: MemberKey) -> Answer {
+    fn revised(&mut self, to: ReplyTo, target: MemberKey) -> Answer {
         let member = self.members.get(&target).ok_or(ErrorCode::NotFound)?;
         let rev = member.face.rev;
-        self.once_stopped(asker.to(), Reply::Revised(Revised { rev }))
+        self.once_stopped(to, Reply::Revised(Revised { rev }))
     }
 
     pub(super) fn mute_others(&mut self, asker: Asker, mute: MediaMute) -> Answer {
+        let authority = self.authority_of(asker.key)?;
+        self.mute_for(&authority, asker.to(), mute)
+    }
+
+    /// Mutes participants, or stops what they share, on anybody's authority.
+    pub(super) fn mute_for(
+        &mut self,
+        authority: &Authority,
+        to: ReplyTo,
+        mute: MediaMute,
+    ) -> Answer {
         let MediaMute { target, sources } = mute;
-        self.require(asker.key, Permission::MediaMute)?;
+        authority.require(Permission::MediaMute)?;
         if sources.is_empty() || sources.len() > Source::ALL.len() {
             return Err(ErrorBody::bad("sources"));
         }
         let targets = match target {
-            Target::Participant { participant } => vec![self.require_rank(asker.key, participant)?],
-            Target::AllExcept { participants } => self.lower_than(asker.key, &participants)?,
+            Target::Participant { participant } => vec![self.reach_lower(authority, participant)?],
+            Target::AllExcept { participants } => self.lower_than(authority, &participants)?,
         };
-        let by = self.members.get(&asker.key).map(|member| member.face.id);
+        let by = authority.actor.participant();
         let mut muted = Vec::new();
         for key in targets {
             if self.mute_all(key, &sources, by)
                 && let Some(member) = self.members.get(&key)
-                && self.is_known_to(asker.key, member.face.id)
+                && self.sees(authority, member.face.id)
             {
                 muted.push(member.face.id);
             }
         }
         self.deeds.outcome = Some(format!("{} muted", muted.len()));
         let participants = muted;
-        self.once_stopped(asker.to(), Reply::Muted(Muted { participants }))
+        self.once_stopped(to, Reply::Muted(Muted { participants }))
     }
 
-    /// Returns everybody below a participant, but for these.
+    /// Returns everybody below somebody, but for these.
     fn lower_than(
         &self,
-        key: MemberKey,
+        by: &Authority,
         except: &[ParticipantId],
     ) -> Result<Vec<MemberKey>, ErrorBody> {
         if except.len() > EXCEPT_MAX {
             return Err(ErrorBody::bad("target.participants"));
         }
-        let actor = self.members.get(&key).ok_or(ErrorCode::NotFound)?;
         let lower = self.members.iter().filter(|(_, member)| {
-            may_act_on(actor.face.role, member.face.role) && !except.contains(&member.face.id)
+            by.may_act_on(member.face.role) && !except.contains(&member.face.id)
         });
         Ok(lower.map(|(key, _)| *key).collect())
     }
 
-    /// Returns all that a device is in the room and that is below a participant:
+    /// Returns all that a device is in the room and that is below somebody:
     /// whoever is removed goes with its other pages.
     pub(super) fn lower_of_device(
         &self,
-        key: MemberKey,
+        by: &Authority,
         device: DeviceHash,
     ) -> Result<Vec<MemberKey>, ErrorBody> {
-        let mut lower = self.lower_than(key, &[])?;
+        let mut lower = self.lower_than(by, &[])?;
         lower.retain(|key| {
             let member = self.members.get(key);
             member.is_some_and(|member| member.device == device)
@@ -369,18 +396,28 @@ impl Room {
     }
 
     pub(super) fn remove_participant(&mut self, asker: Asker, order: ParticipantRemove) -> Answer {
+        let authority = self.authority_of(asker.key)?;
+        self.remove_for(&authority, asker.to(), order)
+    }
+
+    /// Removes a participant on anybody's authority.
+    pub(super) fn remove_for(
+        &mut self,
+        authority: &Authority,
+        to: ReplyTo,
+        order: ParticipantRemove,
+    ) -> Answer {
         let ParticipantRemove {
             participant,
             reason,
             message,
             ban,
         } = order;
-        let target = self.require_on(asker.key, Permission::ParticipantRemove, participant)?;
+        let target = self.reach(authority, Permission::ParticipantRemove, participant)?;
         if ban.is_some() {
-            self.require(asker.key, Permission::ParticipantBan)?;
+            authority.require(Permission::ParticipantBan)?;
         }
-        let by = self.members.get(&asker.key).ok_or(ErrorCode::NotFound)?;
-        let by = Actor::Participant(by.face.id);
+        let by = authority.actor;
         let member = self.members.get(&target).ok_or(ErrorCode::NotFound)?;
         let (device, facts) = (member.device, Facts::from(member));
         let ban = match ban {
@@ -396,12 +433,12 @@ impl Room {
         };
         let removed = Notice::new(removed);
         let ban = ban.map(|ban| ban.id);
-        for key in self.lower_of_device(asker.key, device)? {
+        for key in self.lower_of_device(authority, device)? {
             self.tell_removed(key, by, removals, ban);
             self.send_away(key, &removed);
         }
         self.deeds.outcome = ban.map(|ban| format!("as {ban}"));
-        self.once_stopped(asker.to(), Reply::Removed(RemovedOk { ban, removals }))
+        self.once_stopped(to, Reply::Removed(RemovedOk { ban, removals }))
     }
 
     /// Removes somebody, and says so before its link is closed.

@@ -12,6 +12,7 @@ use conclave_signalling_wire::request::{
     MediaOffer, MediaPublish, MediaSlotsAck, MediaUnpublish, MediaWish, ParticipantRename, Request,
     TrackState,
 };
+use conclave_signalling_wire::text::DisplayName;
 
 use crate::media::{to_mid, to_priority, to_source};
 use crate::negotiation::{MEDIA_ANSWER_WITHIN, Offered};
@@ -21,6 +22,7 @@ use crate::rate::seconds;
 use crate::record::Actor;
 use crate::room::audit::Deeds;
 use crate::room::deeds::deed_of;
+use crate::room::rights::Authority;
 use crate::room::{Claim, Room};
 use crate::slots::PendingAck;
 
@@ -172,23 +174,32 @@ impl Room {
 
     fn rename(&mut self, asker: Asker, rename: ParticipantRename) -> Answer {
         let own = self.members.get(&asker.key).ok_or(ErrorCode::NotFound)?;
-        let target = if own.face.id == rename.participant {
-            self.require(asker.key, Permission::SelfRename)?;
-            if self.is_name_locked(asker.key) {
-                return Err(ErrorCode::Forbidden.into());
-            }
-            asker.key
-        } else {
-            self.require_on(asker.key, Permission::ParticipantRename, rename.participant)?
-        };
+        if own.face.id != rename.participant {
+            let authority = self.authority_of(asker.key)?;
+            return self.rename_for(&authority, rename);
+        }
+        self.require(asker.key, Permission::SelfRename)?;
+        if self.is_name_locked(asker.key) {
+            return Err(ErrorCode::Forbidden.into());
+        }
+        self.give_name(asker.key, rename.name, true)
+    }
+
+    /// Renames a participant on the authority of somebody else.
+    pub(super) fn rename_for(&mut self, by: &Authority, rename: ParticipantRename) -> Answer {
+        let target = self.reach(by, Permission::ParticipantRename, rename.participant)?;
+        self.give_name(target, rename.name, false)
+    }
+
+    fn give_name(&mut self, target: MemberKey, name: DisplayName, is_own: bool) -> Answer {
         let face = &self.members.get(&target).ok_or(ErrorCode::NotFound)?.face;
-        if face.name == rename.name {
+        if face.name == name {
             let rev = face.rev;
             return Ok(Some(Reply::Renamed(Renamed { rev })));
         }
         // Kept before anybody is told.
-        self.note_name(target, (target != asker.key).then(|| rename.name.clone()));
-        let rev = self.update(target, |face| face.name = rename.name);
+        self.note_name(target, (!is_own).then(|| name.clone()));
+        let rev = self.update(target, |face| face.name = name);
         self.note_became(target);
         Ok(Some(Reply::Renamed(Renamed { rev })))
     }

@@ -11,7 +11,7 @@ use conclave_signalling_wire::objects::{Override, Permission, Role};
 use crate::member::Member;
 use crate::origin::Prefix;
 use crate::output::Notice;
-use crate::permission::{PermissionSet, decide, is_live, may_act_on, permissions_of};
+use crate::permission::{PermissionSet, decide, is_live, may_act_on, may_assign, permissions_of};
 use crate::record::Actor;
 use crate::room::Room;
 
@@ -33,6 +33,27 @@ impl Authority {
         } else {
             Err(ErrorCode::Forbidden.into())
         }
+    }
+
+    /// Returns that of whoever runs the server, all of it.
+    pub(super) fn of_operator(actor: Actor) -> Self {
+        Authority {
+            actor,
+            prefix: None,
+            role: Role::Host,
+            permissions: PermissionSet::all(),
+        }
+    }
+
+    /// Returns whether it reaches somebody of a role: one below, or anybody for
+    /// whoever runs the server.
+    pub(super) fn may_act_on(&self, target: Role) -> bool {
+        self.is_operator() || may_act_on(self.role, target)
+    }
+
+    /// Returns whether it may give a role to somebody of another.
+    pub(super) fn may_assign(&self, target: Role, role: Role) -> bool {
+        self.is_operator() || may_assign(self.role, target, role)
     }
 
     /// Returns whether it is that of whoever runs the server: on the command
@@ -85,6 +106,46 @@ impl Room {
             Ok(())
         } else {
             Err(ErrorCode::Forbidden.into())
+        }
+    }
+
+    /// Asks for a permission of anybody to act on a participant, whom it must outrank.
+    pub(super) fn reach(
+        &self,
+        by: &Authority,
+        permission: Permission,
+        target: ParticipantId,
+    ) -> Result<MemberKey, ErrorBody> {
+        by.require(permission)?;
+        self.reach_lower(by, target)
+    }
+
+    /// Asks that somebody outranks a participant. Whom it does not see is not there.
+    pub(super) fn reach_lower(
+        &self,
+        by: &Authority,
+        target: ParticipantId,
+    ) -> Result<MemberKey, ErrorBody> {
+        let found = *self.ids.get(&target).ok_or(ErrorCode::NotFound)?;
+        if !self.sees(by, target) {
+            return Err(ErrorCode::NotFound.into());
+        }
+        let member = self.members.get(&found).ok_or(ErrorCode::NotFound)?;
+        if by.may_act_on(member.face.role) {
+            Ok(found)
+        } else {
+            Err(ErrorCode::Forbidden.into())
+        }
+    }
+
+    /// Returns whether somebody sees a participant: from outside one sees everybody.
+    pub(super) fn sees(&self, by: &Authority, target: ParticipantId) -> bool {
+        match by.actor {
+            Actor::Participant(own) => {
+                let own = self.ids.get(&own);
+                own.is_some_and(|own| self.is_known_to(*own, target))
+            }
+            _ => true,
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use conclave_sfu_wire::control::MemberKey;
 use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
 use conclave_signalling_wire::frame::{Malformed, RequestFrame};
-use conclave_signalling_wire::ids::{KnockId, ParticipantId};
+use conclave_signalling_wire::ids::KnockId;
 use conclave_signalling_wire::limits::{LOBBY_GONE_AFTER, LOBBY_PING_EVERY};
 use conclave_signalling_wire::lobby::{
     InLobby, LobbyOutcome, LobbyResult, LobbyResults, LobbyStatus, WaitingState,
@@ -22,14 +22,14 @@ use conclave_signalling_wire::request::{
 use crate::digest::{DeviceHash, consent_hash};
 use crate::lobby::{Marks, Past, Place, Visitor};
 use crate::output::{LinkId, Notice, Output, Reply};
-use crate::permission::{may_act_on, may_hold};
+use crate::permission::may_hold;
 use crate::rate::seconds;
 use crate::record::Actor;
 use crate::room::Room;
 use crate::room::arrive::Way;
 use crate::room::audit::Act;
 use crate::room::door::Candidate;
-use crate::room::requests::{Answer, Asker};
+use crate::room::requests::{Answer, Asker, ReplyTo};
 use crate::room::rights::Authority;
 use crate::room::seats::Seat;
 use crate::room::standing::note_admission;
@@ -225,20 +225,20 @@ impl Room {
             detail: None,
         });
         self.replace(twin);
-        self.let_in(knock, candidate, None);
+        self.let_in(knock, candidate, Actor::Room);
         true
     }
 
-    /// Brings somebody in from the lobby. Whoever was admitted by `by` need not
-    /// wait again in this meeting.
-    fn let_in(&mut self, knock: KnockId, candidate: Candidate, by: Option<ParticipantId>) {
-        let Some(known) = self.lobby.handle(knock, by) else {
+    /// Brings somebody in from the lobby. Whoever was admitted by somebody, and
+    /// not by the room itself, need not wait again in this meeting.
+    fn let_in(&mut self, knock: KnockId, candidate: Candidate, by: Actor) {
+        let Some(known) = self.lobby.handle(knock, by.participant()) else {
             return;
         };
         let name = candidate.visitor.name.clone();
         match known.link().filter(|_| candidate.visitor.member.is_some()) {
             Some(link) => {
-                let is_admitted = by.is_some();
+                let is_admitted = by != Actor::Room;
                 self.admit(candidate, link, Way::Lobby { knock, is_admitted });
             }
             // Its link broke, perhaps by a reload: it comes in when it comes back.
@@ -264,7 +264,6 @@ impl Room {
         let link = known.link();
         let came_in = link.and_then(|link| self.participant_of(link));
         let came_in = came_in.map(|face| face.id);
-        let by = by.map_or(Actor::Room, Actor::Participant);
         self.tell_admitted(knock, &name, came_in, by);
     }
 
@@ -272,15 +271,14 @@ impl Room {
     pub(super) fn dismiss(
         &mut self,
         knock: KnockId,
-        by: Option<ParticipantId>,
+        by: Actor,
         reason: Option<&str>,
         block_s: u32,
     ) {
-        let Some(known) = self.lobby.handle(knock, by) else {
+        let Some(known) = self.lobby.handle(knock, by.participant()) else {
             return;
         };
-        let denier = by.map_or(Actor::Room, Actor::Participant);
-        self.tell_denied(knock, &known.visitor, denier, block_s);
+        self.tell_denied(knock, &known.visitor, by, block_s);
         if block_s > 0 {
             self.block(by, &known.visitor, reason, block_s);
         }
@@ -322,6 +320,16 @@ impl Room {
 
     pub(super) fn admit_waiting(&mut self, asker: Asker, order: LobbyAdmit) -> Answer {
         let authority = self.authority_of(asker.key)?;
+        self.admit_for(&authority, asker.to(), order)
+    }
+
+    /// Admits those who wait on anybody's authority.
+    pub(super) fn admit_for(
+        &mut self,
+        authority: &Authority,
+        to: ReplyTo,
+        order: LobbyAdmit,
+    ) -> Answer {
         authority.require(Permission::LobbyManage)?;
         // A locked room lets nobody in but hosts, who do not wait.
         if self.settings.locked {
@@ -329,14 +337,14 @@ impl Room {
         }
         let knocks = self.named(order.knocks, order.all_up_to_rev)?;
         if let Some(role) = order.as_role {
-            self.check_role(&authority, role, &knocks)?;
+            self.check_role(authority, role, &knocks)?;
         }
-        let by = authority.actor.participant();
+        let by = authority.actor;
         let results: Vec<LobbyResult> = knocks
             .into_iter()
             .map(|knock| self.admit_one(knock, by, order.as_role))
             .collect();
-        self.sum_up(asker, results)
+        self.sum_up(to, results)
     }
 
     /// Asks that the sender may give a role to everybody whom it admits as such:
@@ -347,30 +355,24 @@ impl Room {
         role: Role,
         knocks: &[KnockId],
     ) -> Result<(), ErrorBody> {
-        let own = authority.role;
         let assigns = authority.permissions.contains(Permission::RoleAssign);
         let known = knocks.iter().filter_map(|knock| self.lobby.get(*knock));
         // What they are at present: it may have changed since they knocked. Whom
         // nothing lets in any more is not admitted as anything.
         let mut candidates = known.filter_map(|known| self.candidate(known.visitor.clone()).ok());
         let may_all = candidates.all(|candidate| {
-            may_act_on(own, candidate.role)
+            authority.may_act_on(candidate.role)
                 && may_hold(&self.settings, candidate.identity, role)
                 && (assigns || candidate.role == role)
         });
-        if own.outranks(role) && may_all {
+        if authority.may_act_on(role) && may_all {
             Ok(())
         } else {
             Err(ErrorBody::from(ErrorCode::Forbidden).field("as_role"))
         }
     }
 
-    fn admit_one(
-        &mut self,
-        knock: KnockId,
-        by: Option<ParticipantId>,
-        role: Option<Role>,
-    ) -> LobbyResult {
+    fn admit_one(&mut self, knock: KnockId, by: Actor, role: Option<Role>) -> LobbyResult {
         let Some(known) = self.lobby.get(knock) else {
             return self.past(knock);
         };
@@ -403,12 +405,22 @@ impl Room {
 
     pub(super) fn deny_waiting(&mut self, asker: Asker, order: LobbyDeny) -> Answer {
         let authority = self.authority_of(asker.key)?;
+        self.deny_for(&authority, asker.to(), order)
+    }
+
+    /// Sends those away who wait on anybody's authority.
+    pub(super) fn deny_for(
+        &mut self,
+        authority: &Authority,
+        to: ReplyTo,
+        order: LobbyDeny,
+    ) -> Answer {
         authority.require(Permission::LobbyManage)?;
         if order.block_s > BLOCK_S_MAX {
             return Err(ErrorBody::bad("block_s"));
         }
         let knocks = self.named(order.knocks, order.all_up_to_rev)?;
-        let by = authority.actor.participant();
+        let by = authority.actor;
         let reason = order.reason.as_ref().map(|reason| reason.as_str());
         let mut results = Vec::with_capacity(knocks.len());
         for knock in knocks {
@@ -423,7 +435,7 @@ impl Room {
                 by: None,
             });
         }
-        self.sum_up(asker, results)
+        self.sum_up(to, results)
     }
 
     /// Returns which knocks a request names.
@@ -449,12 +461,12 @@ impl Room {
 
     /// Answers with what became of each. Whoever came in may have replaced a page of
     /// its own: that one is out first.
-    fn sum_up(&mut self, asker: Asker, results: Vec<LobbyResult>) -> Answer {
+    fn sum_up(&mut self, to: ReplyTo, results: Vec<LobbyResult>) -> Answer {
         let count = |outcome| results.iter().filter(|one| one.result == outcome).count();
         let (admitted, denied) = (count(LobbyOutcome::Admitted), count(LobbyOutcome::Denied));
         let outcome = format!("{admitted} admitted, {denied} denied of {}", results.len());
         self.deeds.outcome = Some(outcome);
-        self.once_stopped(asker.to(), Reply::Lobby(LobbyResults { results }))
+        self.once_stopped(to, Reply::Lobby(LobbyResults { results }))
     }
 
     pub(super) fn note_waiting(&mut self, asker: Asker, order: LobbyNote) -> Answer {
@@ -472,11 +484,21 @@ impl Room {
     }
 
     pub(super) fn send_to_lobby(&mut self, asker: Asker, order: ParticipantToLobby) -> Answer {
-        let target =
-            self.require_on(asker.key, Permission::ParticipantToLobby, order.participant)?;
+        let authority = self.authority_of(asker.key)?;
+        self.send_back_for(&authority, asker.to(), order)
+    }
+
+    /// Sends a participant back to the lobby on anybody's authority.
+    pub(super) fn send_back_for(
+        &mut self,
+        authority: &Authority,
+        to: ReplyTo,
+        order: ParticipantToLobby,
+    ) -> Answer {
+        let target = self.reach(authority, Permission::ParticipantToLobby, order.participant)?;
         let member = self.members.get(&target).ok_or(ErrorCode::NotFound)?;
         let device = member.device;
-        let mut others = self.lower_of_device(asker.key, device)?;
+        let mut others = self.lower_of_device(authority, device)?;
         others.retain(|other| *other != target);
         self.note_sent_back(target);
         let member = self.remove(target, LeftReason::ToLobby);
@@ -522,7 +544,7 @@ impl Room {
             self.links.insert(link, Seat::Waiter(knock));
             self.tell_waiter(knock);
         }
-        self.once_stopped(asker.to(), Reply::Done)
+        self.once_stopped(to, Reply::Done)
     }
 
     /// Takes the key that was drawn for somebody who was sent back to the lobby.

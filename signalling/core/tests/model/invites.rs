@@ -169,9 +169,8 @@ impl Model {
         }
         self.take_back(seen, by, order.invite);
         if order.remove_holders {
-            let holders = self.keys_of(|person| {
-                person.invite == Some(order.invite) && outranks(by.role, person.role)
-            });
+            let holders = self
+                .keys_of(|person| person.invite == Some(order.invite) && by.reaches(person.role));
             let mut devices = BTreeMap::new();
             for key in holders {
                 devices.insert(self.people[&key].device, key);
@@ -179,9 +178,8 @@ impl Model {
             for key in devices.values() {
                 self.mark(*key, true);
             }
-            let pages = self.keys_of(|person| {
-                devices.contains_key(&person.device) && outranks(by.role, person.role)
-            });
+            let pages = self
+                .keys_of(|person| devices.contains_key(&person.device) && by.reaches(person.role));
             for key in pages {
                 self.send_away(key);
             }

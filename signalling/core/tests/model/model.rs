@@ -155,6 +155,13 @@ pub(crate) struct Authority {
     pub(crate) may: BTreeSet<Permission>,
 }
 
+impl Authority {
+    /// Returns whether it may act on somebody: the operator on everybody.
+    pub(crate) fn reaches(&self, role: Role) -> bool {
+        self.actor == Actor::Operator || crate::rules::outranks(self.role, role)
+    }
+}
+
 /// Why not; the member where the model knows it.
 pub(crate) type Refusal = (ErrorCode, Option<&'static str>);
 /// `None`: later.

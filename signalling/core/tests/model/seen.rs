@@ -126,6 +126,10 @@ pub(crate) fn operator_words(reply: &OperatorReply) -> String {
         OperatorReply::Invited(created) => format!("invited {:?}", created.invite.role),
         OperatorReply::Invites(_) => "invites".to_owned(),
         OperatorReply::Bans(_) => "bans".to_owned(),
+        OperatorReply::Live(_) => "live".to_owned(),
+        OperatorReply::Lobby(_) => "lobby".to_owned(),
+        OperatorReply::Chat(_) => "chat".to_owned(),
+        OperatorReply::Said(_) => "said".to_owned(),
     }
 }
 
