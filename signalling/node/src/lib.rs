@@ -48,7 +48,10 @@ pub use guesses::PasswordLimits;
 pub use hashing::{Hashing, InvalidHashing};
 pub use joins::JoinStats;
 pub use node::{Node, StartError, Stats};
-pub use rooms::{ConfiguredRoom, CreatedRoom, Ensured, NewRoom, RoomEntry, Rooms, RoomsError};
+pub use rooms::{
+    BanTarget, ConfiguredRoom, CreatedRoom, Ensured, Knocks, NewRoom, NewRoomBan, RoomEntry, Rooms,
+    RoomsError,
+};
 pub use sites::{Embedder, SiteKey, SiteRooms};
 pub use tuning::Tuning;
 pub use upgrade::ClientAddr;

@@ -14,7 +14,7 @@ use conclave_signalling_core::output::LinkId;
 use conclave_signalling_core::rate::Rate;
 use conclave_signalling_core::room::RoomConfig;
 use conclave_signalling_store::{NetworkKey, Store};
-use conclave_signalling_wire::ids::RoomId;
+use conclave_signalling_wire::ids::{RoomId, SessionId};
 use conclave_signalling_wire::text::Slug;
 use conclave_signalling_wire::time::Timestamp;
 use dashmap::DashMap;
@@ -59,6 +59,8 @@ pub(crate) struct Registry {
     tokens: DashMap<TokenHash, Arc<Inbox>>,
     members: DashMap<MemberKey, Arc<Inbox>>,
     keys: DashMap<RoomKey, Arc<Inbox>>,
+    /// The meetings that go on.
+    sessions: DashMap<SessionId, RoomId>,
     /// Participants of each shard.
     load: Vec<AtomicUsize>,
     next_key: AtomicU64,
@@ -127,6 +129,7 @@ impl Registry {
             tokens: DashMap::new(),
             members: DashMap::new(),
             keys: DashMap::new(),
+            sessions: DashMap::new(),
             next_key: AtomicU64::new(1),
             refusals: Refusals::default(),
             panics: AtomicU64::new(0),
@@ -313,6 +316,19 @@ impl Registry {
     /// Returns the room that a token leads to.
     pub(crate) fn room_of_token(&self, token: &TokenHash) -> Option<Arc<Inbox>> {
         self.tokens.get(token).map(|inbox| Arc::clone(&inbox))
+    }
+
+    pub(crate) fn add_session(&self, session: SessionId, room: RoomId) {
+        self.sessions.insert(session, room);
+    }
+
+    pub(crate) fn remove_session(&self, session: SessionId) {
+        self.sessions.remove(&session);
+    }
+
+    /// Returns the room of a meeting that goes on.
+    pub(crate) fn room_of_session(&self, session: SessionId) -> Option<RoomId> {
+        self.sessions.get(&session).map(|room| *room)
     }
 
     /// Picks the shard with the fewest participants for a room.

@@ -1,7 +1,9 @@
 //! Rooms as the operator sees them: made, changed and deleted from outside.
 
 mod create;
+mod live;
 mod orders;
+mod records;
 
 use std::sync::Arc;
 
@@ -19,6 +21,9 @@ use thiserror::Error;
 
 use crate::directory::Door;
 use crate::registry::Registry;
+
+pub use live::Knocks;
+pub use records::{BanTarget, NewRoomBan};
 
 pub(crate) use create::create_over_link;
 

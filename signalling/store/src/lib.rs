@@ -18,6 +18,7 @@ mod hooks;
 mod idempotency;
 mod key;
 mod keys;
+mod makers;
 mod network;
 mod open;
 mod query;

@@ -13,7 +13,7 @@ use conclave_signalling_core::record::{Actor as Who, RoomRecord};
 use conclave_signalling_core::room::{OperatorRequest, Room};
 use conclave_signalling_core::settings::PasswordHash;
 use conclave_signalling_store::StoreError;
-use conclave_signalling_wire::ids::RoomId;
+use conclave_signalling_wire::ids::{RoomId, SessionId};
 use conclave_signalling_wire::secret::SecretText;
 use conclave_signalling_wire::text::Slug;
 use rand::rngs::StdRng;
@@ -39,6 +39,8 @@ pub(super) struct Meeting {
     shard: ShardLink,
     voices: Voices,
     tokens: BTreeSet<TokenHash>,
+    /// The meeting that goes on, as others find it.
+    session: Option<SessionId>,
     next_ticket: u64,
     /// Who deletes the room, and waits for it.
     deleting: Option<(Who, oneshot::Sender<Result<(), RoomsError>>)>,
@@ -95,6 +97,7 @@ impl Meeting {
             own,
             voices: Voices::new(),
             tokens: BTreeSet::new(),
+            session: None,
             next_ticket: 0,
             deleting: None,
             has_begun: false,
@@ -348,6 +351,21 @@ impl Meeting {
                 output => self.voices.say(Held::Output(output)),
             }
         }
+        self.publish_session();
+    }
+
+    /// Lets others find the meeting that goes on, and no other.
+    fn publish_session(&mut self) {
+        let session = self.room.session();
+        if session == self.session {
+            return;
+        }
+        if let Some(over) = std::mem::replace(&mut self.session, session) {
+            self.registry.remove_session(over);
+        }
+        if let Some(begun) = session {
+            self.registry.add_session(begun, self.id);
+        }
     }
 
     /// Begins to hash a new password, one at a time: the pool is for those at the door.
@@ -365,6 +383,15 @@ impl Meeting {
     fn hashed(&mut self, now: Instant, ticket: u64, hash: Result<PasswordHash, Busy>) {
         let hash = hash.map_err(|Busy| busy());
         self.room.handle_hashed(now.into_std(), ticket, hash);
+    }
+}
+
+/// However it ends, nobody finds its session afterwards.
+impl Drop for Meeting {
+    fn drop(&mut self) {
+        if let Some(session) = self.session.take() {
+            self.registry.remove_session(session);
+        }
     }
 }
 

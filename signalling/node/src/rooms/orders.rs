@@ -160,7 +160,7 @@ impl Rooms {
         self.ask(slug, request, by).await.map(drop)
     }
 
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         slug: &Slug,
         request: OperatorRequest,
@@ -177,7 +177,7 @@ impl Rooms {
         Ok(answered.await.map_err(|_| unexpected())??)
     }
 
-    fn find(&self, slug: &Slug) -> Result<Arc<Door>, RoomsError> {
+    pub(super) fn find(&self, slug: &Slug) -> Result<Arc<Door>, RoomsError> {
         let door = self.registry.directory.find(slug);
         door.ok_or(RoomsError::UnknownRoom)
     }
@@ -190,6 +190,6 @@ impl Rooms {
 }
 
 /// The room ended before it answered, or answered something else.
-fn unexpected() -> RoomsError {
+pub(super) fn unexpected() -> RoomsError {
     ErrorCode::NotAvailable.into()
 }

@@ -1,7 +1,7 @@
 //! Rooms and what belongs to them: how they are read.
 
 use conclave_signalling_core::digest::{DeviceHash, InviteHash, NetworkTag};
-use conclave_signalling_core::record::{Ban, Invite, RoomRecord, Standing};
+use conclave_signalling_core::record::{Actor, Ban, Invite, RoomRecord, Standing};
 use conclave_signalling_core::settings::{PasswordHash, Settings};
 use conclave_signalling_wire::ids::RoomId;
 use conclave_signalling_wire::text::{DisplayName, RoleName, Slug};
@@ -14,7 +14,7 @@ use super::DirectoryEntry;
 use super::chat;
 use super::rooms::{At, place, standing_row};
 use super::values::{
-    bytes, damaged, from_devices, from_json, from_settings, from_word, number, parse, time,
+    bytes, damaged, from_devices, from_json, from_settings, from_word, json, number, parse, time,
 };
 use crate::error::StoreError;
 use crate::seal::Sealer;
@@ -189,6 +189,21 @@ pub(crate) async fn has_invite(
             .fetch_one(db)
             .await?;
     Ok(there)
+}
+
+/// Returns the rooms in which a maker has an invite that was not taken back.
+pub(crate) async fn rooms_with_invites_by(
+    db: &mut SqliteConnection,
+    maker: Actor,
+) -> Result<Vec<RoomId>, StoreError> {
+    let rooms: Vec<String> = sqlx::query_scalar(
+        "SELECT DISTINCT room FROM invite WHERE created_by = ?1 AND revoked_at IS NULL",
+    )
+    .bind(json(&maker)?)
+    .fetch_all(db)
+    .await?;
+    let rooms = rooms.iter();
+    rooms.map(|room| parse(room, "invite.room")).collect()
 }
 
 #[derive(FromRow)]
