@@ -16,6 +16,11 @@ use crate::listen;
 /// How often a free port of TCP may be one that is taken of UDP.
 const ATTEMPTS: usize = 16;
 
+/// Connection tests of one source at once. One holds an allocation for each way, for some seconds:
+/// enough for sixteen of a class that begin together. Who finds no place is told that the way is
+/// blocked, and one source must not take all places.
+const TESTS_PER_SOURCE: u32 = 3 * 16;
+
 /// TCP sockets and the addresses at which the relay takes UDP beside them.
 pub(crate) struct Sockets {
     /// Of HTTPS.
@@ -163,7 +168,10 @@ pub(super) fn server_config(
         realm: realm.to_owned(),
         credentials,
         policy,
-        quotas: QuotaLimits::default(),
+        quotas: QuotaLimits {
+            tests_per_source: TESTS_PER_SOURCE,
+            ..QuotaLimits::default()
+        },
         allocation: AllocationLimits {
             bits_per_s: u64::from(turn.mbit_per_s) * 1_000_000,
             ..AllocationLimits::default()

@@ -188,6 +188,26 @@ async fn before_joining_the_ways_can_be_tried_and_nothing_reached() {
 }
 
 #[tokio::test]
+async fn a_class_behind_one_address_can_try_the_ways_at_the_same_time() {
+    let server = Server::start("relay-class");
+    let http = server.ready()["http"].as_str().unwrap().to_owned();
+    let mut guest = Guest::open(&http).await;
+    let asked = json!({"room": "welcome", "connection_test": true});
+    let mut held = Vec::new();
+    for pupil in 0..17 {
+        let info = guest.ask("room.info", asked.clone()).await;
+        let test = &info["ok"]["connection_test"];
+        for _ in 0..3 {
+            let mut client = Client::new(by_udp(place(&server)), test);
+            let allocated = client.allocate().map(|_| ());
+            let expected = if pupil < 16 { Ok(()) } else { Err(486) };
+            assert_eq!(allocated, expected, "{pupil} {}", held.len());
+            held.push(client);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_server_without_relay_says_so_and_lets_no_room_insist_on_it() {
     let folder = folder("relay-off");
     let mut command = conclave();

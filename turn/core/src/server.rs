@@ -109,7 +109,7 @@ pub struct Server {
     budget: ReplyBudget,
     quotas: Quotas,
     /// How fast sessions, and the sources of connection tests, take places in the quotas.
-    takings: Pace,
+    takings: place::Takings,
     /// How fast sources may guess passwords.
     guesses: Pace,
     /// Over the bytes of all allocations, if there is one.
@@ -167,7 +167,7 @@ impl Server {
             ceiling: quotas
                 .total_bits_per_s
                 .map(|bits_per_s| Ceiling::new(now.instant, bits_per_s)),
-            takings: place::pace(now.instant, seed, quotas.per_session),
+            takings: place::Takings::new(now.instant, seed, quotas),
             sessions: HashSet::with_hasher(keyed),
             allocations: Allocations::new(keyed),
             reservations: Reservations::default(),

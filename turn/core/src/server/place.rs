@@ -8,10 +8,10 @@ use super::Server;
 use super::message::Call;
 use crate::auth::Identity;
 use crate::limits::{Pace, SourcePrefix};
-use crate::quota::{Place, QuotaError};
+use crate::quota::{Place, QuotaError, QuotaLimits};
 use crate::seed;
 
-/// How many times what it may hold a session allocates one after the other: on two ICE restarts.
+/// How many times what it may hold somebody allocates one after the other: a session on two ICE restarts.
 const BURST: u32 = 3;
 /// Half of what the pace can count to at its interval.
 const BURST_MAX: u32 = (1 << 30) / INTERVAL_MS;
@@ -20,12 +20,34 @@ const BURST_MAX: u32 = (1 << 30) / INTERVAL_MS;
 const INTERVAL_MS: u32 = 500;
 /// At 20,000 sessions few share a bucket, and hardly one of them is near its pace.
 const SLOTS: usize = 1 << 16;
+/// Sources that have their connection tested at the same time are fewer.
+const TEST_SLOTS: usize = 1 << 13;
 
-/// Makes the pace at which allocations are made.
-pub(super) fn pace(now: Instant, seed: &[u8; 32], per_session: u32) -> Pace {
-    let key = seed::sip_key(seed, "conclave turn pace of allocations");
-    let burst = per_session.saturating_mul(BURST).clamp(1, BURST_MAX);
-    Pace::new(now, key, SLOTS, burst, INTERVAL_MS)
+/// How fast places in the quotas are taken.
+pub(super) struct Takings {
+    sessions: Pace,
+    /// By source.
+    tests: Pace,
+}
+
+impl Takings {
+    /// Lets each make [`BURST`] times what it may hold, one after the other.
+    pub(super) fn new(now: Instant, seed: &[u8; 32], quotas: &QuotaLimits) -> Takings {
+        let pace = |purpose, slots, held: u32| {
+            let key = seed::sip_key(seed, purpose);
+            let burst = held.saturating_mul(BURST).clamp(1, BURST_MAX);
+            Pace::new(now, key, slots, burst, INTERVAL_MS)
+        };
+        let tests = "conclave turn pace of connection tests";
+        Takings {
+            sessions: pace(
+                "conclave turn pace of allocations",
+                SLOTS,
+                quotas.per_session,
+            ),
+            tests: pace(tests, TEST_SLOTS, quotas.tests_per_source),
+        }
+    }
 }
 
 impl Server {
@@ -35,8 +57,8 @@ impl Server {
         let identity = call.login.identity;
         let place = self.quotas.take(identity, source).map_err(code_of)?;
         let may = match identity {
-            Identity::Session(session) => self.takings.take(now, &session),
-            Identity::Test(_) => self.takings.take(now, &SourcePrefix::of(source)),
+            Identity::Session(session) => self.takings.sessions.take(now, &session),
+            Identity::Test(_) => self.takings.tests.take(now, &SourcePrefix::of(source)),
             // Whom the operator knows has the quota and no pace.
             Identity::User(_) => true,
         };
