@@ -10,7 +10,7 @@ use conclave_signalling_wire::ids::{DeliveryId, RoomId, WebhookId};
 use conclave_signalling_wire::time::Timestamp;
 use serde::Deserialize;
 use sqlx::{FromRow, SqliteConnection};
-use tracing::{error, warn};
+use tracing::error;
 
 use super::rooms::place;
 use super::values::{from_json, json, ms, number, parse};
@@ -258,7 +258,6 @@ impl Outbox {
         .bind(ms(at))
         .execute(db)
         .await?;
-        warn!(webhook, "too many deliveries wait: the oldest are given up");
         self.tally.overflowed += dead.rows_affected();
         Ok(())
     }

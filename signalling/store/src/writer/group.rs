@@ -108,6 +108,13 @@ async fn transaction(
     let tally = open.outbox.tally;
     let overflowed = &tools.counters.overflowed;
     overflowed.fetch_add(tally.overflowed, Ordering::Relaxed);
+    if tally.overflowed > 0 {
+        let count = tally.overflowed;
+        tracing::warn!(
+            count,
+            "too many deliveries to webhooks wait: the oldest are given up"
+        );
+    }
     open.head = head;
     match checkpoint {
         Some(checkpoint) => open.signed(tools, checkpoint),
