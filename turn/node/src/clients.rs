@@ -1,5 +1,7 @@
 //! The ways to TURN clients, whatever they are connected by.
 
+use std::time::Instant;
+
 use conclave_turn_core::ClientSink;
 use conclave_turn_wire::{ClientTransport, FiveTuple};
 
@@ -14,9 +16,9 @@ pub(crate) struct Clients {
 
 impl Clients {
     /// Lets go of everything that was sent in this turn.
-    pub(crate) fn flush(&mut self) {
+    pub(crate) fn flush(&mut self, now: Instant) {
         self.udp.flush();
-        self.streams.flush();
+        self.streams.flush(now);
     }
 }
 

@@ -1,15 +1,19 @@
 //! TURN clients that come over a stream: TCP, or TLS within it.
 //!
-//! Each connection is a task that reads, cuts frames and writes; the relay
-//! thread decides. Between them:
+//! A connection is accepted, and its TLS begun, in a task of tokio. Then the relay
+//! thread has the stream: it reads, cuts frames, decides and writes, all clients
+//! in one turn. The runtime only says which streams have something, the task minds
+//! how long it lasts:
 //!
 //! ```text
-//! task ── frames, 256 batches for all, full = the task stops reading ──► relay thread
-//! task ◄── parcels, 256 KiB per connection, full = media is dropped ──── relay thread
+//! task ──── the stream; 256 of all, full = waits ───────────────► relay thread
+//! runtime ─ readiness, each stream listed once, one wake ───────► relay thread
+//! client ◄─ 256 KiB per connection, full = media is dropped ───── relay thread
 //! ```
 
 mod inbox;
-mod parcel;
+mod link;
+mod outgoing;
 mod table;
 mod task;
 
@@ -47,14 +51,14 @@ impl RelayHandle {
         local: SocketAddr,
         stop: watch::Receiver<bool>,
     ) where
-        S: AsyncRead + AsyncWrite + Unpin + Send,
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let client = FiveTuple {
             transport,
             client: ClientAddr(canonical(client)),
             server: canonical(local),
         };
-        task::serve(stream, client, &self.streams, stop).await;
+        task::serve(Box::new(stream), client, &self.streams, stop).await;
     }
 }
 

@@ -28,9 +28,11 @@ use crate::shards::Shards;
 use crate::stats::RelayStats;
 use crate::streams::{FromStream, StreamClients, StreamEntrance, StreamInbox};
 
-/// How many messages of streams one turn takes, so that they cannot hold up
-/// datagrams for long; each holds what one read brought.
-const MESSAGES_PER_TURN: usize = 256;
+/// How many new streams one turn takes, and how many it reads, so that they
+/// cannot hold up datagrams for long; each read brings 32 KiB at most.
+const STREAMS_PER_TURN: usize = 256;
+/// The first bytes of a ConnectionBind request (RFC 6062, section 5.3).
+const CONNECTION_BIND: [u8; 2] = [0x00, 0x0b];
 
 /// How many parcels of one shard one turn takes; each has up to 64 datagrams.
 const PARCELS_PER_TURN: usize = 16;
@@ -53,6 +55,8 @@ pub(crate) struct RelayThread {
     received: ReceiveBatch,
     waits: WaitList,
     stream_inbox: StreamInbox,
+    /// Streams that may have something, and had no turn yet.
+    ready_streams: Vec<FiveTuple>,
     control: Receiver<Control>,
     shared: Arc<Shared>,
     /// More waits in memory than the last turn took.
@@ -113,6 +117,7 @@ impl RelayThread {
             received: ReceiveBatch::new(),
             waits: WaitList::default(),
             stream_inbox,
+            ready_streams: Vec::new(),
             control,
             shared,
             has_more: false,
@@ -199,7 +204,7 @@ impl RelayThread {
         if let BackendSide::Real(real) = &mut self.core.backend {
             real.join_clients(&mut self.core.clients);
         }
-        self.core.clients.flush();
+        self.core.clients.flush(now.instant);
         self.bury_streams(now);
         self.shared.stats.publish(self.stats());
         Ok(())
@@ -251,29 +256,34 @@ impl RelayThread {
     }
 
     fn take_streams(&mut self, now: Now) {
-        for _ in 0..MESSAGES_PER_TURN {
+        self.has_more |= !self.take_messages(now);
+        let mut ready = std::mem::take(&mut self.ready_streams);
+        self.stream_inbox.take_ready(&mut ready);
+        let count = ready.len().min(STREAMS_PER_TURN);
+        for client in ready.drain(..count) {
+            self.read_stream(now, &client);
+        }
+        ready.append(&mut self.ready_streams);
+        self.has_more |= !ready.is_empty();
+        self.ready_streams = ready;
+    }
+
+    /// Takes what tasks tell; returns whether that was all.
+    fn take_messages(&mut self, now: Now) -> bool {
+        for _ in 0..STREAMS_PER_TURN {
             let Some(message) = self.stream_inbox.take() else {
-                return;
+                return true;
             };
             match message {
-                FromStream::Opened(client, writer) => {
-                    // The end of a former stream with these addresses may have found the
-                    // queue full. What was its, and what peers send there, is not the new one's.
+                FromStream::Opened(client, link) => {
+                    // What was of a former stream with these addresses, and what peers
+                    // send there, is not the new one's.
                     self.core.serve(now, |server, io| {
                         server.handle_client_closed(now, &client, io);
                     });
-                    self.core.clients.streams.open(client, writer)
-                }
-                FromStream::Frames(from, frames) => self.core.serve(now, |server, io| {
-                    for frame in frames.iter() {
-                        server.handle_client(now, &from, frame, io);
-                    }
-                }),
-                FromStream::Closed(from) => {
-                    self.core.clients.streams.forget(&from);
-                    self.core.serve(now, |server, io| {
-                        server.handle_client_closed(now, &from, io);
-                    });
+                    self.core.clients.streams.forget(&client);
+                    self.core.clients.streams.open(client, link);
+                    self.ready_streams.push(client);
                 }
                 FromStream::Peer(event) => {
                     let Core {
@@ -287,7 +297,41 @@ impl RelayThread {
                 }
             }
         }
-        self.has_more = true;
+        false
+    }
+
+    /// Serves what has come by one stream.
+    fn read_stream(&mut self, now: Now, client: &FiveTuple) {
+        let Some(mut arrived) = self.core.clients.streams.read(client) else {
+            return;
+        };
+        loop {
+            let frame = match arrived.frames.next_frame() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(_) => {
+                    arrived.has_ended = true;
+                    break;
+                }
+            };
+            self.core.serve(now, |server, io| {
+                server.handle_client(now, client, frame, io);
+            });
+            // What follows may be raw bytes for a peer.
+            if frame.starts_with(&CONNECTION_BIND) && !self.core.clients.streams.is_open(client) {
+                break;
+            }
+        }
+        let streams = &mut self.core.clients.streams;
+        streams.put_back(client, arrived.frames);
+        if arrived.has_ended {
+            streams.forget(client);
+            self.core.serve(now, |server, io| {
+                server.handle_client_closed(now, client, io);
+            });
+        } else if arrived.is_more {
+            self.ready_streams.push(*client);
+        }
     }
 
     /// Ends the allocations of streams that turned out to be gone.

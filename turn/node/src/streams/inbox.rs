@@ -1,7 +1,9 @@
-//! The way from the tasks of streams to the relay thread.
+//! The way to the relay thread: new streams, and which ones have something to do.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc as ready;
+use std::task::Wake;
 
 use conclave_turn_wire::FiveTuple;
 use tokio::sync::mpsc;
@@ -9,52 +11,20 @@ use tokio::sync::mpsc;
 use crate::handle::Shared;
 use crate::peers_tcp::FromPeer;
 
-use super::parcel::Writer;
+use super::link::Link;
 
-/// Batches that wait for the relay thread, of all connections together. A batch
-/// holds what one read brought: 8 KiB, or one frame of 64 KiB.
-const BATCHES: usize = 256;
+/// What waits for the relay thread: news, no media.
+const MESSAGES: usize = 256;
 
 /// What a task tells the relay thread.
 pub(crate) enum FromStream {
-    /// A client's stream is there; this is how to write to it.
-    Opened(FiveTuple, Writer),
-    /// Whole frames arrived, in order.
-    Frames(FiveTuple, Frames),
-    /// The stream ended.
-    Closed(FiveTuple),
+    /// A client's stream is there.
+    Opened(FiveTuple, Box<Link>),
     /// A peer's TCP did something (RFC 6062).
     Peer(FromPeer),
 }
 
-/// Frames end to end.
-#[derive(Default)]
-pub(crate) struct Frames {
-    bytes: Vec<u8>,
-    lens: Vec<usize>,
-}
-
-impl Frames {
-    pub(crate) fn push(&mut self, frame: &[u8]) {
-        self.bytes.extend_from_slice(frame);
-        self.lens.push(frame.len());
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.lens.is_empty()
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let mut rest = self.bytes.as_slice();
-        self.lens.iter().map(move |len| {
-            let (frame, behind) = rest.split_at(*len);
-            rest = behind;
-            frame
-        })
-    }
-}
-
-/// The tasks' end. Full means wait: the client's TCP then slows the client down.
+/// The tasks' end. Full means wait.
 #[derive(Clone)]
 pub(crate) struct StreamEntrance {
     queue: mpsc::Sender<FromStream>,
@@ -64,6 +34,8 @@ pub(crate) struct StreamEntrance {
 /// The relay thread's end; whoever tells something wakes the thread.
 pub(crate) struct StreamInbox {
     queue: mpsc::Receiver<FromStream>,
+    /// Streams to be looked at, each once: no more than there are streams.
+    ready: ready::Receiver<FiveTuple>,
     bell: Arc<Bell>,
 }
 
@@ -71,14 +43,25 @@ struct Bell {
     relay: Arc<Shared>,
     /// It was rung and not yet heard: no need for another system call.
     is_rung: AtomicBool,
+    ready: ready::Sender<FiveTuple>,
+}
+
+/// Has the relay thread look at a stream; as a waker, when it can be read or written.
+pub(crate) struct Readiness {
+    client: FiveTuple,
+    bell: Arc<Bell>,
+    /// It is on the list already.
+    is_listed: AtomicBool,
 }
 
 /// Makes both ends.
 pub(super) fn inbox(relay: &Arc<Shared>) -> (StreamEntrance, StreamInbox) {
-    let (sender, receiver) = mpsc::channel(BATCHES);
+    let (sender, receiver) = mpsc::channel(MESSAGES);
+    let (ready_in, ready_out) = ready::channel();
     let bell = Arc::new(Bell {
         relay: Arc::clone(relay),
         is_rung: AtomicBool::new(false),
+        ready: ready_in,
     });
     let entrance = StreamEntrance {
         queue: sender,
@@ -86,6 +69,7 @@ pub(super) fn inbox(relay: &Arc<Shared>) -> (StreamEntrance, StreamInbox) {
     };
     let inbox = StreamInbox {
         queue: receiver,
+        ready: ready_out,
         bell,
     };
     (entrance, inbox)
@@ -95,21 +79,17 @@ impl StreamEntrance {
     /// Tells it, waiting for room; returns whether the relay still runs.
     pub(crate) async fn tell(&self, message: FromStream) -> bool {
         let told = self.queue.send(message).await.is_ok();
-        self.ring();
+        self.bell.ring();
         told
     }
 
-    /// Tells it if there is room, for those who cannot wait.
-    pub(crate) fn try_tell(&self, message: FromStream) {
-        // The relay finds out otherwise: its next write to a stream that is gone fails.
-        let _ = self.queue.try_send(message);
-        self.ring();
-    }
-
-    fn ring(&self) {
-        if !self.bell.is_rung.swap(true, Ordering::SeqCst) {
-            self.bell.relay.waker.wake();
-        }
+    /// Makes the waker of a client's stream.
+    pub(super) fn readiness(&self, client: FiveTuple) -> Arc<Readiness> {
+        Arc::new(Readiness {
+            client,
+            bell: Arc::clone(&self.bell),
+            is_listed: AtomicBool::new(false),
+        })
     }
 }
 
@@ -122,5 +102,40 @@ impl StreamInbox {
         self.bell.is_rung.store(false, Ordering::SeqCst);
         // One that was told just before that, and did not ring.
         self.queue.try_recv().ok()
+    }
+
+    /// Appends the streams that have something to do. The next one wakes the thread again.
+    pub(crate) fn take_ready(&mut self, streams: &mut Vec<FiveTuple>) {
+        self.bell.is_rung.store(false, Ordering::SeqCst);
+        streams.extend(self.ready.try_iter());
+    }
+}
+
+impl Bell {
+    fn ring(&self) {
+        if !self.is_rung.swap(true, Ordering::SeqCst) {
+            self.relay.waker.wake();
+        }
+    }
+}
+
+impl Readiness {
+    /// Lets it be listed again. To be called before the stream is tried.
+    pub(super) fn hear(&self) {
+        self.is_listed.store(false, Ordering::SeqCst);
+    }
+}
+
+impl Wake for Readiness {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.is_listed.swap(true, Ordering::SeqCst) {
+            // Without a relay thread there is nobody to tell.
+            let _ = self.bell.ready.send(self.client);
+            self.bell.ring();
+        }
     }
 }

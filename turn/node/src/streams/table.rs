@@ -1,20 +1,26 @@
 //! The relay thread's table of stream clients.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use conclave_turn_wire::FiveTuple;
+use conclave_turn_wire::deframe::Deframer;
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 
 use crate::peers_tcp::TcpPeers;
 
-use super::parcel::{Then, Writer};
+use super::link::{Arrived, Link, Then};
 
 /// The first bytes of a success response to Allocate (RFC 8656, section 5).
 const ALLOCATE_SUCCESS: [u8; 2] = [0x01, 0x03];
+/// What one read takes at most: a full TLS record.
+const READ_BYTES: usize = 16 * 1024;
 
-/// Who can be written to, by five-tuple.
-#[derive(Default)]
+/// Who can be read from and written to, by five-tuple.
 pub(crate) struct StreamClients {
-    clients: HashMap<FiveTuple, Writer>,
+    clients: HashMap<FiveTuple, Client>,
     /// Those with something to flush.
     touched: Vec<FiveTuple>,
     /// Data connections whose peer is to be looked up with the next flush.
@@ -23,25 +29,81 @@ pub(crate) struct StreamClients {
     gone: Vec<FiveTuple>,
     /// Media frames that were dropped.
     dropped: u64,
+    buffer: Box<[u8]>,
+}
+
+enum Client {
+    Talking(Box<Link>),
+    /// Its bytes go to a peer and come from there, as long as this is held.
+    Piped(oneshot::Sender<()>),
+}
+
+impl Default for StreamClients {
+    fn default() -> StreamClients {
+        StreamClients {
+            clients: HashMap::new(),
+            touched: Vec::new(),
+            splices: Vec::new(),
+            gone: Vec::new(),
+            dropped: 0,
+            buffer: vec![0; READ_BYTES].into_boxed_slice(),
+        }
+    }
 }
 
 impl StreamClients {
-    /// Adds a connection.
-    pub(crate) fn open(&mut self, client: FiveTuple, writer: Writer) {
-        self.clients.insert(client, writer);
+    /// Adds a connection. It is to be read once: it tells of nothing before.
+    pub(crate) fn open(&mut self, client: FiveTuple, link: Box<Link>) {
+        self.clients.insert(client, Client::Talking(link));
     }
 
-    /// Forgets a connection; what was flushed is still written, then it ends.
+    /// Reads what has come from a client, if there is somebody to read from. What is left of
+    /// the frames is to be given back by [`StreamClients::put_back`].
+    pub(crate) fn read(&mut self, client: &FiveTuple) -> Option<Arrived> {
+        match self.clients.get_mut(client)? {
+            Client::Talking(link) => {
+                // It may be room to write that it tells of.
+                self.touched.push(*client);
+                link.read(&mut self.buffer)
+            }
+            Client::Piped(hold) => {
+                if hold.is_closed() {
+                    self.gone.push(*client);
+                }
+                None
+            }
+        }
+    }
+
+    /// Gives back what [`StreamClients::read`] lent.
+    pub(crate) fn put_back(&mut self, client: &FiveTuple, frames: Deframer) {
+        if let Some(link) = self.talking(client) {
+            link.put_back(frames);
+        }
+    }
+
+    /// Returns whether frames of this client are to be served: it is there, and neither at its
+    /// end nor about to be joined to a peer.
+    pub(crate) fn is_open(&mut self, client: &FiveTuple) -> bool {
+        let is_spliced = self.splices.iter().any(|(spliced, _)| spliced == client);
+        let link = self.talking(client);
+        !is_spliced && link.is_some_and(|link| matches!(link.then, Then::GoOn))
+    }
+
+    /// Forgets a connection, which ends it; what fits of what was sent is written.
     pub(crate) fn forget(&mut self, client: &FiveTuple) {
-        if let Some(mut writer) = self.clients.remove(client) {
-            self.dropped += writer.take_dropped();
+        if let Some(Client::Talking(mut link)) = self.clients.remove(client) {
+            self.dropped += link.outgoing.take_dropped();
+            link.part(Instant::now());
         }
     }
 
     /// Forgets all connections; they end.
     pub(crate) fn forget_all(&mut self) {
-        for (_, mut writer) in self.clients.drain() {
-            self.dropped += writer.take_dropped();
+        for (_, client) in self.clients.drain() {
+            if let Client::Talking(mut link) = client {
+                self.dropped += link.outgoing.take_dropped();
+            }
         }
         self.touched.clear();
         self.splices.clear();
@@ -50,26 +112,30 @@ impl StreamClients {
 
     /// Adds a frame for `to`, if it is still there.
     pub(crate) fn send(&mut self, to: &FiveTuple, header: &[u8], payload: &[u8], is_media: bool) {
-        let Some(writer) = self.clients.get_mut(to) else {
+        let Some(Client::Talking(link)) = self.clients.get_mut(to) else {
             return;
         };
-        if writer.push(header, payload, is_media) {
+        if link.outgoing.push(header, payload, is_media) {
             self.touched.push(*to);
         }
         if !is_media && header.starts_with(&ALLOCATE_SUCCESS) {
-            writer.open().is_established = true;
+            link.pulse.is_established.store(true, Ordering::Relaxed);
         }
     }
 
     /// Ends a connection after what was sent to it.
     pub(crate) fn close(&mut self, client: &FiveTuple) {
-        if let Some(writer) = self.clients.get_mut(client) {
-            writer.open().then = Then::Close;
-            self.touched.push(*client);
+        match self.clients.get_mut(client) {
+            Some(Client::Talking(link)) => {
+                link.then = Then::Close;
+                self.touched.push(*client);
+            }
+            Some(Client::Piped(_)) => self.gone.push(*client),
+            None => {}
         }
     }
 
-    /// Joins a connection to a peer's after what was sent to it.
+    /// Notes that a connection is to be joined to one of a peer, behind what was sent to it.
     pub(crate) fn splice(&mut self, client: &FiveTuple, connection: u32) {
         self.splices.push((*client, connection));
     }
@@ -78,10 +144,9 @@ impl StreamClients {
     /// connections whose peer connection was ended.
     pub(crate) fn join_peers(&mut self, peers: &mut TcpPeers) {
         for (client, connection) in std::mem::take(&mut self.splices) {
-            if let Some(writer) = self.clients.get_mut(&client) {
-                let peer = peers.take(&client, connection);
-                writer.open().then = peer.map_or(Then::Close, Then::Splice);
-                self.touched.push(client);
+            match peers.take(&client, connection) {
+                Some(peer) => self.join(&client, peer),
+                None => self.close(&client),
             }
         }
         for client in peers.take_ended() {
@@ -89,21 +154,36 @@ impl StreamClients {
         }
     }
 
-    /// Lets go all that was sent since the last flush.
-    pub(crate) fn flush(&mut self) {
-        for client in self.touched.drain(..) {
-            let Some(writer) = self.clients.get_mut(&client) else {
+    /// Joins a connection to a peer's after what was sent to it.
+    pub(super) fn join(&mut self, client: &FiveTuple, peer: TcpStream) {
+        if let Some(link) = self.talking(client) {
+            link.then = Then::Splice(peer);
+            self.touched.push(*client);
+        }
+    }
+
+    /// Writes all that was sent until `now`, as far as the connections take it.
+    pub(crate) fn flush(&mut self, now: Instant) {
+        for client in std::mem::take(&mut self.touched) {
+            let Some(link) = self.talking(&client) else {
                 continue;
             };
-            self.dropped += writer.take_dropped();
-            if !writer.flush() {
+            let written = link.write(now);
+            let dropped = link.outgoing.take_dropped();
+            let is_good = match (written, &link.then) {
+                (Ok(true), Then::Splice(_)) => self.pipe(&client),
+                (Ok(true), Then::Close) | (Err(_), _) => false,
+                (Ok(_), _) => true,
+            };
+            self.dropped += dropped;
+            if !is_good {
                 self.gone.push(client);
             }
         }
     }
 
-    /// Takes a connection that turned out to be gone, or that does not take even
-    /// answers. The server is to be told.
+    /// Takes a connection that turned out to be gone, that has ended, or that does not take
+    /// even answers. The server is to be told.
     pub(crate) fn take_gone(&mut self) -> Option<FiveTuple> {
         let client = self.gone.pop()?;
         self.forget(&client);
@@ -118,5 +198,27 @@ impl StreamClients {
     /// Returns how many media frames found no room or waited too long, as of the last flushes.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped
+    }
+
+    fn talking(&mut self, client: &FiveTuple) -> Option<&mut Link> {
+        match self.clients.get_mut(client)? {
+            Client::Talking(link) => Some(link),
+            Client::Piped(_) => None,
+        }
+    }
+
+    /// Gives a connection to its peer; returns whether both are still there.
+    fn pipe(&mut self, client: &FiveTuple) -> bool {
+        let Some(Client::Talking(mut link)) = self.clients.remove(client) else {
+            return false;
+        };
+        let Then::Splice(peer) = std::mem::take(&mut link.then) else {
+            return false;
+        };
+        let Some(hold) = link.join(peer) else {
+            return false;
+        };
+        self.clients.insert(*client, Client::Piped(hold));
+        true
     }
 }

@@ -7,7 +7,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::inbox::Frames;
 use super::*;
 use crate::stats::SharedStats;
 
@@ -31,6 +30,13 @@ struct Scene {
     stop: watch::Sender<bool>,
 }
 
+/// What a turn of the relay thread had of a client.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Seen {
+    frames: Vec<Vec<u8>>,
+    has_ended: bool,
+}
+
 impl Scene {
     async fn new() -> Scene {
         let shared = Arc::new(Shared {
@@ -47,7 +53,7 @@ impl Scene {
         };
         let (stop, stopped) = watch::channel(false);
         let served = tokio::spawn(async move {
-            task::serve(stream, who, &entrance, stopped).await;
+            task::serve(Box::new(stream), who, &entrance, stopped).await;
         });
         let mut scene = Scene {
             client,
@@ -57,38 +63,68 @@ impl Scene {
             served,
             stop,
         };
-        let FromStream::Opened(client, writer) = scene.told().await else {
-            panic!("not opened first")
+        let link = loop {
+            match scene.inbox.take() {
+                Some(FromStream::Opened(client, link)) if client == who => break link,
+                Some(_) => panic!("not opened first"),
+                None => tokio::task::yield_now().await,
+            }
         };
-        scene.clients.open(client, writer);
+        scene.clients.open(who, link);
+        assert_eq!(scene.read(), Seen::default());
         scene
     }
 
-    /// What the task told the relay thread next.
-    async fn told(&mut self) -> FromStream {
-        loop {
-            if let Some(message) = self.inbox.take() {
-                return message;
+    /// Reads once, as the relay thread does.
+    fn read(&mut self) -> Seen {
+        let mut seen = Seen::default();
+        if let Some(mut arrived) = self.clients.read(&self.who) {
+            loop {
+                match arrived.frames.next_frame() {
+                    Ok(Some(frame)) => seen.frames.push(frame.to_vec()),
+                    Ok(None) => break,
+                    Err(_) => {
+                        arrived.has_ended = true;
+                        break;
+                    }
+                }
             }
-            tokio::task::yield_now().await;
+            assert!(!arrived.is_more, "short reads only");
+            self.clients.put_back(&self.who, arrived.frames);
+            seen.has_ended = arrived.has_ended;
         }
+        if seen.has_ended {
+            self.clients.forget(&self.who);
+        }
+        self.clients.flush(std::time::Instant::now());
+        seen.has_ended |= self.clients.take_gone().is_some();
+        seen
+    }
+
+    /// What the stream has when it has something.
+    async fn seen(&mut self) -> Seen {
+        let mut ready = Vec::new();
+        while ready.is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            self.inbox.take_ready(&mut ready);
+        }
+        assert_eq!(ready, [self.who], "each stream once");
+        self.read()
     }
 
     async fn frames(&mut self) -> Vec<Vec<u8>> {
-        match self.told().await {
-            FromStream::Frames(_, frames) => Frames::iter(&frames).map(<[u8]>::to_vec).collect(),
-            FromStream::Closed(_) => panic!("closed"),
-            _ => panic!("no frames"),
-        }
+        let seen = self.seen().await;
+        assert!(!seen.has_ended);
+        seen.frames
     }
 
     async fn is_closed(&mut self) -> bool {
-        matches!(self.told().await, FromStream::Closed(who) if who == self.who)
+        self.seen().await.has_ended
     }
 
     fn answer(&mut self, message: &[u8]) {
         self.clients.send(&self.who, message, b"", false);
-        self.clients.flush();
+        self.clients.flush(std::time::Instant::now());
     }
 }
 
@@ -151,47 +187,79 @@ async fn the_relay_ends_a_connection_behind_its_last_answer() {
     let who = scene.who;
     scene.clients.send(&who, b"last", b"", false);
     scene.clients.close(&who);
-    scene.clients.flush();
+    assert!(scene.read().has_ended);
     let mut all = Vec::new();
     scene.client.read_to_end(&mut all).await.unwrap();
     assert_eq!(all, b"last");
-    assert!(scene.is_closed().await);
+    scene.served.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_and_a_client_that_leaves_end_it_and_writing_to_it_tells() {
+async fn a_stop_and_a_client_that_leaves_end_it() {
     let mut scene = Scene::new().await;
     scene.stop.send(true).unwrap();
     assert!(scene.is_closed().await);
     (&mut scene.served).await.unwrap();
-    scene.answer(b"to nobody");
-    assert_eq!(scene.clients.take_gone(), Some(scene.who));
     assert_eq!(scene.clients.len(), 0);
 
     let mut scene = Scene::new().await;
     scene.client.shutdown().await.unwrap();
     assert!(scene.is_closed().await);
+    scene.served.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn behind_a_connection_bind_nothing_is_read_before_its_answer() {
+async fn what_a_client_does_not_take_waits_until_it_does_or_has_taken_nothing_for_long() {
     let mut scene = Scene::new().await;
-    let mut bind = BINDING;
-    bind[1] = 0x0b;
-    // An answer from before is not the one that is waited for.
-    scene.answer(b"early");
-    let mut early = [0; 5];
-    scene.client.read_exact(&mut early).await.unwrap();
+    scene.answer(&ALLOCATE_SUCCESS);
+    let long = [7; 6_000];
+    scene.answer(&long);
+    let mut taken = vec![0; 6_020];
+    let read = async { scene.client.read_exact(&mut taken[..4_096]).await.unwrap() };
+    read.await;
+    assert_eq!(scene.frames().await, Vec::<Vec<u8>>::new());
+    scene.client.read_exact(&mut taken[4_096..]).await.unwrap();
+    assert_eq!(taken[20..], long);
+
+    scene.answer(&long);
+    let began = Instant::now();
+    (&mut scene.served).await.unwrap();
+    assert!((30..=60).contains(&began.elapsed().as_secs()));
+    assert!(scene.is_closed().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn behind_a_connection_bind_bytes_are_the_peers_and_closing_ends_both() {
+    let mut scene = Scene::new().await;
+    let who = scene.who;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let peer = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await;
+    let (mut far, _) = listener.accept().await.unwrap();
     scene
         .client
-        .write_all(&[bind, BINDING].concat())
+        .write_all(&[&BINDING[..], b"\xffraw"].concat())
         .await
         .unwrap();
-    assert_eq!(scene.frames().await, [bind]);
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-        assert!(scene.inbox.take().is_none());
-    }
-    scene.answer(b"refused");
-    assert_eq!(scene.frames().await, [BINDING]);
+    tokio::task::yield_now().await;
+    let mut arrived = scene.clients.read(&who).unwrap();
+    assert_eq!(arrived.frames.next_frame().unwrap().unwrap(), BINDING);
+    scene.clients.send(&who, b"bound", b"", false);
+    scene.clients.join(&who, peer.unwrap());
+    assert!(!scene.clients.is_open(&who));
+    scene.clients.put_back(&who, arrived.frames);
+    assert_eq!(scene.read(), Seen::default());
+
+    let mut answer = [0; 5];
+    scene.client.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"bound");
+    let mut raw = [0; 4];
+    far.read_exact(&mut raw).await.unwrap();
+    assert_eq!(&raw, b"\xffraw");
+    far.write_all(b"back").await.unwrap();
+    scene.client.read_exact(&mut raw).await.unwrap();
+    assert_eq!(&raw, b"back");
+    scene.clients.close(&who);
+    assert_eq!(scene.clients.take_gone(), Some(who));
+    assert_eq!(far.read(&mut raw).await.unwrap(), 0);
+    scene.served.await.unwrap();
 }
