@@ -101,6 +101,7 @@ fn most(target: &str) -> LevelFilter {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{self, Write};
     use std::sync::Mutex;
 
     use serde_json::Value;
@@ -110,15 +111,16 @@ mod tests {
 
     #[test]
     fn a_line_is_one_object_whatever_is_in_it() {
-        let written: &'static Mutex<Vec<u8>> = Box::leak(Box::default());
-        let subscriber = tracing_subscriber::registry().with(json(written));
+        let written = Written::default();
+        let writer = written.clone();
+        let subscriber = tracing_subscriber::registry().with(json(move || writer.clone()));
         tracing::subscriber::with_default(subscriber, || {
             let _shard = tracing::info_span!("shard", index = 1).entered();
             let odd = "a\nb\r\u{1b}[31m\0\u{2028}\"}";
             tracing::warn!(%odd, count = 3, "first\n{{\"level\":\"ERROR\"}}");
             tracing::info!("second");
         });
-        let text = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
         assert_eq!(text.matches('\n').count(), 2, "{text}");
         let is_odd = |c: char| c.is_control() && c != '\n';
         assert!(!text.contains(is_odd), "{text}");
@@ -171,5 +173,19 @@ mod tests {
             assert!(enabled!(target: "rustls", Level::INFO));
             assert!(!enabled!(target: "rustls", Level::DEBUG));
         });
+    }
+
+    /// What was written, as whoever gathers logs has it.
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
     }
 }
