@@ -142,11 +142,13 @@ pub(crate) fn routes() -> Vec<Route> {
             .creates::<ApiKeyMade>("The key.")
             .problem(StatusCode::FORBIDDEN, "beyond_own_rights")
             .problem(StatusCode::CONFLICT, "too_many_keys")
-            .example(Example::new("A key for the rooms of a department").body(json!({
-                "name": "Front desk",
-                "level": "user",
-                "rooms": {"tags": ["desk"]},
-            })))
+            .example(
+                Example::new("A key for the rooms of a department").body(json!({
+                    "name": "Front desk",
+                    "level": "user",
+                    "rooms": {"tags": ["desk"]},
+                })),
+            )
             .example(Example::new("A key that looks, for a year").body(json!({
                 "name": "Dashboard",
                 "level": "read_only",
@@ -256,7 +258,9 @@ async fn rotate(call: Call) -> Result<Answer, Problem> {
     let by = call.caller.actor;
     let check = |rev| condition.check(rev);
     let keyring = &call.admin.keyring;
-    let made = keyring.rotate(by, id, overlap.unwrap_or(OVERLAP), check).await?;
+    let made = keyring
+        .rotate(by, id, overlap.unwrap_or(OVERLAP), check)
+        .await?;
     Ok(Answer::ok(ApiKeyMade::of(&made)).rev(made.shown.record.rev))
 }
 

@@ -45,7 +45,7 @@ struct Count {
 pub struct Verdict {
     /// The source had too many: it may try again after this.
     pub wait: Option<Duration>,
-    /// It is to be told that there were so many in a minute.
+    /// It is to be told that there were so many since it was told last in this minute.
     pub tell: Option<u32>,
 }
 
@@ -92,16 +92,21 @@ impl Guesses {
         let rest = WINDOW.saturating_sub(now.saturating_duration_since(count.since));
         Verdict {
             wait: (count.wrong > WRONG_MAX).then_some(rest),
-            tell: is_told(count.wrong).then_some(count.wrong),
+            tell: told_of(count.wrong),
         }
     }
 }
 
-fn is_told(wrong: u32) -> bool {
+/// Returns how many were not told yet, where it is time to tell.
+fn told_of(wrong: u32) -> Option<u32> {
     let steps = std::iter::successors(Some(TOLD_AT), |step| step.checked_mul(10));
-    steps
-        .take_while(|step| *step <= wrong)
-        .any(|step| step == wrong)
+    let before = steps.take_while(|step| *step < wrong).last().unwrap_or(0);
+    let next = if before == 0 {
+        TOLD_AT
+    } else {
+        before.saturating_mul(10)
+    };
+    (wrong == next).then(|| wrong - before)
 }
 
 /// A use is noted once in so long.
@@ -213,6 +218,10 @@ mod tests {
         assert_eq!(verdicts.last().unwrap().wait, Some(WINDOW));
         let told: Vec<u32> = verdicts.iter().filter_map(|verdict| verdict.tell).collect();
         assert_eq!(told, [5]);
+        assert_eq!(
+            [4, 5, 6, 49, 50, 500].map(told_of),
+            [None, Some(5), None, None, Some(45), Some(450)]
+        );
 
         let neighbour = "2001:db8:1:2:4::5".parse().unwrap();
         let verdict = guesses.handle_wrong(start + WINDOW / 2, neighbour);

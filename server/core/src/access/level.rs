@@ -155,4 +155,26 @@ mod tests {
         }
         assert_eq!(Level::Admin.scopes().len(), Scope::ALL.len() - 1);
     }
+
+    #[test]
+    fn the_table_in_the_documents_is_this() {
+        let mut table = "| scope |".to_owned();
+        for level in Level::ALL {
+            table.push_str(&format!(" {} |", level.name()));
+        }
+        table.push_str(" what it allows |\n|---|---|---|---|---|---|\n");
+        for scope in Scope::ALL {
+            table.push_str(&format!("| `{}` |", scope.name()));
+            for level in Level::ALL {
+                let has = level.scopes().contains(scope);
+                table.push_str(if has { " ● |" } else { " |" });
+            }
+            table.push_str(&format!(" {} |\n", scope.about()));
+        }
+        let document = include_str!("../../../../docs/api-keys.md");
+        assert!(
+            document.contains(&table),
+            "docs/api-keys.md should have\n{table}"
+        );
+    }
 }

@@ -1,0 +1,245 @@
+use axum::Router;
+use axum::extract::Request;
+use conclave_server_core::webhook::record::{SigningSecret, WebhookRecord};
+use conclave_signalling_node::{ClientAddr, Config, Hashing, NoMedia, Node};
+use conclave_signalling_wire::ids::WebhookId;
+use http::Method;
+use tokio::sync::mpsc;
+use tower::ServiceExt;
+
+use super::*;
+use crate::Admin;
+
+/// How long a key may be felt after its end (`spec/permissions.md`, invariant 20).
+const ENDED_WITHIN: Duration = Duration::from_secs(5);
+
+#[tokio::test]
+async fn a_key_does_what_it_may_and_nothing_once_it_is_ended() {
+    let site = Site::start().await;
+    for (slug, tag) in [("desk", "desk"), ("board", "board")] {
+        let body = json!({"slug": slug, "tags": [tag]});
+        assert_eq!(site.operator(Method::POST, "/rooms", body).await.0, 201);
+    }
+    let body = json!({"name": "Desk", "level": "read_only", "rooms": {"tags": ["desk"]}});
+    let (status, made) = site.operator(Method::POST, "/api-keys", body).await;
+    assert_eq!(status, 201, "{made}");
+    let text = made["text"].as_str().unwrap();
+    assert!(text::parse(text).is_ok(), "{text}");
+
+    assert_eq!(site.get(text, "/rooms/desk").await.0, 200);
+    let (status, problem) = site.get(text, "/rooms/board").await;
+    assert_eq!((status, &problem["code"]), (404, &json!("not_found")));
+    let (status, problem) = site.get(text, "/api-keys").await;
+    assert_eq!((status, &problem["required"]), (403, &json!("keys:read")));
+
+    let path = format!("/api-keys/{}", made["id"].as_str().unwrap());
+    let (_, shown) = site.operator(Method::GET, &path, Value::Null).await;
+    assert!(shown["last_used_at"].is_string(), "{shown}");
+    assert!(shown["text"].is_null() && shown["hash"].is_null());
+    assert_eq!(
+        site.operator(Method::DELETE, &path, Value::Null).await.0,
+        204
+    );
+    assert_eq!(site.get(text, "/rooms/desk").await.0, 401);
+    let (_, shown) = site.operator(Method::GET, &path, Value::Null).await;
+    assert_eq!(shown["state"], "revoked");
+    assert_eq!(
+        site.operator(Method::DELETE, &path, Value::Null).await.0,
+        409
+    );
+}
+
+#[tokio::test]
+async fn an_unknown_key_and_a_wrong_one_are_refused_alike() {
+    let site = Site::start().await;
+    let made = site.key(json!({"name": "a", "level": "admin"})).await;
+    let (id, _) = text::parse(&made).unwrap();
+    let wrong = text::write(id, &KeySecret::new([1; 32]));
+    let unknown = text::write(KeyId::new(1, [1; 10]), &KeySecret::new([1; 32]));
+    let mut problems = Vec::new();
+    for text in [wrong.as_str(), unknown.as_str(), "ck_", ""] {
+        let (status, mut problem) = site.get(text, "/api-keys").await;
+        problem["request_id"] = Value::Null;
+        problems.push((status, problem));
+    }
+    assert!(
+        problems.iter().all(|problem| *problem == problems[0]),
+        "{problems:?}"
+    );
+    assert_eq!(problems[0].0, 401);
+    for _ in problems.len()..30 {
+        assert_eq!(site.get(&wrong, "/api-keys").await.0, 401);
+    }
+    assert_eq!(site.get(&wrong, "/api-keys").await.0, 429);
+    assert_eq!(
+        site.get(&made, "/api-keys").await.0,
+        200,
+        "who guesses shuts out nobody"
+    );
+}
+
+#[tokio::test]
+async fn both_secrets_hold_while_they_overlap() {
+    let site = Site::start().await;
+    let first = site.key(json!({"name": "a", "level": "admin"})).await;
+    let (id, _) = text::parse(&first).unwrap();
+    let path = format!("/api-keys/{id}/rotate");
+    let (_, rotated) = site.operator(Method::POST, &path, json!({})).await;
+    let second = rotated["text"].as_str().unwrap();
+    assert!(rotated["former_until"].is_string());
+    assert_eq!(site.get(&first, "/rooms").await.0, 200);
+    assert_eq!(site.get(second, "/rooms").await.0, 200);
+    let (_, rotated) = site
+        .operator(Method::POST, &path, json!({"overlap_s": 0}))
+        .await;
+    let third = rotated["text"].as_str().unwrap();
+    assert_eq!(site.get(&first, "/rooms").await.0, 401);
+    assert_eq!(site.get(second, "/rooms").await.0, 401);
+    assert_eq!(site.get(third, "/rooms").await.0, 200);
+}
+
+#[tokio::test]
+async fn what_a_key_is_being_answered_breaks_off_when_it_expires() {
+    let site = Site::start().await;
+    let end = Timestamp::from_unix_ms(crate::now().unix_ms() + 300);
+    let made = site
+        .key(json!({"name": "a", "level": "admin", "expires_at": end}))
+        .await;
+    let (id, _) = text::parse(&made).unwrap();
+    let ring = &site.admin.keyring;
+    let (by, began) = (Actor::Key(id), Instant::now());
+    let never = std::future::pending::<Result<(), Problem>>();
+    let problem = ring.while_it_holds(by, never).await.unwrap_err();
+    assert_eq!(problem.status(), StatusCode::UNAUTHORIZED);
+    let endless = stream::repeat_with(|| Ok::<_, io::Error>("line\n")).then(|line| async {
+        tokio::task::yield_now().await;
+        line
+    });
+    let body = ring.cut(by, Body::from_stream(endless));
+    let read = axum::body::to_bytes(body, usize::MAX).await;
+    assert!(read.is_err(), "who reads sees that it was not all");
+    assert!(began.elapsed() < ENDED_WITHIN);
+    assert_eq!(site.get(&made, "/rooms").await.0, 401);
+    // An operator has no end.
+    let done = ring.while_it_holds(Actor::Operator, async { Ok(7) }).await;
+    assert_eq!(done, Ok(7));
+}
+
+#[tokio::test]
+async fn webhooks_of_a_key_are_switched_off_when_its_maker_ends() {
+    let site = Site::start().await;
+    let maker = site.key(json!({"name": "a", "level": "admin"})).await;
+    let body = json!({"name": "b", "level": "admin"}).to_string();
+    let (status, made) = site
+        .ask(&site.keys, Method::POST, "/api-keys", &maker, body)
+        .await;
+    assert_eq!(status, 201, "{made}");
+    let of_made: KeyId = made["id"].as_str().unwrap().parse().unwrap();
+    let webhook = WebhookRecord {
+        id: WebhookId::new(1, [1; 10]),
+        url: "https://example.org/".to_owned(),
+        description: String::new(),
+        events: BTreeSet::new(),
+        rooms: None,
+        include_pii: false,
+        enabled: true,
+        secret: SigningSecret([1; 32]),
+        former: None,
+        created_by: Actor::Key(of_made),
+        created_at: crate::now(),
+        rev: 1,
+    };
+    let id = webhook.id;
+    let store = site.admin.store.clone();
+    let entry = entry(Actor::Operator, "webhook.create", None);
+    store.put_webhook(webhook, Some(0), entry).await.unwrap();
+
+    let (maker_id, _) = text::parse(&maker).unwrap();
+    let path = format!("/api-keys/{maker_id}");
+    assert_eq!(
+        site.operator(Method::DELETE, &path, Value::Null).await.0,
+        204
+    );
+    assert!(!store.webhook(id).await.unwrap().unwrap().enabled);
+    assert_eq!(
+        site.get(made["text"].as_str().unwrap(), "/rooms").await.0,
+        401
+    );
+}
+
+/// The API on an empty store of its own, by both its doors.
+struct Site {
+    admin: Admin,
+    operators: Router,
+    keys: Router,
+}
+
+impl Site {
+    async fn start() -> Self {
+        let store = Store::open_temporary().await.unwrap();
+        let config = Config {
+            hashing: Hashing {
+                m_kib: 64,
+                t: 1,
+                p: 1,
+            },
+            ..Config::default()
+        };
+        let (_, events) = mpsc::channel(1);
+        let node = Node::start(config, store.clone(), Arc::new(NoMedia), events)
+            .await
+            .unwrap();
+        let admin = Admin::new(node.rooms(), store, None);
+        Site {
+            operators: crate::router(admin.clone()),
+            keys: crate::key_router(admin.clone(), watch::channel(Vec::new()).1),
+            admin,
+        }
+    }
+
+    /// Makes a key as the operator and returns its text.
+    async fn key(&self, body: Value) -> String {
+        let (status, made) = self.operator(Method::POST, "/api-keys", body).await;
+        assert_eq!(status, 201, "{made}");
+        made["text"].as_str().unwrap().to_owned()
+    }
+
+    async fn operator(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        self.ask(&self.operators, method, path, "", body).await
+    }
+
+    async fn get(&self, key: &str, path: &str) -> (u16, Value) {
+        self.ask(&self.keys, Method::GET, path, key, String::new())
+            .await
+    }
+
+    async fn ask(
+        &self,
+        router: &Router,
+        method: Method,
+        path: &str,
+        key: &str,
+        body: String,
+    ) -> (u16, Value) {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("/api/v1{path}"))
+            .header("content-type", "application/json")
+            .header("authorization", format!("Bearer {key}"))
+            .extension(ClientAddr("192.0.2.7:4000".parse().unwrap()))
+            .body(Body::from(body))
+            .unwrap();
+        let response = router.clone().oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await;
+        (
+            status,
+            serde_json::from_slice(&bytes.unwrap()).unwrap_or_default(),
+        )
+    }
+}
