@@ -25,7 +25,8 @@ use tower::ServiceExt;
 
 use super::Failure;
 use crate::config::{ConfigError, Local};
-use crate::{control, run, setup, storage};
+use crate::host::Machine;
+use crate::{control, run, setup, storage, webhooks};
 
 /// Bytes of an answer that is kept whole: a hundred rooms have some 100 KiB.
 const ANSWER_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -156,7 +157,10 @@ impl Offline {
             let node = Node::start(config, store.clone(), Arc::new(NoMedia), no_events)
                 .await
                 .context("cannot read the rooms")?;
-            let router = admin::router(Admin::new(node.rooms(), store.clone(), public_url));
+            let own = Machine::look().map_or_else(|_| Vec::new(), |machine| machine.addresses);
+            let webhooks = webhooks::sender(&store, &local.webhooks, &own);
+            let admin = Admin::new(node.rooms(), store.clone(), public_url);
+            let router = admin::router(admin.with_webhooks(webhooks));
             Ok::<_, run::Error>((store, router))
         })?;
         Ok(Offline {

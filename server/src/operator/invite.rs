@@ -205,7 +205,8 @@ fn list(room: &str, place: &Where) -> Result<(), Failure> {
     }
 }
 
-fn parse_span(text: &str) -> Result<Duration, String> {
+/// Reads a number and m, h or d.
+pub(super) fn parse_span(text: &str) -> Result<Duration, String> {
     let expected = || format!("`{text}` is not a number and m, h or d");
     let unit = text.chars().last().ok_or_else(expected)?;
     let seconds = match unit {

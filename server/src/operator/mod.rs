@@ -1,4 +1,4 @@
-//! What an operator does from the command line: rooms, invites, bans, audit.
+//! What an operator does from the command line: rooms, invites, bans, keys, audit.
 //!
 //! Each command is one or a few requests to the API, answered by the server
 //! that runs on the data folder or, if none does, in this process.
@@ -7,9 +7,11 @@ mod api;
 mod audit;
 mod ban;
 mod invite;
+mod key;
 mod room;
 mod settings;
 mod table;
+mod webhook;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -23,7 +25,9 @@ use serde_json::Value;
 pub(crate) use audit::AuditCommand;
 pub(crate) use ban::BanCommand;
 pub(crate) use invite::InviteCommand;
+pub(crate) use key::KeyCommand;
 pub(crate) use room::RoomCommand;
+pub(crate) use webhook::WebhookCommand;
 
 use crate::config::{ConfigError, Layers, Local, Surroundings, add_defaults};
 use api::{Api, Ask};
@@ -142,6 +146,8 @@ pub(crate) fn run(command: &Operate) -> Result<(), Failure> {
         Operate::Room(command) => room::run(command),
         Operate::Invite(command) => invite::run(command),
         Operate::Ban(command) => ban::run(command),
+        Operate::Webhook(command) => webhook::run(command),
+        Operate::Key(command) => key::run(command),
         Operate::Audit(command) => audit::run(command),
     }
 }
@@ -155,6 +161,10 @@ pub(crate) enum Operate {
     Invite(InviteCommand),
     /// `conclave ban`.
     Ban(BanCommand),
+    /// `conclave webhook`.
+    Webhook(WebhookCommand),
+    /// `conclave key`.
+    Key(KeyCommand),
     /// `conclave audit`.
     Audit(AuditCommand),
 }
