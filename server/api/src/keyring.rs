@@ -23,7 +23,7 @@ use conclave_server_core::access::text::{self, KeySecret};
 use conclave_signalling_core::event::{Event, EventKind};
 use conclave_signalling_core::origin::Prefix;
 use conclave_signalling_core::record::{Actor, AuditEntry};
-use conclave_signalling_node::Rooms;
+use conclave_signalling_node::{Rooms, RoomsError};
 use conclave_signalling_store::{Store, StoreError};
 use conclave_signalling_wire::ids::{EventId, KeyId};
 use conclave_signalling_wire::time::Timestamp;
@@ -369,7 +369,7 @@ impl Keyring {
     }
 
     /// Ends what ended keys made: at once, and again when nothing of them is under way.
-    async fn wind_up(&self) -> Result<(), StoreError> {
+    async fn wind_up(&self) -> Result<(), RoomsError> {
         let ended: BTreeSet<KeyId> = {
             let table = self.table();
             let ended = table.keys.ended(crate::now());
@@ -395,8 +395,14 @@ impl Keyring {
         Ok(())
     }
 
-    async fn end_works(&self, ended: &BTreeSet<KeyId>) -> Result<(), StoreError> {
-        for mut webhook in self.0.store.webhooks().await? {
+    async fn end_works(&self, ended: &BTreeSet<KeyId>) -> Result<(), RoomsError> {
+        for id in ended {
+            let rooms = &self.0.rooms;
+            rooms
+                .revoke_made_by(Actor::Key(*id), Actor::Operator)
+                .await?;
+        }
+        for mut webhook in self.0.store.webhooks().await.map_err(RoomsError::Store)? {
             let Actor::Key(maker) = webhook.created_by else {
                 continue;
             };
@@ -414,7 +420,7 @@ impl Keyring {
             match self.0.store.put_webhook(webhook, Some(before), entry).await {
                 // Somebody else was faster; it is looked at again.
                 Ok(()) | Err(StoreError::Conflict) => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(RoomsError::Store(error)),
             }
         }
         Ok(())

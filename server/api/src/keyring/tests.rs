@@ -126,7 +126,7 @@ async fn what_a_key_is_being_answered_breaks_off_when_it_expires() {
 }
 
 #[tokio::test]
-async fn webhooks_of_a_key_are_switched_off_when_its_maker_ends() {
+async fn what_a_key_made_ends_when_the_maker_of_the_key_ends() {
     let site = Site::start().await;
     let maker = site.key(json!({"name": "a", "level": "admin"})).await;
     let body = json!({"name": "b", "level": "admin"}).to_string();
@@ -135,6 +135,13 @@ async fn webhooks_of_a_key_are_switched_off_when_its_maker_ends() {
         .await;
     assert_eq!(status, 201, "{made}");
     let of_made: KeyId = made["id"].as_str().unwrap().parse().unwrap();
+    let text = made["text"].as_str().unwrap();
+    site.operator(Method::POST, "/rooms", json!({"slug": "team"}))
+        .await;
+    let path = "/rooms/team/invites";
+    let body = json!({"role": "viewer"}).to_string();
+    let (status, invite) = site.ask(&site.keys, Method::POST, path, text, body).await;
+    assert_eq!(status, 201, "{invite}");
     let webhook = WebhookRecord {
         id: WebhookId::new(1, [1; 10]),
         url: "https://example.org/".to_owned(),
@@ -161,6 +168,12 @@ async fn webhooks_of_a_key_are_switched_off_when_its_maker_ends() {
         204
     );
     assert!(!store.webhook(id).await.unwrap().unwrap().enabled);
+    let (_, invites) = site
+        .operator(Method::GET, "/rooms/team/invites", Value::Null)
+        .await;
+    let invites = invites["data"].as_array().unwrap();
+    let of_key = invites.iter().find(|other| other["id"] == invite["id"]);
+    assert_eq!(of_key.unwrap()["state"], "revoked", "{invites:?}");
     assert_eq!(
         site.get(made["text"].as_str().unwrap(), "/rooms").await.0,
         401
