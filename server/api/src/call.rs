@@ -191,6 +191,15 @@ impl Answer {
         self.header(header::LOCATION, &format!("/api/v1{path}"))
     }
 
+    /// With another body, if its body is sent as it is made.
+    pub(crate) fn map_stream(mut self, map: impl FnOnce(Body) -> Body) -> Self {
+        self.content = match self.content {
+            Given::Stream(body) => Given::Stream(map(body)),
+            content => content,
+        };
+        self
+    }
+
     /// With a header; a value that cannot be one is left out.
     pub(crate) fn header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {

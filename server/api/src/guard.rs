@@ -5,6 +5,7 @@
 //!               403        401, 403   429    403     400   400…422    409, 422
 //! ```
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,6 +19,7 @@ use conclave_signalling_core::settings::Network;
 use conclave_signalling_node::ClientAddr;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::Value;
+use tokio::sync::watch;
 
 use crate::auth::{Authenticate, Caller, Knock};
 use crate::call::{Answer, Call, Given, Received};
@@ -40,9 +42,21 @@ pub(crate) struct Gate {
     pub(crate) admin: Admin,
     /// Who knows callers here.
     pub(crate) door: Box<dyn Authenticate>,
-    /// From where the API may be used; empty for everywhere.
-    pub(crate) networks: Vec<Network>,
+    /// From where the API may be used, as it is configured at the moment;
+    /// without any from everywhere.
+    pub(crate) networks: Option<watch::Receiver<Vec<Network>>>,
     pub(crate) pace: Pace,
+}
+
+impl Gate {
+    fn is_open_to(&self, client: Option<IpAddr>) -> bool {
+        let Some(networks) = &self.networks else {
+            return true;
+        };
+        let networks = networks.borrow();
+        let is_in = |address| networks.iter().any(|network| network.contains(address));
+        networks.is_empty() || client.is_some_and(is_in)
+    }
 }
 
 /// Puts routes behind the gate. The router knows nothing outside `/api`, and has no fallback of its own.
@@ -132,10 +146,7 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
 /// Answers a request for a route.
 async fn serve(gate: &Gate, route: &Route, request: Request) -> Response {
     let client = request.extensions().get().map(|ClientAddr(peer)| peer.ip());
-    if let Some(client) = client
-        && !gate.networks.is_empty()
-        && !gate.networks.iter().any(|network| network.contains(client))
-    {
+    if !gate.is_open_to(client) {
         return Problem::new(StatusCode::FORBIDDEN, "network_not_allowed")
             .detail("the API is not for this network")
             .into_response();
@@ -155,13 +166,20 @@ async fn serve(gate: &Gate, route: &Route, request: Request) -> Response {
             }
         }
     };
-    let left = gate.pace.take(Instant::now(), caller.actor);
+    let actor = caller.actor;
+    let left = gate.pace.take(Instant::now(), actor);
+    let keyring = &gate.admin.keyring;
     let mut response = match left.and_then(|left| left.wait) {
         Some(wait) => Problem::too_many(wait).into_response(),
-        None => match admitted(gate, route, caller, request).await {
-            Ok(answer) => answer.into_response(),
-            Err(problem) => problem.into_response(),
-        },
+        None => {
+            let work = admitted(gate, route, caller, request);
+            match keyring.while_it_holds(actor, work).await {
+                Ok(answer) => answer
+                    .map_stream(|body| keyring.cut(actor, body))
+                    .into_response(),
+                Err(problem) => problem.into_response(),
+            }
+        }
     };
     if let Some(left) = left {
         left.write(response.headers_mut());

@@ -9,49 +9,74 @@
 
 mod auth;
 mod call;
+mod codes;
 mod conditional;
 mod guard;
 mod idempotency;
+mod keyring;
 mod lists;
+mod openapi;
 mod problem;
 mod rate;
 mod routes;
 mod sparse;
 mod strict_json;
 mod table;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::Router;
 use axum::middleware::from_fn;
+use conclave_server_core::webhook::guard::Guard;
+use conclave_signalling_core::settings::Network;
 use conclave_signalling_node::{RoomEntry, Rooms};
 use conclave_signalling_store::Store;
 use conclave_signalling_wire::ids::RoomId;
 use conclave_signalling_wire::secret::InviteSecret;
 use conclave_signalling_wire::text::Slug;
 use conclave_signalling_wire::time::Timestamp;
+use tokio::sync::watch;
 
 use auth::OperatorOnly;
 use guard::Gate;
+use keyring::Keyring;
 use rate::Pace;
+
+pub use webhooks::{Counts as WebhookCounts, Webhooks};
 
 /// What the handlers share.
 #[derive(Clone)]
 pub struct Admin {
     rooms: Rooms,
     store: Store,
+    keyring: Keyring,
     public_url: Option<Arc<str>>,
+    webhooks: Webhooks,
 }
 
 impl Admin {
     /// Works on `rooms`, which are kept in `store`. Links begin with `public_url`, or with `/r/` where it is not known.
     pub fn new(rooms: Rooms, store: Store, public_url: Option<String>) -> Self {
         Admin {
+            webhooks: Webhooks::new(store.clone(), None, Guard::default()),
+            keyring: Keyring::new(rooms.clone(), store.clone()),
             rooms,
             store,
             public_url: public_url.map(Arc::from),
         }
+    }
+
+    /// Checks and tries webhooks by what `webhooks` may call. Without it only public hosts can be
+    /// named, and no receiver is trusted.
+    pub fn with_webhooks(self, webhooks: Webhooks) -> Self {
+        Admin { webhooks, ..self }
+    }
+
+    /// Ends what API keys made whose time is over, until `stop` turns true.
+    pub async fn tend_keys(self, stop: watch::Receiver<bool>) {
+        self.keyring.tend(stop).await;
     }
 
     /// Finds a room by its name in links, by its id, or by what another system calls it.
@@ -83,13 +108,26 @@ pub fn router(admin: Admin) -> Router {
     let gate = Gate {
         admin,
         door: Box::new(OperatorOnly),
-        networks: Vec::new(),
+        networks: None,
         pace: Pace::default(),
     };
     Router::new()
         .fallback(guard::nowhere)
         .layer(from_fn(guard::document))
         .merge(guard::router(gate, routes::routes()))
+}
+
+/// Returns the routes for everybody else: whoever asks needs an API key, and
+/// to be in one of `networks`, unless there are none. Without a fallback, as
+/// there are pages beside them.
+pub fn key_router(admin: Admin, networks: watch::Receiver<Vec<Network>>) -> Router {
+    let gate = Gate {
+        door: Box::new(admin.keyring.clone()),
+        admin,
+        networks: Some(networks),
+        pace: Pace::default(),
+    };
+    guard::router(gate, routes::routes())
 }
 
 /// Returns the time of the wall clock.
@@ -99,5 +137,7 @@ fn now() -> Timestamp {
     Timestamp::from_unix_ms(u64::try_from(ms).unwrap_or(u64::MAX))
 }
 
+#[cfg(test)]
+mod contract;
 #[cfg(test)]
 mod tests;

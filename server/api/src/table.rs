@@ -81,6 +81,7 @@ pub(crate) struct Example {
     /// What is answered; `None` for the first outcome of the route.
     pub(crate) status: Option<StatusCode>,
     /// Operations whose first examples are sent before.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only who sends examples asks"))]
     pub(crate) after: Vec<&'static str>,
 }
 
@@ -205,7 +206,9 @@ impl Route {
     /// Returns whether `?fields=` can be asked of it.
     pub(crate) fn is_sparse(&self) -> bool {
         let mut contents = self.outcomes.iter().flat_map(|outcome| &outcome.contents);
-        self.method == Method::GET && contents.any(|content| content.media_type == JSON)
+        self.method == Method::GET
+            && self.access != Access::Public
+            && contents.any(|content| content.media_type == JSON)
     }
 
     /// Returns all parameters behind `?` that it takes.

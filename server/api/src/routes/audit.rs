@@ -6,7 +6,7 @@ use axum::body::Body;
 use conclave_server_core::access::record::Scope;
 use conclave_signalling_node::Rooms;
 use conclave_signalling_store::{Anchor, AuditQuery, AuditRecord, VerifyError};
-use conclave_signalling_wire::ids::RoomId;
+use conclave_signalling_wire::ids::{RoomId, SessionId};
 use conclave_signalling_wire::time::Timestamp;
 use futures_util::stream;
 use schemars::JsonSchema;
@@ -27,7 +27,7 @@ struct AuditActor {
     /// Such as `operator`, `key` or `participant`.
     kind: String,
     /// Which, if there are several of the kind.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
 }
 
@@ -42,8 +42,20 @@ struct RecordShown {
     at: Timestamp,
     /// Who.
     actor: AuditActor,
-    /// What, such as `room.created`.
+    /// What, such as `room.create`.
     action: String,
+    /// To whom or what, an identifier.
+    target: Option<String>,
+    /// In which room.
+    room: Option<RoomId>,
+    /// In which session of the room.
+    session: Option<SessionId>,
+    /// From where, as a /24 or a /48.
+    prefix: Option<String>,
+    /// `ok`, or the code of the refusal.
+    outcome: String,
+    /// A few words; never what somebody wrote.
+    detail: Option<String>,
     /// The hash of the record before, SHA-256 in hexadecimal digits.
     prev: String,
     /// Its own hash.

@@ -2,26 +2,13 @@
 
 use conclave_server_core::access::record::Scope;
 use conclave_signalling_wire::invite::{InviteCreate, InviteInfo, InviteRevoke};
-use conclave_signalling_wire::secret::InviteSecret;
-use schemars::JsonSchema;
-use serde::Serialize;
 use serde_json::json;
 
 use crate::call::{Answer, Call};
 use crate::lists::List;
 use crate::problem::Problem;
+use crate::routes::links::InviteMade;
 use crate::table::{Example, Route};
-
-/// An invite that was just made.
-#[derive(Debug, Serialize, JsonSchema)]
-struct InviteMade {
-    #[serde(flatten)]
-    invite: InviteInfo,
-    /// The secret of its link. It is not kept and never shown again.
-    secret: InviteSecret,
-    /// Its link, with the secret.
-    link: String,
-}
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -83,11 +70,7 @@ async fn create(call: Call) -> Result<Answer, Problem> {
     let invite: InviteCreate = call.body()?;
     let by = call.caller.actor;
     let made = call.admin.rooms.invite(&slug, invite, by).await?;
-    Ok(Answer::created(InviteMade {
-        link: call.admin.invite_link(&slug, &made.secret),
-        secret: made.secret,
-        invite: made.invite,
-    }))
+    Ok(Answer::created(InviteMade::new(&call.admin, &slug, made)))
 }
 
 async fn revoke(call: Call) -> Result<Answer, Problem> {

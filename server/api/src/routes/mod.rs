@@ -3,7 +3,11 @@
 mod audit;
 mod bans;
 mod invites;
+mod keys;
+mod links;
 mod rooms;
+mod server;
+mod webhooks;
 
 use crate::table::Route;
 
@@ -12,8 +16,12 @@ pub(crate) fn routes() -> Vec<Route> {
     let families = [
         ("rooms", rooms::routes()),
         ("invites", invites::routes()),
+        ("invites", links::routes()),
         ("bans", bans::routes()),
+        ("webhooks", webhooks::routes()),
+        ("keys", keys::routes()),
         ("audit", audit::routes()),
+        ("server", server::routes()),
     ];
     families
         .into_iter()
