@@ -5,6 +5,7 @@ mod acme;
 mod doctor;
 mod drain;
 mod embedding;
+mod keys;
 mod link;
 mod metrics;
 mod operator;
