@@ -16,6 +16,7 @@ mod media;
 mod misuse;
 mod model;
 mod moderate;
+mod operator;
 mod policy;
 mod presence;
 mod relaying;

@@ -4,10 +4,13 @@ use conclave_signalling_core::record::Actor;
 use conclave_signalling_node::{ConfiguredRoom, Ensured, NewRoom, RoomsCreate, RoomsError};
 use conclave_signalling_store::AuditQuery;
 use conclave_signalling_wire::error::ErrorCode;
-use conclave_signalling_wire::objects::Preset;
+use conclave_signalling_wire::ids::KeyId;
+use conclave_signalling_wire::invite::{InviteCreate, InviteState};
+use conclave_signalling_wire::objects::{Preset, Role};
+use conclave_signalling_wire::request::{ParticipantRemove, SessionEnd};
 use conclave_signalling_wire::room::{Patch, RoomUpdate};
 use conclave_signalling_wire::secret::{InviteSecret, SecretText};
-use conclave_signalling_wire::text::{Slug, Title};
+use conclave_signalling_wire::text::{DisplayName, Slug, Title};
 use serde_json::json;
 
 use crate::stage::{Server, join};
@@ -302,4 +305,88 @@ async fn no_two_rooms_are_called_the_same_by_another_system() {
     rooms.delete(&welcome, by).await.unwrap();
     assert_eq!(rooms.find_external("b-8"), None);
     assert_eq!(rooms.find_id(entry.id), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_acts_in_a_meeting_that_is_found_by_its_session() {
+    let server = Server::start().await;
+    let rooms = server.node.rooms();
+    let by = Actor::Key(KeyId::new(1, [1; 10]));
+    let welcome = Slug::new("welcome").unwrap();
+    assert!(rooms.participants(&welcome, by).await.unwrap().is_none());
+    let (mut bob, joined) = server.joined("welcome", "Bob", 2).await;
+    let live = rooms.participants(&welcome, by).await.unwrap().unwrap();
+    let id = live.participants[0].face.id;
+    assert_eq!(joined["self"]["id"], json!(id));
+    let session = live.session.id;
+    let entry = rooms.entry(&welcome).unwrap();
+    assert_eq!(
+        rooms.find_session(session),
+        Some((entry.id, welcome.clone()))
+    );
+    let name = DisplayName::new("Robert").unwrap();
+    rooms
+        .participant_rename(&welcome, id, name, by)
+        .await
+        .unwrap();
+    let updated = bob.push_of("participant.updated").await;
+    assert_eq!(updated["data"]["participant"]["name"], "Robert");
+    let order = ParticipantRemove {
+        participant: id,
+        reason: None,
+        message: None,
+        ban: None,
+    };
+    let removed = rooms.participant_remove(&welcome, order, by).await.unwrap();
+    assert_eq!((removed.ban, removed.removals), (None, 1));
+    assert_eq!(bob.closed().await, 4403);
+    assert_eq!(rooms.find_session(session), None);
+    let end = SessionEnd {
+        countdown_s: 0,
+        message: None,
+    };
+    let refused = rooms.end(&welcome, end, by).await;
+    assert!(
+        matches!(refused, Err(RoomsError::Refused(error)) if error.code == ErrorCode::NotFound)
+    );
+    let audit = rooms.audit_tail(&AuditQuery::default()).await.unwrap();
+    let by_key = audit.iter().filter(|record| record.entry.actor == by);
+    assert_eq!(by_key.count(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_key_reaches_rooms_that_nobody_is_in() {
+    let server = Server::start().await;
+    let rooms = server.node.rooms();
+    let [one, other] = [1, 2].map(|number| Actor::Key(KeyId::new(1, [number; 10])));
+    let invite = || InviteCreate {
+        role: Role::Host,
+        custom_role: None,
+        name: None,
+        name_locked: false,
+        max_uses: None,
+        not_before: None,
+        expires_at: None,
+        bypass_lobby: false,
+        bind_device: false,
+        note: None,
+    };
+    let [welcome, empty] = ["welcome", "other"].map(|slug| Slug::new(slug).unwrap());
+    let made = rooms.invite(&welcome, invite(), one).await.unwrap();
+    rooms.invite(&empty, invite(), one).await.unwrap();
+    let kept = rooms.invite(&empty, invite(), other).await.unwrap();
+    let mut data = join("welcome", "Ada", 1);
+    data["credential"] = json!({"kind": "invite", "secret": made.secret.reveal()});
+    let mut ada = server.greeted().await;
+    let joined = ada.ask("join", data).await;
+    assert_eq!(joined["ok"]["self"]["role"], "host", "{joined}");
+    let revoked = rooms.revoke_made_by(one, Actor::Operator).await.unwrap();
+    assert_eq!(revoked, 2);
+    assert_eq!(ada.closed().await, 4403);
+    let again = rooms.revoke_made_by(one, Actor::Operator).await.unwrap();
+    assert_eq!(again, 0);
+    let left = rooms.invite_get(&empty, kept.invite.id, other).await;
+    assert_eq!(left.unwrap().state, InviteState::Active);
+    let gone = rooms.invite_get(&welcome, made.invite.id, one).await;
+    assert_eq!(gone.unwrap().state, InviteState::Revoked);
 }
