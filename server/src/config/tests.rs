@@ -615,3 +615,67 @@ fn variables(pairs: &[(&str, &str)]) -> impl Iterator<Item = (OsString, OsString
         .collect::<Vec<_>>()
         .into_iter()
 }
+
+#[test]
+fn a_reload_takes_what_the_table_of_keys_calls_live_and_nothing_else() {
+    let live = r#"
+        [admin]
+        api_cidrs = ["192.0.2.0/24"]
+        [http]
+        trusted_proxies = ["198.51.100.1"]
+        [drain]
+        deadline_s = 7
+        [log]
+        filter = "warn"
+        [meetings]
+        create = "anyone"
+        [limits]
+        connections = 1000
+        connections_per_source = 101
+        half_open_per_source = 12
+        relayed_per_source = 103
+        links_per_source = 14
+        joins_per_source_per_s = 5
+        joins_per_source_burst = 16
+        rooms_per_source_per_hour = 17
+        password_failures_per_source_per_min = 18
+        password_failures_per_source_and_room_per_min = 9
+        password_failures_per_room_per_min = 110
+        [[rooms]]
+        slug = "council"
+        [[embedders]]
+        issuer = "school"
+        kid = "school-1"
+        public_key = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+        role = "attendee"
+        rooms = ["*"]
+    "#;
+    let fixed = r#"
+        data_dir = "elsewhere"
+        admin.listen = "off"
+        listen.http = "off"
+        tls.tls13_only = true
+        http.hsts_preload = true
+        media.port_base = 2000
+        turn.mbit_per_s = 1
+        passwords.memory_mib = 64
+        log.format = "json"
+    "#;
+    let load = |text: &str| {
+        let mut layers = Layers::default();
+        layers.add_file(Path::new("c.toml"), text).unwrap();
+        add_defaults(&mut layers, DEV);
+        let config = Config::from_layers(&layers, true).unwrap();
+        (config, layers)
+    };
+    let (base, defaults) = load("");
+    let (all_live, layers) = load(live);
+    let said: Vec<_> = layers.changed_from(&defaults).map(|key| key.path).collect();
+    let known = KEYS.iter().filter(|key| key.is_live);
+    assert_eq!(said, known.map(|key| key.path).collect::<Vec<_>>());
+    let text = |config: &Config| format!("{config:?}");
+    assert_eq!(text(&base.with_live_of(&all_live)), text(&all_live));
+    let (all_fixed, layers) = load(fixed);
+    assert!(layers.changed_from(&defaults).all(|key| !key.is_live));
+    assert_eq!(text(&base.with_live_of(&all_fixed)), text(&base));
+}

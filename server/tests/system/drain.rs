@@ -1,6 +1,7 @@
 //! The end of a server while people meet.
 
 use std::fs;
+use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -79,4 +80,26 @@ async fn whoever_says_it_twice_does_not_wait_for_the_meeting() {
     ada.push("server.draining").await;
     server.signal("TERM");
     assert_eq!(server.process.wait().unwrap().code(), Some(1));
+}
+
+#[test]
+fn the_service_manager_hears_of_the_start_and_of_the_end() {
+    let folder = folder("notify");
+    let socket = folder.join("manager");
+    let manager = UnixDatagram::bind(&socket).unwrap();
+    let mut command = conclave();
+    command
+        .env("NOTIFY_SOCKET", &socket)
+        .env("CONCLAVE_DRAIN__DEADLINE_S", "7")
+        .stderr(fs::File::create(folder.join("log")).unwrap());
+    let mut server = Server::spawn(folder, command);
+    let hear = || {
+        let mut heard = [0; 256];
+        let length = manager.recv(&mut heard).unwrap();
+        String::from_utf8_lossy(&heard[..length]).into_owned()
+    };
+    assert_eq!(hear(), "READY=1\n");
+    server.signal("TERM");
+    assert_eq!(hear(), "STOPPING=1\nEXTEND_TIMEOUT_USEC=27000000\n");
+    assert_eq!(server.process.wait().unwrap().code(), Some(0));
 }
