@@ -1,9 +1,11 @@
 //! Rooms as the operator sees them: made, changed and deleted from outside.
 
 mod create;
+mod embedders;
 mod live;
 mod orders;
 mod records;
+mod server;
 
 use std::sync::Arc;
 
@@ -16,14 +18,16 @@ use conclave_signalling_wire::ids::RoomId;
 use conclave_signalling_wire::objects::Preset;
 use conclave_signalling_wire::room::RoomUpdate;
 use conclave_signalling_wire::secret::InviteSecret;
-use conclave_signalling_wire::text::Slug;
+use conclave_signalling_wire::text::{Slug, Title};
 use thiserror::Error;
 
 use crate::directory::Door;
 use crate::registry::Registry;
 
+pub use embedders::KnownEmbedder;
 pub use live::Knocks;
 pub use records::{BanTarget, NewRoomBan};
+pub use server::{LiveCounts, ServerLimits, ServerSettings};
 
 pub(crate) use create::create_over_link;
 
@@ -65,6 +69,19 @@ pub struct NewRoom {
     /// What differs from them. Without a title it is called like its slug;
     /// with a password its lobby is off unless this says otherwise.
     pub update: RoomUpdate,
+}
+
+/// What a copy of a room has of its own.
+#[derive(Debug, Clone, Default)]
+pub struct RoomCopy {
+    /// Its name in links; one that nobody guesses, without it.
+    pub slug: Option<Slug>,
+    /// Its name for people; that of the other, without it.
+    pub title: Option<Title>,
+    /// Words by which the operator finds it; those of the other, without them.
+    pub tags: Option<Vec<String>>,
+    /// What another system calls it.
+    pub external_id: Option<String>,
 }
 
 /// A room that was made.
@@ -155,6 +172,11 @@ impl Rooms {
         Rooms { registry }
     }
 
+    /// Returns whether the node drains: what begins something is to be refused.
+    pub fn is_draining(&self) -> bool {
+        self.registry.is_draining()
+    }
+
     /// Returns all rooms, by slug.
     pub fn list(&self) -> Vec<RoomEntry> {
         let doors = self.registry.directory.list().into_iter();
@@ -199,6 +221,21 @@ impl Rooms {
     /// or with `not_available` for a preset or value that this server does not have.
     pub async fn create(&self, room: NewRoom, by: Actor) -> Result<CreatedRoom, RoomsError> {
         create::create(&self.registry, room, create::Maker::from(by)).await
+    }
+
+    /// Makes a room with the policies of another, its password, its custom roles and its networks
+    /// included, and a host invite without limits with it. Invites, bans, chat, locks and a
+    /// suspension stay with the other.
+    ///
+    /// # Errors
+    /// [`RoomsError::UnknownRoom`]; otherwise as [`Rooms::create`].
+    pub async fn duplicate(
+        &self,
+        room: &Slug,
+        copy: RoomCopy,
+        by: Actor,
+    ) -> Result<CreatedRoom, RoomsError> {
+        create::duplicate(&self.registry, room, copy, create::Maker::from(by)).await
     }
 
     /// Makes a room of the configuration file, or changes it to what the file
