@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{self, Config, ConfigError, KEYS, Layers, Origin, Surroundings};
-use crate::operator::{AuditCommand, BanCommand, InviteCommand, KeyCommand, RoomCommand};
+use crate::operator::{
+    AuditCommand, BanCommand, InviteCommand, KeyCommand, RoomCommand, WebhookCommand,
+};
 
 /// Self-hosted meetings: one binary, one browser page, nothing leaves the server.
 #[derive(Debug, Parser)]
@@ -53,6 +55,9 @@ pub(crate) enum Command {
     /// List and lift bans.
     #[command(subcommand)]
     Ban(BanCommand),
+    /// Make, list, change, try and delete webhooks.
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
     /// Make, change and end keys of programs for the API.
     #[command(subcommand)]
     Key(KeyCommand),

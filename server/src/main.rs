@@ -27,6 +27,7 @@ mod site;
 mod storage;
 mod tls;
 mod trail;
+mod webhooks;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         Command::Room(command) => operate(Operate::Room(command)),
         Command::Invite(command) => operate(Operate::Invite(command)),
         Command::Ban(command) => operate(Operate::Ban(command)),
+        Command::Webhook(command) => operate(Operate::Webhook(command)),
         Command::Key(command) => operate(Operate::Key(command)),
         Command::Audit(command) => operate(Operate::Audit(command)),
     }

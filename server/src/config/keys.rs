@@ -367,6 +367,18 @@ pub(crate) const KEYS: &[Key] = &[
         "`admins`",
         "who makes rooms: `admins` (this file, the command line, the API), or `anyone` who opens the page",
     ),
+    fixed(
+        "webhooks.allow",
+        Kind::List,
+        "none",
+        "networks and names of hosts that webhooks may call although they are private, or by plain http; see [webhooks.md](webhooks.md)",
+    ),
+    fixed(
+        "webhooks.ca_file",
+        Kind::Text,
+        "whom the system trusts",
+        "PEM of whom to trust as receivers of webhooks",
+    ),
     live(
         "rooms",
         Kind::Tables,

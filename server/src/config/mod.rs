@@ -15,6 +15,7 @@ mod rooms;
 mod tls;
 mod turn;
 mod types;
+mod webhooks;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,6 +36,7 @@ pub(crate) use rooms::{MayCreate, Room, beside};
 pub(crate) use tls::{CertificateFiles, Hsts, Tls};
 pub(crate) use turn::{Reach, StandingAlone, Turn};
 pub(crate) use types::{Listen, MediaIp, PublicUrl};
+pub(crate) use webhooks::Webhooks;
 
 use reader::Reader;
 
@@ -93,6 +95,8 @@ pub(crate) struct Config {
     pub(crate) may_create: MayCreate,
     /// Rooms that exist from the start.
     pub(crate) rooms: Vec<Room>,
+    /// Whom webhooks may call.
+    pub(crate) webhooks: Webhooks,
     /// Sites that sign join tokens.
     pub(crate) embedders: Vec<EmbeddingSite>,
 }
@@ -117,6 +121,8 @@ pub(crate) struct Local {
     pub(crate) storage: Storage,
     /// How passwords are hashed.
     pub(crate) passwords: Passwords,
+    /// Whom webhooks may call.
+    pub(crate) webhooks: Webhooks,
 }
 
 /// What decides defaults.
@@ -160,6 +166,7 @@ pub(crate) fn add_defaults(layers: &mut Layers, surroundings: Surroundings) {
     // The WebRTC library warns of things that every browser offers.
     layers.set_default("log.filter", "info,str0m=error,is=error,dimpl=error");
     layers.set_default("meetings.create", "admins");
+    layers.set_default("webhooks.allow", Vec::<Value>::new());
     layers.set_default("rooms", Vec::<Value>::new());
     layers.set_default("embedders", Vec::<Value>::new());
 }
@@ -223,6 +230,7 @@ impl Config {
             log: reader.log(),
             may_create: reader.may_create(),
             rooms: reader.rooms(dev),
+            webhooks: reader.webhooks(),
             embedders: reader.embedders(),
         };
         if config.public_url.is_none() && !dev && layers.get("public_url").is_none() {
@@ -282,6 +290,7 @@ impl Local {
             public_url: reader.parsed("public_url", PublicUrl::parse),
             storage: reader.storage(),
             passwords: reader.passwords(),
+            webhooks: reader.webhooks(),
         };
         ConfigError::unless_empty(reader.problems)?;
         Ok(local)

@@ -7,6 +7,7 @@ mod dev;
 mod files;
 mod handshake;
 mod live;
+mod roots;
 mod tend;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub(crate) use dev::{Names, load_or_make};
 pub(crate) use files::Files;
 pub(crate) use handshake::{Asked, Handshakes};
 pub(crate) use live::{Live, Validity};
+pub(crate) use roots::client_config;
 pub(crate) use tend::Tending;
 
 /// A chain and its key.

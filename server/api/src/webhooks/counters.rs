@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Counts of attempts and deliveries. They only rise, but for the last.
 #[derive(Debug, Default)]
-pub struct Counters {
+pub(super) struct Counters {
     delivered: AtomicU64,
     failed: AtomicU64,
     dead: AtomicU64,
@@ -42,7 +42,7 @@ impl Counters {
     }
 
     /// Returns the counts.
-    pub fn read(&self) -> Counts {
+    pub(super) fn read(&self) -> Counts {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Counts {
             delivered: read(&self.delivered),

@@ -1,38 +1,25 @@
 //! HTTPS towards whoever signs, by what we serve with: hyper and rustls.
 
 use std::error::Error as StdError;
-use std::fs;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
 use axum::body::Bytes;
 use http::{HeaderValue, Request, Uri, header};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use crate::tls::provider;
+use crate::tls::client_config;
 
 /// From the name to the head of the answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Where systems keep the certificates that they trust: Debian and Alpine,
-/// Fedora, openSUSE, OpenBSD.
-const SYSTEM_ROOTS: [&str; 5] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
 
 /// Asks over HTTPS, one connection for each question: there are ten in some months.
 #[derive(Clone)]
@@ -46,22 +33,7 @@ impl Client {
     /// # Errors
     /// When there is nobody to trust; the text says what may help.
     pub(super) fn new(ca_file: Option<&Path>) -> anyhow::Result<Self> {
-        let system = || {
-            let mut there = SYSTEM_ROOTS.into_iter().map(Path::new);
-            there.find(|path| path.exists()).context(
-                "this system has no certificates to trust: install ca-certificates, or set `acme.ca_file`",
-            )
-        };
-        let file = ca_file.map_or_else(system, Ok)?;
-        let pem = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-        let mut roots = RootCertStore::empty();
-        // A system's file may hold one that rustls cannot use.
-        roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&pem).flatten());
-        ensure!(!roots.is_empty(), "{} holds no certificate", file.display());
-        let config = ClientConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let config = client_config(ca_file, "acme.ca_file")?;
         Ok(Client {
             connector: TlsConnector::from(Arc::new(config)),
         })

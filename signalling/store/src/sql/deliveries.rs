@@ -136,8 +136,8 @@ pub(crate) async fn due(
             }
         }
     }
-    due.deliveries
-        .sort_by_key(|delivery| (delivery.due_at, delivery.event.at, delivery.id));
+    // Stable: those of one webhook stay in the order in which things happened.
+    due.deliveries.sort_by_key(|delivery| delivery.due_at);
     due.deliveries
         .truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(due)
