@@ -3,6 +3,7 @@
 
 pub(crate) mod admin;
 mod assets;
+mod docs;
 mod headers;
 mod health;
 
@@ -50,6 +51,8 @@ pub(crate) fn router(shared: Shared, signalling: Router) -> Router {
         .route("/r/{slug}", get(page))
         .route("/assets/{*path}", get(hashed_asset))
         .route("/{file}", get(root_file))
+        .route("/api/docs", get(docs::page))
+        .route("/api/docs/{file}", get(docs::file))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .fallback(|| async { refusal(StatusCode::NOT_FOUND) })
@@ -103,7 +106,10 @@ async fn guard(State(shared): State<Shared>, mut request: Request, next: Next) -
         Some(instead) => instead,
         None => next.run(request).await,
     };
-    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+    // The API says so in a document of its own.
+    let said = response.headers().get(header::CONTENT_TYPE);
+    let is_of_api = said.is_some_and(|kind| kind == "application/problem+json");
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED && !is_of_api {
         let allow = response.headers_mut().remove(header::ALLOW);
         response = refusal(StatusCode::METHOD_NOT_ALLOWED).into_response();
         response
