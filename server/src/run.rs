@@ -30,7 +30,7 @@ use crate::metrics::{Meetings, Metrics, Reloads};
 use crate::relay::{self, Alone, OwnRelay, Sockets};
 use crate::reload::{Parts, Reload, Source};
 use crate::setup::{self, Ports};
-use crate::{notify, storage, tls, trail};
+use crate::{notify, storage, tls, trail, webhooks};
 
 /// Longer than all takes that comes after the meetings: closing links, keeping
 /// what happened, ending threads and the store.
@@ -282,7 +282,9 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let (api_cidrs, allowed) = watch::channel(config.admin.api_cidrs.clone());
         let public_url = shared.site.public_url.to_string();
-        let admin = Admin::new(signalling.rooms(), store.clone(), Some(public_url));
+        let webhooks = webhooks::sender(&store, &config.webhooks, &machine.addresses);
+        let admin = Admin::new(signalling.rooms(), store.clone(), Some(public_url))
+            .with_webhooks(webhooks.clone());
         let api = conclave_server_api::key_router(admin.clone(), allowed);
         let clear = Listener {
             tls: None,
@@ -305,6 +307,7 @@ impl Server {
             ..clear.clone()
         };
         let mut listeners = JoinSet::new();
+        listeners.spawn(webhooks.run(stopped.clone()));
         listeners.spawn(admin.clone().tend_keys(stopped.clone()));
         listeners.spawn(control.run(conclave_server_api::router(admin), stopped.clone()));
         let heads = trail::tell(&store, stopped.clone());
