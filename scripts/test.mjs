@@ -1,6 +1,6 @@
 // Runs every test of the project and ends with one line: N passed, N failed, N skipped.
 //
-//   node scripts/test.mjs [RUNNER...]     scripts, rust, relay, doc, client, browsers; all by default
+//   node scripts/test.mjs [RUNNER...]     scripts, rust, relay, doc, client, api, browsers; all by default
 //
 // Each runner's output goes to the terminal and to target/test/RUNNER.log. The exit code is 0
 // only if nothing failed; a runner that crashed counts as one failed test.
@@ -16,7 +16,7 @@ mkdirSync(logs, { recursive: true });
 
 // One run equals the next; `make soak` looks for what other seeds find.
 const seed = process.env.PROPTEST_RNG_SEED ?? "1";
-const runners = { scripts, rust, relay, doc, client, browsers };
+const runners = { scripts, rust, relay, doc, client, api, browsers };
 const wanted = process.argv.slice(2).length > 0 ? process.argv.slice(2) : Object.keys(runners);
 const unknown = wanted.find((name) => !(name in runners));
 if (unknown) {
@@ -102,10 +102,24 @@ async function client() {
   return judge(totals, run.code);
 }
 
+/** Requests made from the OpenAPI document. Skipped, and said so, where what makes them cannot be had. */
+async function api() {
+  const folder = join(root, "tests", "api");
+  if (!prepare(["scripts/need-schemathesis.sh"])) {
+    console.error("tests of the API by its document: skipped, because the programs named above are missing");
+    return { ...none, skipped: countTests(folder) };
+  }
+  if (!prepare(["make", "--no-print-directory", "client"])) return { ...none, failed: 1 };
+  if (!prepare(["cargo", "build", "--locked", "--bin", "conclave"])) return { ...none, failed: 1 };
+  const files = readdirSync(folder).filter((file) => file.endsWith(".test.mjs"));
+  const run = await tee("api", "node", ["--test", "--test-reporter=spec", ...files], "tests/api");
+  return judge(nodeTest(run.output), run.code);
+}
+
 /** Real browsers in a meeting with the real server. Skipped, and said so, where there are none. */
 async function browsers() {
   const folder = join(root, "tests", "browser");
-  const needs = ["chromium:chromium", "firefox-esr:firefox-esr", "ip:iproute2"];
+  const needs = ["chromium:chromium", "firefox-esr:firefox-esr", "ip:iproute2", "curl:curl", "jq:jq"];
   const path = `${process.env.PATH}:/usr/sbin:/sbin`;
   if (!prepare(["scripts/need.sh", ...needs], { PATH: path })) {
     console.error("browser tests: skipped, because the programs named above are missing");
