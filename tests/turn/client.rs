@@ -1,7 +1,7 @@
 //! A TURN client that makes allocations over UDP, many at a time, and no more.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use conclave_turn_wire::integrity::{Algorithm, Key, Mac};
@@ -18,20 +18,21 @@ pub(crate) struct User<'a> {
     pub(crate) password: &'a str,
 }
 
-/// Makes `count` allocations from `source`, each from a port of its own, and forgets them.
+/// Makes `count` allocations and forgets them, each from an address of loopback of its
+/// own, the first with the number `first`: strangers of one source get few answers.
 ///
 /// # Errors
 /// An answer that did not come, or was none to be satisfied with.
 pub(crate) fn allocate(
     server: SocketAddr,
-    source: IpAddr,
+    first: usize,
     user: &User<'_>,
     count: usize,
 ) -> io::Result<()> {
-    for first in (0..count).step_by(WINDOW) {
-        let sockets = (first..count.min(first + WINDOW))
-            .map(|_| {
-                let socket = UdpSocket::bind((source, 0))?;
+    for start in (first..first + count).step_by(WINDOW) {
+        let sockets = (start..(first + count).min(start + WINDOW))
+            .map(|number| {
+                let socket = UdpSocket::bind(place(number))?;
                 socket.connect(server)?;
                 socket.set_read_timeout(Some(PATIENCE))?;
                 Ok(socket)
@@ -55,6 +56,12 @@ pub(crate) fn allocate(
         }
     }
     Ok(())
+}
+
+/// An address that nobody else here has had.
+fn place(number: usize) -> SocketAddr {
+    let [_, high, middle, low] = (number as u32).to_be_bytes();
+    (Ipv4Addr::new(127, high + 2, middle, low), 20_000).into()
 }
 
 /// An Allocate request, signed if there was a challenge.

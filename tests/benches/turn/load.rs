@@ -1,7 +1,7 @@
 //! One server under one load: what it took.
 
-use std::net::{IpAddr, Ipv4Addr};
-use std::process::Command;
+use std::net::Ipv4Addr;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use conclave_tests::lab::{Lab, Pid};
@@ -10,13 +10,30 @@ use crate::Server;
 use crate::client::{self, User};
 use crate::relay::{ECHO_THREAD, PASSWORD, PORT, REALM, USER};
 
-/// Clients of `turnutils_uclient`, packets of each, their distance in time, their
-/// size: 5,000 packets a second each way.
-const CLIENTS: &str = "50";
-const PACKETS: &str = "1000";
-const DISTANCE_MS: &str = "10";
+/// Clients of `turnutils_uclient`, and the size of their packets.
+const CLIENTS: u32 = 50;
 const BYTES: &str = "1000";
 
+/// What each client sends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Load {
+    packets: u32,
+    distance_ms: u32,
+}
+
+/// 5,000 packets a second each way: hardly two of them come at the same time.
+pub(crate) const THIN: Load = Load {
+    packets: 500,
+    distance_ms: 10,
+};
+/// 25,000 packets a second each way.
+pub(crate) const DENSE: Load = Load {
+    packets: 2_500,
+    distance_ms: 2,
+};
+
+/// Allocations that are made before: the first ones fill caches and pools.
+const WARM_UP: usize = 256;
 /// Allocations that are made to measure one.
 const ALLOCATIONS: usize = 4_000;
 
@@ -59,7 +76,7 @@ pub(crate) struct Allocating {
 
 /// Relays media of many clients to an echo and back; returns the CPU per relayed
 /// packet in seconds.
-pub(crate) fn relay(server: Server, way: Way) -> f64 {
+pub(crate) fn relay(server: Server, way: Way, load: Load) -> f64 {
     let mut lab = Lab::new();
     let pid = start(server, &mut lab);
     if server != Server::Virtual {
@@ -70,7 +87,10 @@ pub(crate) fn relay(server: Server, way: Way) -> f64 {
     let before = cpu(pid);
     let mut arguments = way.flags().to_vec();
     arguments.extend(["-u", USER, "-w", PASSWORD, "-e", "127.0.0.1", "-X", "-c"]);
-    arguments.extend(["-m", CLIENTS, "-n", PACKETS, "-z", DISTANCE_MS, "-l", BYTES]);
+    let [clients, packets, distance] =
+        [CLIENTS, load.packets, load.distance_ms].map(|number| number.to_string());
+    arguments.extend(["-m", &clients, "-n", &packets, "-z", &distance]);
+    arguments.extend(["-l", BYTES]);
     arguments.push("127.0.0.1");
     let (_, said) = lab.run("turnutils_uclient", &arguments);
     let came_back = said
@@ -84,7 +104,7 @@ pub(crate) fn relay(server: Server, way: Way) -> f64 {
                 .ok()
         })
         .unwrap_or_else(|| panic!("{server:?} by {}: {said}", way.name()));
-    let wanted: u32 = CLIENTS.parse::<u32>().unwrap_or(0) * PACKETS.parse::<u32>().unwrap_or(0);
+    let wanted = CLIENTS * load.packets;
     if came_back < wanted / 100 * 99 {
         println!(
             "({server:?} by {}: {came_back} of {wanted} came back)",
@@ -94,15 +114,14 @@ pub(crate) fn relay(server: Server, way: Way) -> f64 {
     (cpu(pid) - before).as_secs_f64() / f64::from(2 * came_back)
 }
 
-/// Makes allocations from one address, each from a port of its own.
+/// Makes allocations, each from an address of its own.
 pub(crate) fn allocate(server: Server) -> Allocating {
     let mut lab = Lab::new();
     let pid = start(server, &mut lab);
-    // The first ones warm caches and pools.
-    allocate_from(&lab, Ipv4Addr::new(127, 0, 0, 2), 200);
+    allocate_from(&lab, 0, WARM_UP);
     let (cpu_before, bytes_before) = (cpu(pid), pid.own_bytes());
     let began = Instant::now();
-    allocate_from(&lab, Ipv4Addr::new(127, 0, 0, 3), ALLOCATIONS);
+    allocate_from(&lab, WARM_UP, ALLOCATIONS);
     let (took, count) = (began.elapsed(), ALLOCATIONS as f64);
     Allocating {
         cpu_s: (cpu(pid) - cpu_before).as_secs_f64() / count,
@@ -111,30 +130,30 @@ pub(crate) fn allocate(server: Server) -> Allocating {
     }
 }
 
-fn allocate_from(lab: &Lab, source: Ipv4Addr, count: usize) {
+fn allocate_from(lab: &Lab, first: usize, count: usize) {
     let own = std::env::current_exe().expect("the own path is known");
     let mut client = lab.command(own);
-    client.args(["--allocate", &source.to_string(), &count.to_string()]);
+    client.args(["--allocate", &first.to_string(), &count.to_string()]);
     let status = client.status().expect("ip is there");
-    assert!(status.success(), "the client of {source} failed");
+    assert!(status.success(), "the client failed");
 }
 
 /// The client's side of [`allocate`], in a process within the namespace.
-pub(crate) fn allocate_here(source: &str, count: &str) {
-    let source: IpAddr = source.parse().expect("it is an address");
+pub(crate) fn allocate_here(first: &str, count: &str) {
+    let first = first.parse().expect("it is a number");
     let user = User {
         name: USER,
         password: PASSWORD,
     };
     let count = count.parse().expect("it is a number");
-    client::allocate((Ipv4Addr::LOCALHOST, PORT).into(), source, &user, count)
+    client::allocate((Ipv4Addr::LOCALHOST, PORT).into(), first, &user, count)
         .expect("it allocates");
 }
 
 fn start(server: Server, lab: &mut Lab) -> Pid {
     let own = std::env::current_exe().expect("the own path is known");
     let (mut command, word) = match server {
-        Server::Coturn => (coturn(lab), "Total auth threads"),
+        Server::Coturn => (coturn(lab), "IO method (admin thread)"),
         Server::Real | Server::Virtual => (lab.command(own), "ready"),
     };
     match server {
@@ -155,8 +174,10 @@ fn coturn(lab: &Lab) -> Command {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a key is made");
     std::fs::write(&certificate, made.cert.pem()).expect("the folder can be written");
     std::fs::write(&key, made.signing_key.serialize_pem()).expect("the folder can be written");
-    let mut command = lab.command("turnserver");
+    // Into a pipe it would write by the page.
+    let mut command = lab.command("stdbuf");
     command
+        .args(["-oL", "turnserver"])
         .args(["-n", "--no-cli", "--lt-cred-mech", "--allow-loopback-peers"])
         .args(["--user", &format!("{USER}:{PASSWORD}"), "--realm", REALM])
         .args(["-L", "127.0.0.1", "-E", "127.0.0.1"])
@@ -165,6 +186,8 @@ fn coturn(lab: &Lab) -> Command {
         .arg("--pkey")
         .arg(key)
         .args(["--log-file=stdout", "--simple-log"])
+        // It complains of a kernel without SCTP.
+        .stderr(Stdio::null())
         .current_dir(folder);
     command
 }

@@ -35,23 +35,30 @@ fn main() {
     let words: Vec<&str> = arguments.iter().skip(1).map(String::as_str).collect();
     match words[..] {
         ["--relay", backend] => relay::serve(backend),
-        ["--allocate", source, count] => load::allocate_here(source, count),
+        ["--allocate", first, count] => load::allocate_here(first, count),
         _ => measure(),
     }
 }
 
 fn measure() {
     for program in ["turnutils_uclient", "turnutils_peer", "turnserver", "ip"] {
-        if Command::new(program).arg("-V").output().is_err() {
+        let mut look = Command::new("sh");
+        look.args(["-c", "command -v \"$0\" >/dev/null", program]);
+        if !look.status().is_ok_and(|status| status.success()) {
             println!("nothing measured: {program} is missing (Debian: coturn, iproute2)");
             return;
         }
     }
     println!("| | coturn | real sockets | of coturn | virtual | of coturn |");
     println!("|---|---|---|---|---|---|");
-    for way in [Way::Udp, Way::Tcp, Way::Tls] {
-        let figures = alternating(|server| load::relay(server, way));
-        let name = format!("CPU per packet relayed by {}, µs", way.name());
+    for (way, load, rate) in [
+        (Way::Udp, load::THIN, "5,000"),
+        (Way::Udp, load::DENSE, "25,000"),
+        (Way::Tcp, load::THIN, "5,000"),
+        (Way::Tls, load::THIN, "5,000"),
+    ] {
+        let figures = alternating(|server| load::relay(server, way, load));
+        let name = format!("CPU per packet by {}, {rate}/s each way, µs", way.name());
         row(&name, figures.map(median), 1e6, 1);
     }
     let figures = alternating(load::allocate);
