@@ -175,7 +175,12 @@ impl Stage {
     pub(crate) async fn invite(&self, room: &Room, invite: Value) -> String {
         let slug = Slug::new(&room.slug).unwrap();
         let invite = serde_json::from_value(invite).unwrap();
-        let created = self.node.rooms().invite(&slug, invite, Actor::Operator).await.unwrap();
+        let created = self
+            .node
+            .rooms()
+            .invite(&slug, invite, Actor::Operator)
+            .await
+            .unwrap();
         created.secret.reveal()
     }
 
