@@ -133,9 +133,14 @@ fn a_second_number_for_one_peer_is_refused_and_no_harm_to_indications() {
 #[test]
 fn requests_for_addresses_of_another_family_are_refused_and_harm_nothing() {
     let relay = Relay::start("extra");
-    let (code, text) = run(&relay, "-G -e 127.0.0.1 -X", "127.0.0.1");
-    assert!(text.contains("error 443"), "{text}");
-    assert_all_came_back((code, text), 1_000);
+    // The client throws dice for what it asks beyond the necessary.
+    let is_refused = (0..8).any(|_| {
+        let (code, text) = run(&relay, "-G -e 127.0.0.1 -X", "127.0.0.1");
+        let is_refused = text.contains("error 443");
+        assert_all_came_back((code, text), 1_000);
+        is_refused
+    });
+    assert!(is_refused, "never asked for another family");
 }
 
 #[test]
