@@ -15,4 +15,6 @@ mod reload;
 mod secrets;
 mod serve;
 mod server;
+mod sessions;
 mod turn;
+mod webhooks;
