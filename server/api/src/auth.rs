@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use conclave_server_core::access::record::Scope;
 use conclave_server_core::access::rights::Rights;
-use conclave_signalling_core::record::Actor;
+use conclave_signalling_core::origin::Prefix;
+use conclave_signalling_core::record::{Actor, AuditEntry};
 use conclave_signalling_node::RoomEntry;
 use conclave_signalling_wire::time::Timestamp;
 use futures_util::future::BoxFuture;
@@ -19,6 +20,8 @@ pub(crate) struct Caller {
     pub(crate) actor: Actor,
     /// What it may do, and where.
     pub(crate) rights: Rights,
+    /// From where it calls, unless that is this machine's control socket.
+    pub(crate) from: Option<Prefix>,
 }
 
 impl Caller {
@@ -27,6 +30,7 @@ impl Caller {
         Caller {
             actor: Actor::Operator,
             rights: Rights::of_operator(),
+            from: None,
         }
     }
 
@@ -35,6 +39,7 @@ impl Caller {
         Caller {
             actor: Actor::Operator,
             rights: Rights::none(),
+            from: None,
         }
     }
 
@@ -46,6 +51,21 @@ impl Caller {
     /// Returns whether a room exists for it.
     pub(crate) fn sees(&self, room: &RoomEntry) -> bool {
         self.rights.reaches(room.id, &room.tags)
+    }
+
+    /// Begins a record of what it did, outside rooms and with success.
+    pub(crate) fn did(&self, action: &str, target: Option<String>) -> AuditEntry {
+        AuditEntry {
+            at: crate::now(),
+            actor: self.actor,
+            action: action.to_owned(),
+            target,
+            room: None,
+            session: None,
+            prefix: self.from.as_ref().map(Prefix::to_string),
+            outcome: "ok".to_owned(),
+            detail: None,
+        }
     }
 }
 

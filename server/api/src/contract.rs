@@ -219,6 +219,7 @@ impl Authenticate for AsClaimed {
                         ..rights
                     },
                 },
+                from: None,
             })
         })
     }

@@ -15,6 +15,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use axum::{RequestExt, Router};
+use conclave_signalling_core::origin::Prefix;
 use conclave_signalling_core::settings::Network;
 use conclave_signalling_node::ClientAddr;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -151,7 +152,7 @@ async fn serve(gate: &Gate, route: &Route, request: Request) -> Response {
             .detail("the API is not for this network")
             .into_response();
     }
-    let caller = match route.access {
+    let mut caller = match route.access {
         // Nobody in particular, who may nothing; such a route asks for nothing.
         Access::Public => Caller::nobody(),
         Access::AnyKey | Access::Scope(_) => {
@@ -166,6 +167,7 @@ async fn serve(gate: &Gate, route: &Route, request: Request) -> Response {
             }
         }
     };
+    caller.from = client.map(Prefix::from);
     let actor = caller.actor;
     let left = gate.pace.take(Instant::now(), actor);
     let keyring = &gate.admin.keyring;

@@ -133,7 +133,7 @@ impl Keyring {
     ///
     /// # Errors
     /// 403 for more than `by` has, 422 for what cannot be.
-    pub(crate) async fn make(&self, by: Actor, draft: &Draft) -> Result<Made, Problem> {
+    pub(crate) async fn make(&self, by: &Caller, draft: &Draft) -> Result<Made, Problem> {
         let turn = self.turn().await?;
         let now = crate::now();
         let secret = KeySecret::new(rand::random());
@@ -141,7 +141,7 @@ impl Keyring {
             id: KeyId::new(now.unix_ms(), rand::random()),
             hash: secret.hash(),
         };
-        let made = self.table().keys.make(by, seed, draft, now);
+        let made = self.table().keys.make(by.actor, seed, draft, now);
         let record = self.allowed(by, "key.create", None, made).await?;
         let text = text::write(record.id, &secret);
         let shown = self.keep(turn, by, "key.create", record).await?;
@@ -154,14 +154,14 @@ impl Keyring {
     /// As [`Keyring::make`]; 404, 409 for one that has ended, and what `check` says.
     pub(crate) async fn change(
         &self,
-        by: Actor,
+        by: &Caller,
         id: KeyId,
         patch: &Patch,
         check: impl Fn(u32) -> Result<(), Problem>,
     ) -> Result<Shown, Problem> {
         let turn = self.turn().await?;
-        self.check(by, id, check)?;
-        let changed = self.table().keys.change(by, id, patch, crate::now());
+        self.check(by.actor, id, check)?;
+        let changed = self.table().keys.change(by.actor, id, patch, crate::now());
         let record = self.allowed(by, "key.update", Some(id), changed).await?;
         self.keep(turn, by, "key.update", record).await
     }
@@ -172,19 +172,19 @@ impl Keyring {
     /// As [`Keyring::change`].
     pub(crate) async fn rotate(
         &self,
-        by: Actor,
+        by: &Caller,
         id: KeyId,
         overlap: Duration,
         check: impl Fn(u32) -> Result<(), Problem>,
     ) -> Result<Made, Problem> {
         let turn = self.turn().await?;
-        self.check(by, id, check)?;
+        self.check(by.actor, id, check)?;
         let secret = KeySecret::new(rand::random());
         let hash: KeyHash = secret.hash();
         let rotated = self
             .table()
             .keys
-            .rotate(by, id, hash, overlap, crate::now());
+            .rotate(by.actor, id, hash, overlap, crate::now());
         let record = self.allowed(by, "key.rotate", Some(id), rotated).await?;
         let text = text::write(id, &secret);
         let shown = self.keep(turn, by, "key.rotate", record).await?;
@@ -198,13 +198,13 @@ impl Keyring {
     /// As [`Keyring::change`].
     pub(crate) async fn end(
         &self,
-        by: Actor,
+        by: &Caller,
         id: KeyId,
         check: impl Fn(u32) -> Result<(), Problem>,
     ) -> Result<(), Problem> {
         let turn = self.turn().await?;
-        self.check(by, id, check)?;
-        let ended = self.table().keys.end(by, id, crate::now());
+        self.check(by.actor, id, check)?;
+        let ended = self.table().keys.end(by.actor, id, crate::now());
         let record = self.allowed(by, "key.revoke", Some(id), ended).await?;
         self.keep(turn, by, "key.revoke", record).await?;
         if let Err(error) = self.wind_up().await {
@@ -320,7 +320,7 @@ impl Keyring {
     /// Notes in the audit log who tried to give more than it has.
     async fn allowed(
         &self,
-        by: Actor,
+        by: &Caller,
         action: &str,
         target: Option<KeyId>,
         done: Result<KeyRecord, KeyError>,
@@ -333,7 +333,7 @@ impl Keyring {
             let entry = AuditEntry {
                 outcome: "forbidden".to_owned(),
                 detail: Some(beyond.member().to_owned()),
-                ..entry(by, action, target)
+                ..by.did(action, target.map(|id| id.to_string()))
             };
             self.0.store.audit(entry).await?;
         }
@@ -344,13 +344,13 @@ impl Keyring {
     async fn keep(
         &self,
         turn: OwnedMutexGuard<()>,
-        by: Actor,
+        by: &Caller,
         action: &str,
         record: KeyRecord,
     ) -> Result<Shown, Problem> {
         let entry = AuditEntry {
             detail: Some(about(&record)),
-            ..entry(by, action, Some(record.id))
+            ..by.did(action, Some(record.id.to_string()))
         };
         let ring = self.clone();
         let kept = tokio::spawn(async move {
@@ -474,6 +474,7 @@ impl Keyring {
         Ok(Caller {
             actor: Actor::Key(id),
             rights,
+            from: Some(Prefix::from(address)),
         })
     }
 

@@ -180,6 +180,88 @@ async fn what_a_key_made_ends_when_the_maker_of_the_key_ends() {
     );
 }
 
+#[tokio::test]
+async fn a_key_of_tags_takes_gives_and_loses_no_room() {
+    let site = Site::start().await;
+    let of_tags = json!({"name": "a", "level": "user", "rooms": {"tags": ["sales", "law"]}});
+    let of_tags = site.key(of_tags).await;
+    let made = json!({"slug": "others", "tags": ["hr"]});
+    let (_, others) = site.operator(Method::POST, "/rooms", made).await;
+    let made = json!({"slug": "shared", "tags": ["hr", "sales"]});
+    site.operator(Method::POST, "/rooms", made).await;
+    let one = json!({"name": "b", "level": "user", "rooms": {"rooms": [others["id"]]}});
+    let of_one = site.key(one).await;
+    let patch = async |key: &str, room: &str, body: Value| {
+        let path = format!("/rooms/{room}");
+        let text = body.to_string();
+        site.ask(&site.keys, Method::PATCH, &path, key, text).await
+    };
+    let make = async |key: &str, body: Value| {
+        let text = body.to_string();
+        site.ask(&site.keys, Method::POST, "/rooms", key, text)
+            .await
+    };
+
+    let mut refused = 0;
+    for (key, body) in [
+        (&of_tags, json!({})),
+        (&of_tags, json!({"tags": null})),
+        (&of_tags, json!({"tags": []})),
+        (&of_tags, json!({"tags": ["hr"]})),
+        (&of_tags, json!({"tags": ["sales", "hr"]})),
+        (&of_one, json!({})),
+        (&of_one, json!({"tags": ["sales"]})),
+    ] {
+        let (status, problem) = make(key, body).await;
+        assert_eq!(status, 403, "{problem}");
+        assert_eq!(problem["code"], "rooms_out_of_reach", "{problem}");
+        refused += 1;
+    }
+    let (status, made) = make(&of_tags, json!({"slug": "own", "tags": ["law"]})).await;
+    assert_eq!((status, &made["tags"]), (201, &json!(["law"])), "{made}");
+
+    for (key, room, tags) in [
+        (&of_tags, "own", json!([])),
+        (&of_tags, "own", json!(["hr"])),
+        (&of_tags, "own", json!(["law", "hr"])),
+        (&of_tags, "shared", json!(["sales"])),
+        (&of_tags, "shared", json!(["hr"])),
+        (&of_tags, "shared", json!([])),
+        (&of_one, "others", json!([])),
+        (&of_one, "others", json!(["hr", "sales"])),
+    ] {
+        let (status, problem) = patch(key, room, json!({"tags": tags})).await;
+        assert_eq!(status, 403, "{room} {tags}: {problem}");
+        assert_eq!(problem["code"], "rooms_out_of_reach", "{room} {tags}");
+        refused += 1;
+    }
+    for (key, room, tags) in [
+        (&of_tags, "own", json!(["sales"])),
+        (&of_tags, "own", json!(["law", "sales"])),
+        (&of_tags, "shared", json!(["hr", "law"])),
+        (&of_one, "others", json!(["hr"])),
+    ] {
+        let (status, room) = patch(key, room, json!({"tags": tags})).await;
+        assert_eq!((status, &room["tags"]), (200, &tags), "{room}");
+    }
+    for body in [json!({"tags": null}), json!({"title": "Ours"})] {
+        let (status, room) = patch(&of_tags, "own", body).await;
+        let tags = &room["tags"];
+        assert_eq!((status, tags), (200, &json!(["law", "sales"])), "{room}");
+    }
+    let ahead = json!({"tags": ["law"], "rev": 4000});
+    assert_eq!(patch(&of_tags, "own", ahead).await.0, 409);
+    assert_eq!(patch(&of_tags, "others", json!({"tags": []})).await.0, 404);
+
+    let (_, records) = site
+        .operator(Method::GET, "/audit?limit=100", Value::Null)
+        .await;
+    let records = records["data"].as_array().unwrap().iter();
+    let told = records.filter(|record| record["outcome"] == "rooms_out_of_reach");
+    let told: Vec<_> = told.map(|record| record["prefix"].as_str()).collect();
+    assert_eq!(told, vec![Some("192.0.2.0/24"); refused]);
+}
+
 /// The API on an empty store of its own, by both its doors.
 struct Site {
     admin: Admin,
@@ -205,7 +287,7 @@ impl Site {
         let admin = Admin::new(node.rooms(), store, None);
         Site {
             operators: crate::router(admin.clone()),
-            keys: crate::key_router(admin.clone(), watch::channel(Vec::new()).1),
+            keys: crate::key_router(admin.clone(), watch::channel(crate::Entrance::default()).1),
             admin,
         }
     }

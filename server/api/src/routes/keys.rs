@@ -229,7 +229,7 @@ async fn list(call: Call) -> Result<Answer, Problem> {
 
 async fn create(call: Call) -> Result<Answer, Problem> {
     let draft: Draft = call.body()?;
-    let made = call.admin.keyring.make(call.caller.actor, &draft).await?;
+    let made = call.admin.keyring.make(&call.caller, &draft).await?;
     let place = format!("/api-keys/{}", made.shown.record.id);
     Ok(Answer::created(ApiKeyMade::of(&made))
         .rev(made.shown.record.rev)
@@ -245,7 +245,7 @@ async fn show(call: Call) -> Result<Answer, Problem> {
 async fn update(call: Call) -> Result<Answer, Problem> {
     let (id, condition) = (call.id("key", "key")?, call.if_match()?);
     let patch: Patch = call.body()?;
-    let by = call.caller.actor;
+    let by = &call.caller;
     let check = |rev| condition.check(rev);
     let shown = call.admin.keyring.change(by, id, &patch, check).await?;
     Ok(Answer::ok(ApiKey::of(&shown)).rev(shown.record.rev))
@@ -255,7 +255,7 @@ async fn rotate(call: Call) -> Result<Answer, Problem> {
     let (id, condition) = (call.id("key", "key")?, call.if_match()?);
     let asked: Rotate = call.body()?;
     let overlap = asked.overlap_s.map(|s| Duration::from_secs(u64::from(s)));
-    let by = call.caller.actor;
+    let by = &call.caller;
     let check = |rev| condition.check(rev);
     let keyring = &call.admin.keyring;
     let made = keyring
@@ -267,7 +267,7 @@ async fn rotate(call: Call) -> Result<Answer, Problem> {
 async fn end(call: Call) -> Result<Answer, Problem> {
     let (id, condition) = (call.id("key", "key")?, call.if_match()?);
     let check = |rev| condition.check(rev);
-    call.admin.keyring.end(call.caller.actor, id, check).await?;
+    call.admin.keyring.end(&call.caller, id, check).await?;
     Ok(Answer::nothing())
 }
 

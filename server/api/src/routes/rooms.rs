@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 
 use conclave_server_core::access::record::Scope;
+use conclave_server_core::access::tagging::{self, TagFault};
 use conclave_server_core::members::{self, BadMember};
+use conclave_signalling_core::record::AuditEntry;
 use conclave_signalling_core::settings::{Network, Settings};
 use conclave_signalling_node::{CreatedRoom, NewRoom, RoomEntry, RoomsError};
-use conclave_signalling_wire::error::ErrorCode;
+use conclave_signalling_wire::error::{ErrorBody, ErrorCode};
 use conclave_signalling_wire::ids::RoomId;
 use conclave_signalling_wire::objects::{LobbyMode, Room};
 use conclave_signalling_wire::room::{Allowances, Caps, Preset, RoomUpdate, ViewerAllowances};
@@ -17,7 +19,6 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::Admin;
-use crate::auth::Caller;
 use crate::call::{Answer, Call};
 use crate::conditional::{self, Condition};
 use crate::lists::List;
@@ -274,7 +275,8 @@ async fn create(call: Call) -> Result<Answer, Problem> {
     );
     let update: RoomUpdate = members::read(said, &["slug", "preset"])?;
     members::check(preset, &update)?;
-    may_make(&call.caller, &update)?;
+    let tags = update.tags.as_deref().unwrap_or_default();
+    may_make(&call, tags).await?;
     let new = NewRoom {
         slug,
         preset,
@@ -286,22 +288,60 @@ async fn create(call: Call) -> Result<Answer, Problem> {
     Ok(created(&call.admin, &made, shown.ok()).await)
 }
 
-/// A key for some rooms makes one that it can see afterwards.
-fn may_make(caller: &Caller, update: &RoomUpdate) -> Result<(), Problem> {
-    let Some(filter) = &caller.rights.rooms else {
+/// Lets a key make a room with these tags, if that is for it to do.
+pub(super) async fn may_make(call: &Call, tags: &[String]) -> Result<(), Problem> {
+    let filter = call.caller.rights.rooms.as_ref();
+    match tagging::of_new_room(filter, tags) {
+        Ok(()) => Ok(()),
+        Err(fault) => Err(out_of_reach(call, "room.create", None, &fault).await?),
+    }
+}
+
+/// Lets a key give a room that it sees these tags, if that is for it to do.
+/// `expected` is the revision that it believes to change.
+async fn may_tag(
+    call: &Call,
+    room: RoomId,
+    tags: &[String],
+    expected: Option<u32>,
+) -> Result<(), Problem> {
+    let Some(filter) = &call.caller.rights.rooms else {
         return Ok(());
     };
-    let tags = update.tags.as_deref().unwrap_or_default();
-    if tags.iter().any(|tag| filter.tags.contains(tag)) {
-        return Ok(());
+    let record = call.admin.store.room(room, crate::now()).await?;
+    let known = record.ok_or(RoomsError::UnknownRoom)?.settings;
+    if expected.is_some_and(|rev| rev > known.rev) {
+        // The tags of a revision yet to come may be others than those looked at here.
+        let conflict = ErrorBody::from(ErrorCode::Conflict).field("rev");
+        return Err(RoomsError::from(conflict).into());
     }
-    Err(Problem::new(StatusCode::FORBIDDEN, "rooms_out_of_reach")
-        .detail("this key is for some rooms: the new one needs one of its tags"))
+    match tagging::of_room(Some(filter), room, &known.tags, tags) {
+        Ok(()) => Ok(()),
+        Err(fault) => Err(out_of_reach(call, "room.update", Some(room), &fault).await?),
+    }
+}
+
+/// Says that the key may not, to who asks and to the audit log.
+async fn out_of_reach(
+    call: &Call,
+    action: &str,
+    room: Option<RoomId>,
+    fault: &TagFault,
+) -> Result<Problem, Problem> {
+    let entry = AuditEntry {
+        room,
+        outcome: "rooms_out_of_reach".to_owned(),
+        detail: Some("tags".to_owned()),
+        ..call.caller.did(action, room.map(|room| room.to_string()))
+    };
+    call.admin.store.audit(entry).await?;
+    let problem = Problem::new(StatusCode::FORBIDDEN, "rooms_out_of_reach");
+    Ok(problem.detail(fault.to_string()))
 }
 
 /// Answers that a room was made, even if it cannot be shown at the moment:
 /// nobody ever sees its host link again.
-async fn created(admin: &Admin, made: &CreatedRoom, shown: Option<Room>) -> Answer {
+pub(super) async fn created(admin: &Admin, made: &CreatedRoom, shown: Option<Room>) -> Answer {
     let host_link = admin.invite_link(&made.slug, &made.host_secret);
     let place = format!("/rooms/{}", made.slug);
     match shown {
@@ -340,14 +380,15 @@ async fn update(call: Call) -> Result<Answer, Problem> {
         let mut patch = call.object();
         members::complete(&mut patch, &seen.attendees, &seen.viewers, &seen.caps);
         let mut update: RoomUpdate = members::read(patch, &[])?;
-        if update.tags.is_some() {
-            may_make(&call.caller, &update)?;
-        }
         let expected = condition.rev().or(update.rev);
         // What was completed out of `seen` must not undo what came after it.
         update.rev = expected.or(Some(seen.rev));
         tries += 1;
         match rooms.update(&slug, update, by).await {
+        if let Some(tags) = &update.tags {
+            condition.check(seen.rev)?;
+            may_tag(&call, seen.id, tags, expected).await?;
+        }
             Ok(room) => {
                 let rev = room.rev;
                 return Ok(Answer::ok(changed(&call.admin, room).await).rev(rev));

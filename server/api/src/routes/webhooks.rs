@@ -12,7 +12,7 @@ use conclave_server_core::webhook::record::{
     Delivery, DeliveryState, SigningSecret, WebhookRecord,
 };
 use conclave_signalling_core::event::{Event, EventKind};
-use conclave_signalling_core::record::{Actor, AuditEntry};
+use conclave_signalling_core::record::Actor;
 use conclave_signalling_store::{DeliveryQuery, Order, StoreError};
 use conclave_signalling_wire::ids::{
     DeliveryId, EventId, ParticipantId, RoomId, SessionId, WebhookId,
@@ -356,7 +356,7 @@ async fn create(call: Call) -> Result<Answer, Problem> {
         return Err(Problem::new(StatusCode::CONFLICT, "too_many")
             .detail(format!("there are {WEBHOOKS_MAX} webhooks already")));
     }
-    let audit = entry(&call, "webhook.create", &made.id.to_string());
+    let audit = call.caller.did("webhook.create", Some(made.id.to_string()));
     store.put_webhook(made.clone(), None, audit).await?;
     let place = format!("/webhooks/{}", made.id);
     Ok(Answer::created(with_secret(&made))
@@ -380,7 +380,9 @@ async fn update(call: Call) -> Result<Answer, Problem> {
 
 async fn delete(call: Call) -> Result<Answer, Problem> {
     let webhook = found(&call).await?;
-    let audit = entry(&call, "webhook.delete", &webhook.id.to_string());
+    let audit = call
+        .caller
+        .did("webhook.delete", Some(webhook.id.to_string()));
     match call.admin.store.delete_webhook(webhook.id, audit).await {
         Ok(()) => Ok(Answer::nothing()),
         Err(StoreError::NotFound) => Err(Problem::not_found("webhook")),
@@ -402,7 +404,9 @@ async fn rotate(call: Call) -> Result<Answer, Problem> {
 
 async fn test(call: Call) -> Result<Answer, Problem> {
     let webhook = found(&call).await?;
-    let audit = entry(&call, "webhook.test", &webhook.id.to_string());
+    let audit = call
+        .caller
+        .did("webhook.test", Some(webhook.id.to_string()));
     call.admin.store.audit(audit).await?;
     let tried = call.admin.webhooks.test(&webhook).await;
     let trouble = tried.outcome.trouble();
@@ -463,7 +467,9 @@ async fn delivery(call: Call) -> Result<Answer, Problem> {
 async fn redeliver(call: Call) -> Result<Answer, Problem> {
     let former = found_delivery(&call).await?;
     let store = &call.admin.store;
-    let audit = entry(&call, "webhook.redeliver", &former.id.to_string());
+    let audit = call
+        .caller
+        .did("webhook.redeliver", Some(former.id.to_string()));
     let gone = || Problem::not_found("delivery");
     let made = match store.redeliver(former.id, now(), audit).await {
         Err(StoreError::NotFound) => return Err(gone()),
@@ -515,7 +521,7 @@ async fn put(
 ) -> Result<(), Problem> {
     let condition = call.if_match()?;
     condition.check(before.rev)?;
-    let audit = entry(call, action, &after.id.to_string());
+    let audit = call.caller.did(action, Some(after.id.to_string()));
     let store = &call.admin.store;
     let kept = store.put_webhook(after.clone(), Some(before.rev), audit);
     match kept.await {
@@ -538,20 +544,6 @@ fn refused(error: EditError) -> Problem {
     match error {
         EditError::Invalid(bad) => bad.into(),
         EditError::Scope(scope) => Problem::insufficient(scope),
-    }
-}
-
-fn entry(call: &Call, action: &str, target: &str) -> AuditEntry {
-    AuditEntry {
-        at: now(),
-        actor: call.caller.actor,
-        action: action.to_owned(),
-        target: Some(target.to_owned()),
-        room: None,
-        session: None,
-        prefix: None,
-        outcome: "ok".to_owned(),
-        detail: None,
     }
 }
 
