@@ -1,7 +1,7 @@
 //! What the server itself leaves in the audit log, and the log's signed heads.
 
 use anyhow::Context;
-use conclave_signalling_core::record::{Actor, AuditEntry};
+use conclave_signalling_core::record::{Actor, AuditEntry, EndReason};
 use conclave_signalling_store::{Checkpoint, Store};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -46,8 +46,13 @@ async fn note(store: &Store, action: &str) -> anyhow::Result<()> {
         .context("cannot write the audit log")
 }
 
-/// Ends the store: its last signed head is logged too.
+/// Ends the store, and the sessions in it that go on; to be called when nothing acts in rooms any
+/// more. The last signed head is logged too.
 pub(crate) async fn close(store: &Store, heads: Heads) {
+    let ended = store.end_sessions(None, storage::now(), EndReason::Drained);
+    if let Err(error) = ended.await {
+        tracing::error!(%error, "sessions that go on end at the next start, as failed");
+    }
     if let Err(error) = note(store, "server.stop").await {
         tracing::error!(%error, "the end is not in the audit log");
     }

@@ -81,7 +81,7 @@ kinds! {
     /// A session was over.
     SessionEnded = "session.ended" {
         data {
-            reason: "why: `empty`, `ended`, `no_host`, `time_up`, `deleted` or `failed`",
+            reason: "why: `empty`, `ended`, `no_host`, `time_up`, `deleted`, `failed` or `drained`",
             by: "who ended it; `null` where nobody did",
             duration_s: "seconds that it lasted",
             peak: "the most participants at once",

@@ -331,6 +331,8 @@ pub enum EndReason {
     Deleted,
     /// The room or the server failed.
     Failed,
+    /// The server was ended while it went on.
+    Drained,
 }
 
 /// One device in one session.

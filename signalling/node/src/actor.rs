@@ -11,12 +11,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use conclave_signalling_core::record::{Actor as Who, AuditEntry, RoomRecord};
+use conclave_signalling_core::record::{Actor as Who, AuditEntry, EndReason, RoomRecord};
 use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
 use conclave_signalling_wire::ids::RoomId;
 use conclave_signalling_wire::text::Slug;
 use tokio::sync::oneshot;
-use tracing::error;
+use tracing::{error, warn};
 
 use crate::actor::meeting::Meeting;
 use crate::inbox::{Inbox, Queues, Seat, ToRoom, inbox};
@@ -121,8 +121,26 @@ impl Actor {
         };
         let end = meeting.run(queues).await;
         meeting.end(&end, queues).await;
+        if matches!(end, End::Failed | End::NotKept) {
+            self.end_session().await;
+        }
         if let End::Deleted { by, done } = end {
             self.delete(by, done).await;
+        }
+    }
+
+    /// Ends the session that the core can end no more.
+    async fn end_session(&self) {
+        let at = self.registry.time();
+        let failed = EndReason::Failed;
+        let ended = self
+            .registry
+            .store
+            .end_sessions(Some(self.id), at, failed)
+            .await;
+        // The next session of the room ends it too, and so does the next start.
+        if let Err(error) = ended {
+            warn!(room = %self.id, %error, "the session of a room that failed goes on in the records");
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use conclave_signalling_core::record::{AttendanceRecord, ChatRecord, SessionRecord};
+use conclave_signalling_core::record::{AttendanceRecord, ChatRecord, EndReason, SessionRecord};
 use conclave_signalling_wire::ids::{RoomId, SessionId};
 use conclave_signalling_wire::text::Slug;
 use conclave_signalling_wire::time::Timestamp;
@@ -12,6 +12,7 @@ use crate::error::StoreError;
 use crate::query::Order;
 use crate::sql::{chat, sessions};
 use crate::store::Store;
+use crate::writer::Work;
 
 /// For how long a session is known after its end, unless [`Store::keep_sessions_for`] says
 /// otherwise.
@@ -88,6 +89,23 @@ impl Store {
     pub async fn attendance(&self, id: SessionId) -> Result<Vec<AttendanceRecord>, StoreError> {
         let mut db = self.reader().await?;
         sessions::attendance(&mut db, &self.tools.sealer, id).await
+    }
+
+    /// Ends sessions of which no room will say that they are over, of one room or of all, and
+    /// the stays in them. Webhooks are told. To be called when nothing in these rooms is going
+    /// to be kept any more; what is nevertheless holds.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn end_sessions(
+        &self,
+        room: Option<RoomId>,
+        at: Timestamp,
+        reason: EndReason,
+    ) -> Result<(), StoreError> {
+        self.write(Work::EndSessions { room, at, reason })
+            .await
+            .map(drop)
     }
 
     /// Says for how long after its end a session is known, with who was in it, from the next

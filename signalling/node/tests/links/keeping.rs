@@ -1,8 +1,8 @@
 //! What is kept, and that nothing is said before it is.
 
-use conclave_signalling_core::record::Actor;
+use conclave_signalling_core::record::{Actor, EndReason};
 use conclave_signalling_node::RoomsError;
-use conclave_signalling_store::AuditQuery;
+use conclave_signalling_store::{AuditQuery, SessionQuery};
 use conclave_signalling_wire::room::Patch;
 use conclave_signalling_wire::secret::SecretText;
 use conclave_signalling_wire::text::Slug;
@@ -151,6 +151,14 @@ async fn what_the_store_refuses_for_long_is_undone_and_all_may_come_back() {
     database.does("DROP TRIGGER no").await;
     server.until(|stats| stats.rooms == 0).await;
     assert_eq!(title(&server).await, "The third");
+    // Its core could not say that it is over.
+    let sessions = SessionQuery {
+        limit: 2,
+        ..SessionQuery::default()
+    };
+    let sessions = server.store.sessions(&sessions).await.unwrap();
+    let ended: Vec<_> = sessions.iter().map(|it| it.session.ended).collect();
+    assert_eq!(ended, [Some(EndReason::Failed)]);
     let (_bob, joined) = server.joined("third", "Bob", 2).await;
     assert_eq!(joined["room"]["title"], "The third");
 }

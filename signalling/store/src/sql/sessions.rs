@@ -139,21 +139,43 @@ pub(super) async fn save_attendance(
     Ok(())
 }
 
-/// Ends the sessions that go on, of one room or of all, and the stays in them; returns them as
-/// they are then.
+/// Which of the sessions that go on.
+#[derive(Clone, Copy)]
+pub(crate) enum Lasting<'a> {
+    All,
+    /// Those of a room.
+    Of(RoomId),
+    /// Those of a room that began no later than another one of it.
+    Before(RoomId, &'a SessionRecord),
+}
+
+impl Lasting<'_> {
+    async fn find(self, db: &mut SqliteConnection) -> Result<Vec<SessionRow>, StoreError> {
+        let mut select: QueryBuilder<Sqlite> = QueryBuilder::new(SELECT);
+        select.push("WHERE ended_at IS NULL");
+        if let Lasting::Of(room) | Lasting::Before(room, _) = self {
+            select.push(" AND room = ").push_bind(room.to_string());
+        }
+        if let Lasting::Before(_, session) = self {
+            select
+                .push(" AND started_at <= ")
+                .push_bind(ms(session.started_at))
+                .push(" AND id <> ")
+                .push_bind(session.id.to_string());
+        }
+        select.push(" ORDER BY id");
+        Ok(select.build_query_as().fetch_all(db).await?)
+    }
+}
+
+/// Ends sessions that go on, and the stays in them; returns them as they are then.
 pub(crate) async fn end_open(
     db: &mut SqliteConnection,
-    room: Option<RoomId>,
+    lasting: Lasting<'_>,
     at: Timestamp,
     reason: EndReason,
 ) -> Result<Vec<KeptSession>, StoreError> {
-    let room = room.map(|room| room.to_string());
-    let select =
-        format!("{SELECT} WHERE ended_at IS NULL AND (?1 IS NULL OR room = ?1) ORDER BY id");
-    let open: Vec<SessionRow> = sqlx::query_as(AssertSqlSafe(select))
-        .bind(room)
-        .fetch_all(&mut *db)
-        .await?;
+    let open = lasting.find(db).await?;
     let mut ended = Vec::new();
     for mut row in open {
         end_stays(db, &row.id, at).await?;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
 use conclave_signalling_core::event::{Event, EventKind};
-use conclave_signalling_core::record::{AuditEntry, Change, EndReason};
+use conclave_signalling_core::record::{AuditEntry, Change, EndReason, SessionRecord};
 use conclave_signalling_wire::ids::{EventId, RoomId};
 use conclave_signalling_wire::time::Timestamp;
 use serde_json::{Value, json};
@@ -16,6 +16,7 @@ use super::{Answer, Call, Closing, Done, Job, Open, Tools, Work, act};
 use crate::audit::Anchor;
 use crate::error::StoreError;
 use crate::sql::outbox::{Outbox, random};
+use crate::sql::sessions::Lasting;
 use crate::sql::{self, answers, audit, connect, network, rooms, sessions};
 
 /// Jobs of one transaction. With the time of gathering it bounds what the first of them waits.
@@ -214,6 +215,10 @@ async fn perform(
                 match change {
                     Change::Audit(entry) => head = audit::append(turn.db, head, entry).await?,
                     Change::Event(event) => turn.outbox.publish(turn.db, sealer, event).await?,
+                    Change::Session(session) => {
+                        turn.end_former(*room, session).await?;
+                        rooms::apply(turn.db, sealer, *room, change).await?;
+                    }
                     other => rooms::apply(turn.db, sealer, *room, other).await?,
                 }
             }
@@ -226,7 +231,7 @@ async fn perform(
         }
         Work::Delete { room, audit: entry } => {
             if let Some(slug) = rooms::slug(turn.db, *room).await? {
-                turn.end_sessions(Some(*room), entry.at, EndReason::Deleted)
+                turn.end_sessions(Lasting::Of(*room), entry.at, EndReason::Deleted)
                     .await?;
                 // Before it is gone, with its tags.
                 turn.tell_of_room(EventKind::RoomDeleted, *room, &slug, entry)
@@ -248,9 +253,14 @@ async fn perform(
         Work::RenewNetworkKeys(now) => network::renew(turn.db, sealer, *now).await?,
         Work::Begin(now) => {
             sql::close_standings(turn.db, *now).await?;
-            turn.end_sessions(None, *now, EndReason::Failed).await?;
+            turn.end_sessions(Lasting::All, *now, EndReason::Failed)
+                .await?;
             answers::doubt_open(turn.db).await?;
             done = turn.purge(*now).await?;
+        }
+        Work::EndSessions { room, at, reason } => {
+            let lasting = room.map_or(Lasting::All, Lasting::Of);
+            turn.end_sessions(lasting, *at, *reason).await?;
         }
         Work::Purge(now) => done = turn.purge(*now).await?,
         #[cfg(test)]
@@ -279,14 +289,29 @@ impl Turn<'_> {
         self.outbox.publish(self.db, sealer, &event).await
     }
 
+    /// Ends the sessions before one that goes on, whose end could not be kept: a room has one at
+    /// a time.
+    async fn end_former(
+        &mut self,
+        room: RoomId,
+        session: &SessionRecord,
+    ) -> Result<(), StoreError> {
+        if session.ended_at.is_some() {
+            return Ok(());
+        }
+        let former = Lasting::Before(room, session);
+        self.end_sessions(former, session.started_at, EndReason::Failed)
+            .await
+    }
+
     /// Ends sessions of which no room will say that they are over.
     async fn end_sessions(
         &mut self,
-        room: Option<RoomId>,
+        lasting: Lasting<'_>,
         at: Timestamp,
         reason: EndReason,
     ) -> Result<(), StoreError> {
-        for ended in sessions::end_open(self.db, room, at, reason).await? {
+        for ended in sessions::end_open(self.db, lasting, at, reason).await? {
             let session = ended.session;
             let lasted_ms = at.unix_ms().saturating_sub(session.started_at.unix_ms());
             let data = json!({

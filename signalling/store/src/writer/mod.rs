@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use conclave_signalling_core::record::{AuditEntry, Change};
+use conclave_signalling_core::record::{AuditEntry, Change, EndReason};
 use conclave_signalling_wire::ids::{DeliveryId, RoomId};
 use conclave_signalling_wire::time::Timestamp;
 use sqlx::{Connection, SqliteConnection};
@@ -60,6 +60,12 @@ pub(crate) enum Work {
     },
     RenewNetworkKeys(Timestamp),
     Begin(Timestamp),
+    /// Of one room, or of all.
+    EndSessions {
+        room: Option<RoomId>,
+        at: Timestamp,
+        reason: EndReason,
+    },
     Purge(Timestamp),
     #[cfg(test)]
     Panic,

@@ -266,6 +266,98 @@ async fn a_session_that_a_crash_left_open_ends_as_failed() {
 }
 
 #[tokio::test]
+async fn a_session_whose_end_was_not_kept_ends_when_its_room_begins_the_next() {
+    let folder = Folder::new();
+    let store = with_room(&folder).await;
+    let other = new_room(2, "other");
+    let audit = entry("room.create");
+    store.create_room(other, audit).await.unwrap();
+    let audit = entry("webhook.create");
+    store.put_webhook(webhook(1), None, audit).await.unwrap();
+    keep(&store, 1, begun(1)).await;
+    attend(&store, attendance(1, 1)).await;
+    keep(&store, 2, begun(2)).await;
+    // What is kept of it once more ends nothing, itself included.
+    keep(&store, 1, begun(1)).await;
+    assert_eq!(lasting(&store).await, [begun(1).id, begun(2).id]);
+    keep(&store, 1, begun(3)).await;
+    assert_eq!(lasting(&store).await, [begun(2).id, begun(3).id]);
+    let there = store.session(begun(1).id).await.unwrap().unwrap();
+    assert_eq!(there.session.ended, Some(EndReason::Failed));
+    assert_eq!(there.session.ended_at, Some(begun(3).started_at));
+    let left = store.attendance(begun(1).id).await.unwrap();
+    assert_eq!(left[0].stays[1].to, Some(begun(3).started_at));
+    assert_eq!(ends_told(&store).await, [(begun(1).id, json!("failed"))]);
+    // Nor does what comes of the former one too late.
+    keep(&store, 1, ended(1)).await;
+    assert_eq!(lasting(&store).await, [begun(2).id, begun(3).id]);
+}
+
+#[tokio::test]
+async fn sessions_that_no_room_ends_any_more_are_ended_as_it_is_said() {
+    let folder = Folder::new();
+    let store = with_room(&folder).await;
+    let other = new_room(2, "other");
+    let audit = entry("room.create");
+    store.create_room(other, audit).await.unwrap();
+    let audit = entry("webhook.create");
+    store.put_webhook(webhook(1), None, audit).await.unwrap();
+    keep(&store, 1, ended(0)).await;
+    keep(&store, 1, begun(1)).await;
+    attend(&store, attendance(1, 1)).await;
+    keep(&store, 2, begun(2)).await;
+    let (early, at) = (after(3 * HOUR_MS - 1), after(3 * HOUR_MS));
+    let ended_early = store.end_sessions(Some(room_id(2)), early, EndReason::Failed);
+    ended_early.await.unwrap();
+    assert_eq!(lasting(&store).await, [begun(1).id]);
+    let drained = store.end_sessions(None, at, EndReason::Drained);
+    drained.await.unwrap();
+    assert_eq!(lasting(&store).await, []);
+    let told = [
+        (begun(2).id, json!("failed")),
+        (begun(1).id, json!("drained")),
+    ];
+    assert_eq!(ends_told(&store).await, told);
+    let there = store.session(ended(0).id).await.unwrap();
+    assert_eq!(there, Some(kept(1, "welcome", ended(0))));
+    let left = store.attendance(begun(1).id).await.unwrap();
+    assert_eq!(left[0].stays[1].to, Some(at));
+    // The next start finds nothing to end.
+    store.close().await.unwrap();
+    let store = folder.open().await;
+    store.begin(after(4 * HOUR_MS)).await.unwrap();
+    let there = store.session(begun(1).id).await.unwrap().unwrap();
+    assert_eq!(there.session.ended, Some(EndReason::Drained));
+}
+
+/// The sessions that go on, the oldest first.
+async fn lasting(store: &Store) -> Vec<SessionId> {
+    let query = SessionQuery {
+        live: Some(true),
+        limit: 100,
+        order: Order::OldestFirst,
+        ..SessionQuery::default()
+    };
+    let found = store.sessions(&query).await.unwrap();
+    found.into_iter().map(|kept| kept.session.id).collect()
+}
+
+/// What webhooks are told of ends.
+async fn ends_told(store: &Store) -> Vec<(SessionId, serde_json::Value)> {
+    let told = DeliveryQuery {
+        webhook: webhook(1).id,
+        state: None,
+        order: Order::OldestFirst,
+        after: None,
+        limit: 10,
+    };
+    let told = store.deliveries(&told).await.unwrap().into_iter();
+    let ends = told.filter(|it| it.event.kind == EventKind::SessionEnded);
+    ends.map(|it| (it.event.session.unwrap(), it.event.data["reason"].clone()))
+        .collect()
+}
+
+#[tokio::test]
 async fn a_session_outlives_its_room_until_its_time_is_over() {
     let folder = Folder::new();
     let store = with_room(&folder).await;
