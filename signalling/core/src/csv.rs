@@ -5,7 +5,7 @@
 /// Every cell is quoted, so that a spreadsheet that separates by semicolons
 /// finds no cell inside another. A cell that a spreadsheet would take for a
 /// formula begins with an apostrophe, which makes it text.
-pub(crate) fn row<'a>(out: &mut String, cells: impl IntoIterator<Item = &'a str>) {
+pub fn row<'a>(out: &mut String, cells: impl IntoIterator<Item = &'a str>) {
     for (place, text) in cells.into_iter().enumerate() {
         if place > 0 {
             out.push(',');

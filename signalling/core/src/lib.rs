@@ -16,6 +16,7 @@
 
 pub mod clock;
 pub mod credential;
+pub mod csv;
 pub mod digest;
 pub mod event;
 pub mod gate;
@@ -31,7 +32,6 @@ pub mod settings;
 mod attendance;
 mod bans;
 mod chat;
-mod csv;
 mod handover;
 mod hands;
 mod invites;
@@ -45,3 +45,5 @@ mod publications;
 mod screen;
 mod slots;
 mod standings;
+
+pub use chat::export::piece as write_chat;

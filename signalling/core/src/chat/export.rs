@@ -25,7 +25,7 @@ const COLUMNS: [&str; 11] = [
 
 /// Writes a piece of the file: what fits of `messages`, which are in the order of
 /// their numbers. The first piece has the head.
-pub(crate) fn piece(
+pub fn piece(
     messages: impl Iterator<Item = ChatMessage>,
     format: ChatFormat,
     is_first: bool,
