@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something is missing")]
 
 mod acme;
+mod caller;
 mod doctor;
 mod drain;
 mod embedding;
+mod idempotent;
 mod keys;
 mod link;
 mod metrics;
