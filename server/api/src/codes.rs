@@ -47,6 +47,11 @@ pub(crate) const CODES: &[(&str, &str)] = &[
         "idempotency_mismatch",
         "Another request had this `Idempotency-Key`.",
     ),
+    ("not_live", "The session is over."),
+    (
+        "not_stored",
+        "Nothing is kept of what was written in the session.",
+    ),
     ("too_large", "The body has too many bytes."),
     (
         "unsupported_media_type",
