@@ -7,7 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{self, Config, ConfigError, KEYS, Layers, Origin, Surroundings};
 use crate::operator::{
-    AuditCommand, BanCommand, InviteCommand, KeyCommand, RoomCommand, WebhookCommand,
+    AuditCommand, BanCommand, InviteCommand, KeyCommand, LobbyCommand, RoomCommand, SessionCommand,
+    WebhookCommand,
 };
 
 /// Self-hosted meetings: one binary, one browser page, nothing leaves the server.
@@ -27,8 +28,9 @@ Examples:
   conclave config check --config conclave.toml
   conclave room create team title=Team
 
-`room`, `invite`, `ban`, `key` and `audit` speak to the server that runs on --data-dir; without one they open its
-database themselves.
+`room`, `invite`, `session`, `lobby`, `ban`, `webhook`, `key` and `audit` speak to the server that runs on --data-dir;
+without one they open its database themselves. With --server URL they speak to one elsewhere, with the API key in
+CONCLAVE_KEY or of --key-file.
 
 Settings come from one TOML file, then from CONCLAVE_SECTION__KEY in the environment, then from flags.
 Exit codes: 0 as asked, 1 failure, 2 usage or configuration.";
@@ -52,7 +54,13 @@ pub(crate) enum Command {
     /// Make, list and revoke links that let people in.
     #[command(subcommand)]
     Invite(InviteCommand),
-    /// List and lift bans.
+    /// See who is in a meeting, mute, remove, announce, end, export.
+    #[command(subcommand)]
+    Session(SessionCommand),
+    /// See who waits in the lobby of a room, let in or send away.
+    #[command(subcommand)]
+    Lobby(LobbyCommand),
+    /// List, make and lift bans.
     #[command(subcommand)]
     Ban(BanCommand),
     /// Make, list, change, try and delete webhooks.

@@ -53,6 +53,8 @@ fn main() -> ExitCode {
         Command::Manual(asked) => describe(&asked),
         Command::Room(command) => operate(Operate::Room(command)),
         Command::Invite(command) => operate(Operate::Invite(command)),
+        Command::Session(command) => operate(Operate::Session(command)),
+        Command::Lobby(command) => operate(Operate::Lobby(command)),
         Command::Ban(command) => operate(Operate::Ban(command)),
         Command::Webhook(command) => operate(Operate::Webhook(command)),
         Command::Key(command) => operate(Operate::Key(command)),

@@ -13,6 +13,8 @@ use super::{ConfigError, Problem};
 
 /// Environment variables of this prefix are settings.
 const PREFIX: &str = "CONCLAVE_";
+/// What `--server` of the operator's commands sends: nothing for a server.
+const CLIENT_KEY: &str = "KEY";
 
 /// Who said a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,7 +116,7 @@ impl Layers {
             let Some(rest) = variable.strip_prefix(PREFIX) else {
                 continue;
             };
-            if is_service_link(rest) {
+            if rest == CLIENT_KEY || is_service_link(rest) {
                 continue;
             }
             let path = rest.to_ascii_lowercase().replace("__", ".");

@@ -117,6 +117,18 @@ fn variables_that_a_container_platform_injects_are_no_settings() {
 }
 
 #[test]
+fn the_key_of_a_client_is_no_setting() {
+    let mut layers = Layers::default();
+    let key = [("CONCLAVE_KEY", "ck_one_two")];
+    assert_eq!(layers.add_environment(variables(&key)), Ok(()));
+    assert!(
+        layers
+            .add_environment(variables(&[("CONCLAVE_KEYS", "")]))
+            .is_err()
+    );
+}
+
+#[test]
 fn values_of_the_wrong_kind_say_what_is_expected() {
     let mut layers = Layers::default();
     let error = layers

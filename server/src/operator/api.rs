@@ -1,5 +1,6 @@
 //! The API, wherever it is answered: over the control socket of the server
-//! that runs, or in this process on the store that nobody else has open.
+//! that runs, in this process on the store that nobody else has open, or by a
+//! server elsewhere.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -22,8 +23,10 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tower::ServiceExt;
+use zeroize::Zeroizing;
 
 use super::Failure;
+use super::remote::Remote;
 use crate::config::{ConfigError, Local};
 use crate::host::Machine;
 use crate::{control, run, setup, storage, webhooks};
@@ -38,7 +41,40 @@ const LINE_BYTES_MAX: u64 = 16 * 1024;
 pub(super) struct Ask {
     pub(super) method: Method,
     pub(super) path: String,
-    pub(super) body: Option<Value>,
+    pub(super) body: Option<Content>,
+}
+
+/// The body of a request.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// What most routes take.
+    Json(Value),
+    /// A table with a line of headings.
+    Csv(String),
+}
+
+impl Ask {
+    fn content_type(&self) -> &'static str {
+        match &self.body {
+            Some(Content::Csv(_)) => "text/csv",
+            Some(Content::Json(_)) | None => "application/json",
+        }
+    }
+
+    fn text(&self) -> String {
+        match &self.body {
+            None => String::new(),
+            Some(Content::Json(value)) => value.to_string(),
+            Some(Content::Csv(text)) => text.clone(),
+        }
+    }
+}
+
+/// As whom one asks, and whom.
+pub(super) struct Credential<'a> {
+    pub(super) host: &'a str,
+    /// An API key; `None` where the connection says who asks.
+    pub(super) key: Option<&'a str>,
 }
 
 /// Who answers.
@@ -47,6 +83,8 @@ pub(super) enum Api {
     Server(PathBuf),
     /// This process.
     Here(Box<Offline>),
+    /// A server elsewhere.
+    There(Box<Remote>),
 }
 
 /// Where an answer goes to. Keeps what goes wrong there apart from what goes
@@ -106,7 +144,7 @@ impl Api {
 
     /// Returns whether a server answers, and this process does not keep one from starting.
     pub(super) fn is_server(&self) -> bool {
-        matches!(self, Api::Server(_))
+        matches!(self, Api::Server(_) | Api::There(_))
     }
 
     /// Asks, and gives the body of a success to `sink` piece by piece. Returns
@@ -116,16 +154,15 @@ impl Api {
         ask: &Ask,
         sink: &mut dyn Write,
     ) -> Result<(StatusCode, Vec<u8>), Failure> {
-        match self {
-            Api::Server(path) => {
-                let mut sink = Sink { sink, error: None };
-                let answered = over_socket(path, ask, &mut sink);
-                match sink.error {
-                    Some(error) => Err(error.into()),
-                    None => Ok(answered.context("the server broke off its answer")?),
-                }
-            }
-            Api::Here(offline) => offline.ask(ask, sink),
+        let mut sink = Sink { sink, error: None };
+        let answered = match self {
+            Api::Server(path) => over_socket(path, ask, &mut sink),
+            Api::There(remote) => remote.ask(ask, &mut sink),
+            Api::Here(offline) => return offline.ask(ask, sink.sink),
+        };
+        match sink.error {
+            Some(error) => Err(error.into()),
+            None => Ok(answered.context("the server gave no whole answer")?),
         }
     }
 
@@ -171,12 +208,11 @@ impl Offline {
     }
 
     fn ask(&self, ask: &Ask, sink: &mut dyn Write) -> Result<(StatusCode, Vec<u8>), Failure> {
-        let body = ask.body.as_ref().map(Value::to_string).unwrap_or_default();
         let request = Request::builder()
             .method(ask.method.clone())
             .uri(&ask.path)
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(Body::from(body))
+            .header(header::CONTENT_TYPE, ask.content_type())
+            .body(Body::from(ask.text()))
             .context("this cannot be asked")?;
         self.runtime.block_on(async {
             let Ok(response) = self.router.clone().oneshot(request).await;
@@ -260,20 +296,43 @@ fn over_socket(
     sink: &mut dyn Write,
 ) -> anyhow::Result<(StatusCode, Vec<u8>)> {
     let mut stream = connect(path)?;
-    let body = ask.body.as_ref().map(Value::to_string).unwrap_or_default();
-    write!(
-        stream,
-        "{} {} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
-         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        ask.method,
-        ask.path,
-        body.len()
-    )?;
+    let credential = Credential {
+        host: "localhost",
+        key: None,
+    };
+    write_request(&mut stream, ask, &credential)?;
     read_answer(BufReader::new(stream), sink)
 }
 
+/// Writes a request (RFC 9112), after whose answer the connection ends.
+pub(super) fn write_request(
+    stream: &mut impl Write,
+    ask: &Ask,
+    credential: &Credential<'_>,
+) -> io::Result<()> {
+    let body = ask.text();
+    // It holds the key.
+    let mut request = Zeroizing::new(Vec::with_capacity(1024 + body.len()));
+    write!(
+        request,
+        "{} {} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\
+         content-type: {}\r\ncontent-length: {}\r\n",
+        ask.method,
+        ask.path,
+        credential.host,
+        ask.content_type(),
+        body.len()
+    )?;
+    if let Some(key) = credential.key {
+        write!(request, "authorization: Bearer {key}\r\n")?;
+    }
+    write!(request, "\r\n{body}")?;
+    stream.write_all(&request)?;
+    stream.flush()
+}
+
 /// Reads a response (RFC 9112): its body has a length, or comes in chunks.
-fn read_answer(
+pub(super) fn read_answer(
     mut stream: impl BufRead,
     sink: &mut dyn Write,
 ) -> anyhow::Result<(StatusCode, Vec<u8>)> {

@@ -1,9 +1,5 @@
 //! `conclave audit`.
 
-use std::fs;
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -11,7 +7,8 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::api::{Api, Ask};
-use super::{Failure, Output, Where, ask, json_text, query_of, refused, say, table};
+use super::save::Target;
+use super::{Failure, Output, Where, ask, json_text, query_of, say, table};
 
 /// Between two looks of `--follow`.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
@@ -82,9 +79,8 @@ pub(crate) struct Export {
     /// Begin after the record of this number
     #[arg(long, value_name = "SEQ", default_value_t = 0)]
     after: u64,
-    /// Write into a new file, readable by its owner only, and not to standard output
-    #[arg(long, value_name = "FILE")]
-    to: Option<PathBuf>,
+    #[command(flatten)]
+    target: Target,
     #[command(flatten)]
     place: Where,
 }
@@ -181,26 +177,7 @@ impl Export {
     fn run(&self) -> Result<(), Failure> {
         let api = self.place.reach()?;
         let path = format!("/api/v1/audit/export?after={}", self.after);
-        let mut target: Box<dyn io::Write> = match &self.to {
-            None => Box::new(io::stdout().lock()),
-            Some(path) => {
-                let file = fs::OpenOptions::new()
-                    .write(true)
-                    .create_new(true)
-                    .mode(0o600)
-                    .open(path);
-                let file = file.map_err(|error| {
-                    Failure::Failed(format!("cannot write {}: {error}", path.display()))
-                })?;
-                Box::new(io::BufWriter::new(file))
-            }
-        };
-        let (status, refusal) = api.ask(&Ask::get(&path), &mut target)?;
-        if !status.is_success() {
-            let problem: Value = serde_json::from_slice(&refusal).unwrap_or_default();
-            return Err(refused(status, &problem));
-        }
-        Ok(target.flush()?)
+        self.target.save(&api, &path)
     }
 }
 

@@ -1,5 +1,8 @@
 //! `conclave invite`.
 
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -7,12 +10,15 @@ use conclave_signalling_wire::time::Timestamp;
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::api::Ask;
+use super::api::{Ask, Content};
 use super::{
     Failure, Output, Where, ask, ask_list, hint_at_origin, json_text, query_of, room_path, say,
     table,
 };
 use crate::storage;
+
+/// Bytes of a body of the API that holds many things.
+const TABLE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Links that let people in.
 #[derive(Debug, Subcommand)]
@@ -21,6 +27,9 @@ pub(crate) enum InviteCommand {
     /// Make an invite; prints its link, this once
     #[command(after_help = EXAMPLES)]
     Create(Box<Create>),
+    /// Make a personal invite for each of many people; prints their links, this once
+    #[command(after_help = BULK_EXAMPLES)]
+    Bulk(Bulk),
     /// List the invites of a room, the newest first
     List(OfRoom),
     /// Take an invite back
@@ -32,6 +41,18 @@ Examples:
   conclave invite create team --role host                    another host link
   conclave invite create team --name \"Ada Lovelace\" --name-locked --max-uses 1 --bypass-lobby
   conclave invite create team --role viewer --expires-in 7d  for any number of viewers, for a week";
+
+const BULK_EXAMPLES: &str = "\
+Examples:
+  conclave invite bulk team people.csv --dry-run
+  conclave invite bulk team people.csv --output json > links.json
+  conclave invite bulk team - < people.csv
+
+The first line of FILE names the columns: `name`, and perhaps `role` and `note`.
+  name,role,note
+  Ada Lovelace,co_host,ada@example.org
+  Grace Hopper,,
+All invites are made, or none. Each is for one person, who keeps the name.";
 
 /// `conclave invite create`.
 #[derive(Debug, Args)]
@@ -77,6 +98,22 @@ pub(crate) struct Create {
     place: Where,
 }
 
+/// `conclave invite bulk`.
+#[derive(Debug, Args)]
+pub(crate) struct Bulk {
+    /// The room's name in links, or its id
+    #[arg(value_name = "ROOM")]
+    room: String,
+    /// The people, as a table in CSV; - for standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Only say how many invites would be made
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    place: Where,
+}
+
 /// `conclave invite list`.
 #[derive(Debug, Args)]
 pub(crate) struct OfRoom {
@@ -107,6 +144,7 @@ pub(crate) struct Revoke {
 pub(super) fn run(command: &InviteCommand) -> Result<(), Failure> {
     match command {
         InviteCommand::Create(create) => create.run(),
+        InviteCommand::Bulk(bulk) => bulk.run(),
         InviteCommand::List(OfRoom { room, place }) => list(room, place),
         InviteCommand::Revoke(revoke) => revoke.run(),
     }
@@ -129,14 +167,7 @@ impl Create {
     }
 
     fn body(&self) -> Value {
-        let expires_at = match self.expires_in {
-            None => self.expires_at.clone(),
-            Some(span) => {
-                let span = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-                let end = storage::now().unix_ms().saturating_add(span);
-                Some(Timestamp::from_unix_ms(end).whole_seconds().to_string())
-            }
-        };
+        let expires_at = end_of(self.expires_at.as_ref(), self.expires_in);
         let mut body = Map::new();
         body.insert("role".to_owned(), json!(self.role));
         let texts = [
@@ -163,6 +194,56 @@ impl Create {
             body.insert(member.to_owned(), json!(on));
         }
         Value::Object(body)
+    }
+}
+
+impl Bulk {
+    fn run(&self) -> Result<(), Failure> {
+        let query = [("dry_run", self.dry_run.to_string())];
+        let order = Ask {
+            method: Method::POST,
+            path: room_path(&self.room, &["invites", "bulk"]) + &query_of(&query),
+            body: Some(Content::Csv(self.table()?)),
+        };
+        let made = ask(&self.place.reach()?, order)?;
+        if self.place.output == Output::Json {
+            return say(&json_text(&made));
+        }
+        if self.dry_run {
+            let count = table::cell(&made["count"]);
+            return say(&format!("{count} invites would be made\n"));
+        }
+        let columns = [
+            ("id", "INVITE"),
+            ("name", "NAME"),
+            ("role", "ROLE"),
+            ("link", "LINK"),
+        ];
+        let invites = made["invites"].as_array().map_or(&[][..], Vec::as_slice);
+        say(&format!(
+            "{}\nThe links are not shown again.\n{}",
+            table::rows(&columns, invites),
+            hint_at_origin(&made["invites"][0]["link"])
+        ))
+    }
+
+    fn table(&self) -> Result<String, Failure> {
+        let mut text = String::new();
+        let source: &mut dyn Read = if self.file.as_os_str() == "-" {
+            &mut io::stdin()
+        } else {
+            &mut File::open(&self.file).map_err(|error| self.unread(&error))?
+        };
+        // One byte more than is taken is refused by the server.
+        source
+            .take(TABLE_BYTES_MAX + 1)
+            .read_to_string(&mut text)
+            .map_err(|error| self.unread(&error))?;
+        Ok(text)
+    }
+
+    fn unread(&self, error: &io::Error) -> Failure {
+        Failure::Failed(format!("cannot read {}: {error}", self.file.display()))
     }
 }
 
@@ -203,6 +284,16 @@ fn list(room: &str, place: &Where) -> Result<(), Failure> {
             say(&table::text(&headings, &rows))
         }
     }
+}
+
+/// Returns a time that was said, or that is a span from here.
+pub(super) fn end_of(at: Option<&String>, span: Option<Duration>) -> Option<String> {
+    let Some(span) = span else {
+        return at.cloned();
+    };
+    let span = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    let end = storage::now().unix_ms().saturating_add(span);
+    Some(Timestamp::from_unix_ms(end).whole_seconds().to_string())
 }
 
 /// Reads a number and m, h or d.

@@ -1,14 +1,19 @@
-//! What an operator does from the command line: rooms, invites, bans, keys, audit.
+//! What an operator does from the command line: rooms, meetings, invites, bans, keys, audit.
 //!
 //! Each command is one or a few requests to the API, answered by the server
-//! that runs on the data folder or, if none does, in this process.
+//! that runs on the data folder, if none does in this process, or by a server
+//! elsewhere that takes a key.
 
 mod api;
 mod audit;
 mod ban;
 mod invite;
 mod key;
+mod lobby;
+mod remote;
 mod room;
+mod save;
+mod session;
 mod settings;
 mod table;
 mod webhook;
@@ -26,11 +31,14 @@ pub(crate) use audit::AuditCommand;
 pub(crate) use ban::BanCommand;
 pub(crate) use invite::InviteCommand;
 pub(crate) use key::KeyCommand;
+pub(crate) use lobby::LobbyCommand;
 pub(crate) use room::RoomCommand;
+pub(crate) use session::SessionCommand;
 pub(crate) use webhook::WebhookCommand;
 
 use crate::config::{ConfigError, Layers, Local, Surroundings, add_defaults};
-use api::{Api, Ask};
+use api::{Api, Ask, Content};
+use remote::Elsewhere;
 
 /// Which server, and how to print.
 #[derive(Debug, Args)]
@@ -44,6 +52,8 @@ pub(crate) struct Where {
     /// What links begin with where no server runs and the file does not say it
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
+    #[command(flatten)]
+    elsewhere: Elsewhere,
     /// Print for people, or for programs
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     output: Output,
@@ -87,12 +97,19 @@ impl Where {
 
     /// Finds who answers; there must be a server, or what one left.
     fn reach(&self) -> Result<Api, Failure> {
-        Api::reach(self.load(std::env::vars_os())?, false)
+        self.find(false)
     }
 
     /// Finds who answers, if need be on a new database.
     fn reach_or_make(&self) -> Result<Api, Failure> {
-        Api::reach(self.load(std::env::vars_os())?, true)
+        self.find(true)
+    }
+
+    fn find(&self, may_make: bool) -> Result<Api, Failure> {
+        match self.elsewhere.server()? {
+            Some(remote) => Ok(Api::There(Box::new(remote))),
+            None => Api::reach(self.load(std::env::vars_os())?, may_make),
+        }
     }
 }
 
@@ -145,6 +162,8 @@ pub(crate) fn run(command: &Operate) -> Result<(), Failure> {
     match command {
         Operate::Room(command) => room::run(command),
         Operate::Invite(command) => invite::run(command),
+        Operate::Session(command) => session::run(command),
+        Operate::Lobby(command) => lobby::run(command),
         Operate::Ban(command) => ban::run(command),
         Operate::Webhook(command) => webhook::run(command),
         Operate::Key(command) => key::run(command),
@@ -159,6 +178,10 @@ pub(crate) enum Operate {
     Room(RoomCommand),
     /// `conclave invite`.
     Invite(InviteCommand),
+    /// `conclave session`.
+    Session(SessionCommand),
+    /// `conclave lobby`.
+    Lobby(LobbyCommand),
     /// `conclave ban`.
     Ban(BanCommand),
     /// `conclave webhook`.
@@ -172,24 +195,28 @@ pub(crate) enum Operate {
 /// Asks for something and returns the answer, which is null if there is none.
 fn ask(api: &Api, ask: Ask) -> Result<Value, Failure> {
     let (status, bytes) = api.ask_whole(&ask)?;
-    let answer = if bytes.is_empty() {
-        Value::Null
-    } else {
-        serde_json::from_slice(&bytes)
-            .map_err(|error| Failure::Failed(format!("the server's answer: {error}")))?
-    };
-    if status.is_success() {
-        return Ok(answer);
+    if !status.is_success() {
+        return Err(refused(status, &bytes));
     }
-    Err(refused(status, &answer))
+    if bytes.is_empty() {
+        return Ok(Value::Null);
+    }
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Failure::Failed(format!("the server's answer: {error}")))
 }
 
 /// Asks for all pages of a list.
 fn ask_list(api: &Api, path: &str) -> Result<Vec<Value>, Failure> {
+    ask_list_of(api, path, &[])
+}
+
+/// The same of a list that is asked for some of its entries.
+fn ask_list_of(api: &Api, path: &str, wanted: &[(&str, &str)]) -> Result<Vec<Value>, Failure> {
     let mut entries = Vec::new();
     let mut cursor = None;
     loop {
-        let query: Vec<_> = cursor.iter().map(|cursor| ("cursor", cursor)).collect();
+        let mut query = wanted.to_vec();
+        query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
         let mut page = ask(api, Ask::get(&format!("{path}{}", query_of(&query))))?;
         if let Value::Array(data) = page["data"].take() {
             entries.extend(data);
@@ -201,12 +228,13 @@ fn ask_list(api: &Api, path: &str) -> Result<Vec<Value>, Failure> {
     }
 }
 
-/// Returns the words of a problem document (RFC 9457).
-fn refused(status: StatusCode, problem: &Value) -> Failure {
+/// Returns the words of a problem document (RFC 9457), or what else was answered.
+fn refused(status: StatusCode, body: &[u8]) -> Failure {
+    let problem: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = ["detail", "title"]
         .iter()
         .find_map(|member| problem[member].as_str());
-    let text = text.unwrap_or("the server refused").to_owned();
+    let text = text.map_or_else(|| format!("the server answered {status}"), str::to_owned);
     match status {
         StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Failure::Usage(text),
         _ => Failure::Failed(text),
@@ -215,7 +243,12 @@ fn refused(status: StatusCode, problem: &Value) -> Failure {
 
 /// Returns the path of a room in the API, or of something in it.
 fn room_path(room: &str, rest: &[&str]) -> String {
-    let mut path = format!("/api/v1/rooms/{}", escaped(room));
+    path_in("/api/v1/rooms", room, rest)
+}
+
+/// Returns the path of one of a collection, or of something in it.
+fn path_in(collection: &str, name: &str, rest: &[&str]) -> String {
+    let mut path = format!("{collection}/{}", escaped(name));
     for step in rest {
         path.push('/');
         path.push_str(&escaped(step));
@@ -271,7 +304,16 @@ impl Ask {
         Ask {
             method,
             path: path.to_owned(),
-            body: Some(body),
+            body: Some(Content::Json(body)),
+        }
+    }
+
+    /// An act that needs no words.
+    fn post(path: &str) -> Self {
+        Ask {
+            method: Method::POST,
+            path: path.to_owned(),
+            body: None,
         }
     }
 

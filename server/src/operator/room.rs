@@ -30,9 +30,18 @@ pub(crate) enum RoomCommand {
     /// Change settings of a room; whoever is in it sees it at once
     #[command(after_help = set_help())]
     Set(Set),
+    /// Make a room with the policies of another; prints its links as `create` does
+    #[command(after_help = DUPLICATE_EXAMPLES)]
+    Duplicate(Duplicate),
     /// Delete a room with its invites and bans; whoever is in it is sent away
     Delete(Named),
 }
+
+const DUPLICATE_EXAMPLES: &str = "\
+Examples:
+  conclave room duplicate team team-2 --title \"Second team\"
+
+Its password, custom roles and networks come with it; invites, bans, chat and locks do not.";
 
 fn create_help() -> String {
     format!(
@@ -97,6 +106,28 @@ pub(crate) struct Set {
     place: Where,
 }
 
+/// `conclave room duplicate`.
+#[derive(Debug, Args)]
+pub(crate) struct Duplicate {
+    /// Of which room: its name in links, or its id
+    #[arg(value_name = "NAME")]
+    room: String,
+    /// The name of the new one in links [default: one that nobody guesses]
+    #[arg(value_name = "NEW NAME")]
+    slug: Option<String>,
+    /// Its name for people [default: that of the other]
+    #[arg(long, value_name = "TITLE")]
+    title: Option<String>,
+    /// A word by which operators find it; may be repeated [default: those of the other]
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+    /// What another system calls it
+    #[arg(long, value_name = "ID")]
+    external_id: Option<String>,
+    #[command(flatten)]
+    place: Where,
+}
+
 /// Runs one of them.
 pub(super) fn run(command: &RoomCommand) -> Result<(), Failure> {
     match command {
@@ -107,6 +138,7 @@ pub(super) fn run(command: &RoomCommand) -> Result<(), Failure> {
             print_room(place.output, &shown)
         }
         RoomCommand::Set(set) => set.run(),
+        RoomCommand::Duplicate(duplicate) => duplicate.run(),
         RoomCommand::Delete(Named { room, place }) => {
             ask(&place.reach()?, Ask::delete(&room_path(room, &[])))?;
             match place.output {
@@ -133,17 +165,45 @@ impl Create {
         }
         let api = self.place.reach_or_make()?;
         let made = ask(&api, Ask::send(Method::POST, ROOMS, Value::Object(body)))?;
-        match self.place.output {
-            Output::Json => say(&json_text(&made)),
-            Output::Table => say(&format!(
-                "room        {}\nguest link  {}\nhost link   {}\n\n\
-                 Who has the host link is a host. It is not shown again.\n{}",
-                table::cell(&made["slug"]),
-                table::cell(&made["guest_link"]),
-                table::cell(&made["host_link"]),
-                hint_at_origin(&made["host_link"])
-            )),
+        print_made(self.place.output, &made)
+    }
+}
+
+impl Duplicate {
+    fn run(&self) -> Result<(), Failure> {
+        let mut body = Map::new();
+        let texts = [
+            ("slug", &self.slug),
+            ("title", &self.title),
+            ("external_id", &self.external_id),
+        ];
+        for (member, text) in texts {
+            if let Some(text) = text {
+                body.insert(member.to_owned(), json!(text));
+            }
         }
+        if !self.tags.is_empty() {
+            body.insert("tags".to_owned(), json!(self.tags));
+        }
+        let path = room_path(&self.room, &["duplicate"]);
+        let order = Ask::send(Method::POST, &path, Value::Object(body));
+        let made = ask(&self.place.reach()?, order)?;
+        print_made(self.place.output, &made)
+    }
+}
+
+/// Prints a room that was made, with its links.
+fn print_made(output: Output, made: &Value) -> Result<(), Failure> {
+    match output {
+        Output::Json => say(&json_text(made)),
+        Output::Table => say(&format!(
+            "room        {}\nguest link  {}\nhost link   {}\n\n\
+             Who has the host link is a host. It is not shown again.\n{}",
+            table::cell(&made["slug"]),
+            table::cell(&made["guest_link"]),
+            table::cell(&made["host_link"]),
+            hint_at_origin(&made["host_link"])
+        )),
     }
 }
 

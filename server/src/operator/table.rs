@@ -24,6 +24,17 @@ pub(super) fn text(headings: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
+/// Returns members of the entries of a list, each under its heading.
+pub(super) fn rows(columns: &[(&str, &str)], entries: &[Value]) -> String {
+    let headings: Vec<&str> = columns.iter().map(|(_, heading)| *heading).collect();
+    let row = |entry: &Value| {
+        let cells = columns.iter().map(|(member, _)| cell(&entry[*member]));
+        cells.collect()
+    };
+    let rows: Vec<Vec<String>> = entries.iter().map(row).collect();
+    text(&headings, &rows)
+}
+
 /// Returns a member of an answer as a cell.
 pub(super) fn cell(value: &Value) -> String {
     match value {

@@ -1,5 +1,8 @@
 //! The commands of an operator, on a server that runs and on one that does not.
 
+mod remote;
+mod sessions;
+
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -415,6 +418,18 @@ fn help_has_an_example_and_every_setting() {
     }
     let output = conclave().args(["room", "fly"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
+}
+
+/// Lets Ada come in by the host link of a room that was made.
+async fn host(http: &str, made: &Value) -> Guest {
+    let link = made["host_link"].as_str().unwrap();
+    let secret = link.split_once("#i=").unwrap().1;
+    let mut host = Guest::open(http).await;
+    let invite = json!({"kind": "invite", "secret": secret});
+    let slug = made["slug"].as_str().unwrap();
+    let hosting = host.join(slug, invite, "Ada").await;
+    assert_eq!(hosting["ok"]["self"]["role"], "host", "{hosting}");
+    host
 }
 
 /// Somebody at the command line.
