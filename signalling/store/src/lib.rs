@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod bans;
 mod error;
 mod folder;
 mod hooks;
@@ -27,6 +28,7 @@ mod sessions;
 mod settings;
 mod sql;
 mod store;
+mod usage;
 mod writer;
 
 #[cfg(test)]
@@ -35,6 +37,7 @@ mod tests;
 pub use audit::{
     Anchor, AuditQuery, AuditRecord, Broken, Checkpoint, InvalidAnchor, Verified, VerifyError,
 };
+pub use bans::BanQuery;
 pub use error::StoreError;
 pub use folder::{FolderError, private_folder};
 pub use hooks::{DeliveryCounts, DeliveryQuery, Outcome};
@@ -46,4 +49,5 @@ pub use sessions::{ChatQuery, KeptSession, SessionQuery};
 pub use settings::EmbedderRecord;
 pub use sql::{DirectoryEntry, NewRoom, Purged};
 pub use store::Store;
+pub use usage::RoomUsage;
 pub use writer::Statistics;

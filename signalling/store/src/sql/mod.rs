@@ -14,6 +14,7 @@ pub(crate) mod records;
 pub(crate) mod rooms;
 pub(crate) mod sessions;
 pub(crate) mod settings;
+pub(crate) mod usage;
 mod values;
 pub(crate) mod webhooks;
 

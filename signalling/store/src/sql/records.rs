@@ -3,19 +3,21 @@
 use conclave_signalling_core::digest::{DeviceHash, InviteHash, NetworkTag};
 use conclave_signalling_core::record::{Actor, Ban, Invite, RoomRecord, Standing};
 use conclave_signalling_core::settings::{PasswordHash, Settings};
-use conclave_signalling_wire::ids::RoomId;
+use conclave_signalling_wire::ids::{BanId, RoomId};
 use conclave_signalling_wire::text::{DisplayName, RoleName, Slug};
 use conclave_signalling_wire::time::Timestamp;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, Row, SqliteConnection};
+use sqlx::{FromRow, QueryBuilder, Row, Sqlite, SqliteConnection};
 use tracing::error;
 
 use super::DirectoryEntry;
 use super::chat;
 use super::rooms::{At, place, standing_row};
 use super::values::{
-    bytes, damaged, from_devices, from_json, from_settings, from_word, json, number, parse, time,
+    bytes, damaged, from_devices, from_json, from_settings, from_word, json, ms, number, parse,
+    time,
 };
+use crate::bans::BanQuery;
 use crate::error::StoreError;
 use crate::seal::Sealer;
 
@@ -257,6 +259,76 @@ async fn bans(
         .fetch_all(db)
         .await?;
     rows.into_iter().map(|row| row.read(sealer)).collect()
+}
+
+#[derive(FromRow)]
+struct BanOfRoomRow {
+    room: String,
+    #[sqlx(flatten)]
+    ban: BanRow,
+}
+
+/// Returns bans that hold, of several rooms. A damaged one is logged and left out.
+pub(crate) async fn bans_that_hold(
+    db: &mut SqliteConnection,
+    sealer: &Sealer,
+    query: &BanQuery,
+) -> Result<Vec<(RoomId, Ban)>, StoreError> {
+    let mut select = those_that_hold("SELECT *", query)?;
+    if let Some(after) = query.after {
+        select
+            .push(query.order.after(" AND id"))
+            .push_bind(after.to_string());
+    }
+    select
+        .push(query.order.by(" ORDER BY id"))
+        .push(" LIMIT ")
+        .push_bind(query.limit);
+    let rows: Vec<BanOfRoomRow> = select.build_query_as().fetch_all(db).await?;
+    let bans = rows.into_iter().filter_map(|row| {
+        let id = row.ban.id.clone();
+        let read = || Ok::<_, StoreError>((parse(&row.room, "ban.room")?, row.ban.read(sealer)?));
+        read()
+            .inspect_err(|error| tracing::error!(id, %error, "a damaged ban is left out"))
+            .ok()
+    });
+    Ok(bans.collect())
+}
+
+/// Returns how many bans hold, wherever the page begins.
+pub(crate) async fn count_bans(
+    db: &mut SqliteConnection,
+    query: &BanQuery,
+) -> Result<u64, StoreError> {
+    let mut select = those_that_hold("SELECT count(*)", query)?;
+    let count: i64 = select.build_query_scalar().fetch_one(db).await?;
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
+fn those_that_hold(select: &str, query: &BanQuery) -> Result<QueryBuilder<Sqlite>, StoreError> {
+    let mut select: QueryBuilder<Sqlite> = QueryBuilder::new(select);
+    select
+        .push(" FROM ban WHERE expires_at > ")
+        .push_bind(ms(query.now));
+    if let Some(rooms) = &query.rooms {
+        select
+            .push(" AND room IN (SELECT value FROM json_each(")
+            .push_bind(json(rooms)?)
+            .push("))");
+    }
+    Ok(select)
+}
+
+/// Returns the room of a ban.
+pub(crate) async fn room_of_ban(
+    db: &mut SqliteConnection,
+    ban: BanId,
+) -> Result<Option<RoomId>, StoreError> {
+    let room: Option<String> = sqlx::query_scalar("SELECT room FROM ban WHERE id = ?1")
+        .bind(ban.to_string())
+        .fetch_optional(db)
+        .await?;
+    room.map(|room| parse(&room, "ban.room")).transpose()
 }
 
 #[derive(FromRow)]

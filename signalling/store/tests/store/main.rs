@@ -10,6 +10,7 @@ mod hooks;
 mod keys;
 mod life;
 mod networks;
+mod overall;
 mod rooms;
 mod sessions;
 mod speed;
