@@ -151,6 +151,7 @@ pub(crate) fn node_config(
     let pace = config.pace;
     NodeConfig {
         embedders: embedders.map(|site| site.embedder(&public_url)).collect(),
+        audience: public_url,
         relay,
         origin_allowed: Arc::new(move |origin| site.allows_origin(origin)),
         rooms_create: match config.may_create {

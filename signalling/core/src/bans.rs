@@ -99,27 +99,30 @@ impl BanList {
     /// Describes those that hold, the newest first.
     pub(crate) fn list(&self, now: Timestamp) -> Vec<BanInfo> {
         let live = self.bans.values().rev().filter(|ban| now < ban.expires_at);
-        live.map(|ban| describe(ban, now)).collect()
+        live.map(|ban| ban.describe(now)).collect()
     }
 }
 
-fn describe(ban: &Ban, now: Timestamp) -> BanInfo {
-    let keys = [
-        ban.invite.map(|_| BanKey::Invite),
-        ban.device.map(|_| BanKey::Device),
-        ban.network
-            .filter(|_| now < ban.network_until)
-            .map(|_| BanKey::Network),
-    ];
-    BanInfo {
-        id: ban.id,
-        keys: keys.into_iter().flatten().collect(),
-        name: ban.name.clone(),
-        reason: ban.reason.clone(),
-        strict: ban.strict,
-        created_at: ban.created_at,
-        expires_at: ban.expires_at,
-        by: ban.by.participant(),
+impl Ban {
+    /// Describes it at `now` for those who see the list: by what it knows somebody by kind only.
+    pub fn describe(&self, now: Timestamp) -> BanInfo {
+        let keys = [
+            self.invite.map(|_| BanKey::Invite),
+            self.device.map(|_| BanKey::Device),
+            self.network
+                .filter(|_| now < self.network_until)
+                .map(|_| BanKey::Network),
+        ];
+        BanInfo {
+            id: self.id,
+            keys: keys.into_iter().flatten().collect(),
+            name: self.name.clone(),
+            reason: self.reason.clone(),
+            strict: self.strict,
+            created_at: self.created_at,
+            expires_at: self.expires_at,
+            by: self.by.participant(),
+        }
     }
 }
 

@@ -277,6 +277,20 @@ pub enum UpdateError {
 }
 
 impl Settings {
+    /// Returns what another room with the same policies begins with: not suspended, with no lock,
+    /// and with no name in another system.
+    pub fn copied(&self) -> Self {
+        let mut copy = self.clone();
+        copy.restore();
+        Settings {
+            rev: 1,
+            locked: false,
+            locks: Locks::default(),
+            external_id: None,
+            ..copy
+        }
+    }
+
     /// Returns what a new room of a preset begins with: no password, hence the lobby on.
     pub fn new(preset: Preset, title: impl Into<String>) -> Self {
         let speaks = !matches!(preset, Preset::Webinar);

@@ -10,6 +10,7 @@ use conclave_signalling_wire::limits::{
     ROOM_CHANGES_BURST, ROOM_CHANGES_PER_S, ROOMS_PER_SOURCE_PER_HOUR, VIDEO_SLOTS,
 };
 use conclave_signalling_wire::objects::Codec;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::guesses::PasswordLimits;
@@ -52,7 +53,8 @@ impl Media for NoMedia {
 }
 
 /// Who may make rooms over a link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RoomsCreate {
     /// Nobody: only the operator makes them.
     Admins,
@@ -80,6 +82,8 @@ pub struct Config {
     pub password: PasswordLimits,
     /// Sites that sign join tokens.
     pub embedders: Vec<Embedder>,
+    /// What tokens of sites say in `aud` that are made known while the node runs: this server.
+    pub audience: String,
     /// Links of one IPv4 address or IPv6 /64; beyond it the upgrade is answered 429.
     pub links_per_source: u32,
     /// Changes of the room that one participant may make in a second,
@@ -122,6 +126,7 @@ impl Default for Config {
             hashing: Hashing::default(),
             password: PasswordLimits::default(),
             embedders: Vec::new(),
+            audience: "https://localhost".to_owned(),
             links_per_source: LINKS_PER_SOURCE,
             room_changes_per_s: ROOM_CHANGES_PER_S,
             room_changes_burst: ROOM_CHANGES_BURST,

@@ -49,9 +49,9 @@ pub use hashing::{Hashing, InvalidHashing};
 pub use joins::JoinStats;
 pub use node::{Node, StartError, Stats};
 pub use rooms::{
-    BanTarget, ConfiguredRoom, CreatedRoom, Ensured, Knocks, NewRoom, NewRoomBan, RoomEntry, Rooms,
-    RoomsError,
+    BanTarget, ConfiguredRoom, CreatedRoom, Ensured, Knocks, KnownEmbedder, LiveCounts, NewRoom,
+    NewRoomBan, RoomCopy, RoomEntry, Rooms, RoomsError, ServerLimits, ServerSettings,
 };
 pub use sites::{Embedder, SiteKey, SiteRooms};
-pub use tuning::Tuning;
+pub use tuning::{KeptSettings, Tuning};
 pub use upgrade::ClientAddr;

@@ -279,7 +279,7 @@ impl Link {
             config.codecs.clone(),
             config.video_slots,
             config.audio_slots,
-            config.rooms_create == RoomsCreate::Anyone,
+            self.registry.tuning().rooms_create == RoomsCreate::Anyone,
         );
         self.outbox
             .send(encode_reply(id, &HelloOutcome::Welcome(Box::new(welcome))));

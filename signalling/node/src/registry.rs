@@ -1,6 +1,6 @@
 //! Where rooms live, and who is in them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::RandomState;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -31,12 +31,21 @@ use crate::inbox::{Inbox, ToRoom};
 use crate::joins::JoinCounts;
 use crate::node::StartError;
 use crate::refusals::Refusals;
+use crate::rooms::embedders;
 use crate::sites::Sites;
 use crate::source::{PerSource, Sources};
-use crate::tuning::Tuning;
+use crate::tuning::{self, KeptSettings, Tuning};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
+
+/// What changes while the node runs.
+struct Tuned {
+    configured: Tuning,
+    kept: KeptSettings,
+    /// What comes of both.
+    holding: Arc<Tuning>,
+}
 
 /// Everything that links and rooms share.
 pub(crate) struct Registry {
@@ -69,7 +78,11 @@ pub(crate) struct Registry {
     pub(crate) commits_retried: AtomicU64,
     pub(crate) commits_failed: AtomicU64,
     pub(crate) join_counts: JoinCounts,
-    tuning: RwLock<Arc<Tuning>>,
+    tuning: RwLock<Tuned>,
+    /// Held while sites are added or deleted, so that what is judged by is what is kept.
+    pub(crate) sites_turn: tokio::sync::Mutex<()>,
+    /// Held while settings are kept, for the same.
+    pub(crate) settings_turn: tokio::sync::Mutex<()>,
     /// No room begins any more.
     draining: AtomicBool,
     /// Wakes whoever waits for the last participant to go.
@@ -83,7 +96,9 @@ impl Registry {
         store: Store,
         media: Arc<dyn Media>,
     ) -> Result<Self, StartError> {
-        if !config.embedders.is_empty() {
+        let added = embedders::added(&store, &config.audience).await?;
+        let has_sites = !(config.embedders.is_empty() && added.is_empty());
+        if has_sites {
             // A token of the second that begins then cannot have been used before: its site
             // says no more than the second in which it was made.
             let into_second_ms = (config.wall_clock_ms)() % 1000;
@@ -105,18 +120,28 @@ impl Registry {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let pool = Pool::new(config.hashing, cores / 2)?;
         // Without sites nobody waited for the next second; one may come later.
-        let since_s = unix_ms / 1000 + u64::from(config.embedders.is_empty());
-        let (joins, burst) = (config.joins_per_source_per_s, config.joins_per_source_burst);
-        let rooms = config.rooms_per_source_per_hour;
+        let since_s = unix_ms / 1000 + u64::from(!has_sites);
+        let (kept, _) = tuning::kept(&store).await?;
+        kept.tell(&store);
+        let configured = Tuning::from(&config);
+        let tuning = kept.over(&configured);
+        let (joins, burst) = (tuning.joins_per_source_per_s, tuning.joins_per_source_burst);
+        let rooms = tuning.rooms_per_source_per_hour;
         Ok(Registry {
             load: (0..media.shards().max(1))
                 .map(|_| AtomicUsize::new(0))
                 .collect(),
             joins: PerSource::new(joins, SECOND, burst),
             creations: PerSource::new(rooms, HOUR, rooms),
-            sites: Sites::new(config.embedders.clone(), since_s),
+            sites: Sites::new(config.embedders.clone(), added, since_s),
             guesses: Mutex::new(Guesses::new(config.password, RandomState::new())),
-            tuning: RwLock::new(Arc::new(Tuning::from(&config))),
+            tuning: RwLock::new(Tuned {
+                configured,
+                kept,
+                holding: Arc::new(tuning),
+            }),
+            sites_turn: tokio::sync::Mutex::default(),
+            settings_turn: tokio::sync::Mutex::default(),
             config,
             store,
             media,
@@ -143,18 +168,32 @@ impl Registry {
 
     /// Returns what holds at present of what changes while the node runs.
     pub(crate) fn tuning(&self) -> Arc<Tuning> {
-        Arc::clone(&self.tuning.read().unwrap_or_else(PoisonError::into_inner))
+        let tuned = self.tuning.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&tuned.holding)
     }
 
-    /// Changes what changes while the node runs. What was counted stays counted.
-    pub(crate) fn tune(&self, tuning: Tuning) {
+    /// Changes what the configuration says. What was counted stays counted.
+    pub(crate) fn tune(&self, configured: Tuning) {
+        self.retune(|tuned| tuned.configured = configured);
+    }
+
+    /// Changes what the operator keeps besides.
+    pub(crate) fn keep_settings(&self, kept: KeptSettings) {
+        kept.tell(&self.store);
+        self.retune(|tuned| tuned.kept = kept);
+    }
+
+    fn retune(&self, change: impl FnOnce(&mut Tuned)) {
+        let mut tuned = self.tuning.write().unwrap_or_else(PoisonError::into_inner);
+        change(&mut tuned);
+        let tuning = tuned.kept.over(&tuned.configured);
         let (joins, burst) = (tuning.joins_per_source_per_s, tuning.joins_per_source_burst);
         self.joins.tune(joins, SECOND, burst);
         let rooms = tuning.rooms_per_source_per_hour;
         self.creations.tune(rooms, HOUR, rooms);
         self.guesses().tune(tuning.password);
         self.sites.replace(tuning.embedders.clone());
-        *self.tuning.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tuning);
+        tuned.holding = Arc::new(tuning);
     }
 
     /// Lets no room begin from here on.
@@ -385,6 +424,22 @@ impl Registry {
             | Event::Passed { room, .. }
             | Event::RoomFailed { room } => self.keys.get(room).map(|inbox| Arc::clone(&inbox)),
         }
+    }
+
+    /// Counts participants by room.
+    pub(crate) fn participants_by_room(&self) -> BTreeMap<RoomId, usize> {
+        let rooms = self.live().clone();
+        let rooms: HashMap<*const Inbox, RoomId> = rooms
+            .iter()
+            .map(|(id, inbox)| (Arc::as_ptr(inbox), *id))
+            .collect();
+        let mut counts = BTreeMap::new();
+        for member in &self.members {
+            if let Some(room) = rooms.get(&Arc::as_ptr(&member)) {
+                *counts.entry(*room).or_default() += 1;
+            }
+        }
+        counts
     }
 
     /// Returns how many rooms are live, and how many participants they have.

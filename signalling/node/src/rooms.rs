@@ -1,7 +1,7 @@
 //! Rooms as the operator sees them: made, changed and deleted from outside.
 
 mod create;
-mod embedders;
+pub(crate) mod embedders;
 mod live;
 mod orders;
 mod records;

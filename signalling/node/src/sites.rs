@@ -9,7 +9,7 @@ mod jws;
 mod spent;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
@@ -74,6 +74,11 @@ impl SiteKey {
     pub fn from_base64url(text: &str) -> Option<Self> {
         Some(SiteKey(jws::base64url(text)?.try_into().ok()?))
     }
+
+    /// Writes it as [`SiteKey::from_base64url`] reads it.
+    pub fn to_base64url(self) -> String {
+        jws::to_base64url(&self.0)
+    }
 }
 
 /// What is wrong with a token. For the log alone.
@@ -128,9 +133,26 @@ pub(crate) struct Ticket {
     jti: [u8; 32],
 }
 
+/// The sites that there are.
+#[derive(Clone)]
+struct Known {
+    /// Of the configuration.
+    configured: Arc<[Embedder]>,
+    /// Made known while the server runs, or before. One with the `kid` of a configured one is
+    /// not there as long as that is.
+    added: Arc<[Embedder]>,
+}
+
+impl Known {
+    fn find(&self, kid: &str) -> Option<&Embedder> {
+        let mut all = self.configured.iter().chain(&*self.added);
+        all.find(|site| site.kid == kid)
+    }
+}
+
 /// Judges tokens.
 pub(crate) struct Sites {
-    sites: RwLock<Arc<[Embedder]>>,
+    sites: RwLock<Known>,
     /// The first whole second of this process: who used a token that is older is not known.
     since_s: u64,
     /// By the `kid` of the site, also of one that is gone: it may come back.
@@ -138,18 +160,55 @@ pub(crate) struct Sites {
 }
 
 impl Sites {
-    /// Judges tokens that were made in the second `since_s` since 1970 or later.
-    pub(crate) fn new(sites: Vec<Embedder>, since_s: u64) -> Self {
+    /// Judges tokens that were made in the second `since_s` since 1970 or later, of sites of the
+    /// configuration and of others.
+    pub(crate) fn new(configured: Vec<Embedder>, added: Vec<Embedder>, since_s: u64) -> Self {
         Sites {
             spent: Mutex::default(),
             since_s,
-            sites: RwLock::new(sites.into()),
+            sites: RwLock::new(Known {
+                configured: configured.into(),
+                added: added.into(),
+            }),
         }
     }
 
-    /// Judges tokens of these sites from here on. Who is in by a token stays in.
-    pub(crate) fn replace(&self, sites: Vec<Embedder>) {
-        *self.sites.write().unwrap_or_else(PoisonError::into_inner) = sites.into();
+    /// Judges tokens of these sites of the configuration from here on. Who is in by a token stays in.
+    pub(crate) fn replace(&self, configured: Vec<Embedder>) {
+        self.write().configured = configured.into();
+    }
+
+    /// Judges tokens of these other sites from here on.
+    pub(crate) fn replace_added(&self, added: Vec<Embedder>) {
+        self.write().added = added.into();
+    }
+
+    /// Judges tokens of one of them no more.
+    pub(crate) fn forget_added(&self, kid: &str) {
+        let mut known = self.write();
+        let others = known.added.iter().filter(|site| site.kid != kid);
+        known.added = others.cloned().collect();
+    }
+
+    /// Returns the sites of the configuration.
+    pub(crate) fn configured(&self) -> Arc<[Embedder]> {
+        Arc::clone(&self.read().configured)
+    }
+
+    /// Sends somebody to a room unless the site that vouched is gone meanwhile. Who removes the
+    /// site comes after that, and finds them there.
+    pub(crate) fn while_known<T>(&self, ticket: &Ticket, act: impl FnOnce() -> T) -> Option<T> {
+        let known = self.read();
+        known.find(&ticket.site)?;
+        Some(act())
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Known> {
+        self.sites.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Known> {
+        self.sites.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Judges a token for a room at `now`, which the wall clock calls `time`, and remembers that
@@ -165,9 +224,8 @@ impl Sites {
             return Err(Flaw::Form);
         }
         let jws = Jws::parse(token)?;
-        let sites = Arc::clone(&self.sites.read().unwrap_or_else(PoisonError::into_inner));
-        let mut sites = sites.iter();
-        let site = sites.find(|site| site.kid == jws.kid).ok_or(Flaw::Key)?;
+        let sites = self.read().clone();
+        let site = sites.find(&jws.kid).ok_or(Flaw::Key)?;
         UnparsedPublicKey::new(&ED25519, site.key.0)
             .verify(jws.signed.as_bytes(), &jws.signature)
             .map_err(|_| Flaw::Signature)?;

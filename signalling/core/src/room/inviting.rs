@@ -460,16 +460,26 @@ impl Room {
     }
 
     pub(super) fn remove_holders(&mut self, by: &Authority, id: InviteId) {
+        self.remove_those(by, |member| member.invite == Some(id));
+    }
+
+    /// Removes those who came by something that holds no longer; returns how many devices they had.
+    pub(super) fn remove_those(
+        &mut self,
+        by: &Authority,
+        came_by: impl Fn(&Member) -> bool,
+    ) -> usize {
         let lower = self.members.iter();
         let lower = lower.filter(|(_, member)| by.may_act_on(member.face.role));
         let holders = lower.clone();
-        let holders = holders.filter(|(_, member)| member.invite == Some(id));
+        let holders = holders.filter(|(_, member)| came_by(member));
         // One of each device: its other pages go with it.
         let holders: BTreeMap<DeviceHash, MemberKey> =
             holders.map(|(key, member)| (member.device, *key)).collect();
         let seats = lower.filter(|(_, member)| holders.contains_key(&member.device));
         let seats: Vec<(MemberKey, DeviceHash)> =
             seats.map(|(key, member)| (*key, member.device)).collect();
+        let devices = holders.len();
         let removals: BTreeMap<DeviceHash, u32> = holders
             .into_iter()
             .map(|(device, key)| (device, self.note_removal(key)))
@@ -488,6 +498,7 @@ impl Room {
                 self.close(link, CloseCode::Removed);
             }
         }
+        devices
     }
 
     /// Returns whether somebody came in by an invite that was taken back.

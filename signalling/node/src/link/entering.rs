@@ -93,7 +93,17 @@ impl Link {
             outbox: self.outbox.clone(),
             done,
         };
-        let room = registry.enter(pass.room, &join.room, message);
+        let enter = || registry.enter(pass.room, &join.room, message);
+        let room = match &pass.token {
+            Some(token) => match registry.sites.while_known(token, enter) {
+                Some(room) => room,
+                None => {
+                    registry.join_counts.count(Outcome::TurnedAway);
+                    return self.turned_away(id, &join.room, &pass.refusal);
+                }
+            },
+            None => enter(),
+        };
         let (outcome, went_on) = self.sit_down(id, &pass.refusal, room, seat).await;
         registry.join_counts.count(outcome);
         // A link that is in its room, or in the lobby of it.

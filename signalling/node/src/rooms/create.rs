@@ -26,7 +26,7 @@ use crate::directory::{Door, HeldName};
 use crate::door::{Refusal, count_try, limited};
 use crate::hashing::{Busy, busy};
 use crate::registry::Registry;
-use crate::rooms::{CreatedRoom, NewRoom, RoomsError};
+use crate::rooms::{CreatedRoom, NewRoom, RoomCopy, RoomsError};
 
 /// Who makes a room, and where it is written.
 pub(super) struct Maker {
@@ -118,6 +118,54 @@ pub(super) async fn create(
             settings.lobby = LobbyMode::Off;
         }
     }
+    make(registry, (slug, settings, held), "room.create", None, maker).await
+}
+
+/// Makes a room with the policies of another.
+pub(super) async fn duplicate(
+    registry: &Arc<Registry>,
+    model: &Slug,
+    copy: RoomCopy,
+    maker: Maker,
+) -> Result<CreatedRoom, RoomsError> {
+    let door = registry.directory.find(model);
+    let door = door.ok_or(RoomsError::UnknownRoom)?;
+    let known = registry.store.room(door.id, registry.time()).await?;
+    let mut settings = known.ok_or(RoomsError::UnknownRoom)?.settings.copied();
+    let RoomCopy {
+        slug,
+        title,
+        tags,
+        external_id,
+    } = copy;
+    let update = RoomUpdate {
+        title,
+        tags,
+        external_id: external_id.map_or(Patch::Keep, Patch::Set),
+        ..RoomUpdate::default()
+    };
+    settings.apply(&update).map_err(refused)?;
+    let held = hold(registry, settings.external_id.as_deref(), None)?;
+    let slug = slug.unwrap_or_else(|| Slug::generated(random()));
+    let detail = Some(format!("of {}", door.id));
+    make(
+        registry,
+        (slug, settings, held),
+        "room.duplicate",
+        detail,
+        maker,
+    )
+    .await
+}
+
+/// Makes a room of what it will be, and a host invite with it.
+async fn make(
+    registry: &Arc<Registry>,
+    (slug, mut settings, held): (Slug, Settings, Option<HeldName>),
+    action: &str,
+    detail: Option<String>,
+    maker: Maker,
+) -> Result<CreatedRoom, RoomsError> {
     // It has not changed yet.
     settings.rev = 1;
     let now = registry.time();
@@ -135,7 +183,7 @@ pub(super) async fn create(
     let audit = AuditEntry {
         at: now,
         actor: maker.by,
-        action: "room.create".to_owned(),
+        action: action.to_owned(),
         target: Some(id.to_string()),
         room: Some(id),
         session: None,
@@ -143,7 +191,7 @@ pub(super) async fn create(
             .address
             .map(|address| Prefix::from(address).to_string()),
         outcome: "ok".to_owned(),
-        detail: None,
+        detail,
     };
     keep(Arc::clone(registry), stored, door, (audit, held)).await?;
     Ok(CreatedRoom {

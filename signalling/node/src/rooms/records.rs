@@ -200,13 +200,14 @@ impl Rooms {
         }
     }
 
-    /// Does the same in all rooms: to be called after nobody can make more of them
-    /// as `maker`. Returns how many there were.
+    /// Does the same in all rooms, and forgets the embedding sites that `maker` made known: to be
+    /// called after nobody can make more of them as `maker`. Returns how many invites there were.
     ///
     /// # Errors
     /// The first room in which it did not succeed, after all were tried, or those
     /// of the store.
     pub async fn revoke_made_by(&self, maker: Actor, by: Actor) -> Result<usize, RoomsError> {
+        let forgotten = self.forget_embedders_by(maker, by).await;
         let ids: Vec<RoomId> = self.registry.store.rooms_with_invites_by(maker).await?;
         let slugs = ids.into_iter();
         let slugs = slugs.filter_map(|id| self.registry.directory.slug_of(id));
@@ -222,6 +223,7 @@ impl Rooms {
             .buffer_unordered(ROOMS_AT_ONCE)
             .collect()
             .await;
+        forgotten?;
         revoked.into_iter().sum()
     }
 

@@ -160,6 +160,21 @@ pub(super) fn base64url(text: &str) -> Option<Vec<u8>> {
     (bits == 0 && held < 6).then_some(bytes)
 }
 
+/// Writes bytes as [`base64url`] reads them.
+pub(super) fn to_base64url(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let byte = |place: usize| u32::from(chunk.get(place).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for place in 0..=chunk.len() {
+            let digit = bits >> (18 - 6 * place) & 63;
+            text.push(char::from(DIGITS[digit as usize]));
+        }
+    }
+    text
+}
+
 /// Returns the SHA-256 of a text.
 pub(super) fn digest(text: &str) -> [u8; 32] {
     let digest = aws_lc_rs::digest::digest(&SHA256, text.as_bytes());

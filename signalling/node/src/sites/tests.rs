@@ -41,7 +41,7 @@ fn sites() -> Sites {
         rooms: SiteRooms::All,
         audience: "urn:portal".to_owned(),
     };
-    Sites::new(vec![school, portal], NOW_S - 1000)
+    Sites::new(vec![school, portal], Vec::new(), NOW_S - 1000)
 }
 
 fn header() -> Value {
@@ -363,7 +363,7 @@ fn a_token_from_before_the_start_is_not_taken() {
 #[test]
 fn a_site_that_is_gone_opens_nothing_and_one_that_comes_back_does_not_do_so_twice() {
     let sites = sites();
-    let known = sites.sites.read().unwrap().to_vec();
+    let known = sites.configured().to_vec();
     let token = signed(&header(), &claims());
     let shown = judge(&sites, &token).unwrap();
     sites.replace(Vec::new());
@@ -415,8 +415,34 @@ fn a_token_that_is_refused_is_not_used_up() {
 }
 
 #[test]
+fn a_site_that_is_added_is_judged_until_it_is_forgotten_or_configured() {
+    let site = |seed: u8| Embedder {
+        issuer: "https://school.example".to_owned(),
+        kid: "school-1".to_owned(),
+        key: key(seed),
+        role: Role::Presenter,
+        rooms: SiteRooms::All,
+        audience: AUDIENCE.to_owned(),
+    };
+    let token = |jti: &str| signed(&header(), &with(claims(), "jti", jti));
+    let sites = Sites::new(Vec::new(), vec![site(1)], NOW_S - 1000);
+    let shown = judge(&sites, &token("one")).unwrap();
+    assert_eq!(sites.while_known(&shown.ticket, || 7), Some(7));
+    // What the file says of a key comes first.
+    sites.replace(vec![site(2)]);
+    assert_eq!(judge(&sites, &token("two")).err(), Some(Flaw::Signature));
+    sites.replace(Vec::new());
+    assert!(judge(&sites, &token("two")).is_ok());
+    sites.forget_added("school-1");
+    assert_eq!(judge(&sites, &token("three")).err(), Some(Flaw::Key));
+    assert_eq!(sites.while_known(&shown.ticket, || 7), None);
+    sites.replace_added(vec![site(1)]);
+    assert!(judge(&sites, &token("three")).is_ok());
+}
+
+#[test]
 fn without_sites_no_token_is_good() {
-    let none = Sites::new(Vec::new(), 0);
+    let none = Sites::new(Vec::new(), Vec::new(), 0);
     assert_eq!(
         judge(&none, &signed(&header(), &claims())).err(),
         Some(Flaw::Key)

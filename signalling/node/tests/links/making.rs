@@ -1,16 +1,20 @@
 //! Making rooms, managing them, and what the operator does.
 
 use conclave_signalling_core::record::Actor;
-use conclave_signalling_node::{ConfiguredRoom, Ensured, NewRoom, RoomsCreate, RoomsError};
-use conclave_signalling_store::AuditQuery;
+use conclave_signalling_node::{
+    Config, ConfiguredRoom, Ensured, KeptSettings, NewRoom, RoomCopy, RoomsCreate, RoomsError,
+    Tuning,
+};
+use conclave_signalling_store::{AuditQuery, StoreError};
 use conclave_signalling_wire::error::ErrorCode;
 use conclave_signalling_wire::ids::KeyId;
 use conclave_signalling_wire::invite::{InviteCreate, InviteState};
-use conclave_signalling_wire::objects::{Preset, Role};
+use conclave_signalling_wire::objects::{LobbyMode, Preset, Role};
 use conclave_signalling_wire::request::{ParticipantRemove, SessionEnd};
 use conclave_signalling_wire::room::{Patch, RoomUpdate};
 use conclave_signalling_wire::secret::{InviteSecret, SecretText};
 use conclave_signalling_wire::text::{DisplayName, Slug, Title};
+use conclave_signalling_wire::time::Timestamp;
 use serde_json::json;
 
 use crate::stage::{Server, join};
@@ -389,4 +393,91 @@ async fn the_end_of_a_key_reaches_rooms_that_nobody_is_in() {
     assert_eq!(left.unwrap().state, InviteState::Active);
     let gone = rooms.invite_get(&welcome, made.invite.id, one).await;
     assert_eq!(gone.unwrap().state, InviteState::Revoked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_has_the_policies_of_a_room_and_nothing_that_happened_there() {
+    let server = Server::start().await;
+    server
+        .room("model", |update| {
+            update.title = Some(Title::new("Model").unwrap());
+            update.password = Patch::Set(SecretText::new("correct horse"));
+            update.lobby = Some(LobbyMode::On);
+            update.locked = Some(true);
+            update.allowed_networks = Some(vec!["192.0.2.0/24".to_owned()]);
+            update.tags = Some(vec!["class".to_owned()]);
+            update.external_id = Patch::Set("lms-1".to_owned());
+        })
+        .await;
+    let (rooms, by) = (server.node.rooms(), Actor::Operator);
+    let slug = |text: &str| Slug::new(text).unwrap();
+    let copy = RoomCopy {
+        slug: Some(slug("copy")),
+        ..RoomCopy::default()
+    };
+    let made = rooms
+        .duplicate(&slug("model"), copy.clone(), by)
+        .await
+        .unwrap();
+    let time = Timestamp::from_unix_ms(0);
+    let kept = server.store.room(made.id, time).await.unwrap().unwrap();
+    let entry = rooms.entry(&slug("model")).unwrap();
+    let model = server.store.room(entry.id, time).await.unwrap().unwrap();
+    let (copied, modelled) = (&kept.settings, &model.settings);
+    assert_eq!(copied.password, modelled.password);
+    assert!(copied.password.is_some());
+    assert_eq!(copied.allowed_networks, modelled.allowed_networks);
+    assert_eq!(
+        (copied.title.as_str(), copied.lobby),
+        ("Model", LobbyMode::On)
+    );
+    assert_eq!(copied.tags, ["class"]);
+    assert_eq!((copied.rev, copied.locked), (1, false));
+    assert_eq!(copied.external_id, None);
+    assert_eq!(kept.invites.len(), 1);
+    let taken = rooms.duplicate(&slug("model"), copy, by).await;
+    assert!(matches!(taken, Err(RoomsError::SlugTaken)));
+    let named = RoomCopy {
+        external_id: Some("lms-1".to_owned()),
+        ..RoomCopy::default()
+    };
+    let named = rooms.duplicate(&slug("model"), named, by).await;
+    assert!(matches!(named, Err(RoomsError::ExternalIdTaken)));
+    let none = rooms
+        .duplicate(&slug("nowhere"), RoomCopy::default(), by)
+        .await;
+    assert!(matches!(none, Err(RoomsError::UnknownRoom)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_that_are_kept_hold_at_once_and_after_a_restart_and_a_reload() {
+    let server = Server::start().await;
+    let rooms = server.node.rooms();
+    let first = rooms.settings().await.unwrap();
+    assert_eq!((first.rev, first.rooms_create), (0, RoomsCreate::Admins));
+    let kept = KeptSettings {
+        rooms_create: Some(RoomsCreate::Anyone),
+        ..KeptSettings::default()
+    };
+    let held = rooms
+        .change_settings(kept, 0, Actor::Operator)
+        .await
+        .unwrap();
+    assert_eq!((held.rev, held.rooms_create), (1, RoomsCreate::Anyone));
+    let late = rooms.change_settings(kept, 0, Actor::Operator).await;
+    assert_eq!(late.map(|_| ()), Err(StoreError::Conflict));
+    let mut client = server.greeted().await;
+    let made = client.ask("room.create", json!({"title": "Mine"})).await;
+    assert!(made["ok"]["slug"].is_string(), "{made}");
+    server.node.tune(Tuning::from(&Config::default()));
+    assert_eq!(rooms.settings().await.unwrap(), held);
+    let server = server.again().await;
+    assert_eq!(server.node.rooms().settings().await.unwrap(), held);
+    let rooms = server.node.rooms();
+    let none = KeptSettings::default();
+    let held = rooms
+        .change_settings(none, 1, Actor::Operator)
+        .await
+        .unwrap();
+    assert_eq!((held.rev, held.rooms_create), (2, RoomsCreate::Admins));
 }

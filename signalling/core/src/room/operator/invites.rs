@@ -14,11 +14,11 @@ use crate::digest::InviteHash;
 use crate::invites;
 use crate::output::Reply;
 use crate::record::{Actor, Change, Invite};
-use crate::room::Room;
 use crate::room::audit::Act;
 use crate::room::operator::bans::no_invite;
 use crate::room::requests::{Answer, ReplyTo};
 use crate::room::rights::Authority;
+use crate::room::{Claim, Room};
 
 /// Changes to an invite: absent members stay as they are. As what its holder
 /// comes in does not change: whoever has the link was told.
@@ -116,6 +116,32 @@ impl Room {
             revoked.extend(known.map(|invite| invites::describe(invite, self.time())));
         }
         self.once_stopped(to, Reply::Invites(Invites { invites: revoked }))
+    }
+
+    /// Sends those away who wait by a token of an embedding site, and removes who came in by one.
+    pub(super) fn revoke_site(&mut self, by: &Authority, to: ReplyTo, site: &str) -> Answer {
+        let is_sent = |claim: &Claim| matches!(claim, Claim::Site(sent) if *sent.site == *site);
+        let waiting: Vec<_> = self
+            .lobby
+            .iter()
+            .filter(|(_, known)| is_sent(&known.visitor.claim))
+            .map(|(knock, _)| knock)
+            .collect();
+        let mut devices = waiting.len();
+        for knock in waiting {
+            self.dismiss(knock, by.actor, None, 0);
+        }
+        devices += self.remove_those(by, |member| is_sent(&member.claim));
+        if devices > 0 {
+            self.audit(Act {
+                actor: by.actor,
+                prefix: None,
+                action: "embedder.revoke",
+                target: Some(site.to_owned()),
+                detail: Some(format!("devices {devices}")),
+            });
+        }
+        self.once_stopped(to, Reply::Done)
     }
 
     pub(super) fn make_host_invite(&mut self, authority: &Authority, hash: InviteHash) -> Answer {

@@ -9,6 +9,7 @@ mod bans;
 mod invites;
 mod live;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use conclave_signalling_wire::error::{CloseCode, ErrorBody, ErrorCode};
@@ -74,6 +75,9 @@ pub enum OperatorRequest {
     /// To take all invites back that somebody made, and to remove their holders:
     /// the word of who is no longer trusted.
     RevokeMadeBy(Actor),
+    /// That nobody stays who came by a token of an embedding site, of this key:
+    /// its word is worth nothing any more.
+    RevokeSite(Arc<str>),
     /// To see the bans.
     Bans,
     /// To make one.
@@ -250,6 +254,7 @@ impl Room {
             OperatorRequest::ShowInvite(invite) => self.show_invite(invite),
             OperatorRequest::ChangeInvite { invite, patch } => self.change_invite(invite, *patch),
             OperatorRequest::RevokeMadeBy(maker) => self.revoke_made_by(by, to, maker),
+            OperatorRequest::RevokeSite(site) => self.revoke_site(by, to, &site),
             OperatorRequest::Ban(new) => self.ban_for(by, to, *new),
             OperatorRequest::Act(verb) => self.act_for(by, to, *verb),
             OperatorRequest::Delete => {
