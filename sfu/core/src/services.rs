@@ -41,8 +41,12 @@ pub struct Counters {
     pub not_relayed: u64,
     /// Packets on an m-line that nothing is published on, or that is muted.
     pub unpublished: u64,
+    /// Packets of media that came, unpublished ones among them.
+    pub received: u64,
     /// Packets handed to senders.
     pub forwarded: u64,
+    /// Keyframes that publishers were asked for.
+    pub keyframes_requested: u64,
     /// Connections whose media is sealed without an AEAD.
     pub not_aead: u64,
     /// Slots whose subscriber took longer than two seconds to acknowledge.

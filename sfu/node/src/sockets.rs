@@ -164,6 +164,7 @@ impl Sink<'_> {
 
 impl DatagramSink for Sink<'_> {
     fn send(&mut self, batch: Batch<'_>) {
+        self.io.bytes_out += batch.payload.len() as u64;
         if is_relayed(batch.destination.ip()) {
             return self.hand_over(batch);
         }
@@ -272,6 +273,7 @@ mod tests {
             (io.relayed_out, io.datagrams_out, io.refused_out),
             (4, 0, 0)
         );
+        assert_eq!(io.bytes_out, 2_520);
         let mut parcel = ends.from_shard.take().unwrap();
         let handed: Vec<_> = parcel
             .datagrams()

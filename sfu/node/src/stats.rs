@@ -20,6 +20,8 @@ pub struct ShardStats {
 pub struct IoStats {
     /// Datagrams handed to the shard.
     pub datagrams_in: u64,
+    /// Bytes in them, and in those that the relay handed over.
+    pub bytes_in: u64,
     /// Datagrams dropped on arrival: cut off, or to an address that is no media address.
     pub dropped_in: u64,
     /// Datagrams dropped on arrival because they came from a network with a
@@ -31,6 +33,8 @@ pub struct IoStats {
     pub relayed_out: u64,
     /// Datagrams handed to the kernel.
     pub datagrams_out: u64,
+    /// Bytes of datagrams that were to be sent, to the relay and dropped ones among them.
+    pub bytes_out: u64,
     /// Messages handed to the kernel; several datagrams to one destination may be one.
     pub messages_out: u64,
     /// Datagrams dropped because a socket had no room.
@@ -50,7 +54,7 @@ impl IoStats {
 
 /// The counts as others see them: written by one thread, each value for itself.
 #[derive(Debug, Default)]
-pub(crate) struct SharedStats([AtomicU64; 17]);
+pub(crate) struct SharedStats([AtomicU64; 21]);
 
 impl SharedStats {
     pub(crate) fn publish(&self, ShardStats { io, shard }: ShardStats) {
@@ -72,6 +76,10 @@ impl SharedStats {
             shard.unacknowledged_slots,
             shard.filtered,
             shard.panics,
+            io.bytes_in,
+            io.bytes_out,
+            shard.received,
+            shard.keyframes_requested,
         ];
         for (cell, value) in self.0.iter().zip(values) {
             cell.store(value, Ordering::Relaxed);
@@ -91,6 +99,8 @@ impl SharedStats {
                 forged_in: value(6),
                 relayed_in: value(7),
                 relayed_out: value(8),
+                bytes_in: value(17),
+                bytes_out: value(18),
             },
             shard: Counters {
                 not_relayed: value(9),
@@ -101,6 +111,8 @@ impl SharedStats {
                 unacknowledged_slots: value(14),
                 filtered: value(15),
                 panics: value(16),
+                received: value(19),
+                keyframes_requested: value(20),
             },
         }
     }
@@ -123,6 +135,8 @@ mod tests {
                 forged_in: 14,
                 relayed_in: 15,
                 relayed_out: 16,
+                bytes_in: 18,
+                bytes_out: 19,
             },
             shard: Counters {
                 unroutable: 7,
@@ -133,6 +147,8 @@ mod tests {
                 unacknowledged_slots: 11,
                 filtered: 12,
                 panics: 13,
+                received: 20,
+                keyframes_requested: 21,
             },
         };
         let shared = SharedStats::default();

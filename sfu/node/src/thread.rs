@@ -185,6 +185,7 @@ impl ShardThread {
                 continue;
             };
             io.datagrams_in += 1;
+            io.bytes_in += payload.len() as u64;
             self.shard
                 .handle_datagram(now, source, destination, payload);
         }
@@ -206,6 +207,7 @@ impl ShardThread {
             let before = count;
             for (source, destination, payload) in parcel.datagrams() {
                 debug_assert!(is_relayed(source.ip()), "the relay has its own addresses");
+                self.turns.io.bytes_in += payload.len() as u64;
                 self.shard
                     .handle_datagram(now, source, destination, payload);
                 count += 1;

@@ -110,6 +110,7 @@ impl Room {
             } else {
                 services.counters.filtered += link.transport.take_filtered();
                 services.counters.not_relayed += link.transport.take_not_relayed();
+                services.counters.keyframes_requested += link.transport.take_requested();
                 break;
             }
         }
@@ -198,6 +199,7 @@ impl Room {
         packet: &MediaPacket,
         services: &mut Services,
     ) {
+        services.counters.received += 1;
         let published = self.members.get(from).and_then(|member| {
             let on_mid = |publication: &&usize| self.publications[**publication].mid == mid;
             member.publications.iter().find(on_mid).copied()

@@ -342,6 +342,7 @@ impl Room {
         services.demux.close(link.entry);
         services.counters.filtered += link.transport.take_filtered();
         services.counters.not_relayed += link.transport.take_not_relayed();
+        services.counters.keyframes_requested += link.transport.take_requested();
     }
 
     /// Ends a transport that failed, and tells.

@@ -118,6 +118,8 @@ pub(crate) struct Transport {
     /// Whether it may use the relay alone.
     relay_only: bool,
     not_relayed: u64,
+    /// Keyframes that were asked for.
+    requested: u64,
 }
 
 impl Transport {
@@ -146,6 +148,7 @@ impl Transport {
             filtered: 0,
             relay_only: false,
             not_relayed: 0,
+            requested: 0,
         }
     }
 
@@ -163,6 +166,7 @@ impl Transport {
             let mut direct = transport.rtc.direct_api();
             if let Some(stream) = direct.stream_rx_by_mid(mid.as_str().into(), rid) {
                 stream.request_keyframe(KeyframeRequestKind::Pli);
+                transport.requested += 1;
             }
         });
     }
@@ -264,6 +268,11 @@ impl Transport {
     /// because they were not for the relay.
     pub(crate) fn take_not_relayed(&mut self) -> u64 {
         std::mem::take(&mut self.not_relayed)
+    }
+
+    /// Takes the number of keyframes that were asked for since the last time.
+    pub(crate) fn take_requested(&mut self) -> u64 {
+        std::mem::take(&mut self.requested)
     }
 
     /// Plaintext alerts and records of a wrong version never reach the
