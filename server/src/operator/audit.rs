@@ -23,6 +23,9 @@ pub(crate) enum AuditCommand {
     /// Check that no record was changed, removed or put elsewhere
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(Verify),
+    /// Print the last record's hash, to be kept elsewhere
+    #[command(after_help = "Examples:\n  conclave audit head >> /mnt/elsewhere/heads")]
+    Head(Where),
     /// Write all records, one JSON object a line
     #[command(after_help = "Examples:\n  conclave audit export --to audit.jsonl")]
     Export(Export),
@@ -31,7 +34,8 @@ pub(crate) enum AuditCommand {
 const TAIL_EXAMPLES: &str = "\
 Examples:
   conclave audit tail --room team --action participant.remove
-  conclave audit tail --actor operator --follow";
+  conclave audit tail --actor operator --follow
+  conclave audit tail --target par_01k… --from 2026-11-22T10:00:00Z";
 
 const VERIFY_EXAMPLES: &str = "\
 Examples:
@@ -56,6 +60,15 @@ pub(crate) struct Tail {
     /// Only in this room: its name in links, or its id
     #[arg(long, value_name = "ROOM")]
     room: Option<String>,
+    /// Only what was done to this: an id, or a name
+    #[arg(long, value_name = "TARGET")]
+    target: Option<String>,
+    /// Only what was done at TIME or later, as 2026-11-22T10:00:00Z
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// Only what was done before TIME
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
     /// Go on with what comes
     #[arg(long, short)]
     follow: bool,
@@ -90,6 +103,7 @@ pub(super) fn run(command: &AuditCommand) -> Result<(), Failure> {
     match command {
         AuditCommand::Tail(tail) => tail.run(),
         AuditCommand::Verify(verify) => verify.run(),
+        AuditCommand::Head(place) => head(place),
         AuditCommand::Export(export) => export.run(),
     }
 }
@@ -124,6 +138,9 @@ impl Tail {
             ("action", self.action.as_deref()),
             ("actor", self.actor.as_deref()),
             ("room", self.room.as_deref()),
+            ("target", self.target.as_deref()),
+            ("from", self.from.as_deref()),
+            ("to", self.until.as_deref()),
         ];
         let said: Vec<(&str, &str)> = parameters
             .into_iter()
@@ -178,6 +195,14 @@ impl Export {
         let api = self.place.reach()?;
         let path = format!("/api/v1/audit/export?after={}", self.after);
         self.target.save(&api, &path)
+    }
+}
+
+fn head(place: &Where) -> Result<(), Failure> {
+    let shown = ask(&place.reach()?, Ask::get("/api/v1/audit/head"))?;
+    match place.output {
+        Output::Json => say(&json_text(&shown)),
+        Output::Table => say(&format!("{}\n", table::cell(&shown["head"]))),
     }
 }
 

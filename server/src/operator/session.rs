@@ -80,7 +80,7 @@ pub(crate) struct List {
     from: Option<String>,
     /// Only those that began before TIME
     #[arg(long, value_name = "TIME")]
-    to: Option<String>,
+    until: Option<String>,
     #[command(flatten)]
     place: Where,
 }
@@ -155,7 +155,7 @@ impl List {
             ("state", state),
             ("room", self.room.as_deref()),
             ("from", self.from.as_deref()),
-            ("to", self.to.as_deref()),
+            ("to", self.until.as_deref()),
         ];
         let said = parameters.into_iter();
         let said: Vec<_> = said

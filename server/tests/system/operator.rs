@@ -186,6 +186,8 @@ fn live(operator: &Operator) {
         .lines()
         .find_map(|line| line.strip_prefix("head: "))
         .unwrap();
+    let shown = operator.text(&["audit", "head"]);
+    assert_eq!(shown, format!("{head}\n"), "the same, without a check");
     operator.text(&["audit", "verify", "--anchor", head]);
     let forged = format!("1:{}", "0".repeat(64));
     let broken = operator.refused(&["audit", "verify", "--anchor", &forged], 1);

@@ -67,6 +67,13 @@ async fn an_operator_moderates_a_meeting_by_the_name_of_its_room() {
     assert!(ada.close_code().await.is_some());
     let ended = server.cli_json(&["session", "list", "--ended", "--room", "club"]);
     assert_eq!(ended[0]["id"], session);
+    let before = ["session", "list", "--until", "2026-01-01T00:00:00Z"];
+    assert_eq!(server.cli_json(&before), json!([]));
+    let audit = text(&server, &["audit", "tail", "--target", bob_id]);
+    assert!(
+        audit.contains("  operator  participant.remove  "),
+        "{audit}"
+    );
     let over = server.cli(&["session", "announce", session, "Hello"]);
     assert_eq!(over.status.code(), Some(1), "{over:?}");
 
