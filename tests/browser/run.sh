@@ -13,7 +13,7 @@
 set -eu
 cd "$(dirname "$0")"
 
-for tool in node npm "${CHROMIUM:-chromium}" "${FIREFOX:-firefox-esr}" ip; do
+for tool in node npm curl jq "${CHROMIUM:-chromium}" "${FIREFOX:-firefox-esr}" ip; do
   command -v "$tool" >/dev/null || { echo "browser tests: $tool is missing" >&2; exit 2; }
 done
 CONCLAVE_BIN=${CONCLAVE_BIN:-$(cd ../.. && pwd)/target/debug/conclave}

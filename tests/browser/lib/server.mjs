@@ -104,6 +104,11 @@ export class Server {
     return { pid: this.#process.pid, folder: this.#folder };
   }
 
+  /** The program, the folder in which the server keeps its data, and an environment: for commands of the operator. */
+  get program() {
+    return { binary: BINARY, data: this.#data, env: environment() };
+  }
+
   get ports() {
     return this.#ports;
   }
