@@ -76,6 +76,30 @@ impl Guest {
         request(&mut self.link, self.requests, kind, data).await
     }
 
+    /// Returns the pushes that came until now: the room answers what it is asked after them.
+    pub(crate) async fn pushes(&mut self) -> Vec<Value> {
+        self.requests += 1;
+        let asked = json!({"id": self.requests, "type": "ban.list", "data": {}});
+        let _ = self.link.send(Message::text(asked.to_string())).await;
+        let mut pushes = Vec::new();
+        loop {
+            // Who was sent away hears no answer.
+            let Some(Ok(message)) = self.link.next().await else {
+                return pushes;
+            };
+            let Message::Text(text) = message else {
+                continue;
+            };
+            let message: Value = serde_json::from_str(&text).unwrap();
+            if message["id"] == self.requests {
+                return pushes;
+            }
+            if message["type"].is_string() {
+                pushes.push(message);
+            }
+        }
+    }
+
     /// Waits for a push of a type and returns its data; others before it are skipped.
     pub(crate) async fn push(&mut self, kind: &str) -> Value {
         loop {
