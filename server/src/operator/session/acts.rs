@@ -60,7 +60,7 @@ pub(crate) struct Mute {
 pub(crate) struct Remove {
     #[command(flatten)]
     act: Act,
-    /// Keep them out of the room as well: a number and m, h or d [default: 1d]
+    /// Keep them out of the room as well, for a day or for SPAN: a number and m, h or d
     #[arg(long, value_name = "SPAN", num_args = 0..=1, require_equals = true,
         default_missing_value = "1d", value_parser = parse_span)]
     ban: Option<Duration>,
