@@ -1,6 +1,7 @@
 //! What holds of every route, whatever it does: that is told by the table, and
 //! is what the server does.
 
+mod bodies;
 mod conforms;
 mod examples;
 mod matrix;
