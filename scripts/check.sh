@@ -45,7 +45,7 @@ else
 fi
 
 if scripts/need.sh shellcheck:shellcheck; then
-    step 'shell scripts' shellcheck .ci/run scripts/*.sh fuzz/run.sh tests/browser/run.sh
+    step 'shell scripts' shellcheck .ci/run scripts/*.sh fuzz/run.sh tests/browser/run.sh server/package/debian/*
 else
     missing="$missing, shellcheck"
 fi

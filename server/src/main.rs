@@ -9,6 +9,7 @@ mod descriptors;
 mod doctor;
 mod furnish;
 mod health_check;
+mod herald;
 mod host;
 mod http;
 mod listen;

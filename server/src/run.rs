@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use conclave_server_api::Admin;
 use conclave_sfu_node::MediaNode;
 use conclave_signalling_node::Node;
@@ -26,11 +27,11 @@ use crate::host::Machine;
 use crate::http::{self, Readiness, SecurityHeaders, Shared};
 use crate::listen::{self, Counters, Listener, Proxies, Sources};
 use crate::media::{self, EventLoss, Shards};
-use crate::metrics::{Meetings, Metrics, Reloads};
+use crate::metrics::{self, Meetings, Metrics, Reloads};
 use crate::relay::{self, Alone, OwnRelay, Sockets};
 use crate::reload::{Parts, Reload, Source};
 use crate::setup::{self, Ports};
-use crate::{notify, storage, tls, trail, webhooks};
+use crate::{herald, notify, storage, tls, trail, webhooks};
 
 /// Longer than all takes that comes after the meetings: closing links, keeping
 /// what happened, ending threads and the store.
@@ -285,7 +286,10 @@ impl Server {
         let webhooks = webhooks::sender(&store, &config.webhooks, &machine.addresses);
         let admin = Admin::new(signalling.rooms(), store.clone(), Some(public_url))
             .with_webhooks(webhooks.clone());
-        let api = conclave_server_api::key_router(admin.clone(), allowed);
+        let requests = Arc::<metrics::Requests>::default();
+        let counted = from_fn_with_state(Arc::clone(&requests), metrics::count_request);
+        let api = conclave_server_api::key_router(admin.clone(), allowed).layer(counted.clone());
+        let commands = conclave_server_api::router(admin.clone()).layer(counted);
         let clear = Listener {
             tls: None,
             relay: None,
@@ -307,9 +311,15 @@ impl Server {
             ..clear.clone()
         };
         let mut listeners = JoinSet::new();
-        listeners.spawn(webhooks.run(stopped.clone()));
-        listeners.spawn(admin.clone().tend_keys(stopped.clone()));
-        listeners.spawn(control.run(conclave_server_api::router(admin), stopped.clone()));
+        listeners.spawn(webhooks.clone().run(stopped.clone()));
+        listeners.spawn(admin.tend_keys(stopped.clone()));
+        listeners.spawn(control.run(commands, stopped.clone()));
+        listeners.spawn(herald::watch(
+            store.clone(),
+            config.storage.data_dir.clone(),
+            Arc::clone(&live),
+            stopped.clone(),
+        ));
         let heads = trail::tell(&store, stopped.clone());
         let reloads = Arc::<Reloads>::default();
         let metrics = Metrics {
@@ -324,6 +334,8 @@ impl Server {
                 loss: Arc::clone(&loss),
                 store: store.clone(),
                 database: storage::database_in(&config.storage.data_dir),
+                webhooks,
+                requests,
             }),
             relay: relay.as_ref().map(OwnRelay::handle),
         };
@@ -399,7 +411,8 @@ impl Server {
         notify::tell(notify::State::Stopping(deadline + END_WITHIN));
         tracing::info!(deadline_s = deadline.as_secs(), "draining");
         shared.readiness.set_draining();
-        signalling.drain().await;
+        tokio::join!(signalling.drain(), herald::tell_drain(&store, deadline));
+        herald::see_off(&store).await;
         let _ = stop.send(true);
         while listeners.join_next().await.is_some() {}
         // Ends threads, so it waits. The relay first: it hands over to the shards.

@@ -71,7 +71,7 @@ fn router(metrics: Metrics) -> Router {
 
 async fn page(State(metrics): State<Arc<Metrics>>) -> Response {
     let content_type = [(header::CONTENT_TYPE, metrics::CONTENT_TYPE)];
-    (content_type, metrics.page(SystemTime::now())).into_response()
+    (content_type, metrics.page(SystemTime::now()).await).into_response()
 }
 
 async fn readyz(State(metrics): State<Arc<Metrics>>) -> Response {

@@ -8,6 +8,8 @@ pub(crate) enum Kind {
     Counter,
     /// Rises and falls.
     Gauge,
+    /// Counts by size, with a sum: `_bucket`, `_sum` and `_count` are behind its name.
+    Histogram,
 }
 
 impl Kind {
@@ -16,6 +18,7 @@ impl Kind {
         match self {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
         }
     }
 }
@@ -52,6 +55,15 @@ const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'stat
         name,
         kind: Kind::Gauge,
         labels,
+        help,
+    }
+}
+
+const fn histogram(name: &'static str, help: &'static str) -> Family {
+    Family {
+        name,
+        kind: Kind::Histogram,
+        labels: &[],
         help,
     }
 }
@@ -165,6 +177,16 @@ pub(crate) const FAMILIES: &[Family] = &[
         "Messages handed to the kernel by a shard; several datagrams to one destination may be one.",
     ),
     counter(
+        "conclave_media_in_bytes_total",
+        &["shard"],
+        "Bytes of datagrams handed to a shard, relayed ones among them.",
+    ),
+    counter(
+        "conclave_media_out_bytes_total",
+        &["shard"],
+        "Bytes of datagrams that a shard was about to send, relayed and dropped ones among them.",
+    ),
+    counter(
         "conclave_media_relayed_in_total",
         &["shard"],
         "Datagrams that the relay handed to a shard.",
@@ -180,6 +202,11 @@ pub(crate) const FAMILIES: &[Family] = &[
         "Datagrams dropped: `arrival` cut off or to no media address, `forged` with an address that only the relay gives, `unroutable` for no transport, `not_relayed` where only the relay is allowed, `filtered` by the DTLS filter, the policer or for their size, `full` socket, `refused` by the kernel.",
     ),
     counter(
+        "conclave_media_packets_received_total",
+        &["shard"],
+        "Packets of media that came, unpublished ones among them.",
+    ),
+    counter(
         "conclave_media_packets_forwarded_total",
         &["shard"],
         "Packets handed to senders.",
@@ -188,6 +215,11 @@ pub(crate) const FAMILIES: &[Family] = &[
         "conclave_media_packets_unpublished_total",
         &["shard"],
         "Packets dropped because nothing is published on their m-line, or because it is muted.",
+    ),
+    counter(
+        "conclave_media_keyframes_requested_total",
+        &["shard"],
+        "Keyframes that publishers were asked for.",
     ),
     counter(
         "conclave_media_slots_late_total",
@@ -285,6 +317,40 @@ pub(crate) const FAMILIES: &[Family] = &[
         "When that head was signed, in seconds since 1970; absent before the first.",
     ),
     counter(
+        "conclave_api_requests_total",
+        &["class"],
+        "Requests of the API, those of the command line among them, by the class of their answer: `2xx`, `3xx`, `4xx`, `5xx`.",
+    ),
+    histogram(
+        "conclave_api_request_seconds",
+        "How long the API took for them.",
+    ),
+    counter(
+        "conclave_webhook_attempts_total",
+        &["result"],
+        "Calls of webhooks: `delivered`, or `failed`.",
+    ),
+    counter(
+        "conclave_webhook_deliveries_given_up_total",
+        &[],
+        "Deliveries that failed for the last time.",
+    ),
+    gauge(
+        "conclave_webhook_deliveries_in_flight",
+        &[],
+        "Calls of webhooks that wait for their answer.",
+    ),
+    gauge(
+        "conclave_webhook_deliveries_pending",
+        &[],
+        "Deliveries that are to be tried.",
+    ),
+    gauge(
+        "conclave_webhook_deliveries_dead",
+        &[],
+        "Deliveries that were given up in the last 30 days.",
+    ),
+    counter(
         "process_cpu_seconds_total",
         &[],
         "Processor time of the process.",
@@ -326,6 +392,36 @@ mod tests {
             );
             let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
             assert!(name.bytes().all(is_plain), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_dashboard_and_the_alerts_name_no_other_metrics() {
+        let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("package");
+        let known: BTreeSet<String> = FAMILIES.iter().flat_map(samples).collect();
+        for file in ["grafana.json", "alerts.yaml"] {
+            let text = std::fs::read_to_string(package.join(file)).unwrap();
+            let words = text.split(|it: char| !it.is_ascii_alphanumeric() && it != '_');
+            let is_metric = |word: &&str| {
+                let prefixes = ["conclave_", "process_"];
+                prefixes.iter().any(|prefix| word.starts_with(prefix))
+            };
+            let named: BTreeSet<&str> = words.filter(is_metric).collect();
+            assert!(named.len() > 10, "{file}: {named:?}");
+            for name in named {
+                assert!(known.contains(name), "{file}: {name}");
+            }
+        }
+    }
+
+    /// The names that are scraped of a family.
+    fn samples(family: &Family) -> Vec<String> {
+        match family.kind {
+            Kind::Histogram => ["_bucket", "_sum", "_count"]
+                .iter()
+                .map(|end| format!("{}{end}", family.name))
+                .collect(),
+            Kind::Counter | Kind::Gauge => vec![family.name.to_owned()],
         }
     }
 

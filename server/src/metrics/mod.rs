@@ -4,12 +4,14 @@
 mod families;
 mod page;
 mod process;
+mod requests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+use conclave_server_api::{WebhookCounts as Counts, Webhooks};
 use conclave_sfu_node::{MediaHandle, ShardStats};
 use conclave_signalling_node::Node;
 use conclave_signalling_store::Store;
@@ -18,6 +20,7 @@ use conclave_turn_node::{RelayHandle, RelayStats};
 use conclave_turn_wire::error::ErrorCode;
 
 pub(crate) use page::CONTENT_TYPE;
+pub(crate) use requests::{Requests, count as count_request};
 
 use crate::http::Readiness;
 use crate::listen::{Counters, Sources};
@@ -61,6 +64,10 @@ pub(crate) struct Meetings {
     pub(crate) store: Store,
     /// The file of the database.
     pub(crate) database: PathBuf,
+    /// What sends webhooks.
+    pub(crate) webhooks: Webhooks,
+    /// Requests of the API.
+    pub(crate) requests: Arc<Requests>,
 }
 
 /// Where the numbers are.
@@ -83,7 +90,7 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     /// Returns the page of all numbers at `now`.
-    pub(crate) fn page(&self, now: SystemTime) -> String {
+    pub(crate) async fn page(&self, now: SystemTime) -> String {
         let mut page = Page::default();
         let version = env!("CARGO_PKG_VERSION");
         page.by("conclave_build_info", [(version, 1)]);
@@ -113,6 +120,8 @@ impl Metrics {
         }
         if let Some(meetings) = &self.meetings {
             meetings.write_store(&mut page);
+            meetings.requests.write(&mut page);
+            meetings.write_webhooks(&mut page).await;
         }
         process::write(&mut page, self.started);
         page.into_text()
@@ -184,12 +193,18 @@ impl Meetings {
             it.io.datagrams_out
         });
         each("conclave_media_messages_out_total", |it| it.io.messages_out);
+        each("conclave_media_in_bytes_total", |it| it.io.bytes_in);
+        each("conclave_media_out_bytes_total", |it| it.io.bytes_out);
         each("conclave_media_relayed_in_total", |it| it.io.relayed_in);
         each("conclave_media_relayed_out_total", |it| it.io.relayed_out);
+        let received: fn(&ShardStats) -> u64 = |it| it.shard.received;
+        each("conclave_media_packets_received_total", received);
         let forwarded: fn(&ShardStats) -> u64 = |it| it.shard.forwarded;
         each("conclave_media_packets_forwarded_total", forwarded);
         let unpublished: fn(&ShardStats) -> u64 = |it| it.shard.unpublished;
         each("conclave_media_packets_unpublished_total", unpublished);
+        let asked: fn(&ShardStats) -> u64 = |it| it.shard.keyframes_requested;
+        each("conclave_media_keyframes_requested_total", asked);
         let late: fn(&ShardStats) -> u64 = |it| it.shard.unacknowledged_slots;
         each("conclave_media_slots_late_total", late);
         each("conclave_media_not_aead_total", |it| it.shard.not_aead);
@@ -230,6 +245,28 @@ impl Meetings {
             "conclave_audit_head_time_seconds",
             head.map(|head| head.at.unix_ms() / 1000),
         );
+    }
+}
+
+impl Meetings {
+    async fn write_webhooks(&self, page: &mut Page) {
+        let Counts {
+            delivered,
+            failed,
+            dead,
+            in_flight,
+        } = self.webhooks.counts();
+        page.by(
+            "conclave_webhook_attempts_total",
+            [("delivered", delivered), ("failed", failed)],
+        );
+        page.value("conclave_webhook_deliveries_given_up_total", dead);
+        page.value("conclave_webhook_deliveries_in_flight", in_flight);
+        let kept = self.store.delivery_counts(None).await.ok();
+        let pending = kept.as_ref().map(|kept| kept.pending);
+        page.known("conclave_webhook_deliveries_pending", pending);
+        let dead = kept.map(|kept| kept.dead);
+        page.known("conclave_webhook_deliveries_dead", dead);
     }
 }
 

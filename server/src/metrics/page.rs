@@ -40,6 +40,18 @@ impl Page {
         }
     }
 
+    /// Writes a histogram without labels. `buckets` are upper bounds, as the label says them, with
+    /// how many are no larger; the last is `+Inf`, with all of them.
+    pub(crate) fn histogram(&mut self, name: &str, buckets: &[(&str, u64)], sum: f64) {
+        self.family(name);
+        let count = buckets.last().map_or(0, |(_, count)| *count);
+        // Writing to a string does not fail.
+        for (bound, count) in buckets {
+            let _ = writeln!(self.text, "{name}_bucket{{le=\"{bound}\"}} {count}");
+        }
+        let _ = write!(self.text, "{name}_sum {sum}\n{name}_count {count}\n");
+    }
+
     /// Begins a metric.
     ///
     /// # Panics

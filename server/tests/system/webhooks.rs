@@ -82,6 +82,44 @@ async fn who_comes_is_told_though_the_receiver_and_the_server_fail_at_first() {
     assert_eq!(server.cli_json(&["webhook", "list"]), json!([]));
 }
 
+#[tokio::test]
+async fn an_end_is_told_of_before_it_and_what_it_ends_after_the_next_start() {
+    let receiver = Receiver::new();
+    let folder = folder("webhooks-end");
+    let mut server = start(folder.clone());
+    let made = server.cli_json(&[
+        "webhook",
+        "create",
+        &receiver.url,
+        "--event",
+        "system.drain",
+        "--event",
+        "session.ended",
+    ]);
+    let secret = text(&made["secret"]);
+    let mut guest = Guest::open(&text(&server.ready()["http"])).await;
+    let joined = guest.join("welcome", json!({"kind": "none"}), "Ada").await;
+    assert_eq!(joined["ok"]["outcome"], "joined", "{joined}");
+
+    server.signal("TERM");
+    let drain = receiver.answer(204, &secret);
+    assert_eq!(drain["type"], "system.drain");
+    assert_eq!(drain["data"], json!({"deadline_s": 0}));
+    assert_eq!(server.process.wait().unwrap().code(), Some(0));
+
+    let ended = server;
+    let _server = start(folder);
+    std::mem::forget(ended);
+    let session = receiver.answer(204, &secret);
+    assert_eq!(session["type"], "session.ended");
+    let data = &session["data"];
+    let (reason, by, people) = (&data["reason"], &data["by"], &data["people"]);
+    assert_eq!(
+        (reason, by, people),
+        (&json!("drained"), &json!(null), &json!(1))
+    );
+}
+
 #[test]
 fn private_targets_are_refused_by_default() {
     let server = Server::start("webhook-targets");
@@ -173,17 +211,22 @@ impl Request {
     fn read(stream: &mut TcpStream) -> Self {
         let mut bytes = Vec::new();
         let mut piece = [0; 4096];
-        // The body is an object whose last member is a text.
-        while !bytes.ends_with(b"\"}") {
+        loop {
             let count = stream.read(&mut piece).unwrap();
             assert!(count > 0, "the request broke off");
             bytes.extend_from_slice(&piece[..count]);
-        }
-        let text = String::from_utf8(bytes).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        Request {
-            head: head.to_owned(),
-            body: body.to_owned(),
+            let text = String::from_utf8_lossy(&bytes);
+            let Some((head, body)) = text.split_once("\r\n\r\n") else {
+                continue;
+            };
+            let request = Request {
+                head: head.to_owned(),
+                body: body.to_owned(),
+            };
+            let length: usize = request.header("content-length").parse().unwrap();
+            if request.body.len() >= length {
+                return request;
+            }
         }
     }
 
