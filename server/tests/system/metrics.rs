@@ -26,6 +26,9 @@ async fn every_documented_metric_is_answered_on_the_listener_of_its_own() {
     let joined = guest.join("welcome", json!({"kind": "none"}), "Ada").await;
     assert_eq!(joined["ok"]["outcome"], "joined", "{joined}");
 
+    let listed = server.cli(&["room", "list"]);
+    assert!(listed.status.success(), "{listed:?}");
+
     let answer = get_clear(admin, "/metrics");
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
     assert!(answer.contains("\r\ncontent-type: text/plain; version=0.0.4"));
@@ -44,6 +47,9 @@ async fn every_documented_metric_is_answered_on_the_listener_of_its_own() {
         "conclave_participants 1",
         "conclave_joins_total{outcome=\"taken\"} 1",
         "conclave_links 1",
+        "conclave_api_requests_total{class=\"2xx\"} 1",
+        "conclave_api_request_seconds_count 1",
+        "conclave_webhook_deliveries_pending 0",
     ] {
         assert!(answer.lines().any(|it| it == line), "{line}: {answer}");
     }
