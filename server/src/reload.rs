@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
-use conclave_signalling_core::settings::Network;
+use conclave_server_api::Entrance;
 use conclave_signalling_node::{Node, Tuning};
 use conclave_signalling_store::Store;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -44,7 +44,7 @@ pub(crate) struct Parts {
     /// Whose word is taken.
     pub(crate) proxies: Arc<Proxies>,
     /// From where the REST API is answered.
-    pub(crate) api_cidrs: watch::Sender<Vec<Network>>,
+    pub(crate) entrance: watch::Sender<Entrance>,
     /// How often it went well, and how often not.
     pub(crate) reloads: Arc<Reloads>,
 }
@@ -116,7 +116,7 @@ impl Reload {
         parts.signalling.tune(Tuning::from(&node));
         parts.sources.tune(config.limits);
         parts.proxies.replace(config.trusted_proxies.clone());
-        parts.api_cidrs.send_replace(config.admin.api_cidrs.clone());
+        parts.entrance.send_replace(config.admin.entrance.clone());
         self.source.refilter.set(&config.log.filter);
         let all = parts.signalling.rooms();
         let furnished = furnish::furnish(&config, &parts.store, &all, rooms).await;

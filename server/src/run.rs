@@ -281,7 +281,7 @@ impl Server {
 
         let counters = Arc::default();
         let (stop, stopped) = watch::channel(false);
-        let (api_cidrs, allowed) = watch::channel(config.admin.api_cidrs.clone());
+        let (entrance, allowed) = watch::channel(config.admin.entrance.clone());
         let public_url = shared.site.public_url.to_string();
         let webhooks = webhooks::sender(&store, &config.webhooks, &machine.addresses);
         let admin = Admin::new(signalling.rooms(), store.clone(), Some(public_url))
@@ -348,7 +348,7 @@ impl Server {
                 site: Arc::clone(&shared.site),
                 sources: Arc::clone(&clear.sources),
                 proxies: Arc::clone(&clear.proxies),
-                api_cidrs,
+                entrance,
                 reloads,
             };
             let reload = Reload::new(source, config.clone(), parts)?;

@@ -41,8 +41,8 @@ pub(crate) enum Received {
     Nothing,
     /// An object in JSON.
     Json(Value),
-    /// Text of another type that the route takes, by the type's name.
-    Text(&'static str, String),
+    /// Text of the other type that the route takes.
+    Text(String),
 }
 
 impl Call {
@@ -75,9 +75,8 @@ impl Call {
     /// # Errors
     /// 404 if there is none, or none for this caller.
     pub(crate) fn room_named(&self, name: &str) -> Result<Slug, Problem> {
-        let entry = self.admin.find(name);
+        let entry = self.admin.find(name, |entry| self.caller.sees(entry));
         entry
-            .filter(|entry| self.caller.sees(entry))
             .map(|entry| entry.slug)
             .ok_or_else(|| Problem::not_found("room"))
     }
@@ -94,7 +93,7 @@ impl Call {
     pub(crate) fn object(&self) -> Value {
         match &self.content {
             Received::Json(value) => value.clone(),
-            Received::Nothing | Received::Text(..) => json!({}),
+            Received::Nothing | Received::Text(_) => json!({}),
         }
     }
 

@@ -31,8 +31,9 @@ impl Condition {
             "*" => Ok(Condition::Any),
             tag => {
                 let rev = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
-                let rev = rev.unwrap_or(tag).parse();
-                rev.map(Condition::Rev).map_err(|_| bad())
+                let is_number = |rev: &&str| rev.bytes().all(|byte| byte.is_ascii_digit());
+                let rev = rev.filter(is_number).and_then(|rev| rev.parse().ok());
+                rev.map(Condition::Rev).ok_or_else(bad)
             }
         }
     }
@@ -78,8 +79,7 @@ mod tests {
         assert_eq!(Condition::of(&HeaderMap::new()).ok(), Some(Condition::Any));
         assert_eq!(read("*"), Some(Condition::Any));
         assert_eq!(read("\"7\""), Some(Condition::Rev(7)));
-        assert_eq!(read("7"), Some(Condition::Rev(7)));
-        for bad in ["", "\"a\"", "\"1\", \"2\"", "W/\"1\"", "-1"] {
+        for bad in ["", "7", "\"+7\"", "\"a\"", "\"1\", \"2\"", "W/\"1\"", "-1"] {
             assert_eq!(read(bad), None, "{bad}");
         }
         assert!(Condition::Rev(7).check(7).is_ok());

@@ -2,6 +2,7 @@
 //! is what the server does.
 
 mod bodies;
+mod conduct;
 mod conforms;
 mod examples;
 mod matrix;
@@ -252,7 +253,7 @@ async fn fresh() -> Router {
     let gate = Gate {
         admin: Admin::new(rooms, store, Some(url)),
         door: Box::new(AsClaimed),
-        networks: None,
+        entrance: None,
         pace: Pace::default(),
     };
     guard::router(gate, routes())

@@ -7,7 +7,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::{RawPathParams, Request};
@@ -16,24 +16,32 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use axum::{RequestExt, Router};
 use conclave_signalling_core::origin::Prefix;
-use conclave_signalling_core::settings::Network;
+use conclave_signalling_core::record::Actor;
 use conclave_signalling_node::ClientAddr;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::Value;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::auth::{Authenticate, Caller, Knock};
 use crate::call::{Answer, Call, Given, Received};
+use crate::idempotency::name_of;
 use crate::lists::Query;
 use crate::problem::Problem;
-use crate::rate::Pace;
+use crate::rate::{Pace, Quota};
+use crate::sparse::Fields;
 use crate::table::{Access, JSON, Route};
-use crate::{Admin, idempotency, sparse, strict_json};
+use crate::{Admin, Entrance, REQUESTS_PER_MINUTE, idempotency, strict_json};
 
 /// Bytes of a body (`spec/security.md` 2.3).
 pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of a body of a route for many things at once.
 const BULK_BYTES_MAX: usize = 1024 * 1024;
+/// For all of a body: a bulk one takes a slow line this long, and nobody keeps
+/// a connection, or what was decided of its key, for longer.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// The name under which requests are logged.
+const LOG: &str = "conclave::api";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Characters of an id that the caller chose.
 const REQUEST_ID_MAX: usize = 64;
@@ -43,20 +51,24 @@ pub(crate) struct Gate {
     pub(crate) admin: Admin,
     /// Who knows callers here.
     pub(crate) door: Box<dyn Authenticate>,
-    /// From where the API may be used, as it is configured at the moment;
-    /// without any from everywhere.
-    pub(crate) networks: Option<watch::Receiver<Vec<Network>>>,
+    /// What is configured at the moment of callers from elsewhere.
+    pub(crate) entrance: Option<watch::Receiver<Entrance>>,
     pub(crate) pace: Pace,
 }
 
 impl Gate {
     fn is_open_to(&self, client: Option<IpAddr>) -> bool {
-        let Some(networks) = &self.networks else {
+        let Some(entrance) = &self.entrance else {
             return true;
         };
-        let networks = networks.borrow();
+        let networks = &entrance.borrow().networks;
         let is_in = |address| networks.iter().any(|network| network.contains(address));
         networks.is_empty() || client.is_some_and(is_in)
+    }
+
+    fn quota(&self) -> Quota {
+        let entrance = self.entrance.as_ref().map(|entrance| entrance.borrow());
+        Quota::per_minute(entrance.map_or(REQUESTS_PER_MINUTE, |now| now.requests_per_minute))
     }
 }
 
@@ -168,8 +180,9 @@ async fn serve(gate: &Gate, route: &Route, request: Request) -> Response {
         }
     };
     caller.from = client.map(Prefix::from);
-    let actor = caller.actor;
-    let left = gate.pace.take(Instant::now(), actor);
+    let (actor, begun) = (caller.actor, Instant::now());
+    let request_id = request.headers().get(REQUEST_ID).cloned();
+    let left = gate.pace.take(begun, actor, gate.quota());
     let keyring = &gate.admin.keyring;
     let mut response = match left.and_then(|left| left.wait) {
         Some(wait) => Problem::too_many(wait).into_response(),
@@ -186,7 +199,29 @@ async fn serve(gate: &Gate, route: &Route, request: Request) -> Response {
     if let Some(left) = left {
         left.write(response.headers_mut());
     }
+    note(route, actor, request_id, response.status(), begun);
     response
+}
+
+/// Writes into the log what was asked for: not where, nor with what, as paths, queries and bodies
+/// hold names.
+fn note(
+    route: &Route,
+    actor: Actor,
+    request_id: Option<HeaderValue>,
+    status: StatusCode,
+    begun: Instant,
+) {
+    let id = request_id.as_ref().and_then(|id| id.to_str().ok());
+    let request_id = id.unwrap_or_default();
+    let (actor, method, path) = (name_of(actor), route.method.as_str(), route.path);
+    let (status, ms) = (status.as_u16(), begun.elapsed().as_millis() as u64);
+    // What is only read is many lines, and in the audit log where it matters.
+    if route.method == Method::GET {
+        tracing::debug!(target: LOG, request_id, actor, method, route = path, status, ms, "read");
+    } else {
+        tracing::info!(target: LOG, request_id, actor, method, route = path, status, ms, "change");
+    }
 }
 
 /// As [`serve`], of a caller who is known and in time.
@@ -201,9 +236,12 @@ async fn admitted(
     {
         return Err(Problem::insufficient(scope));
     }
+    if route.is_beginning && gate.admin.rooms.is_draining() {
+        return Err(Problem::draining());
+    }
     let known = route.known_query();
     let query = Query::of(request.uri(), &known)?;
-    let fields = query.get("fields").map(str::to_owned);
+    let fields = query.get("fields").map(Fields::read).transpose()?;
     let path = request
         .extract_parts::<RawPathParams>()
         .await
@@ -230,7 +268,7 @@ async fn admitted(
     };
     Ok(match (fields, answer.content) {
         (Some(fields), Given::Json(value)) if answer.status.is_success() => Answer {
-            content: Given::Json(sparse::select(value, &fields)),
+            content: Given::Json(fields.select(value)),
             ..answer
         },
         (_, content) => Answer { content, ..answer },
@@ -255,7 +293,10 @@ async fn bytes(route: &Route, headers: &HeaderMap, body: Body) -> Result<Vec<u8>
     if declared.is_some_and(|declared| declared > limit) {
         return Err(too_large());
     }
-    let bytes = axum::body::to_bytes(body, limit).await;
+    let bytes = timeout(BODY_TIMEOUT, axum::body::to_bytes(body, limit)).await;
+    let bytes = bytes.map_err(|_| {
+        Problem::of_status(StatusCode::REQUEST_TIMEOUT).detail("the body did not come in time")
+    })?;
     bytes.map(Vec::from).map_err(|_| too_large())
 }
 
@@ -280,11 +321,32 @@ fn content(route: &Route, headers: &HeaderMap, bytes: &[u8]) -> Result<Received,
     if of_type.media_type != JSON {
         let text =
             std::str::from_utf8(bytes).map_err(|_| Problem::malformed("the body must be UTF-8"))?;
-        return Ok(Received::Text(of_type.media_type, text.to_owned()));
+        return Ok(Received::Text(text.to_owned()));
     }
     match strict_json::read(bytes) {
         Ok(object @ Value::Object(_)) => Ok(Received::Json(object)),
         Ok(_) => Err(Problem::malformed("the body must be a JSON object")),
         Err(strict_json::Refused(why)) => Err(Problem::malformed(why)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_is_not_waited_for() {
+        let routes = crate::routes::routes();
+        let ids = ["createRoom", "createInvites", "listRooms"];
+        let of_test = routes.iter().filter(|route| ids.contains(&route.id));
+        assert_eq!(of_test.clone().count(), ids.len());
+        for route in of_test {
+            let never = stream::pending::<std::io::Result<&str>>();
+            let read = bytes(route, &HeaderMap::new(), Body::from_stream(never));
+            let problem = read.await.unwrap_err();
+            assert_eq!(problem.status(), StatusCode::REQUEST_TIMEOUT);
+        }
     }
 }

@@ -141,7 +141,8 @@ impl Repetition {
     }
 }
 
-fn name_of(actor: Actor) -> String {
+/// Returns what a caller is called where requests are kept and logged.
+pub(crate) fn name_of(actor: Actor) -> String {
     match actor {
         Actor::Key(key) => key.to_string(),
         // Nobody else has a way here.

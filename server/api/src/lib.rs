@@ -46,6 +46,28 @@ use rate::Pace;
 
 pub use webhooks::{Counts as WebhookCounts, Webhooks};
 
+/// Requests of a key in a minute, unless another number is configured.
+pub const REQUESTS_PER_MINUTE: u32 = 600;
+
+/// Who may use the API with a key, and how often.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entrance {
+    /// From where; without any from everywhere.
+    pub networks: Vec<Network>,
+    /// Requests of each key in a minute, sustained; a sixth of them, but at
+    /// least 100, may come at once.
+    pub requests_per_minute: u32,
+}
+
+impl Default for Entrance {
+    fn default() -> Self {
+        Entrance {
+            networks: Vec::new(),
+            requests_per_minute: REQUESTS_PER_MINUTE,
+        }
+    }
+}
+
 /// What the handlers share.
 #[derive(Clone)]
 pub struct Admin {
@@ -79,18 +101,19 @@ impl Admin {
         self.keyring.tend(stop).await;
     }
 
-    /// Finds a room by its name in links, by its id, or by what another system calls it.
-    fn find(&self, name: &str) -> Option<RoomEntry> {
-        let slug = match name.parse::<RoomId>() {
-            Ok(id) => self.rooms.find_id(id),
-            Err(_) => None,
-        };
-        let by_slug = || self.rooms.entry(&Slug::new(name).ok()?);
-        let by_external_id = || self.rooms.entry(&self.rooms.find_external(name)?);
-        match slug {
-            Some(slug) => self.rooms.entry(&slug),
-            None => by_slug().or_else(by_external_id),
-        }
+    /// Finds a room by its id, by its name in links, or by what another system
+    /// calls it. One that `sees` does not let through is as if it were not:
+    /// what others call their rooms hides none.
+    fn find(&self, name: &str, sees: impl Fn(&RoomEntry) -> bool) -> Option<RoomEntry> {
+        let rooms = &self.rooms;
+        let by_id = || rooms.find_id(name.parse().ok()?);
+        let by_slug = || Slug::new(name).ok();
+        let by_external_id = || rooms.find_external(name);
+        let seen = |slug: Slug| rooms.entry(&slug).filter(&sees);
+        by_id()
+            .and_then(seen)
+            .or_else(|| by_slug().and_then(seen))
+            .or_else(|| by_external_id().and_then(seen))
     }
 
     fn guest_link(&self, slug: &Slug) -> String {
@@ -108,7 +131,7 @@ pub fn router(admin: Admin) -> Router {
     let gate = Gate {
         admin,
         door: Box::new(OperatorOnly),
-        networks: None,
+        entrance: None,
         pace: Pace::default(),
     };
     Router::new()
@@ -118,13 +141,12 @@ pub fn router(admin: Admin) -> Router {
 }
 
 /// Returns the routes for everybody else: whoever asks needs an API key, and
-/// to be in one of `networks`, unless there are none. Without a fallback, as
-/// there are pages beside them.
-pub fn key_router(admin: Admin, networks: watch::Receiver<Vec<Network>>) -> Router {
+/// `entrance` to let them in. Without a fallback, as there are pages beside them.
+pub fn key_router(admin: Admin, entrance: watch::Receiver<Entrance>) -> Router {
     let gate = Gate {
         door: Box::new(admin.keyring.clone()),
         admin,
-        networks: Some(networks),
+        entrance: Some(entrance),
         pace: Pace::default(),
     };
     guard::router(gate, routes::routes())

@@ -10,7 +10,10 @@ use crate::problem::Problem;
 use crate::table::Param;
 
 /// Entries of a page, at most.
-const PAGE_MAX: usize = 100;
+pub(crate) const PAGE_MAX: usize = 100;
+
+/// Bytes of a cursor.
+const CURSOR_MAX: usize = 200;
 
 /// The parameters of a query, each of which must be asked for.
 #[derive(Debug)]
@@ -20,7 +23,7 @@ impl Query {
     /// Reads the query of a request.
     ///
     /// # Errors
-    /// When it has a parameter that is not among `known`, or lacks one that must be there.
+    /// When it has a parameter that is not among `known`.
     pub(crate) fn of(uri: &Uri, known: &[Param]) -> Result<Self, Problem> {
         let text = uri.query().unwrap_or_default();
         let pairs: Vec<(String, String)> = form_urlencoded::parse(text.as_bytes())
@@ -37,17 +40,7 @@ impl Query {
                 "there is no parameter `{name}`; {there_are}"
             )));
         }
-        let query = Query(pairs);
-        let missing = known
-            .iter()
-            .find(|param| param.is_required && query.get(param.name).is_none());
-        match missing {
-            Some(param) => Err(Problem::malformed(format!(
-                "the parameter `{}` is missing",
-                param.name
-            ))),
-            None => Ok(query),
-        }
+        Ok(Query(pairs))
     }
 
     /// Returns a parameter; the last if it is there several times.
@@ -151,7 +144,10 @@ impl<T, K: Ord + ToString + FromStr> List<T, K> {
         let limit = query.limit()?;
         let ascending = query.ascending(!self.newest_first)?;
         let total = query.wants_total()?.then_some(self.entries.len() as u64);
-        let cursor: Option<K> = query.parsed("cursor", |text| text.parse().ok())?;
+        let cursor: Option<K> = query.parsed("cursor", |text| {
+            let is_some = (1..=CURSOR_MAX).contains(&text.len());
+            is_some.then(|| text.parse().ok()).flatten()
+        })?;
         let order = |one: &K, other: &K| match ascending {
             true => one.cmp(other),
             false => other.cmp(one),

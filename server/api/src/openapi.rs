@@ -15,11 +15,19 @@ use crate::table::{Access, Content, Example, Outcome, Param, Route};
 const INPUTS: &str = "#/components/inputs/";
 const SCHEMAS: &str = "#/components/schemas/";
 
+/// The headers that say how often a key may ask.
+const PACE: [&str; 3] = ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"];
+
 /// What the groups of the document are about. A group that is not here is described by its name.
-const GROUPS: [(&str, &str); 6] = [
+const GROUPS: [(&str, &str); 8] = [
     ("rooms", "Rooms and their policies."),
     ("invites", "Links for one person or for many."),
     ("bans", "Who may not come in."),
+    (
+        "sessions",
+        "Meetings: who is in them or waits, what was written there, and what is done with them.",
+    ),
+    ("embedders", "Sites that sign join tokens themselves."),
     ("webhooks", "Events that are sent to other systems."),
     ("audit", "What was done, by whom."),
     ("server", "The server itself, and this document."),
@@ -302,7 +310,7 @@ fn parameters(route: &Route, schemas: &mut Schemas) -> Vec<Value> {
         parameters.push(json!({
             "name": param.name,
             "in": "query",
-            "required": param.is_required,
+            "required": false,
             "description": param.about,
             "schema": schemas.param(&param),
         }));
@@ -313,7 +321,7 @@ fn parameters(route: &Route, schemas: &mut Schemas) -> Vec<Value> {
             "in": "header",
             "required": false,
             "description": "The `ETag` of the state that is to be changed: refused with 412 if it is another.",
-            "schema": {"type": "string", "pattern": "^([*]|\"[0-9]{1,9}\")$"},
+            "schema": {"type": "string", "minLength": 1, "pattern": "^([*]|\"[0-9]{1,9}\")$"},
         }));
     }
     if route.method == Method::POST {
@@ -336,7 +344,7 @@ fn headers() -> Value {
         "ETag": header("The state of the resource, for `If-Match`.", json!({"type": "string"})),
         "Location": header("Where the resource is.", json!({"type": "string"})),
         "Retry-After": header("Seconds to wait.", number()),
-        "RateLimit-Limit": header("Requests that a key may send at once; ten more each second.", number()),
+        "RateLimit-Limit": header("Requests that a key may send at once: a sixth of those of a minute, at least 100.", number()),
         "RateLimit-Remaining": header("Requests that may be sent at once by now.", number()),
         "RateLimit-Reset": header("Seconds until `RateLimit-Limit` may be.", number()),
         "Idempotent-Replayed": header("`true` if this was answered before.", json!({"const": "true"})),
@@ -359,8 +367,11 @@ fn responses(route: &Route, schemas: &mut Schemas) -> Value {
         let mut names = vec!["X-Request-Id"];
         match status {
             StatusCode::UNAUTHORIZED => names.push("WWW-Authenticate"),
-            StatusCode::TOO_MANY_REQUESTS => names.push("Retry-After"),
-            _ => {}
+            _ if route.access == Access::Public => {}
+            _ => names.extend(PACE),
+        }
+        if [409, 429, 503].contains(&status.as_u16()) {
+            names.push("Retry-After");
         }
         let described = json!({
             "description": codes.join("\n\n"),
@@ -379,9 +390,9 @@ fn responses(route: &Route, schemas: &mut Schemas) -> Value {
 fn outcome_of(route: &Route, outcome: &Outcome, schemas: &mut Schemas) -> Value {
     let mut names = vec!["X-Request-Id"];
     if route.access != Access::Public {
-        names.extend(["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"]);
+        names.extend(PACE);
     }
-    if route.is_conditional {
+    if route.has_etag && !outcome.contents.is_empty() {
         names.push("ETag");
     }
     if outcome.status == StatusCode::CREATED {

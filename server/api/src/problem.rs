@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 use conclave_server_core::access::record::Scope;
 use conclave_server_core::members::{self, BadMember};
 
+/// Seconds after which a server that ends, or whose disk stalls, may be another.
+const RETRY_S: u32 = 10;
+
 /// One member of a body that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Member {
@@ -90,9 +93,30 @@ impl Problem {
             .retry_after(u32::try_from(seconds).unwrap_or(u32::MAX))
     }
 
+    /// Says that the server is about to end; what comes up in its place may do it.
+    pub(crate) fn draining() -> Self {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "draining")
+            .detail("the server is about to end, and begins nothing")
+            .retry_after(RETRY_S)
+    }
+
     /// Says after how many seconds to ask again.
     pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// Says that what is wrong is inside a member of the body, by the pointer to that.
+    pub(crate) fn within(mut self, pointer: &str) -> Self {
+        let member = self.member.take().unwrap_or_else(|| Member {
+            pointer: String::new(),
+            code: self.code,
+            message: self.detail.clone().unwrap_or_default(),
+        });
+        self.member = Some(Member {
+            pointer: format!("{pointer}{}", member.pointer),
+            ..member
+        });
         self
     }
 
@@ -209,7 +233,11 @@ impl From<StoreError> for Problem {
             _ => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
         };
         tracing::error!(%error, "the store did not do what the operator asked for");
-        Problem::new(status, code).detail(error.to_string())
+        let problem = Problem::new(status, code).detail(error.to_string());
+        match status {
+            StatusCode::SERVICE_UNAVAILABLE => problem.retry_after(RETRY_S),
+            _ => problem,
+        }
     }
 }
 

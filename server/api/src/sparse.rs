@@ -2,32 +2,59 @@
 
 use serde_json::{Map, Value};
 
-/// Leaves the members that `fields` names, such as `id,caps.camera`; of a page
-/// of a list, those of its entries.
-pub(crate) fn select(value: Value, fields: &str) -> Value {
-    let wanted: Vec<Vec<&str>> = fields
-        .split(',')
-        .map(|path| path.split('.').collect())
-        .collect();
-    let wanted: Vec<&[&str]> = wanted.iter().map(Vec::as_slice).collect();
-    match value {
-        Value::Object(mut page) if page.contains_key("data") && page.contains_key("has_more") => {
-            if let Some(Value::Array(entries)) = page.get_mut("data") {
-                for entry in entries {
-                    *entry = members(entry.take(), &wanted);
-                }
-            }
-            Value::Object(page)
+use crate::problem::Problem;
+
+/// Characters of what is asked for.
+const FIELDS_MAX: usize = 500;
+
+/// The members that a caller asks for, such as `id,caps.camera`.
+#[derive(Debug)]
+pub(crate) struct Fields(Vec<Vec<String>>);
+
+impl Fields {
+    /// Reads the parameter.
+    ///
+    /// # Errors
+    /// 400 unless it is names, with dots between steps and commas between paths.
+    pub(crate) fn read(text: &str) -> Result<Self, Problem> {
+        let is_name = |step: &&str| {
+            let is_of_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+            !step.is_empty() && step.bytes().all(is_of_name)
+        };
+        let mut steps = text.split([',', '.']);
+        if text.len() > FIELDS_MAX || !steps.all(|step| is_name(&step)) {
+            return Err(Problem::malformed(
+                "`fields` must be names of members, as in `id,caps.camera`",
+            ));
         }
-        value => members(value, &wanted),
+        let path = |path: &str| path.split('.').map(str::to_owned).collect();
+        Ok(Fields(text.split(',').map(path).collect()))
+    }
+
+    /// Leaves these members; of a page of a list, those of its entries.
+    pub(crate) fn select(&self, value: Value) -> Value {
+        let wanted: Vec<&[String]> = self.0.iter().map(Vec::as_slice).collect();
+        match value {
+            Value::Object(mut page)
+                if page.contains_key("data") && page.contains_key("has_more") =>
+            {
+                if let Some(Value::Array(entries)) = page.get_mut("data") {
+                    for entry in entries {
+                        *entry = members(entry.take(), &wanted);
+                    }
+                }
+                Value::Object(page)
+            }
+            value => members(value, &wanted),
+        }
     }
 }
 
-fn members(value: Value, wanted: &[&[&str]]) -> Value {
+fn members(value: Value, wanted: &[&[String]]) -> Value {
     match value {
         Value::Object(object) => {
             let kept = object.into_iter().filter_map(|(name, value)| {
-                let rests: Vec<&[&str]> = wanted
+                let rests: Vec<&[String]> = wanted
                     .iter()
                     .filter_map(|path| path.split_first())
                     .filter(|(first, _)| **first == name)
@@ -77,12 +104,29 @@ mod tests {
             ("roles.name,id", json!({"id": 1, "roles": [{"name": "a"}]})),
             ("none", json!({})),
         ] {
-            assert_eq!(select(room.clone(), fields), left, "{fields}");
+            let fields_read = Fields::read(fields).unwrap();
+            assert_eq!(fields_read.select(room.clone()), left, "{fields}");
         }
         let page = json!({"data": [room], "has_more": false, "next_cursor": null});
         assert_eq!(
-            select(page, "id"),
+            Fields::read("id").unwrap().select(page),
             json!({"data": [{"id": 1}], "has_more": false, "next_cursor": null})
         );
+    }
+
+    #[test]
+    fn members_have_names() {
+        for bad in [
+            "",
+            ",",
+            "id,",
+            "id..a",
+            "Id",
+            "a b",
+            "a\u{e4}",
+            &"a".repeat(501),
+        ] {
+            assert!(Fields::read(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 /// How deep arrays and objects nest, at most.
 const DEPTH_MAX: usize = 32;
 
+/// Up to here each integer is a number of its own.
+const EXACT_MAX: f64 = 9_007_199_254_740_991.0;
+
 /// Why text was refused. Never with a piece of the text: that may be a password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refused(pub(crate) String);
@@ -85,6 +88,10 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        // `60.0` is an integer to JSON Schema, and to some languages the same number as `60`.
+        if value.fract() == 0.0 && value.abs() <= EXACT_MAX {
+            return Ok((value as i64).into());
+        }
         Ok(value.into())
     }
 
@@ -123,6 +130,13 @@ mod tests {
         let text = r#"{"a":[1,-2,3.5,null,true,"x\n"],"b":{"c":{}}}"#;
         let plain: Value = serde_json::from_str(text).unwrap();
         assert_eq!(read(text.as_bytes()), Ok(plain));
+    }
+
+    #[test]
+    fn integers_are_integers_however_they_are_written() {
+        let read = |text: &str| read(text.as_bytes()).unwrap();
+        assert_eq!(read("[60.0,-2e3,0.5]"), serde_json::json!([60, -2000, 0.5]));
+        assert!(read("1e300").is_f64());
     }
 
     #[test]

@@ -9,6 +9,9 @@
 //!     .handler(list)
 //! ```
 
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use conclave_server_core::access::record::Scope;
@@ -43,7 +46,6 @@ pub(crate) struct Param {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
     pub(crate) schema: SchemaOf,
-    pub(crate) is_required: bool,
 }
 
 /// What a body may be.
@@ -80,9 +82,6 @@ pub(crate) struct Example {
     pub(crate) text: Option<(&'static str, &'static str)>,
     /// What is answered; `None` for the first outcome of the route.
     pub(crate) status: Option<StatusCode>,
-    /// Operations whose first examples are sent before.
-    #[cfg_attr(not(test), expect(dead_code, reason = "only who sends examples asks"))]
-    pub(crate) after: Vec<&'static str>,
 }
 
 impl Example {
@@ -95,7 +94,6 @@ impl Example {
             body: None,
             text: None,
             status: None,
-            after: Vec::new(),
         }
     }
 
@@ -128,12 +126,6 @@ impl Example {
         self.status = Some(status);
         self
     }
-
-    /// That needs what another operation has done, beyond those that it takes texts from.
-    pub(crate) fn after(mut self, operation: &'static str) -> Self {
-        self.after.push(operation);
-        self
-    }
 }
 
 /// Everything about a route but its handler.
@@ -163,6 +155,12 @@ pub(crate) struct Route {
     pub(crate) examples: Vec<Example>,
     /// Whether it takes `If-Match`.
     pub(crate) is_conditional: bool,
+    /// Whether its answers have an `ETag`.
+    pub(crate) has_etag: bool,
+    /// What the entries of its list are known by.
+    pub(crate) cursor: SchemaOf,
+    /// Whether it makes something that a server which is about to end would not see through.
+    pub(crate) is_beginning: bool,
     pub(crate) handler: Handler,
 }
 
@@ -218,14 +216,13 @@ impl Route {
             name,
             about,
             schema,
-            is_required: false,
         };
         if self.is_list() {
             known.push(common("limit", "Entries of a page.", limit_schema));
             known.push(common(
                 "cursor",
                 "Where the page begins: `next_cursor` of the page before.",
-                cursor_schema,
+                self.cursor,
             ));
             known.push(common(
                 "order",
@@ -277,6 +274,42 @@ fn fields_schema(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// A number of something that is counted: as many as all readers of JSON can tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Count(pub(crate) u64);
+
+impl FromStr for Count {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let number = text.parse().map_err(|_| ())?;
+        (number <= COUNT_MAX).then_some(Count(number)).ok_or(())
+    }
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl JsonSchema for Count {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Count".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({"type": "integer", "minimum": 0, "maximum": COUNT_MAX})
+    }
+}
+
+/// The greatest of them.
+const COUNT_MAX: u64 = (1 << 53) - 1;
+
 fn text_schema(_: &mut SchemaGenerator) -> Schema {
     schemars::json_schema!({"type": "string"})
 }
@@ -302,6 +335,9 @@ impl Draft {
             problems: Vec::new(),
             examples: Vec::new(),
             is_conditional: false,
+            has_etag: false,
+            cursor: cursor_schema,
+            is_beginning: false,
             handler: Arc::new(|_| Box::pin(async { Err(Problem::not_found("route")) })),
         })
     }
@@ -346,16 +382,7 @@ impl Draft {
             name,
             about,
             schema,
-            is_required: false,
         });
-        self
-    }
-
-    /// Makes the parameter that was named last one that must be there.
-    pub(crate) fn required(mut self) -> Self {
-        if let Some(param) = self.0.query.last_mut() {
-            param.is_required = true;
-        }
         self
     }
 
@@ -370,6 +397,24 @@ impl Draft {
     /// Takes `If-Match`, see [`Call::if_match`].
     pub(crate) fn conditional(mut self) -> Self {
         self.0.is_conditional = true;
+        self.etag()
+    }
+
+    /// Answers with an `ETag`, see [`Answer::rev`].
+    pub(crate) fn etag(mut self) -> Self {
+        self.0.has_etag = true;
+        self
+    }
+
+    /// Says what the entries of its list are known by, and so what cursors look like.
+    pub(crate) fn by<K: JsonSchema>(mut self) -> Self {
+        self.0.cursor = |generator| generator.subschema_for::<K>();
+        self
+    }
+
+    /// Is refused while the server drains: it makes what would not be seen through.
+    pub(crate) fn begins(mut self) -> Self {
+        self.0.is_beginning = true;
         self
     }
 
@@ -457,6 +502,17 @@ impl Draft {
         };
         let contents = media_types.iter().map(content).collect();
         self.outcome(StatusCode::OK, about, contents)
+    }
+
+    /// Answers the outcome that was named last as text of another type, if the query asks for that.
+    pub(crate) fn or_text(mut self, media_type: &'static str) -> Self {
+        if let Some(outcome) = self.0.outcomes.last_mut() {
+            outcome.contents.push(Content {
+                media_type,
+                schema: text_schema,
+            });
+        }
+        self
     }
 
     /// Shows what the outcome that was named last may look like.

@@ -1,17 +1,21 @@
 //! What operators ask the server over the network.
 
+use conclave_server_api::Entrance;
 use conclave_signalling_core::settings::{InvalidNetwork, Network};
 
 use super::Listen;
 use super::reader::Reader;
+
+/// Requests in a minute, at most: more than a server answers.
+const PER_MINUTE_MAX: u32 = 1_000_000;
 
 /// Who may ask what there is to know of the server, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Admin {
     /// Where metrics and readiness are served, if anywhere.
     pub(crate) listen: Option<Listen>,
-    /// From where the REST API is answered; empty means from everywhere.
-    pub(crate) api_cidrs: Vec<Network>,
+    /// To whom the REST API answers, and how often.
+    pub(crate) entrance: Entrance,
 }
 
 impl Reader<'_> {
@@ -23,7 +27,10 @@ impl Reader<'_> {
         });
         Admin {
             listen: listen.flatten(),
-            api_cidrs: self.networks("admin.api_cidrs"),
+            entrance: Entrance {
+                networks: self.networks("admin.api_cidrs"),
+                requests_per_minute: self.within("admin.requests_per_minute", 1, PER_MINUTE_MAX),
+            },
         }
     }
 

@@ -96,6 +96,12 @@ pub(crate) const KEYS: &[Key] = &[
         "everywhere",
         "addresses and networks from which the REST API is answered, besides the control socket",
     ),
+    live(
+        "admin.requests_per_minute",
+        Kind::Number,
+        "600",
+        "requests of one API key, at most 1000000; a sixth of them, but at least 100, may come at once",
+    ),
     fixed(
         "tls.certificate_file",
         Kind::Text,

@@ -147,6 +147,10 @@ pub(crate) fn add_defaults(layers: &mut Layers, surroundings: Surroundings) {
     layers.set_default("listen.http", http);
     layers.set_default("admin.listen", "127.0.0.1:9464");
     layers.set_default("admin.api_cidrs", Vec::<Value>::new());
+    layers.set_default(
+        "admin.requests_per_minute",
+        i64::from(conclave_server_api::REQUESTS_PER_MINUTE),
+    );
     layers.set_default("tls.tls13_only", false);
     layers.set_default("http.hsts_include_subdomains", false);
     layers.set_default("http.hsts_preload", false);
@@ -261,7 +265,7 @@ impl Config {
         Config {
             admin: Admin {
                 listen: self.admin.listen,
-                api_cidrs: new.admin.api_cidrs.clone(),
+                entrance: new.admin.entrance.clone(),
             },
             trusted_proxies: new.trusted_proxies.clone(),
             limits: new.limits,

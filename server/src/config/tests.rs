@@ -633,6 +633,7 @@ fn a_reload_takes_what_the_table_of_keys_calls_live_and_nothing_else() {
     let live = r#"
         [admin]
         api_cidrs = ["192.0.2.0/24"]
+        requests_per_minute = 60
         [http]
         trusted_proxies = ["198.51.100.1"]
         [drain]

@@ -122,6 +122,7 @@ pub struct ChatUpdate {
     pub private: Option<PrivateChat>,
     /// Seconds between two messages of one participant below the hosts, 0 to 3,600.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(max = 3600)))]
     pub slow_s: Option<u32>,
     /// Whether links may be followed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -134,6 +135,7 @@ pub struct ChatUpdate {
     pub keep: Option<ChatKeep>,
     /// For how many days: 1 to 365.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 365)))]
     pub keep_days: Option<u32>,
 }
 

@@ -337,12 +337,14 @@ pub struct RoomUpdate {
     pub no_host: Option<NoHost>,
     /// Seconds after which it happens, at most 3,600.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(max = 3600)))]
     pub no_host_grace_s: Option<u32>,
     /// What happens when somebody comes a second time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duplicate: Option<DuplicatePolicy>,
     /// The role of who comes without an invite: attendee or viewer.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["attendee", "viewer", null])))]
     pub default_role: Option<Role>,
     /// Whether a guest may be a co-host.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -365,6 +367,7 @@ pub struct RoomUpdate {
     /// Seconds after which the meeting ends by itself, 60 to 604,800; null for never. Needs `session.end` too.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     #[ts(as = "Option<u32>")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 60, max = 604_800)))]
     pub max_duration_s: Patch<u32>,
     /// Changes to the chat policies. Needs `chat.configure`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -385,6 +388,7 @@ pub struct RoomUpdate {
     pub closes_at: Patch<Timestamp>,
     /// Networks from which it may be entered, such as `192.0.2.0/24`; an empty list for all. At most 64.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(max = 64)))]
     pub allowed_networks: Option<Vec<String>>,
     /// What everybody has to agree to, at most 500 code points.
     #[serde(skip_serializing_if = "Patch::is_keep")]
@@ -392,6 +396,7 @@ pub struct RoomUpdate {
     pub consent_text: Patch<Prose>,
     /// Its own roles, at most 16.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(max = 16)))]
     pub custom_roles: Option<Vec<CustomRole>>,
     /// Who may share a screen.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -403,11 +408,19 @@ pub struct RoomUpdate {
     /// Words by which the operator finds it, at most 16 of 1 to 32 of `a-z`, `0-9`, `_` and `-`.
     /// Only the operator sees and sets them.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(
+            length(max = 16),
+            inner(length(min = 1, max = 32), regex(pattern = "^[a-z0-9_-]+$"))
+        )
+    )]
     pub tags: Option<Vec<String>>,
     /// What another system calls it, 1 to 128 visible ASCII characters; no two rooms have the same.
     /// Only the operator sees and sets it.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     #[ts(as = "Option<String>")]
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^[!-~]{1,128}$")))]
     pub external_id: Patch<String>,
 }
 

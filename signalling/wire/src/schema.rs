@@ -55,7 +55,7 @@ schemas! {
     RoleName => line(ROLE_NAME_CHARS, "The name of a custom role.");
     Prose => line(PROSE_CHARS, "A reason, a message or a note, perhaps of several lines.");
     ChatText => line(CHAT_CHARS, "What somebody writes in the chat, perhaps of several lines.");
-    TypedText => json_schema!({"type": "string", "minLength": 1, "maxLength": CHAT_CHARS});
+    TypedText => line(CHAT_CHARS, "What somebody writes in the chat, perhaps of several lines.");
     ClientId => json_schema!({"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"});
     Slug => json_schema!({
         "type": "string",
@@ -105,10 +105,17 @@ fn id(prefix: &str, description: &str) -> Schema {
     json_schema!({
         "type": "string",
         "description": description,
-        "pattern": format!("^{prefix}_[0-7][0-9a-hjkmnp-tv-z]{{25}}$"),
+        "pattern": format!(
+            "^{prefix}_[0-7]{DIGIT}{{9}}[ef]{DIGIT}{{2}}[89abrstv]{DIGIT}{{12}}$"
+        ),
         "examples": [format!("{prefix}_01h455vb4pex5vsknk084sn02q")],
     })
 }
+
+/// A digit of base32.
+const DIGIT: &str = "[0-9a-hjkmnp-tv-z]";
+/// A character that leaves a mark: what `text` calls visible and not hidden, up to U+FFFF.
+const VISIBLE: &str = "[^\\s\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u034f\\u061c\\u115f\\u1160\\u180b-\\u180f\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\u3164\\ufe00-\\ufe0f\\ufeff\\uffa0]";
 
 /// Returns the schema of a text that must show something.
 fn line(chars_max: usize, description: &str) -> Schema {
@@ -117,7 +124,7 @@ fn line(chars_max: usize, description: &str) -> Schema {
         "description": description,
         "minLength": 1,
         "maxLength": chars_max,
-        "pattern": "\\S",
+        "pattern": VISIBLE,
     })
 }
 

@@ -93,9 +93,6 @@ impl Run {
     }
 
     async fn try_example(&mut self, route: &Route, example: &Example) -> Value {
-        for before in &example.after {
-            Box::pin(self.first(before)).await;
-        }
         let mut values = BTreeMap::new();
         for (name, text) in &example.path {
             values.insert(*name, self.resolved(text).await);

@@ -1,21 +1,23 @@
 //! `/audit`: what was done, whether the record of it is whole, and all of it to keep elsewhere.
 
+use std::borrow::Cow;
 use std::io;
 
 use axum::body::Body;
 use conclave_server_core::access::record::Scope;
 use conclave_signalling_node::Rooms;
-use conclave_signalling_store::{Anchor, AuditQuery, AuditRecord, VerifyError};
+use conclave_signalling_store::{Anchor, AuditQuery, AuditRecord, Order, VerifyError};
 use conclave_signalling_wire::ids::{RoomId, SessionId};
 use conclave_signalling_wire::time::Timestamp;
 use futures_util::stream;
-use schemars::JsonSchema;
+use http::StatusCode;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::call::{Answer, Call};
 use crate::problem::Problem;
-use crate::table::{Example, Route};
+use crate::table::{Count, Example, Route};
 
 /// Records of an export that are read at once: some 200 KiB.
 const EXPORT_PAGE: u32 = 500;
@@ -62,6 +64,34 @@ struct RecordShown {
     hash: String,
 }
 
+/// The end of the audit log.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Head {
+    /// The number of the last record; 0 if there is none.
+    #[schemars(with = "Count")]
+    seq: u64,
+    /// The last record, as `anchor` takes it: `SEQ:HASH`.
+    #[schemars(with = "AnchorText")]
+    head: String,
+}
+
+/// A record's number and its hash.
+struct AnchorText;
+
+impl JsonSchema for AnchorText {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Anchor".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^(0|[1-9][0-9]{0,14}):[0-9a-f]{64}$"})
+    }
+}
+
 /// What came of reading all of the audit log.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Verification {
@@ -92,18 +122,36 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/audit", "listAudit")
             .scope(Scope::AuditRead)
             .summary("List records of the audit log")
-            .about("Without `cursor` the newest, with one what comes after it; of both the oldest first.")
+            .about(
+                "Without `order` the oldest first: without `cursor` the newest records, with one \
+                 what comes after it.",
+            )
             .list_of::<RecordShown>()
+            .by::<Count>()
             .query::<String>("action", "Only this action.")
             .query::<String>("actor", "Only this actor: an identifier, or a kind such as `operator`.")
+            .query::<String>("target", "Only what was done to this: an identifier, or a name.")
             .query::<String>("room", "Only this room: its identifier, or its name while it exists.")
+            .query::<Timestamp>("from", "Only what was done at this time or later.")
+            .query::<Timestamp>("to", "Only what was done before this time.")
+            .problem(StatusCode::NOT_FOUND, "not_found")
             .example(Example::new("What was done first").query("cursor=0&limit=10"))
+            .example(
+                Example::new("What was done last, and how much in all")
+                    .query("order=desc&limit=10&include=total"),
+            )
             .handler(list),
+        Route::get("/audit/head", "showAuditHead")
+            .scope(Scope::AuditRead)
+            .summary("Show the last record's hash")
+            .about("To be kept elsewhere: `verifyAudit` finds out whether it is still in the log.")
+            .returns::<Head>("The end of the audit log.")
+            .handler(head),
         Route::get("/audit/verify", "verifyAudit")
             .scope(Scope::AuditRead)
             .summary("Verify the audit log")
             .about("Reads the chain of hashes from its beginning.")
-            .query::<String>(
+            .query::<Vec<AnchorText>>(
                 "anchor",
                 "A head that was kept elsewhere, `SEQ:HASH`, and must still be in it. Perhaps several times.",
             )
@@ -113,7 +161,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .scope(Scope::AuditRead)
             .summary("Export the audit log")
             .about("One record in JSON a line, the oldest first.")
-            .query::<u64>("after", "Only what comes after this number.")
+            .query::<Count>("after", "Only what comes after this number.")
             .returns_text(&["application/jsonl"], "The records.")
             .handler(export),
     ]
@@ -122,23 +170,71 @@ pub(crate) fn routes() -> Vec<Route> {
 async fn list(call: Call) -> Result<Answer, Problem> {
     let query = &call.query;
     let limit = query.limit()?;
-    let cursor = query.parsed("cursor", |text| text.parse::<u64>().ok())?;
+    let cursor = query.parsed("cursor", count)?;
+    let order = query.parsed("order", |text| match text {
+        "asc" => Some(Order::OldestFirst),
+        "desc" => Some(Order::NewestFirst),
+        _ => None,
+    })?;
     let room = query.get("room").map(|name| room_id(&call, name));
+    let time = |name| query.parsed(name, |text| text.parse().ok());
+    // The newest are the end of the list: nothing comes after them.
+    let goes_on = cursor.is_some() || order.is_some();
     let wanted = AuditQuery {
         after: cursor,
+        order,
         // One more shows whether there are more.
-        limit: u32::try_from(limit + usize::from(cursor.is_some())).unwrap_or(u32::MAX),
+        limit: u32::try_from(limit + usize::from(goes_on)).unwrap_or(u32::MAX),
         action: query.get("action").map(str::to_owned),
         actor: query.get("actor").map(str::to_owned),
         room: room.transpose()?,
-        ..AuditQuery::default()
+        target: query.get("target").map(str::to_owned),
+        from: time("from")?,
+        to: time("to")?,
+    };
+    let total = match query.wants_total()? {
+        true => Some(count_all(&call.admin.rooms, &wanted).await?),
+        false => None,
     };
     let records = call.admin.rooms.audit_tail(&wanted).await?;
     let page = records.get(..limit).unwrap_or(&records);
     let last = page.last().filter(|_| page.len() < records.len());
     let next_cursor = last.map(|record| record.seq.to_string());
     let data = page.iter().map(read_back).collect();
-    Ok(Answer::page(data, next_cursor, None))
+    Ok(Answer::page(data, next_cursor, total))
+}
+
+/// Counts what a query would find without pages.
+async fn count_all(rooms: &Rooms, wanted: &AuditQuery) -> Result<u64, Problem> {
+    let mut page = AuditQuery {
+        after: Some(0),
+        order: Some(Order::OldestFirst),
+        limit: EXPORT_PAGE,
+        ..wanted.clone()
+    };
+    let mut total = 0;
+    loop {
+        let records = rooms.audit_tail(&page).await?;
+        let Some(last) = records.last() else {
+            return Ok(total);
+        };
+        total += records.len() as u64;
+        page.after = Some(last.seq);
+    }
+}
+
+/// Reads a number of a record.
+fn count(text: &str) -> Option<u64> {
+    let Count(number) = text.parse().ok()?;
+    Some(number)
+}
+
+async fn head(call: Call) -> Result<Answer, Problem> {
+    let head = call.admin.store.audit_head().await?;
+    Ok(Answer::ok(Head {
+        seq: head.seq,
+        head: head.to_string(),
+    }))
 }
 
 async fn verify(call: Call) -> Result<Answer, Problem> {
@@ -169,9 +265,7 @@ async fn verify(call: Call) -> Result<Answer, Problem> {
 
 /// Sends everything after `after`, one JSON object a line.
 async fn export(call: Call) -> Result<Answer, Problem> {
-    let after = call
-        .query
-        .parsed("after", |text| text.parse::<u64>().ok())?;
+    let after = call.query.parsed("after", count)?;
     let rooms = call.admin.rooms;
     let pages = stream::try_unfold(after.unwrap_or(0), move |after| {
         let rooms = rooms.clone();
@@ -206,7 +300,7 @@ fn room_id(call: &Call, name: &str) -> Result<RoomId, Problem> {
     if let Ok(id) = name.parse() {
         return Ok(id);
     }
-    let entry = call.admin.find(name);
+    let entry = call.admin.find(name, |entry| call.caller.sees(entry));
     entry
         .map(|entry| entry.id)
         .ok_or_else(|| Problem::not_found("room"))

@@ -218,8 +218,8 @@ impl Source {
 async fn list(call: Call) -> Result<Answer, Problem> {
     let query = &call.query;
     let limit = query.limit()?;
-    let cursor = query.parsed("cursor", |text| text.parse::<u64>().ok())?;
-    let cursor = cursor.map(|number| u32::try_from(number).unwrap_or(u32::MAX));
+    let cursor = query.parsed("cursor", |text| text.parse().ok())?;
+    let cursor = cursor.map(|Count(number)| u32::try_from(number).unwrap_or(u32::MAX));
     let source = Source::of(&call).await?;
     let begin = source.begin().await?;
     if source.live.is_none() {

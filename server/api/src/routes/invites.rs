@@ -1,6 +1,7 @@
 //! `/rooms/{room}/invites`: make, list, revoke.
 
 use conclave_server_core::access::record::Scope;
+use conclave_signalling_wire::ids::InviteId;
 use conclave_signalling_wire::invite::{InviteCreate, InviteInfo, InviteRevoke};
 use serde_json::json;
 
@@ -17,6 +18,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .summary("List the invites of a room")
             .about("The newest first, revoked ones included, all without their secrets.")
             .list_of::<InviteInfo>()
+            .by::<InviteId>()
             .handler(list),
         Route::post("/rooms/{room}/invites", "createInvite")
             .scope(Scope::RoomsWrite)

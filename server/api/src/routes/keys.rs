@@ -21,7 +21,7 @@ use crate::call::{Answer, Call};
 use crate::keyring::{Made, Shown};
 use crate::lists::List;
 use crate::problem::Problem;
-use crate::table::{Example, Route};
+use crate::table::{Count, Example, Route};
 
 /// An API key, without its secret.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -130,8 +130,10 @@ pub(crate) fn routes() -> Vec<Route> {
                  rooms are among its own.",
             )
             .list_of::<ApiKey>()
+            .by::<KeyId>()
             .handler(list),
         Route::post("/api-keys", "createKey")
+            .etag()
             .scope(Scope::KeysWrite)
             .summary("Make an API key")
             .about(
@@ -157,6 +159,7 @@ pub(crate) fn routes() -> Vec<Route> {
             })))
             .handler(create),
         Route::get("/api-keys/{key}", "getKey")
+            .etag()
             .scope(Scope::KeysRead)
             .summary("Get an API key")
             .returns::<ApiKey>("The key, without its secret.")
@@ -213,7 +216,8 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/roles", "listRoles")
             .summary("List the roles in meetings")
             .about("The highest first, with what each may do where a room says nothing else.")
-            .returns::<Vec<RoleAbout>>("The roles.")
+            .list_of::<RoleAbout>()
+            .by::<Count>()
             .handler(roles),
     ]
 }
@@ -298,19 +302,17 @@ async fn permissions(_: Call) -> Result<Answer, Problem> {
     }))
 }
 
-async fn roles(_: Call) -> Result<Answer, Problem> {
+async fn roles(call: Call) -> Result<Answer, Problem> {
     let (settings, now) = (Settings::new(Preset::Meeting, ""), crate::now());
-    let about = |role| {
+    let about = |(rank, role)| {
         let subject = Subject {
             role,
             custom_role: None,
             overrides: &[],
             device: None,
         };
-        RoleAbout {
-            role,
-            permissions: permissions_of(&settings, &subject, now).to_vec(),
-        }
+        let permissions = permissions_of(&settings, &subject, now).to_vec();
+        (rank, RoleAbout { role, permissions })
     };
     let roles = [
         Role::Host,
@@ -319,7 +321,12 @@ async fn roles(_: Call) -> Result<Answer, Problem> {
         Role::Attendee,
         Role::Viewer,
     ];
-    Ok(Answer::ok(roles.map(about)))
+    let list = List {
+        entries: (0..).map(Count).zip(roles).map(about).collect(),
+        key: |(rank, _)| *rank,
+        newest_first: false,
+    };
+    list.page(&call.query, |(_, about)| json!(about))
 }
 
 impl ApiKey {

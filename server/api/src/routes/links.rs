@@ -112,6 +112,7 @@ struct PeopleInvited {
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::post("/rooms/{room}/tokens", "createToken")
+            .begins()
             .scope(Scope::RoomsWrite)
             .summary("Make a personal link")
             .about(
@@ -129,6 +130,7 @@ pub(crate) fn routes() -> Vec<Route> {
             })))
             .handler(token),
         Route::post("/rooms/{room}/invites/bulk", "createInvites")
+            .begins()
             .scope(Scope::RoomsWrite)
             .summary("Make a link for each of many people")
             .about(
@@ -183,7 +185,7 @@ async fn invite_people(call: Call) -> Result<Answer, Problem> {
         expires_at,
         bypass_lobby,
     } = match &call.content {
-        Received::Text(_, text) => table(text)?,
+        Received::Text(text) => table(text)?,
         Received::Json(_) | Received::Nothing => call.body()?,
     };
     if !(1..=PEOPLE).contains(&people.len()) {
@@ -235,7 +237,9 @@ async fn make_all(
 fn about_person(place: usize, error: RoomsError) -> Problem {
     let text = error.to_string();
     match error {
-        RoomsError::Refused(_) => Problem::from(error).detail(format!("`people[{place}]`: {text}")),
+        RoomsError::Refused(_) => Problem::from(error)
+            .detail(format!("`people[{place}]`: {text}"))
+            .within(&format!("/people/{place}")),
         error => error.into(),
     }
 }
@@ -282,11 +286,12 @@ fn table(text: &str) -> Result<People, Problem> {
         let object: Value = cells
             .map(|(heading, cell)| (heading.to_owned(), json!(cell)))
             .collect();
-        let person = members::read(object, &[]);
-        people.push(
-            person
-                .map_err(|bad| Problem::from(bad.clone()).detail(format!("line {line}: {bad}")))?,
-        );
+        let refused = |bad: BadMember| {
+            let text = format!("line {line}: {bad}");
+            let place = format!("/people/{}", people.len());
+            Problem::from(bad).detail(text).within(&place)
+        };
+        people.push(members::read(object, &[]).map_err(refused)?);
         if people.len() > PEOPLE {
             break;
         }

@@ -1,12 +1,21 @@
 //! The routes, one family a file.
 
+mod attendance;
 mod audit;
 mod bans;
+mod chat;
+mod duplicate;
+mod embedders;
 mod invites;
 mod keys;
 mod links;
+mod lobby;
+mod participants;
 mod rooms;
 mod server;
+mod sessions;
+mod settings;
+mod stats;
 mod webhooks;
 
 use crate::table::Route;
@@ -15,12 +24,21 @@ use crate::table::Route;
 pub(crate) fn routes() -> Vec<Route> {
     let families = [
         ("rooms", rooms::routes()),
+        ("rooms", duplicate::routes()),
         ("invites", invites::routes()),
         ("invites", links::routes()),
         ("bans", bans::routes()),
+        ("sessions", lobby::routes()),
+        ("sessions", sessions::routes()),
+        ("sessions", participants::routes()),
+        ("sessions", attendance::routes()),
+        ("sessions", chat::routes()),
         ("webhooks", webhooks::routes()),
         ("keys", keys::routes()),
         ("audit", audit::routes()),
+        ("embedders", embedders::routes()),
+        ("server", settings::routes()),
+        ("server", stats::routes()),
         ("server", server::routes()),
     ];
     families

@@ -70,7 +70,7 @@ struct RoomView {
 
 /// A room that was just made.
 #[derive(Debug, Serialize, JsonSchema)]
-struct RoomMade {
+pub(super) struct RoomMade {
     #[serde(flatten)]
     room: RoomView,
     /// A link for hosts, with its secret. It is not kept and never shown again.
@@ -143,11 +143,14 @@ pub(crate) fn routes() -> Vec<Route> {
             .summary("List rooms")
             .about("By slug. A key for some rooms sees those.")
             .list_of::<RoomSummary>()
+            .by::<Slug>()
             .query::<String>("tag", "Only rooms with this tag.")
             .query::<String>("external_id", "Only the room that another system calls so.")
             .query::<bool>("live", "Only rooms in which somebody is, or only the others.")
             .handler(list),
         Route::post("/rooms", "createRoom")
+            .begins()
+            .etag()
             .scope(Scope::RoomsWrite)
             .summary("Make a room")
             .about(
@@ -175,6 +178,7 @@ pub(crate) fn routes() -> Vec<Route> {
             )
             .handler(create),
         Route::get("/rooms/{room}", "showRoom")
+            .etag()
             .scope(Scope::RoomsRead)
             .summary("Show a room")
             .returns::<RoomView>("The room.")
@@ -381,14 +385,14 @@ async fn update(call: Call) -> Result<Answer, Problem> {
         members::complete(&mut patch, &seen.attendees, &seen.viewers, &seen.caps);
         let mut update: RoomUpdate = members::read(patch, &[])?;
         let expected = condition.rev().or(update.rev);
-        // What was completed out of `seen` must not undo what came after it.
-        update.rev = expected.or(Some(seen.rev));
-        tries += 1;
-        match rooms.update(&slug, update, by).await {
         if let Some(tags) = &update.tags {
             condition.check(seen.rev)?;
             may_tag(&call, seen.id, tags, expected).await?;
         }
+        // What was completed out of `seen` must not undo what came after it.
+        update.rev = expected.or(Some(seen.rev));
+        tries += 1;
+        match rooms.update(&slug, update, by).await {
             Ok(room) => {
                 let rev = room.rev;
                 return Ok(Answer::ok(changed(&call.admin, room).await).rev(rev));

@@ -173,7 +173,14 @@ impl Found {
         let id: SessionId = call.id("session", "session")?;
         let missing = || Problem::not_found("session");
         let rooms = &call.admin.rooms;
-        let live = Found::told_by_room(call, id).await?;
+        // Of a room that it may not see, a caller does not even disturb the room.
+        let live = match rooms.find_session(id) {
+            Some((_, slug)) if rooms.entry(&slug).is_none_or(|room| !call.caller.sees(&room)) => {
+                return Err(missing());
+            }
+            Some((room, slug)) => Found::told_by_room(call, id, (room, slug)).await?,
+            None => None,
+        };
         let is_live = live.is_some();
         let kept = match live {
             Some(kept) => kept,
@@ -196,11 +203,12 @@ impl Found {
     }
 
     /// Asks the room of a session that goes on: what is kept of it may lag behind.
-    async fn told_by_room(call: &Call, id: SessionId) -> Result<Option<KeptSession>, Problem> {
+    async fn told_by_room(
+        call: &Call,
+        id: SessionId,
+        (room, slug): (RoomId, Slug),
+    ) -> Result<Option<KeptSession>, Problem> {
         let rooms = &call.admin.rooms;
-        let Some((room, slug)) = rooms.find_session(id) else {
-            return Ok(None);
-        };
         let live = match rooms.participants(&slug, call.caller.actor).await {
             // It was deleted meanwhile, which ended the session.
             Err(RoomsError::UnknownRoom) => None,
@@ -372,11 +380,10 @@ async fn list(call: Call) -> Result<Answer, Problem> {
 fn rooms_of(call: &Call) -> Result<Option<Vec<RoomId>>, Problem> {
     let rights = &call.caller.rights;
     if let Some(name) = call.query.get("room") {
-        let entry = call.admin.find(name);
-        let is_seen = |entry: &RoomEntry| call.caller.sees(entry);
+        let entry = call.admin.find(name, |entry| call.caller.sees(entry));
         let missing = || Problem::not_found("room");
         let id = match (entry, name.parse::<RoomId>()) {
-            (Some(entry), _) => Some(entry).filter(is_seen).map(|entry| entry.id),
+            (Some(entry), _) => Some(entry.id),
             // The room is gone; what is known of its sessions is not.
             (None, Ok(id)) => Some(id).filter(|id| rights.reaches::<&str>(*id, &[])),
             (None, Err(_)) => None,

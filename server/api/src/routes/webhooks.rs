@@ -202,8 +202,10 @@ fn of_webhooks() -> Vec<Route> {
             .summary("List webhooks")
             .about("The oldest first. A key for some rooms sees those that are for no others.")
             .list_of::<Webhook>()
+            .by::<WebhookId>()
             .handler(list),
         Route::post("/webhooks", "createWebhook")
+            .etag()
             .scope(Scope::WebhooksWrite)
             .summary("Make a webhook")
             .about(
@@ -221,6 +223,7 @@ fn of_webhooks() -> Vec<Route> {
             })))
             .handler(create),
         Route::get("/webhooks/{webhook}", "showWebhook")
+            .etag()
             .scope(Scope::WebhooksRead)
             .summary("Show a webhook")
             .returns::<Webhook>("The webhook.")
@@ -290,6 +293,7 @@ fn of_deliveries() -> Vec<Route> {
                  `include=total` counts those that are pending or dead, if only those are asked for.",
             )
             .list_of::<DeliveryView>()
+            .by::<DeliveryId>()
             .param("state", "Only those that are so far.", state)
             .example(
                 Example::new("What could not be delivered")

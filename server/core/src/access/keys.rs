@@ -49,7 +49,10 @@ const TAG_CHARS_MAX: usize = 32;
 #[schemars(rename = "KeyDraft")]
 pub struct Draft {
     /// What it is for: 1 to 100 characters.
-    #[schemars(length(min = 1, max = 100))]
+    #[schemars(
+        length(min = 1, max = 100),
+        regex(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$")
+    )]
     pub name: String,
     /// A level whose scopes it gets.
     #[serde(default)]
@@ -77,7 +80,10 @@ pub struct Draft {
 #[schemars(rename = "KeyPatch")]
 pub struct Patch {
     /// What it is for: 1 to 100 characters.
-    #[schemars(length(min = 1, max = 100))]
+    #[schemars(
+        length(min = 1, max = 100),
+        regex(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$")
+    )]
     pub name: Option<String>,
     /// All of its scopes.
     pub scopes: Option<BTreeSet<Scope>>,

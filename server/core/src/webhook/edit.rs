@@ -58,11 +58,14 @@ impl From<RoomFilter> for Rooms {
 #[schemars(rename = "WebhookCreate")]
 pub struct Draft {
     /// What is called: https, a public host, no user and no fragment.
-    #[schemars(length(min = 1, max = 2048))]
+    #[schemars(length(min = 1, max = 2048), regex(pattern = "^https?://[^/]"))]
     pub url: String,
     /// What it is for.
     #[serde(default)]
-    #[schemars(length(max = 200))]
+    #[schemars(
+        length(max = 200),
+        regex(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")
+    )]
     pub description: String,
     /// What it is told; an empty list for everything.
     #[serde(default)]
@@ -88,7 +91,10 @@ pub struct Change {
     #[schemars(length(min = 1, max = 2048))]
     pub url: Option<String>,
     /// What it is for.
-    #[schemars(length(max = 200))]
+    #[schemars(
+        length(max = 200),
+        regex(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")
+    )]
     pub description: Option<String>,
     /// What it is told; an empty list for everything.
     #[schemars(schema_with = "optional_kinds")]
