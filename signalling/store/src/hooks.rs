@@ -106,6 +106,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`], or another.
     pub async fn delete_webhook(&self, id: WebhookId, audit: AuditEntry) -> Result<(), StoreError> {
+        // Most of them beforehand: rooms need not wait until all are gone.
+        while self.act(Act::ClearDeliveries(id), None).await?.has_rest() {}
         let act = Act::DeleteWebhook(id);
         self.act(act, Some(audit)).await.map(drop)
     }

@@ -18,7 +18,7 @@ use crate::key::{self, MasterKey};
 use crate::seal::Sealer;
 use crate::sessions::KEPT;
 use crate::sql::outbox::Bounds;
-use crate::sql::{audit, connect};
+use crate::sql::{Portion, audit, connect};
 use crate::store::Store;
 use crate::writer::{Counters, Open, Tools};
 
@@ -44,6 +44,8 @@ pub(crate) struct Tuning {
     pub(crate) busy_timeout: Duration,
     /// Deliveries that may wait.
     pub(crate) bounds: Bounds,
+    /// What one transaction deletes of what is over.
+    pub(crate) portion: Portion,
     /// Pages of 4 KiB that the file may have.
     pub(crate) pages_max: Option<u32>,
 }
@@ -59,6 +61,10 @@ impl Default for Tuning {
             bounds: Bounds {
                 each: 10_000,
                 all: 100_000,
+            },
+            portion: Portion {
+                rows: 1000,
+                events: 1_000_000,
             },
             pages_max: None,
         }

@@ -108,7 +108,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn begin(&self, now: Timestamp) -> Result<Purged, StoreError> {
-        Ok(self.write(Work::Begin(now)).await?.purged())
+        self.sweep(Work::Begin(now), now).await
     }
 
     /// Deletes what is over at `now`: expired bans, invites 90 days after they
@@ -123,7 +123,18 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn purge(&self, now: Timestamp) -> Result<Purged, StoreError> {
-        Ok(self.write(Work::Purge(now)).await?.purged())
+        self.sweep(Work::Purge(now), now).await
+    }
+
+    /// Deletes portion by portion, and lets others write in between.
+    async fn sweep(&self, first: Work, now: Timestamp) -> Result<Purged, StoreError> {
+        let mut swept = self.write(first).await?.swept();
+        let mut purged = swept.purged;
+        while swept.has_more {
+            swept = self.write(Work::Purge(now)).await?.swept();
+            purged += swept.purged;
+        }
+        Ok(purged)
     }
 
     /// Ends the store for all its handles: does what was asked before, signs

@@ -2,6 +2,7 @@
 
 mod migration;
 mod outbox;
+mod portions;
 
 use std::path::Path;
 use std::time::Duration;

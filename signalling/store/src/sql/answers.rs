@@ -6,6 +6,7 @@ use sqlx::{FromRow, SqliteConnection};
 
 use super::rooms::place;
 use super::values::{damaged, json, ms, number};
+use super::{Portion, Swept, delete};
 use crate::audit::hex;
 use crate::error::StoreError;
 use crate::idempotency::{IdempotencyKey, Reservation, StoredAnswer};
@@ -152,13 +153,23 @@ pub(crate) async fn doubt_open(db: &mut SqliteConnection) -> Result<(), StoreErr
     Ok(())
 }
 
-/// Deletes what is given again no longer; returns how many.
-pub(crate) async fn purge(db: &mut SqliteConnection, now: Timestamp) -> Result<u64, StoreError> {
-    let purged = sqlx::query("DELETE FROM idempotency WHERE at <= ?1")
-        .bind(ms(now).saturating_sub(KEPT_MS))
-        .execute(db)
-        .await?;
-    Ok(purged.rows_affected())
+/// Deletes a portion of what is given again no longer.
+pub(super) async fn purge(
+    db: &mut SqliteConnection,
+    now: Timestamp,
+    portion: Portion,
+    swept: &mut Swept,
+) -> Result<(), StoreError> {
+    let answers = delete(
+        db,
+        "DELETE FROM idempotency WHERE seq IN (
+             SELECT seq FROM idempotency WHERE at <= ?1 LIMIT ?2)",
+        ms(now).saturating_sub(KEPT_MS),
+        portion,
+    )
+    .await?;
+    swept.purged.answers = swept.count(portion, answers);
+    Ok(())
 }
 
 fn name(key: &IdempotencyKey) -> [u8; 32] {

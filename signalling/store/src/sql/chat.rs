@@ -58,15 +58,6 @@ pub(super) async fn forget(
     Ok(())
 }
 
-/// Deletes what is kept no longer; returns how much.
-pub(super) async fn purge(db: &mut SqliteConnection, now: Timestamp) -> Result<u64, StoreError> {
-    let purged = sqlx::query("DELETE FROM chat WHERE expires_at <= ?1")
-        .bind(ms(now))
-        .execute(db)
-        .await?;
-    Ok(purged.rows_affected())
-}
-
 /// Returns the newest messages of a room that are kept at `now`, in their order, as many as a
 /// room holds. One that is damaged is logged and left out: it keeps nobody from the meeting.
 pub(super) async fn newest(

@@ -9,6 +9,7 @@ use tracing::error;
 
 use super::rooms::place;
 use super::values::{damaged, from_json, from_word, ms, number, parse, time, word};
+use super::{Portion, Swept, delete};
 use crate::error::StoreError;
 use crate::hooks::{DeliveryCounts, DeliveryQuery, Outcome};
 use crate::seal::Sealer;
@@ -247,30 +248,87 @@ pub(crate) async fn counts(
     })
 }
 
-/// Deletes what is kept no longer; returns how many deliveries.
-pub(crate) async fn purge(db: &mut SqliteConnection, now: Timestamp) -> Result<u64, StoreError> {
+/// Deletes a portion of what is kept no longer: what is too old, and what comes before the newest
+/// events, whose number may be bounded by nothing else.
+pub(super) async fn purge(
+    db: &mut SqliteConnection,
+    now: Timestamp,
+    portion: Portion,
+    swept: &mut Swept,
+) -> Result<(), StoreError> {
     let taken = ms(now).saturating_sub(TAKEN_KEPT_MS);
     let dead = ms(now).saturating_sub(DEAD_KEPT_MS);
-    let ended = sqlx::query(
-        "DELETE FROM delivery
-         WHERE ended_at IS NOT NULL
-           AND (state = 'delivered' AND ended_at <= ?1 OR state = 'dead' AND ended_at <= ?2)",
+    let newest: i64 = sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM event")
+        .fetch_one(&mut *db)
+        .await?;
+    let surplus = newest - i64::from(portion.events);
+    let deliveries = [
+        (
+            "DELETE FROM delivery WHERE id IN (
+                 SELECT id FROM delivery
+                 WHERE state = 'delivered' AND ended_at <= ?1 AND ended_at IS NOT NULL LIMIT ?2)",
+            taken,
+        ),
+        (
+            "DELETE FROM delivery WHERE id IN (
+                 SELECT id FROM delivery
+                 WHERE state = 'dead' AND ended_at <= ?1 AND ended_at IS NOT NULL LIMIT ?2)",
+            dead,
+        ),
+        (
+            "DELETE FROM delivery WHERE id IN (
+                 SELECT id FROM delivery WHERE state = 'pending' AND created_at <= ?1 LIMIT ?2)",
+            dead,
+        ),
+        (
+            "DELETE FROM delivery WHERE id IN (
+                 SELECT id FROM delivery WHERE event <= ?1 AND state <> 'pending' LIMIT ?2)",
+            surplus,
+        ),
+    ];
+    for (sql, until) in deliveries {
+        let rows = delete(db, sql, until, portion).await?;
+        swept.purged.deliveries += swept.count(portion, rows);
+    }
+    let events = [
+        (
+            "DELETE FROM event WHERE seq IN (
+                 SELECT seq FROM event
+                 WHERE at <= ?1
+                   AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.event = event.seq)
+                 LIMIT ?2)",
+            taken,
+        ),
+        (
+            "DELETE FROM event WHERE seq IN (
+                 SELECT seq FROM event
+                 WHERE seq <= ?1
+                   AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.event = event.seq)
+                 LIMIT ?2)",
+            surplus,
+        ),
+    ];
+    for (sql, until) in events {
+        let rows = delete(db, sql, until, portion).await?;
+        swept.count(portion, rows);
+    }
+    Ok(())
+}
+
+/// Deletes a portion of the deliveries to a webhook that is about to be deleted. Returns whether
+/// there may be more.
+pub(crate) async fn clear(
+    db: &mut SqliteConnection,
+    webhook: WebhookId,
+    portion: Portion,
+) -> Result<bool, StoreError> {
+    let cleared = sqlx::query(
+        "DELETE FROM delivery WHERE id IN (
+             SELECT id FROM delivery WHERE webhook = ?1 ORDER BY id LIMIT ?2)",
     )
-    .bind(taken)
-    .bind(dead)
-    .execute(&mut *db)
-    .await?;
-    let forgotten =
-        sqlx::query("DELETE FROM delivery WHERE state = 'pending' AND created_at <= ?1")
-            .bind(dead)
-            .execute(&mut *db)
-            .await?;
-    sqlx::query(
-        "DELETE FROM event
-         WHERE at <= ?1 AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.event = event.seq)",
-    )
-    .bind(taken)
+    .bind(webhook.to_string())
+    .bind(portion.rows)
     .execute(db)
     .await?;
-    Ok(ended.rows_affected() + forgotten.rows_affected())
+    Ok(cleared.rows_affected() >= u64::from(portion.rows))
 }

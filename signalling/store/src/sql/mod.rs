@@ -92,17 +92,70 @@ pub(crate) async fn close_standings(
     Ok(())
 }
 
-/// Deletes whatever is over at `now`; a session is some time after its end.
+impl std::ops::AddAssign for Purged {
+    fn add_assign(&mut self, more: Purged) {
+        let Purged {
+            bans,
+            invites,
+            standings,
+            chat,
+            network_keys,
+            sessions,
+            deliveries,
+            answers,
+        } = more;
+        self.bans += bans;
+        self.invites += invites;
+        self.standings += standings;
+        self.chat += chat;
+        self.network_keys += network_keys;
+        self.sessions += sessions;
+        self.deliveries += deliveries;
+        self.answers += answers;
+    }
+}
+
+/// How much is deleted at once, so that rooms need not wait for it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Portion {
+    /// Rows of a table in one transaction.
+    pub(crate) rows: u32,
+    /// Events that are kept, beside those that are still to be told: the newest.
+    pub(crate) events: u32,
+}
+
+/// What a transaction deleted.
+#[derive(Debug, Default)]
+pub(crate) struct Swept {
+    pub(crate) purged: Purged,
+    /// Whether there may be more.
+    pub(crate) has_more: bool,
+}
+
+impl Swept {
+    /// Takes account of rows that were deleted of `portion` at most; returns how many.
+    pub(crate) fn count(&mut self, portion: Portion, rows: u64) -> u64 {
+        self.has_more |= rows >= u64::from(portion.rows);
+        rows
+    }
+}
+
+/// Deletes a portion of what is over at `now`; a session is some time after its end.
 pub(crate) async fn purge(
     db: &mut SqliteConnection,
     now: Timestamp,
     sessions_kept_ms: u64,
-) -> Result<Purged, StoreError> {
+    portion: Portion,
+) -> Result<Swept, StoreError> {
     let at = values::ms(now);
-    let bans = sqlx::query("DELETE FROM ban WHERE expires_at <= ?1")
-        .bind(at)
-        .execute(&mut *db)
-        .await?;
+    let mut swept = Swept::default();
+    let bans = delete(
+        db,
+        "DELETE FROM ban WHERE id IN (SELECT id FROM ban WHERE expires_at <= ?1 LIMIT ?2)",
+        at,
+        portion,
+    )
+    .await?;
     sqlx::query(
         "UPDATE ban SET network_key = NULL, network_tag = NULL
          WHERE network_until <= ?1 AND network_key IS NOT NULL",
@@ -110,24 +163,58 @@ pub(crate) async fn purge(
     .bind(at)
     .execute(&mut *db)
     .await?;
-    let invites = sqlx::query("DELETE FROM invite WHERE min(coalesce(expires_at, revoked_at), coalesce(revoked_at, expires_at)) <= ?1")
-        .bind(at.saturating_sub(INVITE_KEPT_MS))
-        .execute(&mut *db)
-        .await?;
+    let invites = delete(
+        db,
+        "DELETE FROM invite WHERE id IN (
+             SELECT id FROM invite
+             WHERE min(coalesce(expires_at, revoked_at), coalesce(revoked_at, expires_at)) <= ?1
+             LIMIT ?2)",
+        at.saturating_sub(INVITE_KEPT_MS),
+        portion,
+    )
+    .await?;
     let kept_ms = i64::try_from(STANDING_KEPT.as_millis()).unwrap_or(i64::MAX);
-    let standings = sqlx::query("DELETE FROM standing WHERE left_at <= ?1")
-        .bind(at.saturating_sub(kept_ms))
-        .execute(&mut *db)
-        .await?;
-    Ok(Purged {
-        bans: bans.rows_affected(),
-        invites: invites.rows_affected(),
-        standings: standings.rows_affected(),
-        chat: chat::purge(db, now).await?,
+    let standings = delete(
+        db,
+        "DELETE FROM standing WHERE (room, device) IN (
+             SELECT room, device FROM standing WHERE left_at <= ?1 LIMIT ?2)",
+        at.saturating_sub(kept_ms),
+        portion,
+    )
+    .await?;
+    let chat = delete(
+        db,
+        "DELETE FROM chat WHERE (room, number) IN (
+             SELECT room, number FROM chat WHERE expires_at <= ?1 LIMIT ?2)",
+        at,
+        portion,
+    )
+    .await?;
+    for rows in [bans, invites, standings, chat] {
+        swept.count(portion, rows);
+    }
+    swept.purged = Purged {
+        bans,
+        invites,
+        standings,
+        chat,
         network_keys: network::drop_unused(db, now).await?,
-        sessions: sessions::purge(db, now, i64::try_from(sessions_kept_ms).unwrap_or(i64::MAX))
-            .await?,
-        deliveries: deliveries::purge(db, now).await?,
-        answers: answers::purge(db, now).await?,
-    })
+        ..Purged::default()
+    };
+    let kept_ms = i64::try_from(sessions_kept_ms).unwrap_or(i64::MAX);
+    sessions::purge(db, at.saturating_sub(kept_ms), portion, &mut swept).await?;
+    deliveries::purge(db, now, portion, &mut swept).await?;
+    answers::purge(db, now, portion, &mut swept).await?;
+    Ok(swept)
+}
+
+/// Deletes a portion; `sql` has a time and the number of rows. Returns how many went.
+async fn delete(
+    db: &mut SqliteConnection,
+    sql: &'static str,
+    until_ms: i64,
+    portion: Portion,
+) -> Result<u64, StoreError> {
+    let deleted = sqlx::query(sql).bind(until_ms).bind(portion.rows);
+    Ok(deleted.execute(db).await?.rows_affected())
 }

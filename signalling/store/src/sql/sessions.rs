@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, FromRow, QueryBuilder, Sqlite, SqliteConnection};
 
 use super::rooms::{mine, place, standing_row};
 use super::values::{bytes, damaged, from_json, from_word, json, ms, number, parse, time, word};
+use super::{Portion, Swept, delete};
 use crate::error::StoreError;
 use crate::seal::Sealer;
 use crate::sessions::{KeptSession, SessionQuery};
@@ -291,21 +292,47 @@ pub(crate) async fn attendance(
     Ok(records)
 }
 
-/// Deletes sessions that ended before `kept_ms`, with who was in them; returns how many.
-pub(crate) async fn purge(
+/// Deletes a portion of the sessions that ended until a time, with who was in them: those first.
+pub(super) async fn purge(
     db: &mut SqliteConnection,
-    now: Timestamp,
-    kept_ms: i64,
-) -> Result<u64, StoreError> {
-    let purged = sqlx::query("DELETE FROM session WHERE ended_at <= ?1")
-        .bind(ms(now).saturating_sub(kept_ms))
-        .execute(&mut *db)
-        .await?;
+    until_ms: i64,
+    portion: Portion,
+    swept: &mut Swept,
+) -> Result<(), StoreError> {
+    let attended = delete(
+        db,
+        "DELETE FROM attendance WHERE (session, device) IN (
+             SELECT attendance.session, attendance.device
+             FROM session JOIN attendance ON attendance.session = session.id
+             WHERE session.ended_at <= ?1 ORDER BY session.ended_at LIMIT ?2)",
+        until_ms,
+        portion,
+    )
+    .await?;
+    swept.count(portion, attended);
+    let sessions = delete(
+        db,
+        "DELETE FROM session WHERE id IN (
+             SELECT id FROM session
+             WHERE ended_at <= ?1
+               AND NOT EXISTS (SELECT 1 FROM attendance WHERE attendance.session = session.id)
+             ORDER BY ended_at LIMIT ?2)",
+        until_ms,
+        portion,
+    )
+    .await?;
+    swept.purged.sessions = swept.count(portion, sessions);
+    Ok(())
+}
+
+/// Deletes who was in sessions that nobody knows of: their beginning could not be kept, nor their
+/// end. To be called when none goes on.
+pub(crate) async fn forget_strays(db: &mut SqliteConnection) -> Result<(), StoreError> {
     sqlx::query(
         "DELETE FROM attendance
          WHERE NOT EXISTS (SELECT 1 FROM session WHERE session.id = attendance.session)",
     )
     .execute(db)
     .await?;
-    Ok(purged.rows_affected())
+    Ok(())
 }

@@ -17,7 +17,7 @@ use crate::open::Tuning;
 use crate::sql::outbox::Bounds;
 use crate::{DeliveryCounts, DeliveryQuery, Order, Store, StoreError};
 
-fn webhook(number: u8) -> WebhookRecord {
+pub(super) fn webhook(number: u8) -> WebhookRecord {
     WebhookRecord {
         id: WebhookId::new(NOW.unix_ms(), [number; 10]),
         url: "https://hooks.example/".to_owned(),
@@ -34,18 +34,18 @@ fn webhook(number: u8) -> WebhookRecord {
     }
 }
 
-fn raised(number: u8) -> Event {
+pub(super) fn raised(number: u8) -> Event {
     let at = Timestamp::from_unix_ms(NOW.unix_ms() + u64::from(number));
     let id = EventId::new(at.unix_ms(), [number; 10]);
     let (data, personal) = (json!({"role": "attendee"}), json!({"name": "Ada"}));
     Event::new(id, at, EventKind::HandRaised, data, personal)
 }
 
-async fn put(store: &Store, webhook: WebhookRecord) {
+pub(super) async fn put(store: &Store, webhook: WebhookRecord) {
     store.put_webhook(webhook, None, entry()).await.unwrap();
 }
 
-async fn of(store: &Store, number: u8) -> Vec<Delivery> {
+pub(super) async fn of(store: &Store, number: u8) -> Vec<Delivery> {
     let query = DeliveryQuery {
         webhook: webhook(number).id,
         state: None,

@@ -30,6 +30,8 @@ pub(crate) enum Act {
         webhook: WebhookRecord,
         expected_rev: Option<u32>,
     },
+    /// A portion of them.
+    ClearDeliveries(WebhookId),
     DeleteWebhook(WebhookId),
     Event(Event),
     EventTo(WebhookId, Event),
@@ -69,6 +71,10 @@ pub(super) async fn perform(turn: &mut Turn<'_>, act: &Act) -> Result<Done, Stor
             outbox.forget_subscribers();
             webhooks::put(db, sealer, webhook, *expected_rev).await?;
             outbox.wake();
+        }
+        Act::ClearDeliveries(id) => {
+            let rest = deliveries::clear(db, *id, tools.tuning.portion).await?;
+            return Ok(Done::Rest(rest));
         }
         Act::DeleteWebhook(id) => {
             outbox.forget_subscribers();

@@ -81,7 +81,8 @@ async fn transaction(
         match in_savepoint(&mut turn, head, &job.work).await {
             Ok(Ok((new_head, came))) => {
                 head = new_head;
-                purges |= matches!(job.work, Work::Begin(_) | Work::Purge(_));
+                // Once all of it is gone: rooms wait while the log is emptied.
+                purges |= matches!(&came, Done::Swept(swept) if !swept.has_more);
                 done.push_back((job, Ok(came)));
             }
             Ok(Err(error)) => done.push_back((job, Err(error))),
@@ -256,6 +257,7 @@ async fn perform(
             turn.end_sessions(Lasting::All, *now, EndReason::Failed)
                 .await?;
             answers::doubt_open(turn.db).await?;
+            sessions::forget_strays(turn.db).await?;
             done = turn.purge(*now).await?;
         }
         Work::EndSessions { room, at, reason } => {
@@ -272,7 +274,9 @@ async fn perform(
 impl Turn<'_> {
     async fn purge(&mut self, now: Timestamp) -> Result<Done, StoreError> {
         let kept_ms = self.tools.sessions_kept_ms.load(Ordering::Relaxed);
-        Ok(Done::Purged(sql::purge(self.db, now, kept_ms).await?))
+        let portion = self.tools.tuning.portion;
+        let swept = sql::purge(self.db, now, kept_ms, portion).await?;
+        Ok(Done::Swept(swept))
     }
 
     async fn tell_of_room(

@@ -28,7 +28,7 @@ use crate::idempotency::Reservation;
 use crate::open::{Held, Tuning};
 use crate::seal::Sealer;
 use crate::sql::outbox::Outbox;
-use crate::sql::{NewRoom, Purged, audit, connect};
+use crate::sql::{NewRoom, Swept, audit, connect};
 
 pub(crate) use act::Act;
 
@@ -75,18 +75,24 @@ pub(crate) enum Work {
 #[derive(Debug)]
 pub(crate) enum Done {
     Nothing,
-    Purged(Purged),
+    Swept(Swept),
+    /// Whether there may be more to do.
+    Rest(bool),
     Rev(u32),
     Delivery(DeliveryId),
     Reservation(Reservation),
 }
 
 impl Done {
-    pub(crate) fn purged(self) -> Purged {
+    pub(crate) fn swept(self) -> Swept {
         match self {
-            Done::Purged(purged) => purged,
-            _ => Purged::default(),
+            Done::Swept(swept) => swept,
+            _ => Swept::default(),
         }
+    }
+
+    pub(crate) fn has_rest(self) -> bool {
+        matches!(self, Done::Rest(true))
     }
 
     pub(crate) fn rev(self) -> Result<u32, StoreError> {
