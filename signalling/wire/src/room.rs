@@ -152,10 +152,13 @@ pub struct ViewerAllowances {
 #[serde(deny_unknown_fields)]
 pub struct Caps {
     /// Participants; null for as many as the server allows. One more place is kept for a host.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub participants: Option<u32>,
     /// Microphones that are published.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub microphone: Option<u32>,
     /// Cameras that are published.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub camera: Option<u32>,
 }
 
