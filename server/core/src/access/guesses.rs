@@ -19,6 +19,9 @@ pub const WINDOW: Duration = Duration::from_secs(60);
 const SOURCES_MAX: usize = 100_000;
 /// Wrong keys after which it is told; then at ten times as many, and so on.
 const TOLD_AT: u32 = 5;
+/// Tellings in a [`WINDOW`], of all sources: each is written to the disk, and
+/// who has many addresses would have the audit log grow without a key.
+const TOLD_MAX: u32 = 60;
 
 /// An IPv4 address, or the first 64 bits of an IPv6 one: what one person has.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,6 +56,8 @@ pub struct Verdict {
 #[derive(Default)]
 pub struct Guesses {
     sources: BTreeMap<Source, Count>,
+    /// Since when, and how often it was told in this window.
+    told: Option<(Instant, u32)>,
 }
 
 impl std::fmt::Debug for Guesses {
@@ -92,8 +97,20 @@ impl Guesses {
         let rest = WINDOW.saturating_sub(now.saturating_duration_since(count.since));
         Verdict {
             wait: (count.wrong > WRONG_MAX).then_some(rest),
-            tell: told_of(count.wrong),
+            tell: told_of(count.wrong).filter(|_| self.may_tell(now)),
         }
+    }
+
+    /// Counts a telling, unless there were [`TOLD_MAX`] in this window.
+    fn may_tell(&mut self, now: Instant) -> bool {
+        let is_over = |since: Instant| now.saturating_duration_since(since) >= WINDOW;
+        let (since, told) = match self.told {
+            Some((since, told)) if !is_over(since) => (since, told),
+            _ => (now, 0),
+        };
+        let may = told < TOLD_MAX;
+        self.told = Some((since, told + u32::from(may)));
+        may
     }
 }
 
@@ -233,6 +250,20 @@ mod tests {
         let others = "2001:db8:1:3::3".parse().unwrap();
         assert_eq!(guesses.handle_wrong(start, others).wait, None);
         assert_eq!(guesses.handle_wrong(start + WINDOW, here).wait, None);
+    }
+
+    #[test]
+    fn many_sources_do_not_fill_the_log() {
+        let (start, mut guesses) = (start(), Guesses::default());
+        let mut told = |now, network: u32| {
+            let here = IpAddr::from(network.to_be_bytes());
+            let wrong = (0..TOLD_AT).map(|_| guesses.handle_wrong(now, here));
+            wrong.filter(|verdict| verdict.tell.is_some()).count()
+        };
+        let first: usize = (0..100).map(|n| told(start, n)).sum();
+        assert_eq!(first, 60);
+        let next: usize = (100..200).map(|n| told(start + WINDOW, n)).sum();
+        assert_eq!(next, 60);
     }
 
     #[test]
