@@ -651,6 +651,9 @@ fn of_key(error: KeyError) -> Problem {
         }
         KeyError::Beyond(beyond) => Problem::new(StatusCode::FORBIDDEN, "beyond_own_rights")
             .detail(format!("`{}`: {beyond}", beyond.member())),
+        KeyError::Foreign => {
+            Problem::new(StatusCode::FORBIDDEN, "beyond_own_rights").detail(error.to_string())
+        }
         KeyError::Denied(denied) => of_denied(denied),
         KeyError::Invalid(bad) => bad.into(),
         KeyError::TooMany | KeyError::TooDeep => {

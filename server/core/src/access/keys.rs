@@ -130,6 +130,10 @@ pub enum KeyError {
     /// Whoever asks has not the right to give or touch so much.
     #[error(transparent)]
     Beyond(Beyond),
+    /// It is neither the asker nor made by it: its new secret would be the
+    /// asker's to use in another's name, and after its own end.
+    #[error("only a key itself and who made it give it a new secret")]
+    Foreign,
     /// Whoever asks has ended in the meantime.
     #[error(transparent)]
     Denied(Denied),
@@ -333,7 +337,8 @@ impl Keys {
     /// for `overlap` longer, and one that was former then no more.
     ///
     /// # Errors
-    /// The key does more than who asks, or the overlap is beyond [`OVERLAP_MAX`].
+    /// The key does more than who asks, is none that ends with who asks, or the
+    /// overlap is beyond [`OVERLAP_MAX`].
     pub fn rotate(
         &self,
         by: Actor,
@@ -343,6 +348,11 @@ impl Keys {
         now: Timestamp,
     ) -> Result<KeyRecord, KeyError> {
         let mut record = self.mine(by, id, now)?.clone();
+        if let Actor::Key(asker) = by
+            && !self.makers(id).any(|maker| maker.id == asker)
+        {
+            return Err(KeyError::Foreign);
+        }
         if overlap > OVERLAP_MAX {
             return Err(invalid(
                 "overlap_s",

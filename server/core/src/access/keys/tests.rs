@@ -289,6 +289,31 @@ fn a_row_of_keys_has_an_end() {
 }
 
 #[test]
+fn a_key_learns_no_secret_that_holds_after_its_own_end() {
+    let mut keys = Keys::default();
+    let admin = serde_json::json!({"name": "a", "level": "admin"});
+    made(&mut keys, Actor::Operator, 1, admin.clone()).unwrap();
+    made(&mut keys, Actor::Key(id(1)), 2, admin.clone()).unwrap();
+    made(&mut keys, Actor::Key(id(2)), 3, admin.clone()).unwrap();
+    made(&mut keys, Actor::Operator, 4, admin).unwrap();
+    let rotated = |by, n| {
+        keys.rotate(by, id(n), secret(9).hash(), OVERLAP, NOW)
+            .map(drop)
+    };
+    for (by, n, expected) in [
+        (1, 1, Ok(())),
+        (1, 2, Ok(())),
+        (1, 3, Ok(())),
+        (2, 1, Err(KeyError::Foreign)),
+        (3, 1, Err(KeyError::Foreign)),
+        (1, 4, Err(KeyError::Foreign)),
+    ] {
+        assert_eq!(rotated(Actor::Key(id(by)), n), expected, "{n} by {by}");
+    }
+    assert_eq!(rotated(Actor::Operator, 4), Ok(()));
+}
+
+#[test]
 fn the_former_secret_holds_until_the_overlap_is_over() {
     let mut keys = Keys::default();
     made(
