@@ -187,10 +187,10 @@ async fn serve(gate: &Gate, route: &Route, request: Request) -> Response {
     let mut response = match left.and_then(|left| left.wait) {
         Some(wait) => Problem::too_many(wait).into_response(),
         None => {
-            let work = admitted(gate, route, caller, request);
-            match keyring.while_it_holds(actor, work).await {
+            let work = admitted(gate, route, caller.clone(), request);
+            match keyring.while_it_holds(&caller, work).await {
                 Ok(answer) => answer
-                    .map_stream(|body| keyring.cut(actor, body))
+                    .map_stream(|body| keyring.cut(caller, body))
                     .into_response(),
                 Err(problem) => problem.into_response(),
             }
@@ -344,8 +344,8 @@ mod tests {
         assert_eq!(of_test.clone().count(), ids.len());
         for route in of_test {
             let never = stream::pending::<std::io::Result<&str>>();
-            let read = bytes(route, &HeaderMap::new(), Body::from_stream(never));
-            let problem = read.await.unwrap_err();
+            let (headers, body) = (HeaderMap::new(), Body::from_stream(never));
+            let problem = bytes(route, &headers, body).await.unwrap_err();
             assert_eq!(problem.status(), StatusCode::REQUEST_TIMEOUT);
         }
     }

@@ -2,9 +2,9 @@
 //! without a look at the disk, and a key that is ended is dead at once.
 //!
 //! One change is made at a time, and only what is in the store is in memory.
-//! What a key started ends with it: its requests and streams after
-//! [`GRACE`], the invites and webhooks that it made with the change itself,
-//! and once more [`AGAIN_AFTER`] it for what was under way.
+//! What a key started ends with it: its requests and streams after [`GRACE`],
+//! also when it may only do less; the invites and webhooks that it made with
+//! the change itself, and once more [`AGAIN_AFTER`] it for what was under way.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -18,7 +18,7 @@ use axum::body::Body;
 use conclave_server_core::access::guesses::{Guesses, Uses};
 use conclave_server_core::access::keys::{Draft, KeyError, Keys, Patch, Seed, State};
 use conclave_server_core::access::record::{KeyHash, KeyRecord};
-use conclave_server_core::access::rights::Denied;
+use conclave_server_core::access::rights::{Denied, Rights};
 use conclave_server_core::access::text::{self, KeySecret};
 use conclave_signalling_core::event::{Event, EventKind};
 use conclave_signalling_core::origin::Prefix;
@@ -44,6 +44,8 @@ const AGAIN_AFTER: Duration = Duration::from_secs(3);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long to wait after the store did not do it.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// Why something is not done to its end.
+const OVER: &str = "the key has ended, or may do less by now";
 
 /// All keys of the server. Copies are the same keyring.
 #[derive(Clone)]
@@ -240,33 +242,33 @@ impl Keyring {
         }
     }
 
-    /// Does something for a caller, unless its key ends meanwhile.
+    /// Does something for a caller, unless its key meanwhile ends or may do less.
     ///
     /// # Errors
-    /// 401 if it ends, and what `work` says.
+    /// 401 then, and what `work` says.
     pub(crate) async fn while_it_holds<T>(
         &self,
-        actor: Actor,
+        by: &Caller,
         work: impl Future<Output = Result<T, Problem>>,
     ) -> Result<T, Problem> {
-        let Actor::Key(id) = actor else {
+        let Actor::Key(id) = by.actor else {
             return work.await;
         };
         tokio::select! {
             biased;
             done = work => done,
-            () = self.end_of(id) => Err(Problem::unauthorized("the key has ended")),
+            () = self.end_of(id, &by.rights) => Err(Problem::unauthorized(OVER)),
         }
     }
 
-    /// Returns a body that breaks off when the key of `actor` ends.
-    pub(crate) fn cut(&self, actor: Actor, body: Body) -> Body {
-        let Actor::Key(id) = actor else {
+    /// Returns a body that breaks off when the key of its reader ends or may do less.
+    pub(crate) fn cut(&self, by: Caller, body: Body) -> Body {
+        let Actor::Key(id) = by.actor else {
             return body;
         };
         let ring = self.clone();
         let mut end: Pin<Box<dyn Future<Output = ()> + Send>> =
-            Box::pin(async move { ring.end_of(id).await });
+            Box::pin(async move { ring.end_of(id, &by.rights).await });
         let mut pieces = body.into_data_stream();
         let mut is_cut = false;
         Body::from_stream(stream::poll_fn(move |context| {
@@ -275,17 +277,24 @@ impl Keyring {
             }
             if end.poll_unpin(context).is_ready() {
                 is_cut = true;
-                let error = io::Error::other("the key has ended");
+                let error = io::Error::other(OVER);
                 return Poll::Ready(Some(Err(axum::Error::new(error))));
             }
             pieces.poll_next_unpin(context)
         }))
     }
 
-    /// Waits until a key has ended, and then for [`GRACE`].
-    async fn end_of(&self, id: KeyId) {
+    /// Waits until a key has ended, or may do less than `begun`, which was
+    /// decided by, and then for [`GRACE`].
+    async fn end_of(&self, id: KeyId, begun: &Rights) {
         let mut changed = self.0.changed.subscribe();
-        while self.table().keys.state(id, crate::now()) == State::Active {
+        let holds = || {
+            let table = self.table();
+            let rights = table.keys.rights(id);
+            table.keys.state(id, crate::now()) == State::Active
+                && rights.is_some_and(|rights| rights.cover(begun).is_ok())
+        };
+        while holds() {
             let _ = tokio::time::timeout(LOOK_EVERY, changed.changed()).await;
         }
         tokio::time::sleep(GRACE).await;

@@ -33,7 +33,6 @@ use conclave_server_core::webhook::guard::Guard;
 use conclave_signalling_core::settings::Network;
 use conclave_signalling_node::{RoomEntry, Rooms};
 use conclave_signalling_store::Store;
-use conclave_signalling_wire::ids::RoomId;
 use conclave_signalling_wire::secret::InviteSecret;
 use conclave_signalling_wire::text::Slug;
 use conclave_signalling_wire::time::Timestamp;

@@ -50,6 +50,25 @@ async fn a_key_does_what_it_may_and_nothing_once_it_is_ended() {
 }
 
 #[tokio::test]
+async fn what_others_call_their_rooms_hides_none_of_a_key() {
+    let site = Site::start().await;
+    for body in [
+        json!({"slug": "board", "tags": ["board"]}),
+        json!({"slug": "desk", "tags": ["desk"], "external_id": "board"}),
+    ] {
+        assert_eq!(site.operator(Method::POST, "/rooms", body).await.0, 201);
+    }
+    let body = json!({"name": "Desk", "level": "read_only", "rooms": {"tags": ["desk"]}});
+    let desk = site.key(body).await;
+    let (status, room) = site.get(&desk, "/rooms/board").await;
+    assert_eq!((status, &room["slug"]), (200, &json!("desk")));
+    let (_, room) = site
+        .operator(Method::GET, "/rooms/board", Value::Null)
+        .await;
+    assert_eq!(room["slug"], "board");
+}
+
+#[tokio::test]
 async fn an_unknown_key_and_a_wrong_one_are_refused_alike() {
     let site = Site::start().await;
     let made = site.key(json!({"name": "a", "level": "admin"})).await;
@@ -107,9 +126,9 @@ async fn what_a_key_is_being_answered_breaks_off_when_it_expires() {
         .await;
     let (id, _) = text::parse(&made).unwrap();
     let ring = &site.admin.keyring;
-    let (by, began) = (Actor::Key(id), Instant::now());
+    let (by, began) = (site.caller(id), Instant::now());
     let never = std::future::pending::<Result<(), Problem>>();
-    let problem = ring.while_it_holds(by, never).await.unwrap_err();
+    let problem = ring.while_it_holds(&by, never).await.unwrap_err();
     assert_eq!(problem.status(), StatusCode::UNAUTHORIZED);
     let endless = stream::repeat_with(|| Ok::<_, io::Error>("line\n")).then(|line| async {
         tokio::task::yield_now().await;
@@ -121,8 +140,29 @@ async fn what_a_key_is_being_answered_breaks_off_when_it_expires() {
     assert!(began.elapsed() < ENDED_WITHIN);
     assert_eq!(site.get(&made, "/rooms").await.0, 401);
     // An operator has no end.
-    let done = ring.while_it_holds(Actor::Operator, async { Ok(7) }).await;
+    let operator = Caller::operator();
+    let done = ring.while_it_holds(&operator, async { Ok(7) }).await;
     assert_eq!(done, Ok(7));
+}
+
+#[tokio::test]
+async fn what_was_begun_with_more_rights_is_not_done_with_fewer() {
+    let site = Site::start().await;
+    let made = site.key(json!({"name": "a", "level": "admin"})).await;
+    let (id, _) = text::parse(&made).unwrap();
+    let ring = &site.admin.keyring;
+    let (by, path) = (site.caller(id), format!("/api-keys/{id}"));
+
+    let body = json!({"scopes": ["rooms:read"]});
+    assert_eq!(site.operator(Method::PATCH, &path, body).await.0, 200);
+    let began = Instant::now();
+    let never = std::future::pending::<Result<(), Problem>>();
+    let problem = ring.while_it_holds(&by, never).await.unwrap_err();
+    assert_eq!(problem.status(), StatusCode::UNAUTHORIZED);
+    let body = ring.cut(by, Body::from_stream(stream::pending::<io::Result<&str>>()));
+    assert!(axum::body::to_bytes(body, usize::MAX).await.is_err());
+    assert!(began.elapsed() < ENDED_WITHIN);
+    assert_eq!(site.get(&made, "/rooms").await.0, 200, "what it still may");
 }
 
 #[tokio::test]
@@ -297,6 +337,16 @@ impl Site {
         let (status, made) = self.operator(Method::POST, "/api-keys", body).await;
         assert_eq!(status, 201, "{made}");
         made["text"].as_str().unwrap().to_owned()
+    }
+
+    /// Returns a key as the guard knows it.
+    fn caller(&self, id: KeyId) -> Caller {
+        let table = self.admin.keyring.table();
+        Caller {
+            actor: Actor::Key(id),
+            rights: table.keys.rights(id).unwrap().clone(),
+            from: None,
+        }
     }
 
     async fn operator(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
