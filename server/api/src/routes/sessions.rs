@@ -175,7 +175,11 @@ impl Found {
         let rooms = &call.admin.rooms;
         // Of a room that it may not see, a caller does not even disturb the room.
         let live = match rooms.find_session(id) {
-            Some((_, slug)) if rooms.entry(&slug).is_none_or(|room| !call.caller.sees(&room)) => {
+            Some((_, slug))
+                if rooms
+                    .entry(&slug)
+                    .is_none_or(|room| !call.caller.sees(&room)) =>
+            {
                 return Err(missing());
             }
             Some((room, slug)) => Found::told_by_room(call, id, (room, slug)).await?,
