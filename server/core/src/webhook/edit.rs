@@ -173,7 +173,13 @@ impl WebhookRecord {
     ) -> Result<WebhookRecord, EditError> {
         let mut record = self.clone();
         record.rev = self.rev.saturating_add(1);
-        record.url = change.url.unwrap_or(record.url);
+        if let Some(url) = change.url {
+            // Who is called instead is told things for as long as whoever said so may do that.
+            if url != record.url {
+                record.created_by = by.actor;
+            }
+            record.url = url;
+        }
         record.description = change.description.unwrap_or(record.description);
         record.events = change.events.unwrap_or(record.events);
         match change.rooms {

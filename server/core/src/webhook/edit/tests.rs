@@ -71,6 +71,10 @@ fn a_change_leaves_alone_what_it_does_not_name() {
     assert_eq!(cleared.created_by, made.created_by);
     let on = change(json!({"enabled": true})).unwrap();
     assert_eq!(on.created_by, Actor::Configuration, "answers for it");
+    let elsewhere = change(json!({"url": "https://example.net/"})).unwrap();
+    assert_eq!(elsewhere.created_by, Actor::Configuration, "listens since");
+    let same = change(json!({"url": "https://example.org/"})).unwrap();
+    assert_eq!(same.created_by, made.created_by);
     assert!(change(json!({"url": "https://127.0.0.1/"})).is_err());
 }
 
