@@ -7,6 +7,7 @@ use axum::Router;
 use axum::routing::get;
 use conclave_sfu_wire::control::Event;
 use conclave_signalling_store::{Store, StoreError};
+use futures_util::future::join_all;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Duration, Instant, sleep, timeout, timeout_at};
@@ -205,10 +206,12 @@ impl Node {
         registry.begin_no_more();
         phase.send_replace(Phase::Draining);
         let closing = Instant::now() + registry.tuning().drain;
-        for room in registry.inboxes() {
-            // A room that has ended has nobody to tell, and the close tells those in a busy one.
-            let _ = timeout_at(closing, room.messages.send(ToRoom::Draining)).await;
-        }
+        let told = registry.inboxes().into_iter().map(|room| async move {
+            // A room that has ended has nobody to tell.
+            let _ = room.messages.send(ToRoom::Draining).await;
+        });
+        // All at once: a busy room keeps no other from knowing, and the close tells those in it.
+        let _ = timeout_at(closing, join_all(told)).await;
         // Whoever is late is told by the close.
         let _ = timeout_at(closing, registry.emptied()).await;
         phase.send_replace(Phase::Closing);
@@ -222,16 +225,13 @@ impl Node {
 
 /// Waits until everything that happened so far is kept.
 async fn settle(registry: &Registry) {
-    let mut settling = Vec::new();
-    for room in registry.inboxes() {
+    let settled = registry.inboxes().into_iter().map(|room| async move {
         let (done, settled) = oneshot::channel();
         // A room that has ended has kept what it had.
         let _ = room.messages.send(ToRoom::Settle { done }).await;
-        settling.push(settled);
-    }
-    for settled in settling {
         let _ = settled.await;
-    }
+    });
+    join_all(settled).await;
     write_refusals(registry).await;
 }
 
