@@ -130,6 +130,8 @@ pub(crate) struct Shown {
 pub(crate) struct Ticket {
     /// Its `kid`.
     site: Arc<str>,
+    /// With which it was found good.
+    key: SiteKey,
     jti: [u8; 32],
 }
 
@@ -195,12 +197,12 @@ impl Sites {
         Arc::clone(&self.read().configured)
     }
 
-    /// Sends somebody to a room unless the site that vouched is gone meanwhile. Who removes the
-    /// site comes after that, and finds them there.
+    /// Sends somebody to a room unless the site that vouched is gone meanwhile, or is known by
+    /// another key. Who removes the site comes after that, and finds them there.
     pub(crate) fn while_known<T>(&self, ticket: &Ticket, act: impl FnOnce() -> T) -> Option<T> {
         let known = self.read();
-        known.find(&ticket.site)?;
-        Some(act())
+        let site = known.find(&ticket.site)?;
+        (site.key == ticket.key).then(act)
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Known> {
@@ -234,6 +236,7 @@ impl Sites {
         let wait = self.check_times(time, &claims)?;
         let ticket = Ticket {
             site: Arc::from(site.kid.as_str()),
+            key: site.key,
             jti: jws::digest(&claims.jti),
         };
         self.with_spent(&ticket, |spent| spent.show(now, ticket.jti, link))?;

@@ -436,6 +436,9 @@ fn a_site_that_is_added_is_judged_until_it_is_forgotten_or_configured() {
     sites.forget_added("school-1");
     assert_eq!(judge(&sites, &token("three")).err(), Some(Flaw::Key));
     assert_eq!(sites.while_known(&shown.ticket, || 7), None);
+    // Another key of that name vouches for nobody whom the first one sent.
+    sites.replace_added(vec![site(2)]);
+    assert_eq!(sites.while_known(&shown.ticket, || 7), None);
     sites.replace_added(vec![site(1)]);
     assert!(judge(&sites, &token("three")).is_ok());
 }
