@@ -7,7 +7,8 @@ use conclave_signalling_wire::request::{
     Leave, ParticipantRemove, ParticipantRename, ParticipantToLobby,
 };
 
-use crate::room::SiteClaim;
+use crate::output::OperatorReply;
+use crate::room::{OperatorRequest, SiteClaim};
 use crate::settings::PasswordHash;
 
 const HOST: u8 = 1;
@@ -28,8 +29,12 @@ fn stage(change: impl FnOnce(&mut Settings)) -> (Stage, LinkId) {
 }
 
 fn sent(role: Role, name: Option<&str>) -> Claim {
+    sent_by("school-1", role, name)
+}
+
+fn sent_by(site: &str, role: Role, name: Option<&str>) -> Claim {
     Claim::Site(SiteClaim {
-        site: "school-1".into(),
+        site: site.into(),
         role,
         name: name.map(|name| DisplayName::new(name).unwrap()),
     })
@@ -202,4 +207,90 @@ fn a_host_by_token_takes_the_place_of_nobody_else() {
         .permissions
         .contains(Permission::SessionEnd);
     assert!(may_end && stage.face(owner).role == Role::Host);
+}
+
+#[test]
+fn nobody_stays_whose_site_is_trusted_no_more() {
+    let (mut stage, host) = stage(|_| {});
+    let (head, _) = come(&mut stage, 2, sent(Role::Host, None));
+    let (pupil, _) = come(&mut stage, 3, sent(Role::Attendee, None));
+    let (other, _) = come(
+        &mut stage,
+        4,
+        sent_by("school-2", Role::Attendee, Some("Grace")),
+    );
+    let (sent_back, _) = come(&mut stage, 5, sent(Role::Attendee, None));
+    stage.outputs();
+    let participant = stage.room.participant_of(sent_back).unwrap().id;
+    stage.ask(host, ParticipantToLobby { participant });
+    stage.outputs();
+    let (waiting, _) = come(&mut stage, 5, sent(Role::Attendee, None));
+    // Its token to resume lasts longer than its link.
+    stage.room.handle_link_lost(stage.now, pupil);
+    stage.outputs();
+
+    let revoke = |site: &str| OperatorRequest::RevokeSite(site.into());
+    stage
+        .room
+        .handle_operator(stage.now, 7, Actor::Operator, revoke("school-1"));
+    let mut outputs = stage.outputs();
+    let barrier = outputs.iter().find_map(|output| match output {
+        Output::Media(Command::Barrier { number, .. }) => Some(*number),
+        _ => None,
+    });
+    let is_answered = |outputs: &[Output]| {
+        outputs.iter().any(|output| {
+            matches!(output, Output::Operator { ticket: 7, answer }
+                if matches!(**answer, Ok(OperatorReply::Done)))
+        })
+    };
+    assert!(
+        !is_answered(&outputs),
+        "media go on until the shard says so"
+    );
+    stage.passed(barrier.unwrap());
+    outputs.extend(stage.outputs());
+    assert!(is_answered(&outputs));
+
+    let acts: Vec<_> = outputs
+        .iter()
+        .filter_map(|output| match output {
+            Output::Persist(Change::Audit(entry)) => Some(entry),
+            _ => None,
+        })
+        .filter(|entry| entry.action == "embedder.revoke")
+        .map(|entry| {
+            (
+                entry.actor,
+                entry.target.as_deref(),
+                entry.detail.as_deref(),
+            )
+        })
+        .collect();
+    let act = (Actor::Operator, Some("school-1"), Some("devices 3"));
+    assert_eq!(acts, [act]);
+    let told: Vec<String> = outputs.iter().map(short).collect();
+    let closed = |link: LinkId, code: u16| told.contains(&format!("{} close {code}", link.0));
+    assert!(closed(head, 4403), "a host too: {told:?}");
+    let revoked = told.iter().filter(|line| *line == "token revoked").count();
+    assert_eq!(revoked, 2, "nobody resumes: {told:?}");
+    assert_eq!(stage.room.lobby.iter().count(), 0);
+    assert!(
+        told.contains(&format!("{} released", waiting.0)),
+        "{told:?}"
+    );
+    let mut left: Vec<_> = [host, other]
+        .iter()
+        .map(|link| stage.room.participant_of(*link).unwrap().id)
+        .collect();
+    left.sort();
+    let mut there: Vec<_> = stage.room.roster().map(|face| face.id).collect();
+    there.sort();
+    assert_eq!(there, left, "whom others sent stay");
+
+    // It has nobody there any more, and that is no deed.
+    stage
+        .room
+        .handle_operator(stage.now, 7, Actor::Operator, revoke("school-1"));
+    assert_eq!(stage.done(), ["operator 7 ok"]);
 }
