@@ -1,12 +1,16 @@
 //! Join tokens of embedding sites, from the outside.
 
+use std::collections::BTreeSet;
+
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use conclave_signalling_core::record::Actor;
 use conclave_signalling_node::{Config, Embedder, SiteKey, SiteRooms};
-use conclave_signalling_store::AuditQuery;
+use conclave_signalling_store::{AuditQuery, EmbedderRecord};
 use conclave_signalling_wire::objects::{LobbyMode, Role};
 use conclave_signalling_wire::room::Patch;
 use conclave_signalling_wire::secret::SecretText;
-use conclave_signalling_wire::text::Prose;
+use conclave_signalling_wire::text::{Prose, Slug};
+use conclave_signalling_wire::time::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Duration;
 
@@ -243,4 +247,84 @@ async fn a_restart_makes_no_token_good_again() {
     let mut fresh = server.greeted().await;
     let joined = come(&mut fresh, 2, &made("three", 10)).await;
     assert_eq!(joined["ok"]["outcome"], "joined", "{joined}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_site_that_is_made_known_while_the_server_runs_sends_people_until_it_is_forgotten() {
+    let server = Server::with(|config| config.audience = ORIGIN.to_owned()).await;
+    server.room("class", |_| {}).await;
+    server.room("elsewhere", |_| {}).await;
+    let site = EmbedderRecord {
+        kid: "school-1".to_owned(),
+        issuer: "https://school.example".to_owned(),
+        key: pair().public_key().as_ref().try_into().unwrap(),
+        max_role: Role::Host,
+        rooms: Some(BTreeSet::from([Slug::new("class").unwrap()])),
+        created_by: Actor::Operator,
+        created_at: Timestamp::from_unix_ms(START_S * 1000),
+    };
+    let later = |room: &str, jti: &str| {
+        let mut claims = claims(room, jti);
+        // Nobody waited for the next second at the start, as there was no site.
+        claims["iat"] = json!(START_S + 1);
+        claims["role"] = json!("host");
+        sign(&claims)
+    };
+    // The clock stands still otherwise, and a token of the next second would wait for ever.
+    server.sleep(Duration::from_secs(1)).await;
+    let mut early = server.greeted().await;
+    assert!(is_refused(
+        &come(&mut early, 1, &later("class", "zero")).await
+    ));
+    let rooms = server.node.rooms();
+    let known = rooms
+        .embedder_add(site.clone(), Actor::Operator)
+        .await
+        .unwrap();
+    assert_eq!(
+        (known.kid.as_str(), known.audience.as_str()),
+        ("school-1", ORIGIN)
+    );
+    assert!(
+        rooms
+            .embedder_add(site.clone(), Actor::Operator)
+            .await
+            .is_err()
+    );
+
+    let mut grace = server.greeted().await;
+    let joined = come(&mut grace, 1, &later("class", "one")).await;
+    assert_eq!(joined["ok"]["outcome"], "joined", "{joined}");
+    let mut elsewhere = server.greeted().await;
+    let data = with_token("elsewhere", 2, &later("elsewhere", "two"));
+    assert!(is_refused(&elsewhere.ask("join", data).await));
+
+    // One more is on its way in: its token is of a second that has not come yet.
+    let mut ahead = claims("class", "ahead");
+    ahead["iat"] = json!(START_S + 4);
+    let mut late = server.greeted().await;
+    let asked = late
+        .send("join", with_token("class", 3, &sign(&ahead)))
+        .await;
+    let before = tokio::time::Instant::now();
+    rooms
+        .embedder_delete("school-1", Actor::Operator)
+        .await
+        .unwrap();
+    assert_eq!(grace.closed().await, 4403);
+    assert_eq!(before.elapsed(), Duration::ZERO, "well within 5 s");
+    server.sleep(Duration::from_secs(4)).await;
+    let refused = late.hear().await.unwrap();
+    assert!(refused["id"] == asked && is_refused(&refused), "{refused}");
+    let mut again = server.greeted().await;
+    assert!(is_refused(
+        &come(&mut again, 1, &later("class", "three")).await
+    ));
+    assert_eq!(rooms.embedders().await.unwrap(), []);
+    assert!(
+        rooms
+            .embedder_delete("school-1", Actor::Operator)
+            .await
+            .is_err()
+    );
 }
