@@ -49,7 +49,8 @@ pub enum Reservation {
     Mismatch,
     /// It is being done.
     InProgress,
-    /// The server ended while it was being done, or whoever did it went: perhaps it was done.
+    /// The server ended while it was being done, or whoever did it went: perhaps it was done. Or
+    /// it was, and its answer was too large to be kept for long.
     InDoubt,
 }
 
@@ -72,7 +73,8 @@ impl Store {
         self.act(act, None).await?.reservation()
     }
 
-    /// Keeps the answer to a request that was reserved. Does nothing if that is forgotten.
+    /// Keeps the answer to a request that was reserved. Does nothing if that is forgotten. Of
+    /// answers of 16 KiB or more the last 100 of an actor are kept; older ones are in doubt.
     ///
     /// # Errors
     /// [`StoreError`]; the request stays reserved.

@@ -19,6 +19,10 @@ const KEPT_MS: i64 = 24 * 3600 * 1000;
 const ANSWERED_WITHIN_MS: i64 = 10 * 60 * 1000;
 /// Answers of one actor; the oldest go.
 const EACH: u32 = 10_000;
+/// Bytes of a body from which on an answer is a large one.
+const LARGE_BYTES: usize = 16 * 1024;
+/// Large answers of one actor that are kept.
+const LARGE_EACH: u32 = 100;
 
 #[derive(FromRow)]
 struct Row {
@@ -127,6 +131,26 @@ pub(crate) async fn complete(
     .bind(answer.status)
     .bind(sealer.seal(place(("idempotency", &row, "headers")), headers.as_bytes())?)
     .bind(sealer.seal(place(("idempotency", &row, "body")), &answer.body)?)
+    .execute(&mut *db)
+    .await?;
+    if answer.body.len() >= LARGE_BYTES {
+        forget_large(db, &key.actor).await?;
+    }
+    Ok(())
+}
+
+/// Forgets what the oldest large answers of an actor said, and keeps that there were some: their
+/// requests are not to be done again.
+async fn forget_large(db: &mut SqliteConnection, actor: &str) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE idempotency SET status = NULL, headers = NULL, body = NULL, doubtful = TRUE
+         WHERE seq IN (
+             SELECT seq FROM idempotency WHERE actor = ?1 AND length(body) >= ?2
+             ORDER BY seq DESC LIMIT -1 OFFSET ?3)",
+    )
+    .bind(actor)
+    .bind(i64::try_from(LARGE_BYTES).unwrap_or(i64::MAX))
+    .bind(LARGE_EACH)
     .execute(db)
     .await?;
     Ok(())

@@ -117,3 +117,30 @@ async fn the_oldest_answers_of_one_actor_go_first() {
     assert_eq!(first, Reservation::Reserved);
     assert_eq!(reserve(&store, &other, 1, 1).await, Reservation::InProgress);
 }
+
+#[tokio::test]
+async fn large_answers_are_kept_in_a_bounded_number_and_nothing_is_done_twice() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    let named = |number: u64| key("key_bulk", &number.to_string());
+    let large = StoredAnswer {
+        body: vec![b'x'; 16 * 1024],
+        ..answer()
+    };
+    let small = key("key_bulk", "small");
+    assert_eq!(reserve(&store, &small, 1, 0).await, Reservation::Reserved);
+    store.complete(&small, answer()).await.unwrap();
+    for number in 0..102 {
+        let mine = named(number);
+        assert_eq!(reserve(&store, &mine, 1, 0).await, Reservation::Reserved);
+        store.complete(&mine, large.clone()).await.unwrap();
+    }
+    for number in [0, 1] {
+        let known = reserve(&store, &named(number), 1, 1).await;
+        assert_eq!(known, Reservation::InDoubt);
+    }
+    let known = reserve(&store, &named(2), 1, 1).await;
+    assert_eq!(known, Reservation::Same(large));
+    let known = reserve(&store, &small, 1, 1).await;
+    assert_eq!(known, Reservation::Same(answer()));
+}
