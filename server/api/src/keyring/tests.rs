@@ -53,8 +53,8 @@ async fn a_key_does_what_it_may_and_nothing_once_it_is_ended() {
 async fn what_others_call_their_rooms_hides_none_of_a_key() {
     let site = Site::start().await;
     for body in [
-        json!({"slug": "board", "tags": ["board"]}),
         json!({"slug": "desk", "tags": ["desk"], "external_id": "board"}),
+        json!({"slug": "board", "tags": ["board"]}),
     ] {
         assert_eq!(site.operator(Method::POST, "/rooms", body).await.0, 201);
     }
@@ -66,6 +66,52 @@ async fn what_others_call_their_rooms_hides_none_of_a_key() {
         .operator(Method::GET, "/rooms/board", Value::Null)
         .await;
     assert_eq!(room["slug"], "board");
+}
+
+#[tokio::test]
+async fn a_key_for_some_rooms_takes_no_name_by_which_others_find_theirs() {
+    let site = Site::start().await;
+    let body = json!({"slug": "board", "tags": ["board"], "external_id": "crm-1"});
+    assert_eq!(site.operator(Method::POST, "/rooms", body).await.0, 201);
+    let scopes = ["rooms:read", "rooms:write"];
+    let body = json!({"name": "Desk", "scopes": scopes, "rooms": {"tags": ["desk"]}});
+    let desk = site.key(body).await;
+    let own = json!({"slug": "desk", "tags": ["desk"], "external_id": "desk"});
+    for (method, path, body, status, code) in [
+        (Method::POST, "/rooms", own, 201, Value::Null),
+        (
+            Method::POST,
+            "/rooms",
+            json!({"slug": "crm-1", "tags": ["desk"]}),
+            409,
+            json!("slug_taken"),
+        ),
+        (
+            Method::POST,
+            "/rooms/desk/duplicate",
+            json!({"slug": "crm-1"}),
+            409,
+            json!("slug_taken"),
+        ),
+        (
+            Method::PATCH,
+            "/rooms/desk",
+            json!({"external_id": "board"}),
+            409,
+            json!("external_id_taken"),
+        ),
+        (
+            Method::PATCH,
+            "/rooms/desk",
+            json!({"external_id": "desk"}),
+            200,
+            Value::Null,
+        ),
+    ] {
+        let asked = site.ask(&site.keys, method, path, &desk, body.to_string());
+        let (said, answer) = asked.await;
+        assert_eq!((said, &answer["code"]), (status, &code), "{path} {body}");
+    }
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod invites;
 mod keys;
 mod links;
 mod lobby;
+mod naming;
 mod participants;
 mod rooms;
 mod server;
