@@ -143,8 +143,9 @@ async fn attempt(shared: Arc<Shared>, delivery: Delivery) -> bool {
     let store = &shared.store;
     let webhook = match called(&shared, delivery.webhook).await {
         Ok(Some(webhook)) => webhook,
-        // It was deleted or switched off meanwhile, and with that nothing of it is due.
-        Ok(None) => return true,
+        // It was deleted or switched off meanwhile, and with that nothing of it is due. It rests,
+        // for if that could not be kept, the same would be due again at once.
+        Ok(None) => return false,
         Err(error) => {
             tracing::error!(%error, webhook = %delivery.webhook, "cannot read a webhook");
             return false;
