@@ -1,11 +1,15 @@
 //! The example of `docs/embedding.md`, as a site runs it.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use conclave_signalling_wire::objects::Role;
 use serde_json::{Value, json};
 
+use crate::caller::Caller;
 use crate::link::Guest;
 use crate::server::{Server, conclave, folder};
 
@@ -22,8 +26,31 @@ fn block(language: &str) -> &'static str {
     rest.split_once("```").unwrap().0
 }
 
+/// Puts the program of the guide into a folder, and its key.
+fn put_site(folder: &Path) {
+    fs::write(folder.join("token.mjs"), block("js")).unwrap();
+    fs::write(folder.join("site.key"), SITE_KEY).unwrap();
+}
+
+/// Lets the program of the guide make a token.
+fn token(server: &Server, public_url: &str) -> String {
+    let made = Command::new("node")
+        .arg(server.folder.join("token.mjs"))
+        .env("SITE_KEY_FILE", server.folder.join("site.key"))
+        .env("CONCLAVE_SERVER", public_url)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    String::from_utf8(made.stdout).unwrap().trim().to_owned()
+}
+
 fn by_token(jwt: &str) -> Value {
     json!({"kind": "token", "jwt": jwt})
+}
+
+fn unix_s() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.unwrap().as_secs()
 }
 
 #[tokio::test]
@@ -32,8 +59,7 @@ async fn the_example_of_the_guide_sends_somebody_into_a_meeting() {
     let config = folder.join("conclave.toml");
     let room = "[[rooms]]\nslug = \"maths\"\nlobby = \"on\"\nstart_without_host = true\n";
     fs::write(&config, format!("{room}{}", block("toml"))).unwrap();
-    fs::write(folder.join("token.mjs"), block("js")).unwrap();
-    fs::write(folder.join("site.key"), SITE_KEY).unwrap();
+    put_site(&folder);
     let mut command = conclave();
     command
         .env(
@@ -47,16 +73,7 @@ async fn the_example_of_the_guide_sends_somebody_into_a_meeting() {
     let http = ready["http"].as_str().unwrap();
     let public_url = ready["guest_link"].as_str().unwrap();
     let public_url = public_url.strip_suffix("/r/welcome").unwrap();
-    let token = || {
-        let made = Command::new("node")
-            .arg(server.folder.join("token.mjs"))
-            .env("SITE_KEY_FILE", server.folder.join("site.key"))
-            .env("CONCLAVE_SERVER", public_url)
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{made:?}");
-        String::from_utf8(made.stdout).unwrap().trim().to_owned()
-    };
+    let token = || token(&server, public_url);
     let used = token();
     let mut grace = Guest::open(http).await;
     let joined = grace.join("maths", by_token(&used), "Typed").await;
@@ -85,4 +102,49 @@ async fn the_example_of_the_guide_sends_somebody_into_a_meeting() {
         entry["target"].clone()
     });
     assert_eq!(targets.collect::<Vec<_>>(), ["school-2026"; 2]);
+}
+
+#[tokio::test]
+async fn a_site_of_the_api_sends_people_until_it_is_deleted() {
+    let server = Server::start("embedder");
+    let begun_s = unix_s();
+    put_site(&server.folder);
+    let ready = server.ready();
+    let http = ready["http"].as_str().unwrap();
+    let public_url = ready["guest_link"].as_str().unwrap();
+    let public_url = public_url.strip_suffix("/r/welcome").unwrap();
+    let admin = Caller::new(&server, "admin", &[]);
+    let room = json!({"slug": "maths", "start_without_host": true});
+    assert_eq!(admin.ask("POST", "/rooms", Some(&room)).status, 201);
+    let site = json!({
+        "kid": "school-2026",
+        "issuer": "https://school.example",
+        // RFC 8037, appendix A.2.
+        "public_key": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+        "max_role": "presenter",
+        "rooms": ["maths"],
+    });
+    let added = admin.ask("POST", "/embedders", Some(&site));
+    assert_eq!(added.status, 201, "{added:?}");
+    assert_eq!(added.body["audience"], public_url);
+
+    // Tokens of the second in which the server started are not taken.
+    while unix_s() <= begun_s {
+        thread::yield_now();
+    }
+    let jwt = token(&server, public_url);
+    let mut grace = Guest::open(http).await;
+    let joined = grace.join("maths", by_token(&jwt), "Typed").await;
+    assert_eq!(joined["ok"]["outcome"], "joined", "{joined}");
+
+    let asked_at = Instant::now();
+    let deleted = admin.ask("DELETE", "/embedders/school-2026", None);
+    assert_eq!(deleted.status, 204, "{deleted:?}");
+    assert_eq!(grace.close_code().await, Some(4403));
+    assert!(asked_at.elapsed() < Duration::from_secs(5));
+    let mut other = Guest::open(http).await;
+    let jwt = token(&server, public_url);
+    let refused = other.join("maths", by_token(&jwt), "Typed").await;
+    assert_eq!(refused["error"]["code"], "bad_credentials", "{refused}");
+    assert_eq!(refused["error"]["field"], "credential.jwt");
 }
