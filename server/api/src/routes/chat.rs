@@ -6,7 +6,7 @@ use std::io;
 
 use axum::body::Body;
 use conclave_server_core::access::record::Scope;
-use conclave_signalling_core::record::{Actor, AuditEntry, Change};
+use conclave_signalling_core::record::{AuditEntry, Change};
 use conclave_signalling_core::write_chat;
 use conclave_signalling_node::Rooms;
 use conclave_signalling_store::{ChatQuery, Store};
@@ -18,6 +18,7 @@ use futures_util::stream;
 use http::{StatusCode, header};
 use serde_json::json;
 
+use crate::auth::Caller;
 use crate::call::{Answer, Call};
 use crate::lists::List;
 use crate::problem::Problem;
@@ -96,7 +97,7 @@ struct Source {
     session: SessionId,
     /// Since when the session goes on and where; `None` for one that is over.
     live: Option<(Slug, Timestamp)>,
-    by: Actor,
+    caller: Caller,
 }
 
 /// Some messages in the order of their numbers.
@@ -116,7 +117,7 @@ impl Source {
             room: found.kept.room,
             session: found.id(),
             live: found.live().map(|slug| (slug.clone(), started_at)),
-            by: call.caller.actor,
+            caller: call.caller.clone(),
         })
     }
 
@@ -138,7 +139,10 @@ impl Source {
         limit: usize,
     ) -> Result<Piece, Problem> {
         loop {
-            let page = self.rooms.chat_list(slug, (after, limit), self.by).await?;
+            let page = self
+                .rooms
+                .chat_list(slug, (after, limit), self.caller.actor)
+                .await?;
             let last = page.messages.last().map(|message| message.number);
             let next = last.filter(|_| page.has_more);
             let messages = page.messages.into_iter();
@@ -200,17 +204,12 @@ impl Source {
     }
 
     /// Writes down what was done that no room writes down.
-    fn deed(&self, action: &str, target: Option<String>, detail: Option<String>) -> AuditEntry {
+    fn deed(&self, action: &str, detail: Option<String>) -> AuditEntry {
         AuditEntry {
-            at: crate::now(),
-            actor: self.by,
-            action: action.to_owned(),
-            target,
             room: Some(self.room),
             session: Some(self.session),
-            prefix: None,
-            outcome: "ok".to_owned(),
             detail,
+            ..self.caller.did(action, None)
         }
     }
 }
@@ -224,7 +223,7 @@ async fn list(call: Call) -> Result<Answer, Problem> {
     let begin = source.begin().await?;
     if source.live.is_none() {
         let detail = Some(format!("after {}", cursor.unwrap_or_default()));
-        let read = source.deed("chat.read", None, detail);
+        let read = source.deed("chat.read", detail);
         source.store.audit(read).await?;
     }
     if !query.ascending(true)? || query.wants_total()? {
@@ -260,7 +259,7 @@ async fn export(call: Call) -> Result<Answer, Problem> {
         ChatFormat::Txt => ("text/plain; charset=utf-8", "txt"),
         ChatFormat::Csv => ("text/csv; charset=utf-8", "csv"),
     };
-    let exported = source.deed("chat.export", None, Some(ending.to_owned()));
+    let exported = source.deed("chat.export", Some(ending.to_owned()));
     source.store.audit(exported).await?;
     let file = format!("attachment; filename=\"chat-{}.{ending}\"", source.session);
     let export = Export {
@@ -307,7 +306,10 @@ impl Export {
 async fn clear(call: Call) -> Result<Answer, Problem> {
     let source = Source::of(&call).await?;
     if let Some((slug, _)) = &source.live {
-        source.rooms.chat_clear(slug, None, source.by).await?;
+        source
+            .rooms
+            .chat_clear(slug, None, source.caller.actor)
+            .await?;
         return Ok(Answer::nothing());
     }
     source.begin().await?;
@@ -316,7 +318,9 @@ async fn clear(call: Call) -> Result<Answer, Problem> {
     let room = slug.and_then(|slug| source.rooms.entry(&slug));
     if let Some(room) = room.filter(|room| room.is_live) {
         for message in source.all().await? {
-            let deleted = source.rooms.chat_delete(&room.slug, message.id, source.by);
+            let deleted = source
+                .rooms
+                .chat_delete(&room.slug, message.id, source.caller.actor);
             match deleted.await.map_err(Problem::from) {
                 Err(problem) if problem.status() == StatusCode::NOT_FOUND => {}
                 deleted => deleted?,
@@ -328,7 +332,7 @@ async fn clear(call: Call) -> Result<Answer, Problem> {
             session: Some(source.session),
             up_to: u32::MAX,
         },
-        Change::Audit(Box::new(source.deed("chat.clear", None, None))),
+        Change::Audit(Box::new(source.deed("chat.clear", None))),
     ];
     source.store.commit(source.room, changes).await?;
     Ok(Answer::nothing())
@@ -344,6 +348,9 @@ async fn delete(call: Call) -> Result<Answer, Problem> {
         let is_there = of_session.iter().any(|other| other.id == message);
         is_there.then_some(()).ok_or_else(missing)?;
     }
-    source.rooms.chat_delete(&slug, message, source.by).await?;
+    source
+        .rooms
+        .chat_delete(&slug, message, source.caller.actor)
+        .await?;
     Ok(Answer::nothing())
 }
