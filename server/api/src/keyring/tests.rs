@@ -115,6 +115,29 @@ async fn a_key_for_some_rooms_takes_no_name_by_which_others_find_theirs() {
 }
 
 #[tokio::test]
+async fn what_is_given_again_is_what_was_given_and_to_nobody_else() {
+    let site = Site::start().await;
+    let keys = [
+        site.key(json!({"name": "a", "level": "admin"})).await,
+        site.key(json!({"name": "b", "level": "admin"})).await,
+    ];
+    let ask = async |key: &str| {
+        let request = Request::post("/api/v1/api-keys")
+            .header("content-type", "application/json")
+            .header("authorization", format!("Bearer {key}"))
+            .header("idempotency-key", "once")
+            .body(Body::from(r#"{"name": "c", "level": "admin"}"#));
+        let response = site.keys.clone().oneshot(request.unwrap()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::CREATED);
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX);
+        serde_json::from_slice::<Value>(&body.await.unwrap()).unwrap()
+    };
+    let first = ask(&keys[0]).await;
+    assert_eq!(ask(&keys[0]).await, first);
+    assert_ne!(ask(&keys[1]).await["id"], first["id"]);
+}
+
+#[tokio::test]
 async fn an_unknown_key_and_a_wrong_one_are_refused_alike() {
     let site = Site::start().await;
     let made = site.key(json!({"name": "a", "level": "admin"})).await;
