@@ -457,3 +457,36 @@ impl Site {
         )
     }
 }
+
+#[tokio::test]
+async fn a_key_for_some_rooms_is_shown_no_delivery_that_tells_of_others() {
+    let site = Site::start().await;
+    let hook = json!({"url": "https://hooks.example/", "events": ["room.created"]});
+    let (status, hook) = site.operator(Method::POST, "/webhooks", hook).await;
+    assert_eq!(status, 201, "{hook}");
+    for tag in ["desk", "board"] {
+        let body = json!({"slug": tag, "tags": [tag]});
+        assert_eq!(site.operator(Method::POST, "/rooms", body).await.0, 201);
+    }
+    let path = format!("/webhooks/{}", hook["id"].as_str().unwrap());
+    let narrow = json!({"rooms": {"tags": ["desk"]}});
+    assert_eq!(site.operator(Method::PATCH, &path, narrow).await.0, 200);
+    let scopes = ["webhooks:read", "webhooks:write"];
+    let body = json!({"name": "Desk", "scopes": scopes, "rooms": {"tags": ["desk"]}});
+    let desk = site.key(body).await;
+    let path = format!("{path}/deliveries");
+    let (_, all) = site.operator(Method::GET, &path, Value::Null).await;
+    let (status, own) = site.get(&desk, &path).await;
+    assert_eq!(status, 200, "{own}");
+    let ids = |list: &Value| -> Vec<String> {
+        let data = list["data"].as_array().unwrap();
+        let id = |one: &Value| one["id"].as_str().unwrap().to_owned();
+        data.iter().map(id).collect()
+    };
+    assert_eq!((ids(&all).len(), ids(&own).len()), (2, 1));
+    for id in ids(&all) {
+        let status = site.get(&desk, &format!("/deliveries/{id}")).await.0;
+        let expected = if ids(&own).contains(&id) { 200 } else { 404 };
+        assert_eq!(status, expected);
+    }
+}
