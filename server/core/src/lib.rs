@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod access;
+pub mod cef;
 pub mod members;
 pub mod nearest;
 pub mod webhook;

@@ -26,8 +26,8 @@ pub(crate) enum AuditCommand {
     /// Print the last record's hash, to be kept elsewhere
     #[command(after_help = "Examples:\n  conclave audit head >> /mnt/elsewhere/heads")]
     Head(Where),
-    /// Write all records, one JSON object a line
-    #[command(after_help = "Examples:\n  conclave audit export --to audit.jsonl")]
+    /// Write all records, one a line
+    #[command(after_help = EXPORT_EXAMPLES)]
     Export(Export),
 }
 
@@ -44,6 +44,11 @@ Examples:
 
 Without an anchor, whoever has the database, the audit key and the master key could write another
 history. The server logs a signed head now and then: keep one of them elsewhere.";
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  conclave audit export --to audit.jsonl
+  conclave audit export --format cef --after 4711    for a system that gathers logs";
 
 /// `conclave audit tail`.
 #[derive(Debug, Args)]
@@ -92,6 +97,9 @@ pub(crate) struct Export {
     /// Begin after the record of this number
     #[arg(long, value_name = "SEQ", default_value_t = 0)]
     after: u64,
+    /// How a record is written: as JSON, or in the Common Event Format
+    #[arg(long, value_name = "FORMAT", default_value = "jsonl", value_parser = ["jsonl", "cef"])]
+    format: String,
     #[command(flatten)]
     target: Target,
     #[command(flatten)]
@@ -193,7 +201,8 @@ impl Verify {
 impl Export {
     fn run(&self) -> Result<(), Failure> {
         let api = self.place.reach()?;
-        let path = format!("/api/v1/audit/export?after={}", self.after);
+        let (after, format) = (self.after, &self.format);
+        let path = format!("/api/v1/audit/export?after={after}&format={format}");
         self.target.save(&api, &path)
     }
 }

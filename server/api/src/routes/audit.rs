@@ -5,6 +5,7 @@ use std::io;
 
 use axum::body::Body;
 use conclave_server_core::access::record::Scope;
+use conclave_server_core::cef;
 use conclave_signalling_node::Rooms;
 use conclave_signalling_store::{Anchor, AuditQuery, AuditRecord, Order, VerifyError};
 use conclave_signalling_wire::ids::{RoomId, SessionId};
@@ -21,6 +22,8 @@ use crate::table::{Count, Example, Route};
 
 /// Records of an export that are read at once: some 200 KiB.
 const EXPORT_PAGE: u32 = 500;
+const JSON_LINES: &str = "application/jsonl";
+const CEF_LINES: &str = "text/plain";
 
 /// Who did something.
 #[derive(JsonSchema)]
@@ -62,6 +65,16 @@ struct RecordShown {
     prev: String,
     /// Its own hash.
     hash: String,
+}
+
+/// How a record is written.
+#[derive(Debug, Clone, Copy, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Format {
+    /// One object in JSON.
+    Jsonl,
+    /// The Common Event Format, CEF:0.
+    Cef,
 }
 
 /// The end of the audit log.
@@ -160,9 +173,15 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/audit/export", "exportAudit")
             .scope(Scope::AuditRead)
             .summary("Export the audit log")
-            .about("One record in JSON a line, the oldest first.")
+            .about(
+                "One record a line, the oldest first: in JSON, or in the Common Event Format that \
+                 systems read which gather logs.",
+            )
             .query::<Count>("after", "Only what comes after this number.")
-            .returns_text(&["application/jsonl"], "The records.")
+            .query::<Format>("format", "How a record is written; `jsonl` if nothing is said.")
+            .returns_text(&[JSON_LINES, CEF_LINES], "The records.")
+            .example(Example::new("All of it"))
+            .example(Example::new("For a system that gathers logs").query("format=cef&after=1"))
             .handler(export),
     ]
 }
@@ -263,22 +282,29 @@ async fn verify(call: Call) -> Result<Answer, Problem> {
     })
 }
 
-/// Sends everything after `after`, one JSON object a line.
+/// Sends everything after `after`, one record a line.
 async fn export(call: Call) -> Result<Answer, Problem> {
     let after = call.query.parsed("after", count)?;
+    let format = call.query.parsed("format", |text| match text {
+        "jsonl" => Some(Format::Jsonl),
+        "cef" => Some(Format::Cef),
+        _ => None,
+    })?;
+    let format = format.unwrap_or(Format::Jsonl);
     let rooms = call.admin.rooms;
     let pages = stream::try_unfold(after.unwrap_or(0), move |after| {
         let rooms = rooms.clone();
-        async move { next_page(&rooms, after).await }
+        async move { next_page(&rooms, format, after).await }
     });
-    Ok(Answer::stream(
-        "application/jsonl",
-        Body::from_stream(pages),
-    ))
+    let kind = match format {
+        Format::Jsonl => JSON_LINES,
+        Format::Cef => CEF_LINES,
+    };
+    Ok(Answer::stream(kind, Body::from_stream(pages)))
 }
 
 /// Returns the next lines, and the last number among them.
-async fn next_page(rooms: &Rooms, after: u64) -> io::Result<Option<(String, u64)>> {
+async fn next_page(rooms: &Rooms, format: Format, after: u64) -> io::Result<Option<(String, u64)>> {
     let wanted = AuditQuery {
         after: Some(after),
         limit: EXPORT_PAGE,
@@ -288,11 +314,20 @@ async fn next_page(rooms: &Rooms, after: u64) -> io::Result<Option<(String, u64)
     let Some(last) = records.last().map(|record| record.seq) else {
         return Ok(None);
     };
-    let lines = records
+    let write = |record: &AuditRecord| match format {
+        Format::Jsonl => record.to_json_line() + "\n",
+        Format::Cef => as_event(record) + "\n",
+    };
+    Ok(Some((records.iter().map(write).collect(), last)))
+}
+
+fn as_event(record: &AuditRecord) -> String {
+    let hash: String = record
+        .hash
         .iter()
-        .map(|record| record.to_json_line() + "\n")
+        .map(|byte| format!("{byte:02x}"))
         .collect();
-    Ok(Some((lines, last)))
+    cef::line(env!("CARGO_PKG_VERSION"), record.seq, &record.entry, &hash)
 }
 
 fn room_id(call: &Call, name: &str) -> Result<RoomId, Problem> {
