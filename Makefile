@@ -24,7 +24,7 @@ help:
 	@echo 'make check    formatting, lints, documentation, licences'
 	@echo 'make build    the release binary: target/release/conclave'
 	@echo 'make deb      the package for Debian and Ubuntu: target/debian/conclave_*.deb'
-	@echo 'make bench    measure the media core, the control plane and the relay'
+	@echo 'make bench    measure the media core, the control plane, the relay and the API'
 	@echo 'make fuzz     throw bytes at every parser (FUZZ_SECONDS=30 each)'
 	@echo 'make clean    remove what was built'
 
@@ -38,7 +38,7 @@ test:
 sim: tools
 	SEED=$(SEED) cargo test --locked -p conclave-tests --test scenarios
 
-# Some twenty minutes on two cores. The tests of the server open its pages.
+# Some twenty minutes on two cores, and an hour of requests to the API. The tests of the server open its pages.
 soak: tools client
 	PROPTEST_CASES=20000 cargo test --locked -p conclave-signalling-core --lib authority
 	CONCLAVE_MODEL_STEPS=10000000 cargo test --locked -p conclave-signalling-core --test model
@@ -55,11 +55,12 @@ deb: build
 	scripts/package.sh target/release/conclave target/package
 	cargo deb --locked --package conclave --no-build
 
-bench: tools
+bench: build
 	cargo bench --locked -p conclave-tests --bench sfu
 	cargo bench --locked -p conclave-tests --bench signalling
 	@scripts/need-turn-clients.sh || true
 	cargo bench --locked -p conclave-tests --bench turn
+	cargo bench --locked -p conclave-tests --bench api
 
 fuzz: tools
 	@scripts/need-cargo.sh cargo-fuzz
