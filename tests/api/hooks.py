@@ -18,6 +18,9 @@ SAID_IN_WORDS = {
     # Of several members exactly one, or at least one, has to be there.
     "/participant",
     "/knocks",
+    "/all",
+    # There has to be a name to be locked.
+    "/name_locked",
     # Roles have different names, and none is based on the host.
     "/custom_roles",
     # It is in the future, or after another time; of many links at once it is said of each person.

@@ -19,7 +19,7 @@ const seed = soak ? Math.floor(Math.random() * 2 ** 31) : 1;
 const keys = [
   { level: "admin", more: ["--scope", "content:read"], seconds, phases: "examples,coverage,fuzzing,stateful" },
   { level: "user", more: ["--room", "standup"], seconds: 30, phases: "examples,coverage" },
-  { level: "read_only", more: [], seconds: 30, phases: "examples,coverage" },
+  { level: "read-only", more: ["--all-rooms"], seconds: 30, phases: "examples,coverage" },
 ];
 
 for (const { level, more, seconds, phases } of keys) {

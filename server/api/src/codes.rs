@@ -41,7 +41,7 @@ pub(crate) const CODES: &[(&str, &str)] = &[
     ),
     (
         "idempotency_in_doubt",
-        "The server ended while it was done: look before sending it anew.",
+        "The server does not know any more what became of it: look before sending it anew.",
     ),
     (
         "idempotency_mismatch",

@@ -110,8 +110,8 @@ impl Repetition {
             .retry_after(1)),
             Reservation::InDoubt => Err(conflict(
                 "idempotency_in_doubt",
-                "the server ended while this request was being done: look whether it was, and \
-                 send it with another `Idempotency-Key` if not",
+                "the server ended meanwhile, or its answer is not kept any more: look whether it \
+                 was done, and send it with another `Idempotency-Key` if not",
             )),
         }
     }

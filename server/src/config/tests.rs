@@ -74,7 +74,8 @@ fn every_key_but_those_that_need_somebody_has_a_default() {
             "turn.realm",
             "turn.users_file",
             "turn.secret_file",
-            "storage.master_key_file"
+            "storage.master_key_file",
+            "webhooks.ca_file"
         ]
     );
 }
