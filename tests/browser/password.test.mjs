@@ -22,17 +22,20 @@ meeting("a wrong password is refused as an unknown room is, and the right one jo
 
   const bob = await here.somebody("Bob", "blue");
   const password = bob.page.getByRole("textbox", { name: "Meeting password" });
+  const text = () => bob.page.getByRole("main").innerText();
+  const settled = () => until("no question of the browser is open", async () => !/Waiting for/.test(await text()));
   const asked = async (link) => {
     await bob.page.goto(link);
     await password.waitFor();
     await bob.nameBox.fill("Bob");
-    const before = await bob.page.getByRole("main").innerText();
+    const before = await text();
     await password.fill("wrong horse");
     await bob.button("Join").click();
     await bob.reads(WRONG);
     assert.equal(await password.inputValue(), "wrong horse", "what was typed stays");
     await until("it is selected, to be typed anew", () => bob.hasFocus(password));
-    return [before, await bob.page.getByRole("main").innerText()];
+    await settled();
+    return [before, await text()];
   };
   const unknown = await asked(here.server.page("/r/nothing"));
   const known = await asked(room.guest_link);

@@ -68,6 +68,8 @@ export class Server {
       flags.push("--config", path);
     }
     const env = environment();
+    // Several servers run at once, and nobody watches them.
+    env.CONCLAVE_ADMIN__LISTEN = "off";
     for (const [key, value] of Object.entries(settings)) env[`CONCLAVE_${key}`] = value;
     const [program, ...args] = [...(apart ? APART : []), BINARY, ...flags];
     this.#process = spawn(program, args, { cwd: this.#folder, env, stdio: ["ignore", "pipe", "pipe"] });
