@@ -24,6 +24,8 @@ SAID_IN_WORDS = {
     "/participant",
     "/knocks",
     "/all",
+    # The room has a role of this name, or it has not.
+    "/custom_role",
     # There has to be a name to be locked.
     "/name_locked",
     # Roles have different names, and none is based on the host.

@@ -23,7 +23,10 @@ struct RoomDuplicate {
     /// Its name for people; that of the other, without it.
     title: Option<Title>,
     /// Words by which it is found; those of the other, without them.
-    #[schemars(length(max = 16))]
+    #[schemars(
+        length(max = 16),
+        inner(length(min = 1, max = 32), regex(pattern = "^[a-z0-9_-]+$"))
+    )]
     tags: Option<Vec<String>>,
     /// What another system calls it; nothing, without it.
     #[schemars(length(min = 1, max = 128))]
