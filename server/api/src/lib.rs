@@ -1,7 +1,7 @@
 //! The REST API of administration, and the webhooks that go out.
 //!
-//! A table of routes ([`routes`]) says for each what it takes, what it answers
-//! and which scope it needs. [`guard`] stands before all of them, [`openapi`]
+//! A table of routes (`routes`) says for each what it takes, what it answers
+//! and which scope it needs. `guard` stands before all of them, `openapi`
 //! describes them. Handlers decide nothing: each calls one method of [`Rooms`]
 //! or of the store and says what came of it.
 

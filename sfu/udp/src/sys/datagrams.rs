@@ -78,7 +78,7 @@ impl ReceiveBatch {
 }
 
 impl UdpSocket {
-    /// Takes up to [`BATCH`] datagrams that have arrived; 0 if there is none.
+    /// Takes up to `BATCH` datagrams that have arrived; 0 if there is none.
     pub fn receive(&self, batch: &mut ReceiveBatch) -> io::Result<usize> {
         batch.facts.clear();
         let wanted = batch.wanted;

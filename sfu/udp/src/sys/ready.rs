@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 const EVENTS: usize = 64;
 
 /// Watches sockets, each under a number of the caller's. Its own descriptor is
-/// readable while one of them is, so that it can stand in [`wait`](super::wait).
+/// readable while one of them is, so that it can stand in [`wait`](fn@super::wait).
 pub struct ReadySet {
     epoll: OwnedFd,
     events: [libc::epoll_event; EVENTS],
