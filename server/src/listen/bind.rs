@@ -69,7 +69,7 @@ fn is_no_ipv6(error: &io::Error) -> bool {
 fn explain(address: SocketAddr, error: io::Error) -> anyhow::Error {
     let cure = match error.kind() {
         io::ErrorKind::AddrInUse => {
-            ": another program uses this port; stop it or choose another with --https or --http"
+            ": another program uses this port; stop it, or choose another port: `listen.https` (--https), `listen.http` (--http), `admin.listen`"
         }
         io::ErrorKind::PermissionDenied => {
             ": ports below 1024 need the capability CAP_NET_BIND_SERVICE"
