@@ -6,117 +6,38 @@
 //! record that is ended or narrowed ends or narrows everything below it, also
 //! after a crash.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod asked;
+mod check;
+mod lineage;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use conclave_signalling_core::record::Actor;
-use conclave_signalling_core::settings::Network;
 use conclave_signalling_wire::ids::KeyId;
 use conclave_signalling_wire::time::Timestamp;
-use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer};
 use subtle::{Choice, ConstantTimeEq};
 use thiserror::Error;
 
 use super::level::{Level, RoomsOf};
-use super::record::{KeyHash, KeyRecord, RoomFilter, Scope};
+use super::record::{KeyHash, KeyRecord};
 use super::rights::{Beyond, Denied, Rights};
 use super::text::KeySecret;
 use crate::members::BadMember;
+
+use check::check;
+
+pub use asked::{Draft, Patch};
+pub use check::{NAME_CHARS_MAX, NETWORKS_MAX, ROOMS_MAX, TAGS_MAX};
 
 /// Keys at once that have not ended: each is in memory, with what it may do.
 pub const KEYS_MAX: usize = 1000;
 /// Makers above a key: each is asked whenever one of them changes.
 pub const DEPTH_MAX: usize = 8;
-/// Characters of a name.
-pub const NAME_CHARS_MAX: usize = 100;
-/// Rooms that a filter names one by one; more are better found by a tag.
-pub const ROOMS_MAX: usize = 100;
-/// Tags of a filter.
-pub const TAGS_MAX: usize = 16;
-/// Networks of a key.
-pub const NETWORKS_MAX: usize = 64;
 /// For how long the former secret holds after a rotation, unless said otherwise.
 pub const OVERLAP: Duration = Duration::from_secs(24 * 3600);
 /// For how long at most.
 pub const OVERLAP_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
-
-const TAG_CHARS_MAX: usize = 32;
-
-/// A key that is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "KeyDraft")]
-pub struct Draft {
-    /// What it is for: 1 to 100 characters.
-    #[schemars(
-        length(min = 1, max = 100),
-        regex(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$")
-    )]
-    pub name: String,
-    /// A level whose scopes it gets.
-    #[serde(default)]
-    pub level: Option<Level>,
-    /// Scopes, on top of those of the level.
-    #[serde(default)]
-    pub scopes: BTreeSet<Scope>,
-    /// For which rooms; null for every room, absent for those of its maker.
-    #[serde(default, deserialize_with = "said")]
-    #[schemars(with = "Option<RoomFilter>")]
-    pub rooms: Option<Option<RoomFilter>>,
-    /// From where, such as `192.0.2.0/24`; empty for everywhere, absent for where its maker is for.
-    #[serde(default)]
-    #[schemars(with = "Option<Vec<String>>", length(max = 64))]
-    pub networks: Option<Vec<Network>>,
-    /// Until when; null for ever, absent for as long as its maker.
-    #[serde(default, deserialize_with = "said")]
-    #[schemars(with = "Option<Timestamp>")]
-    pub expires_at: Option<Option<Timestamp>>,
-}
-
-/// A change to a key; what is `None` stays as it is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "KeyPatch")]
-pub struct Patch {
-    /// What it is for: 1 to 100 characters.
-    #[schemars(
-        length(min = 1, max = 100),
-        regex(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$")
-    )]
-    pub name: Option<String>,
-    /// All of its scopes.
-    pub scopes: Option<BTreeSet<Scope>>,
-    /// For which rooms, whole; null for every room.
-    #[serde(deserialize_with = "said")]
-    #[schemars(with = "Option<RoomFilter>")]
-    pub rooms: Option<Option<RoomFilter>>,
-    /// From where, all of them; empty for everywhere.
-    #[schemars(with = "Option<Vec<String>>", length(max = 64))]
-    pub networks: Option<Vec<Network>>,
-    /// Until when; null for ever.
-    #[serde(deserialize_with = "said")]
-    #[schemars(with = "Option<Timestamp>")]
-    pub expires_at: Option<Option<Timestamp>>,
-}
-
-impl Patch {
-    fn is_about_rights(&self) -> bool {
-        self.scopes.is_some()
-            || self.rooms.is_some()
-            || self.networks.is_some()
-            || self.expires_at.is_some()
-    }
-}
-
-/// Reads a member that is there, be it null.
-fn said<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    Option::deserialize(deserializer).map(Some)
-}
 
 /// Why a command on keys is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -449,153 +370,6 @@ impl Keys {
             .values()
             .filter(|entry| entry.rights.lives(now).is_ok());
         live.filter_map(|entry| entry.rights.expires_at).min()
-    }
-
-    /// Returns a key that `by` may change: it must not do more than `by`.
-    fn mine(&self, by: Actor, id: KeyId, now: Timestamp) -> Result<&KeyRecord, KeyError> {
-        let asker = self.of_actor(by, now)?;
-        let record = self.show(by, id)?;
-        if record.revoked_at.is_some() {
-            return Err(KeyError::Ended);
-        }
-        asker
-            .cover(&Rights::written(record))
-            .map_err(KeyError::Beyond)?;
-        Ok(record)
-    }
-
-    /// Returns what somebody may do at `now`.
-    fn of_actor(&self, by: Actor, now: Timestamp) -> Result<Rights, KeyError> {
-        match by {
-            Actor::Operator => Ok(Rights::of_operator()),
-            Actor::Key(id) => {
-                let rights = self.rights(id).ok_or(KeyError::Denied(Denied::Revoked))?;
-                rights.lives(now).map_err(KeyError::Denied)?;
-                Ok(rights.clone())
-            }
-            _ => Err(KeyError::Denied(Denied::Revoked)),
-        }
-    }
-
-    fn sees(&self, by: Actor, entry: &Entry) -> bool {
-        let asker = match by {
-            Actor::Operator => return true,
-            Actor::Key(id) if id == entry.record.id => return true,
-            Actor::Key(id) => self.rights(id),
-            _ => None,
-        };
-        match (asker.map(|rights| &rights.rooms), &entry.record.rooms) {
-            (Some(None), _) => true,
-            (Some(Some(own)), Some(others)) => others.is_within(own),
-            _ => false,
-        }
-    }
-
-    /// Walks from a key to the one that made it, and so on.
-    fn makers(&self, id: KeyId) -> impl Iterator<Item = &KeyRecord> {
-        let next = |id: KeyId| self.entries.get(&id).map(|entry| &entry.record);
-        std::iter::successors(next(id), move |record| match record.created_by {
-            Actor::Key(maker) => next(maker),
-            _ => None,
-        })
-        // One more than there may be, so that who counts sees that it is too many.
-        .take(DEPTH_MAX + 1)
-    }
-
-    /// Returns what the makers of a key may do together.
-    fn above(&self, record: &KeyRecord) -> Rights {
-        let mut rights = Rights::of_operator();
-        let mut maker = record.created_by;
-        for _ in 0..=DEPTH_MAX {
-            match maker {
-                Actor::Operator => return rights,
-                Actor::Key(id) => match self.entries.get(&id) {
-                    Some(entry) => {
-                        rights = rights.meet(&Rights::written(&entry.record));
-                        maker = entry.record.created_by;
-                    }
-                    None => return Rights::none(),
-                },
-                _ => return Rights::none(),
-            }
-        }
-        // A row without end: the database was written by somebody else.
-        Rights::none()
-    }
-
-    /// Finds anew what each key may do: at most [`DEPTH_MAX`] steps for each,
-    /// and only when a key changes.
-    fn settle(&mut self) {
-        let settled: Vec<(KeyId, Rights)> = self
-            .entries
-            .values()
-            .map(|Entry { record, .. }| {
-                (record.id, Rights::written(record).meet(&self.above(record)))
-            })
-            .collect();
-        for (id, rights) in settled {
-            if let Some(entry) = self.entries.get_mut(&id) {
-                entry.rights = rights;
-            }
-        }
-    }
-}
-
-/// Decides whether a key can be like this, whoever makes it.
-fn check(record: &KeyRecord, now: Timestamp) -> Result<(), KeyError> {
-    let chars = record.name.chars().count();
-    if !(1..=NAME_CHARS_MAX).contains(&chars) || record.name.chars().any(char::is_control) {
-        return Err(invalid("name", "must be 1 to 100 characters"));
-    }
-    if record.scopes.is_empty() {
-        return Err(invalid("scopes", "a key needs a level or a scope"));
-    }
-    if record.networks.len() > NETWORKS_MAX {
-        return Err(invalid("networks", "must be at most 64"));
-    }
-    if record.expires_at.is_some_and(|end| end <= now) {
-        return Err(invalid("expires_at", "must be in the future"));
-    }
-    let Some(filter) = &record.rooms else {
-        return Ok(());
-    };
-    if filter.rooms.is_empty() && filter.tags.is_empty() {
-        return Err(invalid(
-            "rooms",
-            "must name a room or a tag; null is every room",
-        ));
-    }
-    if filter.rooms.len() > ROOMS_MAX || filter.tags.len() > TAGS_MAX {
-        return Err(invalid("rooms", "must be at most 100 rooms and 16 tags"));
-    }
-    if !filter.tags.iter().all(|tag| is_tag(tag)) {
-        let text = "a tag must be 1 to 32 of a-z, 0-9, _ and -";
-        return Err(invalid("rooms", text));
-    }
-    if let Some(scope) = record.scopes.iter().find(|scope| scope.is_of_server()) {
-        let text = format!(
-            "`{}` is about all of the server, not about some rooms",
-            scope.name()
-        );
-        return Err(invalid("scopes", text));
-    }
-    Ok(())
-}
-
-fn is_tag(text: &str) -> bool {
-    let is_plain =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
-    (1..=TAG_CHARS_MAX).contains(&text.len()) && text.bytes().all(is_plain)
-}
-
-impl Scope {
-    /// Returns whether it is about the whole server, so that a key that is for
-    /// some rooms cannot have it.
-    pub const fn is_of_server(self) -> bool {
-        matches!(
-            self,
-            Scope::AuditRead | Scope::SystemRead | Scope::SystemWrite
-        )
     }
 }
 

@@ -65,6 +65,17 @@ scopes! {
     SystemWrite = "system:write";
 }
 
+impl Scope {
+    /// Returns whether it is about the whole server, so that a key that is for
+    /// some rooms cannot have it.
+    pub const fn is_of_server(self) -> bool {
+        matches!(
+            self,
+            Scope::AuditRead | Scope::SystemRead | Scope::SystemWrite
+        )
+    }
+}
+
 /// The rooms for which a key or a webhook holds: those named, and those with one of the tags.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

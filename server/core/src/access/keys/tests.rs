@@ -1,7 +1,10 @@
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 
 use super::*;
+use crate::access::record::Scope;
 use crate::access::rights::tests::{is_allowed, question, rights};
 
 const NOW: Timestamp = Timestamp::from_unix_ms(1_000_000);
