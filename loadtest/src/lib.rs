@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+pub mod measured;
 mod observation;
 mod participant;
 mod receive;
