@@ -13,6 +13,12 @@ mod cache;
 mod demux;
 #[cfg(test)]
 mod epoch;
+#[expect(
+    dead_code,
+    unused_imports,
+    reason = "the sender that asks it is being built"
+)]
+mod estimate;
 mod keyframes;
 mod layers;
 mod member;
