@@ -73,6 +73,15 @@ impl Store {
         sessions::find(&mut db, query).await
     }
 
+    /// Returns how many sessions there are, whatever `after` and `limit` say.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn count_sessions(&self, query: &SessionQuery) -> Result<u64, StoreError> {
+        let mut db = self.reader().await?;
+        sessions::count(&mut db, query).await
+    }
+
     /// Returns a session.
     ///
     /// # Errors

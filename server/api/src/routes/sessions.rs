@@ -359,14 +359,7 @@ async fn list(call: Call) -> Result<Answer, Problem> {
     };
     let total = match query.wants_total()? {
         false => None,
-        true => {
-            let all = SessionQuery {
-                after: None,
-                limit: u32::MAX,
-                ..wanted.clone()
-            };
-            Some(call.admin.store.sessions(&all).await?.len() as u64)
-        }
+        true => Some(call.admin.store.count_sessions(&wanted).await?),
     };
     let mut found = call.admin.store.sessions(&wanted).await?;
     let has_more = found.len() > limit;

@@ -230,6 +230,33 @@ pub(crate) async fn find(
     query: &SessionQuery,
 ) -> Result<Vec<KeptSession>, StoreError> {
     let mut select: QueryBuilder<Sqlite> = QueryBuilder::new(SELECT);
+    push_filter(&mut select, query)?;
+    if let Some(after) = query.after {
+        select
+            .push(query.order.after(" AND id"))
+            .push_bind(after.to_string());
+    }
+    select
+        .push(query.order.by(" ORDER BY id"))
+        .push(" LIMIT ")
+        .push_bind(query.limit);
+    let rows: Vec<SessionRow> = select.build_query_as().fetch_all(db).await?;
+    rows.into_iter().map(SessionRow::read).collect()
+}
+
+/// Returns how many there are, wherever a page begins and ends.
+pub(crate) async fn count(
+    db: &mut SqliteConnection,
+    query: &SessionQuery,
+) -> Result<u64, StoreError> {
+    let mut select: QueryBuilder<Sqlite> = QueryBuilder::new("SELECT count(*) FROM session ");
+    push_filter(&mut select, query)?;
+    let count: i64 = select.build_query_scalar().fetch_one(db).await?;
+    number(count, "session")
+}
+
+/// Says which sessions are wanted, apart from the page.
+fn push_filter(select: &mut QueryBuilder<Sqlite>, query: &SessionQuery) -> Result<(), StoreError> {
     select.push("WHERE TRUE");
     match query.live {
         None => {}
@@ -249,17 +276,7 @@ pub(crate) async fn find(
     if let Some(to) = query.to {
         select.push(" AND started_at < ").push_bind(ms(to));
     }
-    if let Some(after) = query.after {
-        select
-            .push(query.order.after(" AND id"))
-            .push_bind(after.to_string());
-    }
-    select
-        .push(query.order.by(" ORDER BY id"))
-        .push(" LIMIT ")
-        .push_bind(query.limit);
-    let rows: Vec<SessionRow> = select.build_query_as().fetch_all(db).await?;
-    rows.into_iter().map(SessionRow::read).collect()
+    Ok(())
 }
 
 pub(crate) async fn one(

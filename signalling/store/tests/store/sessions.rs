@@ -219,6 +219,14 @@ async fn sessions_are_found_by_state_room_and_time_in_pages() {
         let found: Vec<_> = found.iter().map(|kept| kept.session.id).collect();
         let expected: Vec<_> = expected.iter().map(|number| begun(*number).id).collect();
         assert_eq!(found, expected, "{query:?}");
+        let whole = SessionQuery {
+            after: None,
+            limit: u32::MAX,
+            ..query.clone()
+        };
+        let whole = store.sessions(&whole).await.unwrap().len();
+        let count = store.count_sessions(&query).await.unwrap();
+        assert_eq!(count, whole as u64, "{query:?}");
     }
 }
 
