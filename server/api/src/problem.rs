@@ -219,6 +219,9 @@ impl From<RoomsError> for Problem {
                 ..Problem::new(StatusCode::CONFLICT, "external_id_taken")
                     .detail("another room has this external id")
             },
+            RoomsError::Full => {
+                Problem::new(StatusCode::CONFLICT, "too_many").detail(error.to_string())
+            }
             RoomsError::Refused(body) => of_refusal(*body),
             RoomsError::Store(error) => error.into(),
         }

@@ -72,7 +72,7 @@ pub struct Config {
     pub wall_clock_ms: Arc<dyn Fn() -> u64 + Send + Sync>,
     /// Who may make rooms.
     pub rooms_create: RoomsCreate,
-    /// Rooms in all, some 3 KiB each in memory; beyond it nobody but the operator makes one.
+    /// Rooms in all, some 3 KiB each in memory; beyond it only the configuration makes one.
     pub rooms_max: usize,
     /// Rooms an hour that one source may make, at least 1.
     pub rooms_per_source_per_hour: u32,

@@ -1,7 +1,9 @@
 //! What is known of every room without asking it: enough to answer whoever may
 //! not come in, so that guesses never reach a room.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod names;
+
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -14,6 +16,8 @@ use conclave_signalling_wire::text::Slug;
 use conclave_signalling_wire::time::Timestamp;
 
 use crate::hashing::Hashing;
+
+pub(crate) use names::{HeldNames, Making, Taken};
 
 /// What a join without an invite needs.
 pub(crate) enum Lock {
@@ -131,8 +135,7 @@ struct Doors {
     by_slug: BTreeMap<Slug, Arc<Door>>,
     by_id: BTreeMap<RoomId, Slug>,
     by_external_id: BTreeMap<String, Slug>,
-    /// What rooms are about to be called by other systems.
-    held: BTreeSet<String>,
+    held: names::Held,
     /// How many passwords there are of each cost.
     costs: BTreeMap<Hashing, usize>,
 }
@@ -233,22 +236,6 @@ impl Directory {
         self.read().by_external_id.get(external_id).cloned()
     }
 
-    /// Keeps other rooms from being called so until that is dropped, which is
-    /// when the room is called so, or was not changed. `None` if one is.
-    pub(crate) fn hold_external(
-        self: &Arc<Self>,
-        external_id: &str,
-        room: Option<&Slug>,
-    ) -> Option<HeldName> {
-        let mut doors = self.write();
-        let owner = doors.by_external_id.get(external_id);
-        let is_free = owner.is_none_or(|owner| Some(owner) == room);
-        (is_free && doors.held.insert(external_id.to_owned())).then(|| HeldName {
-            directory: Arc::clone(self),
-            external_id: external_id.to_owned(),
-        })
-    }
-
     /// Returns all rooms, by slug.
     pub(crate) fn list(&self) -> Vec<(Slug, Arc<Door>)> {
         let doors = self.read();
@@ -269,18 +256,6 @@ impl Directory {
 
     fn write(&self) -> RwLockWriteGuard<'_, Doors> {
         self.doors.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// See [`Directory::hold_external`].
-pub(crate) struct HeldName {
-    directory: Arc<Directory>,
-    external_id: String,
-}
-
-impl Drop for HeldName {
-    fn drop(&mut self) {
-        self.directory.write().held.remove(&self.external_id);
     }
 }
 

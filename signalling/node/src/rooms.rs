@@ -126,12 +126,15 @@ pub enum RoomsError {
     /// There is no such room.
     #[error("there is no such room")]
     UnknownRoom,
-    /// There is a room of this slug.
+    /// There is a room of this slug, or one that another system calls so.
     #[error("there is a room of this slug already")]
     SlugTaken,
-    /// Another room is called so by another system.
+    /// Another room is called so by another system, or has this slug.
     #[error("another room has this external id already")]
     ExternalIdTaken,
+    /// There are as many rooms as there may be.
+    #[error("there are as many rooms as there may be")]
+    Full,
     /// The room, or what it is to become, does not allow it.
     #[error("{}{}", .0.message, place(.0))]
     Refused(Box<ErrorBody>),
@@ -217,7 +220,7 @@ impl Rooms {
     /// Makes a room, and a host invite without limits with it.
     ///
     /// # Errors
-    /// [`RoomsError::SlugTaken`]; [`RoomsError::ExternalIdTaken`]; [`RoomsError::Refused`] with `bad_request`,
+    /// [`RoomsError::SlugTaken`]; [`RoomsError::ExternalIdTaken`]; [`RoomsError::Full`]; [`RoomsError::Refused`] with `bad_request`,
     /// or with `not_available` for a preset or value that this server does not have.
     pub async fn create(&self, room: NewRoom, by: Actor) -> Result<CreatedRoom, RoomsError> {
         create::create(&self.registry, room, create::Maker::from(by)).await

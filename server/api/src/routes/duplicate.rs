@@ -10,7 +10,6 @@ use serde_json::json;
 
 use crate::call::{Answer, Call};
 use crate::problem::Problem;
-use crate::routes::naming::may_call;
 use crate::routes::rooms::{RoomMade, created, may_make};
 use crate::table::{Example, Route};
 
@@ -50,6 +49,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .creates::<RoomMade>("The new room.")
             .problem(StatusCode::CONFLICT, "slug_taken")
             .problem(StatusCode::CONFLICT, "external_id_taken")
+            .problem(StatusCode::CONFLICT, "too_many")
             .example(
                 Example::new("The same for another team")
                     .body(json!({"slug": "standup-b", "title": "Stand-up B"})),
@@ -71,7 +71,6 @@ async fn duplicate(call: Call) -> Result<Answer, Problem> {
     // Said, so that the copy has the tags that were looked at, whatever becomes of the other's.
     let tags = tags.or_else(|| rooms.entry(&model).map(|entry| entry.tags));
     may_make(&call, tags.as_deref().unwrap_or_default()).await?;
-    may_call(&call, None, slug.as_ref(), external_id.as_deref())?;
     let copy = RoomCopy {
         slug,
         title,

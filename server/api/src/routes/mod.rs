@@ -10,7 +10,6 @@ mod invites;
 mod keys;
 mod links;
 mod lobby;
-mod naming;
 mod participants;
 mod rooms;
 mod server;

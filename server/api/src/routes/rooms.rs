@@ -11,9 +11,7 @@ use conclave_signalling_node::{CreatedRoom, NewRoom, RoomEntry, RoomsError};
 use conclave_signalling_wire::error::{ErrorBody, ErrorCode};
 use conclave_signalling_wire::ids::RoomId;
 use conclave_signalling_wire::objects::{LobbyMode, Room};
-use conclave_signalling_wire::room::{
-    Allowances, Caps, Patch, Preset, RoomUpdate, ViewerAllowances,
-};
+use conclave_signalling_wire::room::{Allowances, Caps, Preset, RoomUpdate, ViewerAllowances};
 use conclave_signalling_wire::text::Slug;
 use http::StatusCode;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -25,7 +23,6 @@ use crate::call::{Answer, Call};
 use crate::conditional::{self, Condition};
 use crate::lists::List;
 use crate::problem::Problem;
-use crate::routes::naming::may_call;
 use crate::table::{Example, Route};
 
 /// How often a change is tried anew that names no `rev`, when somebody else was faster.
@@ -165,6 +162,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .creates::<RoomMade>("The room.")
             .problem(StatusCode::CONFLICT, "slug_taken")
             .problem(StatusCode::CONFLICT, "external_id_taken")
+            .problem(StatusCode::CONFLICT, "too_many")
             .example(Example::new("A room with a name").body(json!({
                 "slug": "board",
                 "title": "Board meeting",
@@ -284,7 +282,6 @@ async fn create(call: Call) -> Result<Answer, Problem> {
     members::check(preset, &update)?;
     let tags = update.tags.as_deref().unwrap_or_default();
     may_make(&call, tags).await?;
-    may_call(&call, None, slug.as_ref(), external_id_of(&update))?;
     let new = NewRoom {
         slug,
         preset,
@@ -294,13 +291,6 @@ async fn create(call: Call) -> Result<Answer, Problem> {
     let made = call.admin.rooms.create(new, by).await?;
     let shown = call.admin.rooms.show(&made.slug, by).await;
     Ok(created(&call.admin, &made, shown.ok()).await)
-}
-
-fn external_id_of(update: &RoomUpdate) -> Option<&str> {
-    match &update.external_id {
-        Patch::Set(external_id) => Some(external_id),
-        Patch::Keep | Patch::Clear => None,
-    }
 }
 
 /// Lets a key make a room with these tags, if that is for it to do.
@@ -400,7 +390,6 @@ async fn update(call: Call) -> Result<Answer, Problem> {
             condition.check(seen.rev)?;
             may_tag(&call, seen.id, tags, expected).await?;
         }
-        may_call(&call, Some(&slug), None, external_id_of(&update))?;
         // What was completed out of `seen` must not undo what came after it.
         update.rev = expected.or(Some(seen.rev));
         tries += 1;

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use tracing::error;
 
 use crate::config::RoomsCreate;
-use crate::directory::{Door, HeldName};
+use crate::directory::{Door, HeldNames, Making, Taken};
 use crate::door::{Refusal, count_try, limited};
 use crate::hashing::{Busy, busy};
 use crate::registry::Registry;
@@ -62,9 +62,6 @@ pub(crate) async fn create_over_link(
     }
     let now = Instant::now().into_std();
     registry.creations.take(now, address).map_err(limited)?;
-    if registry.directory.len() >= registry.config.rooms_max {
-        return Err(Box::new(ErrorCode::NotAvailable.into()));
-    }
     let room = NewRoom {
         slug: None,
         preset: Preset::Meeting,
@@ -85,6 +82,7 @@ pub(crate) async fn create_over_link(
             secret: created.host_secret,
         }),
         Err(RoomsError::Refused(error)) => Err(error),
+        Err(RoomsError::Full) => Err(Box::new(ErrorCode::NotAvailable.into())),
         Err(error) => {
             error!(%error, "a room could not be made");
             Err(Box::new(busy()))
@@ -111,7 +109,7 @@ pub(super) async fn create(
     let slug = slug.unwrap_or_else(|| Slug::generated(random()));
     let mut settings = Settings::new(preset, slug.as_str());
     settings.apply(&update).map_err(refused)?;
-    let held = hold(registry, settings.external_id.as_deref(), None)?;
+    let held = hold(registry, &slug, &settings, maker.by)?;
     if let Patch::Set(password) = update.password {
         settings.set_password(Some(hash(registry, maker.address, password).await?));
         if update.lobby.is_none() {
@@ -145,8 +143,8 @@ pub(super) async fn duplicate(
         ..RoomUpdate::default()
     };
     settings.apply(&update).map_err(refused)?;
-    let held = hold(registry, settings.external_id.as_deref(), None)?;
     let slug = slug.unwrap_or_else(|| Slug::generated(random()));
+    let held = hold(registry, &slug, &settings, maker.by)?;
     let detail = Some(format!("of {}", door.id));
     make(
         registry,
@@ -161,7 +159,7 @@ pub(super) async fn duplicate(
 /// Makes a room of what it will be, and a host invite with it.
 async fn make(
     registry: &Arc<Registry>,
-    (slug, mut settings, held): (Slug, Settings, Option<HeldName>),
+    (slug, mut settings, held): (Slug, Settings, HeldNames),
     action: &str,
     detail: Option<String>,
     maker: Maker,
@@ -201,17 +199,31 @@ async fn make(
     })
 }
 
-/// Keeps others from being called by another system like a room that is made or changed.
-pub(super) fn hold(
+/// Keeps a place and its names for a room. What is configured is made. Whoever has the machine
+/// knows what other systems call rooms, and may want to hide one.
+fn hold(
     registry: &Registry,
-    external_id: Option<&str>,
-    room: Option<&Slug>,
-) -> Result<Option<HeldName>, RoomsError> {
-    let Some(external_id) = external_id else {
-        return Ok(None);
+    slug: &Slug,
+    settings: &Settings,
+    by: Actor,
+) -> Result<HeldNames, RoomsError> {
+    let making = Making {
+        rooms_max: Some(registry.config.rooms_max).filter(|_| by != Actor::Configuration),
+        may_hide: matches!(by, Actor::Configuration | Actor::Operator),
     };
-    let held = registry.directory.hold_external(external_id, room);
-    held.map(Some).ok_or(RoomsError::ExternalIdTaken)
+    let external_id = settings.external_id.as_deref();
+    let held = registry.directory.hold_new(slug, external_id, making);
+    Ok(held?)
+}
+
+impl From<Taken> for RoomsError {
+    fn from(taken: Taken) -> Self {
+        match taken {
+            Taken::Slug => RoomsError::SlugTaken,
+            Taken::ExternalId => RoomsError::ExternalIdTaken,
+            Taken::Full => RoomsError::Full,
+        }
+    }
 }
 
 /// Keeps a room and makes it known, even if whoever asked for it is gone meanwhile.
@@ -219,7 +231,7 @@ async fn keep(
     registry: Arc<Registry>,
     room: StoredRoom,
     door: Door,
-    (audit, held): (AuditEntry, Option<HeldName>),
+    (audit, held): (AuditEntry, HeldNames),
 ) -> Result<(), RoomsError> {
     let keeping = tokio::spawn(async move {
         let slug = room.slug.clone();

@@ -18,7 +18,6 @@ use tokio::sync::oneshot;
 
 use crate::directory::Door;
 use crate::inbox::ToRoom;
-use crate::rooms::create::hold;
 use crate::rooms::{Rooms, RoomsError};
 
 impl Rooms {
@@ -45,11 +44,11 @@ impl Rooms {
         by: Actor,
     ) -> Result<Room, RoomsError> {
         self.find(slug)?;
-        let external_id = match &update.external_id {
-            Patch::Set(external_id) => Some(external_id.as_str()),
+        let directory = &self.registry.directory;
+        let held = match &update.external_id {
+            Patch::Set(external_id) => Some(directory.hold_external(external_id, slug)?),
             Patch::Keep | Patch::Clear => None,
         };
-        let held = hold(&self.registry, external_id, Some(slug))?;
         let request = OperatorRequest::Update(Box::new(update));
         let (rooms, slug) = (self.clone(), slug.clone());
         // To its end even if whoever asked is gone meanwhile: until then nobody

@@ -216,6 +216,49 @@ async fn rooms_that_cannot_be_are_refused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nobody_makes_more_rooms_than_there_may_be() {
+    let server = Server::with(|config| {
+        config.rooms_create = RoomsCreate::Anyone;
+        config.rooms_max = 3;
+    })
+    .await;
+    let rooms = server.node.rooms();
+    let room = |slug: Option<&str>| NewRoom {
+        slug: slug.and_then(|slug| Slug::new(slug).ok()),
+        preset: Preset::Meeting,
+        update: RoomUpdate::default(),
+    };
+    assert_eq!(rooms.list().len(), 2);
+    // Of two who ask at once, one is told so.
+    let (one, two) = tokio::join!(
+        rooms.create(room(None), Actor::Operator),
+        rooms.create(room(None), Actor::Key(KeyId::new(0, [1; 10]))),
+    );
+    assert!(one.is_ok() && matches!(two, Err(RoomsError::Full)));
+    let model = Slug::new("welcome").unwrap();
+    let copy = rooms.duplicate(&model, RoomCopy::default(), Actor::Operator);
+    assert!(matches!(copy.await, Err(RoomsError::Full)));
+    let mut ada = server.greeted().await;
+    let refused = ada.ask("room.create", json!({"title": "Mine"})).await;
+    assert_eq!(refused["error"]["code"], "not_available");
+    // What is configured is there.
+    let configured = ConfiguredRoom {
+        slug: Slug::new("desk").unwrap(),
+        preset: Preset::Meeting,
+        update: RoomUpdate::default(),
+        digest: "1".to_owned(),
+    };
+    let configured = rooms.ensure(configured).await;
+    assert!(matches!(configured, Ok(Ensured::Created(_))));
+    let deleted = rooms.delete(&one.unwrap().slug, Actor::Operator).await;
+    assert!(deleted.is_ok());
+    let other = Slug::new("other").unwrap();
+    assert!(rooms.delete(&other, Actor::Operator).await.is_ok());
+    let made = ada.ask("room.create", json!({"title": "Mine"})).await;
+    assert!(made["ok"]["slug"].is_string(), "{made}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wall_clock_that_is_set_is_right_within_a_minute() {
     let server = Server::start().await;
     let year = 365 * 24 * 3600 * 1000;
