@@ -13,6 +13,7 @@ mod observation;
 mod participant;
 mod receive;
 mod reorder;
+pub mod report;
 mod source;
 mod stamp;
 mod vp8;
