@@ -9,28 +9,25 @@ mod matrix;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::Request;
 use conclave_server_core::access::record::Scope;
 use conclave_server_core::access::rights::Rights;
 use conclave_signalling_core::record::Actor;
-use conclave_signalling_node::{Config, Hashing, NoMedia, Node};
-use conclave_signalling_store::Store;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{Method, StatusCode, header};
 use serde_json::Value;
-use tokio::sync::mpsc;
-use tower::ServiceExt;
 
 use crate::auth::{Authenticate, Caller, Knock};
 use crate::guard::{self, Gate};
 use crate::openapi;
+use crate::openapi::responses::refusals;
 use crate::problem::Problem;
 use crate::rate::Pace;
 use crate::routes::routes;
+use crate::site::{self, Answer};
 use crate::table::{Access, Route};
 use crate::{Admin, codes};
 
@@ -85,7 +82,7 @@ fn every_route_is_described() {
                 "{id}: nobody knows {{{name}}}"
             );
         }
-        for codes in openapi::refusals(&route).into_values() {
+        for codes in refusals(&route).into_values() {
             for code in codes {
                 assert!(codes::about(code).is_some(), "{id}: nobody knows `{code}`");
             }
@@ -227,31 +224,12 @@ impl Authenticate for AsClaimed {
     }
 }
 
-struct Answered {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Value,
-    text: String,
-}
-
 /// Returns the API on an empty store.
 async fn fresh() -> Router {
-    let store = Store::open_temporary().await.unwrap();
-    let hashing = Hashing {
-        m_kib: 64,
-        t: 1,
-        p: 1,
-    };
-    let config = Config {
-        hashing,
-        ..Config::default()
-    };
-    let (_, events) = mpsc::channel(1);
-    let node = Node::start(config, store.clone(), Arc::new(NoMedia), events);
-    let rooms = node.await.unwrap().rooms();
+    let (node, store) = site::node().await;
     let url = "https://meet.example.org".to_owned();
     let gate = Gate {
-        admin: Admin::new(rooms, store, Some(url)),
+        admin: Admin::new(node.rooms(), store, Some(url)),
         door: Box::new(AsClaimed),
         entrance: None,
         pace: Pace::default(),
@@ -266,7 +244,7 @@ async fn send(
     method: &Method,
     path: &str,
     body: Option<(&str, String)>,
-) -> Answered {
+) -> Answer {
     let mut request = Request::builder()
         .method(method)
         .uri(format!("/api/v1{path}"));
@@ -280,17 +258,7 @@ async fn send(
         }
         None => Body::empty(),
     };
-    let request = request.body(body).unwrap();
-    let response = router.clone().oneshot(request).await.unwrap();
-    let (parts, body) = response.into_parts();
-    let bytes = to_bytes(body, usize::MAX).await.unwrap();
-    let text = String::from_utf8(bytes.into()).unwrap();
-    Answered {
-        status: parts.status,
-        headers: parts.headers,
-        body: serde_json::from_str(&text).unwrap_or_default(),
-        text,
-    }
+    site::send(router, request, body).await
 }
 
 fn filled(route: &Route, value: impl Fn(&str) -> String) -> String {

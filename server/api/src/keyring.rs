@@ -2,50 +2,36 @@
 //! without a look at the disk, and a key that is ended is dead at once.
 //!
 //! One change is made at a time, and only what is in the store is in memory.
-//! What a key started ends with it: its requests and streams after [`GRACE`],
-//! also when it may only do less; the invites and webhooks that it made with
-//! the change itself, and once more [`AGAIN_AFTER`] it for what was under way.
+//! What a key started ends with it, or when it may only do less: `holding` cuts
+//! its requests and streams, `winding` ends the invites and webhooks that it
+//! made. `door` finds out whose key a request has.
+
+mod door;
+mod holding;
+mod winding;
 
 use std::collections::BTreeSet;
-use std::io;
-use std::net::{IpAddr, Ipv4Addr};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use axum::body::Body;
 use conclave_server_core::access::guesses::{Guesses, Uses};
 use conclave_server_core::access::keys::{Draft, KeyError, Keys, Patch, Seed, State};
 use conclave_server_core::access::record::{KeyHash, KeyRecord};
-use conclave_server_core::access::rights::{Denied, Rights};
+use conclave_server_core::access::rights::Denied;
 use conclave_server_core::access::text::{self, KeySecret};
-use conclave_signalling_core::event::{Event, EventKind};
-use conclave_signalling_core::origin::Prefix;
 use conclave_signalling_core::record::{Actor, AuditEntry};
-use conclave_signalling_node::{Rooms, RoomsError};
+use conclave_signalling_node::Rooms;
 use conclave_signalling_store::{Store, StoreError};
-use conclave_signalling_wire::ids::{EventId, KeyId};
+use conclave_signalling_wire::ids::KeyId;
 use conclave_signalling_wire::time::Timestamp;
-use futures_util::future::BoxFuture;
-use futures_util::{FutureExt, StreamExt, stream};
-use http::{HeaderMap, StatusCode, header};
-use serde_json::{Map, Value, json};
+use http::StatusCode;
 use tokio::sync::{Mutex as Turn, OnceCell, OwnedMutexGuard, watch};
 
-use crate::auth::{Authenticate, Caller, Knock};
+use crate::auth::Caller;
 use crate::problem::Problem;
 
-/// For what is being answered when its key ends: also the answer to the request that ends it.
-const GRACE: Duration = Duration::from_secs(1);
-/// When nothing of the key is under way any more, whatever it was.
-const AGAIN_AFTER: Duration = Duration::from_secs(3);
 /// How often the clock on the wall is looked at: somebody may set it.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long to wait after the store did not do it.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
-/// Why something is not done to its end.
-const OVER: &str = "the key has ended, or may do less by now";
 
 /// All keys of the server. Copies are the same keyring.
 #[derive(Clone)]
@@ -215,102 +201,6 @@ impl Keyring {
         Ok(())
     }
 
-    /// Ends what keys made whose time is over, when it is over, until `stop` turns true.
-    pub(crate) async fn tend(&self, mut stop: watch::Receiver<bool>) {
-        let work = async {
-            let mut changed = self.0.changed.subscribe();
-            loop {
-                changed.mark_unchanged();
-                if let Err(error) = self.ready().await {
-                    tracing::error!(%error, "the keys cannot be read");
-                    tokio::time::sleep(RETRY_AFTER).await;
-                    continue;
-                }
-                let pause = match self.wind_up().await {
-                    Ok(()) => self.until_next_end(),
-                    Err(error) => {
-                        tracing::error!(%error, "what an ended key made is not ended");
-                        RETRY_AFTER
-                    }
-                };
-                let _ = tokio::time::timeout(pause, changed.changed()).await;
-            }
-        };
-        tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => {}
-            () = work => {}
-        }
-    }
-
-    /// Does something for a caller, unless its key meanwhile ends or may do less.
-    ///
-    /// # Errors
-    /// 401 then, and what `work` says.
-    pub(crate) async fn while_it_holds<T>(
-        &self,
-        by: &Caller,
-        work: impl Future<Output = Result<T, Problem>>,
-    ) -> Result<T, Problem> {
-        let Actor::Key(id) = by.actor else {
-            return work.await;
-        };
-        tokio::select! {
-            biased;
-            done = work => done,
-            () = self.end_of(id, &by.rights) => Err(Problem::unauthorized(OVER)),
-        }
-    }
-
-    /// Returns a body that breaks off when the key of its reader ends or may do less.
-    pub(crate) fn cut(&self, by: Caller, body: Body) -> Body {
-        let Actor::Key(id) = by.actor else {
-            return body;
-        };
-        let ring = self.clone();
-        let mut end: Pin<Box<dyn Future<Output = ()> + Send>> =
-            Box::pin(async move { ring.end_of(id, &by.rights).await });
-        let mut pieces = body.into_data_stream();
-        let mut is_cut = false;
-        Body::from_stream(stream::poll_fn(move |context| {
-            if is_cut {
-                return Poll::Ready(None);
-            }
-            if end.poll_unpin(context).is_ready() {
-                is_cut = true;
-                let error = io::Error::other(OVER);
-                return Poll::Ready(Some(Err(axum::Error::new(error))));
-            }
-            pieces.poll_next_unpin(context)
-        }))
-    }
-
-    /// Waits until a key has ended, or may do less than `begun`, which was
-    /// decided by, and then for [`GRACE`].
-    async fn end_of(&self, id: KeyId, begun: &Rights) {
-        let mut changed = self.0.changed.subscribe();
-        let holds = || {
-            let table = self.table();
-            let rights = table.keys.rights(id);
-            table.keys.state(id, crate::now()) == State::Active
-                && rights.is_some_and(|rights| rights.cover(begun).is_ok())
-        };
-        while holds() {
-            let _ = tokio::time::timeout(LOOK_EVERY, changed.changed()).await;
-        }
-        tokio::time::sleep(GRACE).await;
-    }
-
-    fn until_next_end(&self) -> Duration {
-        let now = crate::now();
-        match self.table().keys.next_end(now) {
-            None => LOOK_EVERY,
-            Some(end) => {
-                let ms = end.unix_ms().saturating_sub(now.unix_ms());
-                Duration::from_millis(ms).min(LOOK_EVERY)
-            }
-        }
-    }
-
     async fn turn(&self) -> Result<OwnedMutexGuard<()>, Problem> {
         self.ready().await?;
         Ok(Arc::clone(&self.0.turn).lock_owned().await)
@@ -376,187 +266,6 @@ impl Keyring {
         });
         Ok(kept.await.unwrap_or(Err(StoreError::Closed))?)
     }
-
-    /// Ends what ended keys made: at once, and again when nothing of them is under way.
-    async fn wind_up(&self) -> Result<(), RoomsError> {
-        let ended: BTreeSet<KeyId> = {
-            let table = self.table();
-            let ended = table.keys.ended(crate::now());
-            ended.filter(|id| !table.wound_up.contains(id)).collect()
-        };
-        if ended.is_empty() {
-            return Ok(());
-        }
-        self.end_works(&ended).await?;
-        let mut table = self.table();
-        for id in &ended {
-            table.uses.forget(*id);
-        }
-        table.wound_up.extend(&ended);
-        drop(table);
-        let ring = self.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(AGAIN_AFTER).await;
-            if let Err(error) = ring.end_works(&ended).await {
-                tracing::error!(%error, "what an ended key made at last is not ended");
-            }
-        });
-        Ok(())
-    }
-
-    async fn end_works(&self, ended: &BTreeSet<KeyId>) -> Result<(), RoomsError> {
-        for id in ended {
-            let rooms = &self.0.rooms;
-            rooms
-                .revoke_made_by(Actor::Key(*id), Actor::Operator)
-                .await?;
-        }
-        for mut webhook in self.0.store.webhooks().await.map_err(RoomsError::Store)? {
-            let Actor::Key(maker) = webhook.created_by else {
-                continue;
-            };
-            if !webhook.enabled || !ended.contains(&maker) {
-                continue;
-            }
-            let entry = AuditEntry {
-                target: Some(webhook.id.to_string()),
-                detail: Some(format!("{maker} has ended")),
-                ..entry(Actor::Room, "webhook.disable", None)
-            };
-            let before = webhook.rev;
-            webhook.enabled = false;
-            webhook.rev = before.wrapping_add(1);
-            match self.0.store.put_webhook(webhook, Some(before), entry).await {
-                // Somebody else was faster; it is looked at again.
-                Ok(()) | Err(StoreError::Conflict) => {}
-                Err(error) => return Err(RoomsError::Store(error)),
-            }
-        }
-        Ok(())
-    }
-
-    /// Finds out who sent a request.
-    async fn identify(&self, knock: Knock<'_>) -> Result<Caller, Problem> {
-        self.ready().await?;
-        let address = knock.client.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        let prefix = Prefix::from(address).to_string();
-        let Some(said) = bearer(knock.headers)? else {
-            return Err(Problem::unauthorized(
-                "an API key is needed: `Authorization: Bearer ck_…`",
-            ));
-        };
-        let now = knock.now;
-        let mut table = self.table();
-        let key = text::parse(said).ok().and_then(|(id, secret)| {
-            let record = table.keys.proven(id, &secret, now)?;
-            let last = record.last_used_at.zip(record.last_used_prefix.clone());
-            Some((id, table.keys.rights(id)?.clone(), last))
-        });
-        let Some((id, rights, last)) = key else {
-            let verdict = table.guesses.handle_wrong(Instant::now(), address);
-            drop(table);
-            if let Some(times) = verdict.tell {
-                self.tell_of_wrong(now, prefix, times);
-            }
-            return Err(match verdict.wait {
-                Some(wait) => Problem::too_many(wait).detail("too many wrong keys came from there"),
-                None => Problem::unauthorized("there is no such key"),
-            });
-        };
-        if let Err(denied) = rights.holds(Some(address), now) {
-            let noted = table.refused.handle_use(now, id, &prefix, None);
-            drop(table);
-            if noted.audit {
-                self.tell_of_refused(now, id, prefix, denied);
-            }
-            return Err(of_denied(denied));
-        }
-        let last = last.as_ref().map(|(at, prefix)| (*at, prefix.as_str()));
-        let noted = table.uses.handle_use(now, id, &prefix, last);
-        if noted.keep {
-            table.keys.touch(id, now, &prefix);
-        }
-        drop(table);
-        if noted.keep || noted.audit {
-            self.tell_of_use(now, id, prefix, noted.audit, noted.is_elsewhere);
-        }
-        Ok(Caller {
-            actor: Actor::Key(id),
-            rights,
-            from: Some(Prefix::from(address)),
-        })
-    }
-
-    /// Writes what is said of a use, while it is being answered. At most once a
-    /// minute and key, and for each network that is new to it.
-    fn tell_of_use(&self, now: Timestamp, id: KeyId, prefix: String, audit: bool, elsewhere: bool) {
-        let store = self.0.store.clone();
-        self.write("the use of a key", async move {
-            store.touch_key(id, now, &prefix).await?;
-            if audit {
-                let entry = AuditEntry {
-                    at: now,
-                    prefix: Some(prefix.clone()),
-                    ..entry(Actor::Key(id), "key.use", Some(id))
-                };
-                store.audit(entry).await?;
-            }
-            if elsewhere {
-                let data = [("key", json!(id))];
-                let kind = EventKind::SecurityKeyUsedNewIp;
-                store.event(event(now, kind, data, prefix)).await?;
-            }
-            Ok(())
-        });
-    }
-
-    fn tell_of_refused(&self, now: Timestamp, id: KeyId, prefix: String, denied: Denied) {
-        let store = self.0.store.clone();
-        self.write("the refusal of a key", async move {
-            let entry = AuditEntry {
-                at: now,
-                prefix: Some(prefix),
-                outcome: code_of(denied).to_owned(),
-                ..entry(Actor::Key(id), "key.use", Some(id))
-            };
-            store.audit(entry).await
-        });
-    }
-
-    fn tell_of_wrong(&self, now: Timestamp, prefix: String, times: u32) {
-        let store = self.0.store.clone();
-        self.write("wrong keys", async move {
-            let entry = AuditEntry {
-                at: now,
-                prefix: Some(prefix.clone()),
-                outcome: "unauthorized".to_owned(),
-                detail: Some(format!("{times} times")),
-                ..entry(Actor::Room, "key.use", None)
-            };
-            store.audit(entry).await?;
-            let data = [("times", json!(times))];
-            let kind = EventKind::SecurityLoginFailed;
-            store.event(event(now, kind, data, prefix)).await
-        });
-    }
-
-    fn write(
-        &self,
-        what: &'static str,
-        work: impl Future<Output = Result<(), StoreError>> + Send + 'static,
-    ) {
-        tokio::spawn(async move {
-            if let Err(error) = work.await {
-                tracing::error!(%error, what, "the store does not write");
-            }
-        });
-    }
-}
-
-impl Authenticate for Keyring {
-    fn authenticate<'a>(&'a self, knock: Knock<'a>) -> BoxFuture<'a, Result<Caller, Problem>> {
-        Box::pin(self.identify(knock))
-    }
 }
 
 impl Table {
@@ -566,21 +275,6 @@ impl Table {
             record,
         }
     }
-}
-
-/// Returns the credential of a request (RFC 6750, section 2.1).
-fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let mut values = headers.get_all(header::AUTHORIZATION).into_iter();
-    let Some(value) = values.next() else {
-        return Ok(None);
-    };
-    if values.next().is_some() {
-        return Err(Problem::malformed("there is more than one `Authorization`"));
-    }
-    let value = value.to_str().unwrap_or_default();
-    let of_scheme = value.split_once(' ');
-    let of_scheme = of_scheme.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    Ok(of_scheme.map(|(_, credential)| credential.trim()))
 }
 
 fn entry(by: Actor, action: &str, target: Option<KeyId>) -> AuditEntry {
@@ -609,25 +303,6 @@ fn about(record: &KeyRecord) -> String {
         ),
     };
     format!("{}{places}", scopes.join(" "))
-}
-
-fn event<const N: usize>(
-    at: Timestamp,
-    kind: EventKind,
-    data: [(&str, Value); N],
-    prefix: String,
-) -> Event {
-    let member = |(name, value): (&str, Value)| (name.to_owned(), value);
-    Event {
-        id: EventId::new(at.unix_ms(), rand::random()),
-        at,
-        kind,
-        room: None,
-        session: None,
-        participant: None,
-        data: data.into_iter().map(member).collect(),
-        personal: Map::from_iter([("network".to_owned(), json!(prefix))]),
-    }
 }
 
 fn code_of(denied: Denied) -> &'static str {

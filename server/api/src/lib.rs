@@ -161,4 +161,6 @@ fn now() -> Timestamp {
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
+mod site;
+#[cfg(test)]
 mod tests;

@@ -1,16 +1,10 @@
-use std::str;
-
-use axum::body::{Body, to_bytes};
 use axum::extract::Request;
-use conclave_signalling_node::{Config, Hashing, NoMedia, Node};
-use conclave_signalling_store::Store;
-use http::{HeaderMap, Method, StatusCode};
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
-use tower::ServiceExt;
 
 use super::*;
 use crate::guard::BODY_BYTES_MAX;
+use crate::site::Answer;
 
 #[tokio::test]
 async fn a_room_is_made_read_changed_and_deleted() {
@@ -306,19 +300,6 @@ struct Api {
     router: Router,
 }
 
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    text: String,
-    body: Value,
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-}
-
 impl Api {
     async fn start() -> Self {
         Api::reading(None).await
@@ -326,19 +307,7 @@ impl Api {
 
     /// As [`Api::start`], but what only operators see is read from another store.
     async fn reading(other: Option<Store>) -> Self {
-        let store = Store::open_temporary().await.unwrap();
-        let config = Config {
-            hashing: Hashing {
-                m_kib: 64,
-                t: 1,
-                p: 1,
-            },
-            ..Config::default()
-        };
-        let (_, events) = mpsc::channel(1);
-        let node = Node::start(config, store.clone(), Arc::new(NoMedia), events)
-            .await
-            .unwrap();
+        let (node, store) = site::node().await;
         let url = "https://meet.example.org".to_owned();
         Api {
             router: router(Admin::new(node.rooms(), other.unwrap_or(store), Some(url))),
@@ -364,16 +333,6 @@ impl Api {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Body::from(body.to_owned())).unwrap();
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let bytes = to_bytes(body, usize::MAX).await.unwrap();
-        let text = str::from_utf8(&bytes).unwrap().to_owned();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body: serde_json::from_str(&text).unwrap_or_default(),
-            text,
-        }
+        site::send(&self.router, request, body.to_owned()).await
     }
 }

@@ -1,18 +1,15 @@
 //! What the gate does of every request, whatever the route does.
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
 use axum::extract::Request;
-use conclave_signalling_node::{ClientAddr, Config, Hashing, NoMedia, Node};
-use conclave_signalling_store::Store;
-use http::{HeaderMap, Method, StatusCode};
+use conclave_signalling_node::{ClientAddr, Node};
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use std::sync::Arc;
-use tokio::sync::{mpsc, watch};
-use tower::ServiceExt;
+use tokio::sync::watch;
 
 use super::conforms::conforms;
 use crate::routes::routes;
+use crate::site::{self, Answer};
 use crate::{Admin, Entrance, openapi};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -271,38 +268,9 @@ struct Site {
     entrance: watch::Sender<Entrance>,
 }
 
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    text: String,
-    body: Value,
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    fn number(&self, name: &str) -> u64 {
-        self.header(name).unwrap().parse().unwrap()
-    }
-}
-
 impl Site {
     async fn start() -> Self {
-        let store = Store::open_temporary().await.unwrap();
-        let hashing = Hashing {
-            m_kib: 64,
-            t: 1,
-            p: 1,
-        };
-        let config = Config {
-            hashing,
-            ..Config::default()
-        };
-        let (_, events) = mpsc::channel(1);
-        let node = Node::start(config, store.clone(), Arc::new(NoMedia), events);
-        let node = node.await.unwrap();
+        let (node, store) = site::node().await;
         let admin = Admin::new(node.rooms(), store, None);
         let (entrance, now) = watch::channel(Entrance::default());
         let mut site = Site {
@@ -337,16 +305,6 @@ impl Site {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Body::from(body.to_owned())).unwrap();
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let bytes = to_bytes(body, usize::MAX).await.unwrap();
-        let text = String::from_utf8(bytes.into()).unwrap();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body: serde_json::from_str(&text).unwrap_or_default(),
-            text,
-        }
+        site::send(&self.router, request, body.to_owned()).await
     }
 }

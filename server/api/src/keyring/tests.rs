@@ -1,14 +1,18 @@
+use std::io;
+use std::time::Instant;
+
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
 use conclave_server_core::webhook::record::{SigningSecret, WebhookRecord};
-use conclave_signalling_node::{ClientAddr, Config, Hashing, NoMedia, Node};
+use conclave_signalling_node::ClientAddr;
 use conclave_signalling_wire::ids::WebhookId;
+use futures_util::{StreamExt, stream};
 use http::Method;
-use tokio::sync::mpsc;
-use tower::ServiceExt;
+use serde_json::{Value, json};
 
 use super::*;
-use crate::Admin;
+use crate::{Admin, site};
 
 /// How long a key may be felt after its end (`spec/permissions.md`, invariant 20).
 const ENDED_WITHIN: Duration = Duration::from_secs(5);
@@ -125,12 +129,11 @@ async fn what_is_given_again_is_what_was_given_and_to_nobody_else() {
         let request = Request::post("/api/v1/api-keys")
             .header("content-type", "application/json")
             .header("authorization", format!("Bearer {key}"))
-            .header("idempotency-key", "once")
-            .body(Body::from(r#"{"name": "c", "level": "admin"}"#));
-        let response = site.keys.clone().oneshot(request.unwrap()).await.unwrap();
-        assert_eq!(response.status(), StatusCode::CREATED);
-        let body = axum::body::to_bytes(response.into_body(), usize::MAX);
-        serde_json::from_slice::<Value>(&body.await.unwrap()).unwrap()
+            .header("idempotency-key", "once");
+        let body = r#"{"name": "c", "level": "admin"}"#;
+        let answer = site::send(&site.keys, request, body).await;
+        assert_eq!(answer.status, StatusCode::CREATED);
+        answer.body
     };
     let first = ask(&keys[0]).await;
     assert_eq!(ask(&keys[0]).await, first);
@@ -380,19 +383,7 @@ struct Site {
 
 impl Site {
     async fn start() -> Self {
-        let store = Store::open_temporary().await.unwrap();
-        let config = Config {
-            hashing: Hashing {
-                m_kib: 64,
-                t: 1,
-                p: 1,
-            },
-            ..Config::default()
-        };
-        let (_, events) = mpsc::channel(1);
-        let node = Node::start(config, store.clone(), Arc::new(NoMedia), events)
-            .await
-            .unwrap();
+        let (node, store) = site::node().await;
         let admin = Admin::new(node.rooms(), store, None);
         Site {
             operators: crate::router(admin.clone()),
@@ -445,16 +436,9 @@ impl Site {
             .uri(format!("/api/v1{path}"))
             .header("content-type", "application/json")
             .header("authorization", format!("Bearer {key}"))
-            .extension(ClientAddr("192.0.2.7:4000".parse().unwrap()))
-            .body(Body::from(body))
-            .unwrap();
-        let response = router.clone().oneshot(request).await.unwrap();
-        let status = response.status().as_u16();
-        let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await;
-        (
-            status,
-            serde_json::from_slice(&bytes.unwrap()).unwrap_or_default(),
-        )
+            .extension(ClientAddr("192.0.2.7:4000".parse().unwrap()));
+        let answer = site::send(router, request, body).await;
+        (answer.status.as_u16(), answer.body)
     }
 }
 
