@@ -1,9 +1,8 @@
 //! The table of sites that embed meetings.
 
 use sqlx::{FromRow, SqliteConnection};
-use tracing::error;
 
-use super::values::{bytes, from_json, from_word, json, ms, time, word};
+use super::values::{bytes, from_json, from_json_if, from_word, json, ms, readable, time, word};
 use crate::error::StoreError;
 use crate::settings::EmbedderRecord;
 
@@ -20,13 +19,10 @@ struct EmbedderRow {
 
 impl EmbedderRow {
     fn read(self) -> Result<EmbedderRecord, StoreError> {
-        let rooms = self.rooms.as_deref();
         Ok(EmbedderRecord {
             key: bytes(&self.key, "embedder.key")?,
             max_role: from_word(self.max_role, "embedder.max_role")?,
-            rooms: rooms
-                .map(|rooms| from_json(rooms, "embedder.rooms"))
-                .transpose()?,
+            rooms: from_json_if(self.rooms.as_deref(), "embedder.rooms")?,
             created_by: from_json(&self.created_by, "embedder.created_by")?,
             created_at: time(self.created_at),
             kid: self.kid,
@@ -35,18 +31,17 @@ impl EmbedderRow {
     }
 }
 
-/// Returns all sites by their `kid`. A damaged one is logged and left out: it opens nothing.
+/// Returns all sites by their `kid`.
 pub(crate) async fn all(db: &mut SqliteConnection) -> Result<Vec<EmbedderRecord>, StoreError> {
     let rows: Vec<EmbedderRow> = sqlx::query_as("SELECT * FROM embedder ORDER BY kid")
         .fetch_all(db)
         .await?;
-    let sites = rows.into_iter().filter_map(|row| {
-        let kid = row.kid.clone();
-        row.read()
-            .inspect_err(|error| error!(kid, %error, "a damaged embedder is left out"))
-            .ok()
-    });
-    Ok(sites.collect())
+    Ok(readable(
+        "embedder",
+        rows,
+        |row| &row.kid,
+        EmbedderRow::read,
+    ))
 }
 
 /// # Errors

@@ -4,10 +4,11 @@ use conclave_server_core::access::record::{KeyHash, KeyRecord};
 use conclave_signalling_wire::ids::KeyId;
 use conclave_signalling_wire::time::Timestamp;
 use sqlx::{FromRow, SqliteConnection};
-use tracing::error;
 
 use super::rooms::place;
-use super::values::{bytes, check_rev, from_json, json, ms, number, parse, time};
+use super::values::{
+    bytes, check_rev, former, from_json, from_json_if, json, ms, number, parse, readable, time,
+};
 use crate::error::StoreError;
 use crate::seal::Sealer;
 
@@ -33,20 +34,14 @@ struct KeyRow {
 impl KeyRow {
     fn read(self, sealer: &Sealer) -> Result<KeyRecord, StoreError> {
         let hash = |hash: &[u8]| Ok::<_, StoreError>(KeyHash(bytes(hash, "api_key.hash")?));
-        let former = match (&self.former_hash, self.former_until) {
-            (Some(former), Some(until)) => Some((hash(former)?, time(until))),
-            _ => None,
-        };
-        let rooms = self.rooms.as_deref();
+        let former_hash = self.former_hash.as_deref();
         Ok(KeyRecord {
             id: parse(&self.id, "api_key.id")?,
             name: sealer.open_text(place(("api_key", &self.id, "name")), &self.name)?,
             hash: hash(&self.hash)?,
-            former,
+            former: former(former_hash, self.former_until, hash)?,
             scopes: from_json(&self.scopes, "api_key.scopes")?,
-            rooms: rooms
-                .map(|rooms| from_json(rooms, "api_key.rooms"))
-                .transpose()?,
+            rooms: from_json_if(self.rooms.as_deref(), "api_key.rooms")?,
             networks: from_json(&self.networks, "api_key.networks")?,
             created_by: from_json(&self.created_by, "api_key.created_by")?,
             created_at: time(self.created_at),
@@ -59,8 +54,7 @@ impl KeyRow {
     }
 }
 
-/// Returns all keys, the oldest first. A damaged one is logged and left out: it opens nothing, and
-/// the others do.
+/// Returns all keys, the oldest first.
 pub(crate) async fn all(
     db: &mut SqliteConnection,
     sealer: &Sealer,
@@ -68,13 +62,8 @@ pub(crate) async fn all(
     let rows: Vec<KeyRow> = sqlx::query_as("SELECT * FROM api_key ORDER BY id")
         .fetch_all(db)
         .await?;
-    let keys = rows.into_iter().filter_map(|row| {
-        let id = row.id.clone();
-        row.read(sealer)
-            .inspect_err(|error| error!(key = id, %error, "a damaged API key is left out"))
-            .ok()
-    });
-    Ok(keys.collect())
+    let read = |row: KeyRow| row.read(sealer);
+    Ok(readable("api_key", rows, |row| &row.id, read))
 }
 
 pub(crate) async fn one(

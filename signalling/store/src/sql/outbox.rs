@@ -13,7 +13,7 @@ use sqlx::{FromRow, SqliteConnection};
 use tracing::error;
 
 use super::rooms::place;
-use super::values::{from_json, json, ms, number, parse};
+use super::values::{from_json, from_json_if, json, ms, number, parse};
 use crate::error::StoreError;
 use crate::seal::Sealer;
 
@@ -61,13 +61,10 @@ struct SubscriberRow {
 
 impl SubscriberRow {
     fn read(&self) -> Result<Subscriber, StoreError> {
-        let rooms = self.rooms.as_deref();
         Ok(Subscriber {
             id: parse(&self.id, "webhook.id")?,
             events: from_json(&self.events, "webhook.events")?,
-            rooms: rooms
-                .map(|rooms| from_json(rooms, "webhook.rooms"))
-                .transpose()?,
+            rooms: from_json_if(self.rooms.as_deref(), "webhook.rooms")?,
             include_pii: self.include_pii,
         })
     }

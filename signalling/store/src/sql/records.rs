@@ -15,7 +15,7 @@ use super::chat;
 use super::rooms::{At, place, standing_row};
 use super::values::{
     bytes, damaged, from_devices, from_json, from_settings, from_word, json, ms, number, parse,
-    time,
+    readable, time,
 };
 use crate::bans::BanQuery;
 use crate::error::StoreError;
@@ -268,7 +268,7 @@ struct BanOfRoomRow {
     ban: BanRow,
 }
 
-/// Returns bans that hold, of several rooms. A damaged one is logged and left out.
+/// Returns bans that hold, of several rooms.
 pub(crate) async fn bans_that_hold(
     db: &mut SqliteConnection,
     sealer: &Sealer,
@@ -285,14 +285,8 @@ pub(crate) async fn bans_that_hold(
         .push(" LIMIT ")
         .push_bind(query.limit);
     let rows: Vec<BanOfRoomRow> = select.build_query_as().fetch_all(db).await?;
-    let bans = rows.into_iter().filter_map(|row| {
-        let id = row.ban.id.clone();
-        let read = || Ok::<_, StoreError>((parse(&row.room, "ban.room")?, row.ban.read(sealer)?));
-        read()
-            .inspect_err(|error| tracing::error!(id, %error, "a damaged ban is left out"))
-            .ok()
-    });
-    Ok(bans.collect())
+    let read = |row: BanOfRoomRow| Ok((parse(&row.room, "ban.room")?, row.ban.read(sealer)?));
+    Ok(readable("ban", rows, |row| &row.ban.id, read))
 }
 
 /// Returns how many bans hold, wherever the page begins.

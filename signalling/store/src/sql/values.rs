@@ -9,6 +9,7 @@ use conclave_signalling_wire::time::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tracing::error;
 
 use crate::error::StoreError;
 
@@ -54,6 +55,41 @@ pub(super) fn json<T: Serialize>(value: &T) -> Result<String, StoreError> {
 
 pub(super) fn from_json<T: DeserializeOwned>(text: &str, column: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|_| damaged(column))
+}
+
+/// Reads JSON that may be absent.
+pub(super) fn from_json_if<T: DeserializeOwned>(
+    text: Option<&str>,
+    column: &str,
+) -> Result<Option<T>, StoreError> {
+    text.map(|text| from_json(text, column)).transpose()
+}
+
+/// Reads a former secret, with until when it holds.
+pub(super) fn former<T>(
+    kept: Option<&[u8]>,
+    until: Option<i64>,
+    read: impl FnOnce(&[u8]) -> Result<T, StoreError>,
+) -> Result<Option<(T, Timestamp)>, StoreError> {
+    let of = kept.zip(until);
+    of.map(|(kept, until)| Ok((read(kept)?, time(until))))
+        .transpose()
+}
+
+/// Reads rows of a table. A damaged one is logged and left out: it opens nothing, and the others do.
+pub(super) fn readable<R, T>(
+    table: &str,
+    rows: Vec<R>,
+    id: impl Fn(&R) -> &str,
+    read: impl Fn(R) -> Result<T, StoreError>,
+) -> Vec<T> {
+    let read = |row: R| {
+        let id = id(&row).to_owned();
+        read(row)
+            .inspect_err(|error| error!(table, id, %error, "a damaged row is left out"))
+            .ok()
+    };
+    rows.into_iter().filter_map(read).collect()
 }
 
 pub(super) fn damaged(column: &str) -> StoreError {

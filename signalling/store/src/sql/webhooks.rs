@@ -3,11 +3,12 @@
 use conclave_server_core::webhook::record::{SigningSecret, WebhookRecord};
 use conclave_signalling_wire::ids::WebhookId;
 use sqlx::{FromRow, SqliteConnection};
-use tracing::error;
 use zeroize::Zeroizing;
 
 use super::rooms::place;
-use super::values::{bytes, check_rev, from_json, json, ms, number, parse, time};
+use super::values::{
+    bytes, check_rev, former, from_json, from_json_if, json, ms, number, parse, readable, time,
+};
 use crate::error::StoreError;
 use crate::seal::Sealer;
 
@@ -40,19 +41,16 @@ impl WebhookRow {
             let opened = Zeroizing::new(opened);
             Ok::<_, StoreError>(SigningSecret(bytes(&opened, "webhook.secret")?))
         };
-        let former = match (&self.former_secret, self.former_until) {
-            (Some(former), Some(until)) => Some((secret("former_secret", former)?, time(until))),
-            _ => None,
-        };
-        let rooms = self.rooms.as_deref();
+        let former_secret = self.former_secret.as_deref();
+        let former = former(former_secret, self.former_until, |sealed| {
+            secret("former_secret", sealed)
+        })?;
         Ok(WebhookRecord {
             id: parse(&self.id, "webhook.id")?,
             url: text("url", &self.url)?,
             description: text("description", &self.description)?,
             events: from_json(&self.events, "webhook.events")?,
-            rooms: rooms
-                .map(|rooms| from_json(rooms, "webhook.rooms"))
-                .transpose()?,
+            rooms: from_json_if(self.rooms.as_deref(), "webhook.rooms")?,
             include_pii: self.include_pii,
             enabled: self.enabled,
             secret: secret("secret", &self.secret)?,
@@ -64,7 +62,7 @@ impl WebhookRow {
     }
 }
 
-/// Returns all webhooks, the oldest first. A damaged one is logged and left out.
+/// Returns all webhooks, the oldest first.
 pub(crate) async fn all(
     db: &mut SqliteConnection,
     sealer: &Sealer,
@@ -73,13 +71,8 @@ pub(crate) async fn all(
     let rows: Vec<WebhookRow> = sqlx::query_as(sqlx::AssertSqlSafe(select))
         .fetch_all(db)
         .await?;
-    let webhooks = rows.into_iter().filter_map(|row| {
-        let id = row.id.clone();
-        row.read(sealer)
-            .inspect_err(|error| error!(webhook = id, %error, "a damaged webhook is left out"))
-            .ok()
-    });
-    Ok(webhooks.collect())
+    let read = |row: WebhookRow| row.read(sealer);
+    Ok(readable("webhook", rows, |row| &row.id, read))
 }
 
 pub(crate) async fn one(
