@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod journal;
 pub mod measured;
 mod observation;
 mod participant;
@@ -18,6 +19,7 @@ mod source;
 mod stamp;
 mod vp8;
 
+pub use journal::{Counts, Figures, Record};
 pub use observation::{
     AudioObservation, AudioSeen, FrameSeen, Observation, SourceRun, VideoObservation,
 };

@@ -1,23 +1,26 @@
 //! A WebRTC client on str0m in RTP mode.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod devices;
+mod slots;
+
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use conclave_sfu_wire::control::{Codec, MidName, Rid, Source};
-use str0m::change::{SdpAnswer, SdpPendingOffer};
-use str0m::format::Codec as RtcCodec;
-use str0m::media::{
-    Direction, KeyframeRequestKind, MediaKind, Mid, Pt, Rid as RtcRid, Simulcast, SimulcastLayer,
-};
+use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
+use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid, Rid as RtcRid};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite, Ssrc};
+use str0m::rtp::RtpPacket;
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig, RtcError};
 
 use crate::audit::SequenceAudit;
+use crate::journal::{Counts, Figures, Journal, Record};
 use crate::observation::Observation;
-use crate::receive::{AudioReceiver, Received, VideoReceiver};
-use crate::source::{AudioSource, PictureShape, PictureSource, SourcePacket, splitmix};
+use crate::source::{PictureShape, PictureSource};
+
+use devices::{Devices, Due};
+use slots::Slots;
 
 /// Outputs of one drain before it is taken for an endless loop. A burst of
 /// video with all its feedback stays two orders of magnitude below.
@@ -33,7 +36,8 @@ const RTX_AGE: Duration = Duration::from_secs(3);
 pub struct ParticipantConfig {
     /// Who it is; stands in every packet that it makes.
     pub id: u64,
-    /// Its host candidate.
+    /// Its host candidate; none if it is the unspecified address, until
+    /// [`Participant::set_address`].
     pub address: SocketAddr,
     /// Receiving m-lines for pictures.
     pub video_slots: usize,
@@ -47,6 +51,11 @@ pub struct ParticipantConfig {
     pub pictures: PictureShape,
     /// Gives the beginnings of sequence numbers, timestamps and picture ids.
     pub seed: u64,
+    /// What is kept of what arrives.
+    pub record: Record,
+    /// From when the stamps of packets count: one instant for all whose delays are to be
+    /// compared. The time of [`Participant::new`] if `None`.
+    pub epoch: Option<Instant>,
 }
 
 impl ParticipantConfig {
@@ -61,6 +70,8 @@ impl ParticipantConfig {
             codecs: vec![Codec::Vp8, Codec::H264],
             pictures: PictureShape::default(),
             seed: id,
+            record: Record::Everything,
+            epoch: None,
         }
     }
 }
@@ -74,6 +85,9 @@ pub enum ParticipantError {
     /// The answer is no SDP or does not fit the offer.
     #[error("answer refused: {0}")]
     Answer(String),
+    /// The offer is no SDP or cannot be answered.
+    #[error("offer refused: {0}")]
+    Offer(String),
     /// The WebRTC stack gave up.
     #[error("stack failed: {0}")]
     Stack(#[from] RtcError),
@@ -100,21 +114,18 @@ pub struct Participant {
     config: ParticipantConfig,
     rtc: Rtc,
     clock: Instant,
+    /// When the datagram came that is being handled.
+    arrival: Instant,
     rtc_due: Instant,
     pending: Option<SdpPendingOffer>,
+    /// Whether the other side offered: then what is received is known from its offer.
+    answers: bool,
     restarted_at: Option<SocketAddr>,
     address: SocketAddr,
-    sending: BTreeMap<Source, Mid>,
-    pictures: BTreeMap<Source, PictureSource>,
-    sounds: BTreeMap<Source, AudioSource>,
-    video: BTreeMap<MidName, (Mid, VideoReceiver)>,
-    audio: BTreeMap<MidName, AudioReceiver>,
-    video_slots: Vec<MidName>,
-    audio_slots: Vec<MidName>,
-    ssrcs: HashMap<Ssrc, MidName>,
+    devices: Devices,
+    slots: Slots,
     outgoing: VecDeque<Outgoing>,
     audit: SequenceAudit,
-    strays: u64,
     connected: bool,
     ice: IceConnectionState,
     failure: Option<RtcError>,
@@ -123,95 +134,86 @@ pub struct Participant {
 impl Participant {
     /// Makes a participant that has neither offered nor published anything.
     pub fn new(now: Instant, config: ParticipantConfig) -> Self {
-        let rtc = build_rtc(now, &config);
-        let mut seed = config.seed;
-        let shapes = config.pictures;
-        let camera: Vec<_> = if config.simulcast {
-            Rid::ALL.into_iter().map(Some).zip(shapes.camera).collect()
-        } else {
-            vec![(None, shapes.camera[2])]
-        };
-        let mut picture = |source, fps, shapes: &[_]| {
-            (
-                source,
-                PictureSource::new(now, config.id, source, fps, shapes, splitmix(&mut seed)),
-            )
-        };
-        let pictures = BTreeMap::from([
-            picture(Source::Camera, shapes.camera_fps, &camera),
-            picture(Source::Screen, shapes.screen_fps, &[(None, shapes.screen)]),
-        ]);
-        let mut sound = |source| {
-            (
-                source,
-                AudioSource::new(now, config.id, source, splitmix(&mut seed)),
-            )
-        };
-        let sounds = BTreeMap::from([sound(Source::Microphone), sound(Source::ScreenAudio)]);
+        let epoch = config.epoch.unwrap_or(now);
         Participant {
             address: config.address,
-            config,
-            rtc,
+            rtc: build_rtc(now, &config),
             clock: now,
+            arrival: now,
             rtc_due: now,
             pending: None,
+            answers: false,
             restarted_at: None,
-            sending: BTreeMap::new(),
-            pictures,
-            sounds,
-            video: BTreeMap::new(),
-            audio: BTreeMap::new(),
-            video_slots: Vec::new(),
-            audio_slots: Vec::new(),
-            ssrcs: HashMap::new(),
+            devices: Devices::new(now, epoch, &config),
+            slots: Slots::new(Journal::new(config.record, epoch)),
             outgoing: VecDeque::new(),
             audit: SequenceAudit::default(),
-            strays: 0,
             connected: false,
             ice: IceConnectionState::New,
             failure: None,
+            config,
         }
     }
 
     /// Returns the first offer: microphone, camera, screen, screen audio, then
     /// the video slots, then the audio slots. To be called once.
     pub fn offer(&mut self, now: Instant) -> String {
+        self.offer_media(now, true)
+    }
+
+    /// Returns the first offer of somebody who only receives: video slots, then
+    /// audio slots. To be called once, in place of [`Participant::offer`].
+    pub fn offer_to_watch(&mut self, now: Instant) -> String {
+        self.offer_media(now, false)
+    }
+
+    /// Answers the first offer of a server that sends: everything in it is received. To be
+    /// called once, in place of [`Participant::offer`].
+    ///
+    /// # Errors
+    ///
+    /// Refuses what is no SDP or cannot be answered.
+    pub fn answer(&mut self, now: Instant, offer: &str) -> Result<String, ParticipantError> {
+        self.advance(now);
+        let refused = |reason: String| ParticipantError::Offer(reason);
+        let offer = SdpOffer::from_sdp_string(offer).map_err(|error| refused(error.to_string()))?;
+        self.answers = true;
+        let answer = self.rtc.sdp_api().accept_offer(offer);
+        let answer = answer.map_err(|error| refused(error.to_string()))?;
+        self.drain();
+        Ok(answer.to_sdp_string())
+    }
+
+    /// Gives a participant that was made without one its host candidate.
+    pub fn set_address(&mut self, now: Instant, address: SocketAddr) {
+        self.advance(now);
+        self.address = address;
+        self.rtc.add_local_candidate(host_candidate(address));
+        self.drain();
+    }
+
+    fn offer_media(&mut self, now: Instant, sends: bool) -> String {
         self.advance(now);
         let mut api = self.rtc.sdp_api();
-        for source in [
-            Source::Microphone,
-            Source::Camera,
-            Source::Screen,
-            Source::ScreenAudio,
+        if sends {
+            self.devices.offer(&mut api, &self.config);
+        }
+        for (kind, count) in [
+            (MediaKind::Video, self.config.video_slots),
+            (MediaKind::Audio, self.config.audio_slots),
         ] {
-            let simulcast = (source == Source::Camera && self.config.simulcast).then(simulcast);
-            let stream = Some(format!("send{}", self.config.id));
-            let mid = api.add_media(
-                kind_of(source),
-                Direction::SendOnly,
-                stream,
-                None,
-                simulcast,
-            );
-            self.sending.insert(source, mid);
-        }
-        for _ in 0..self.config.video_slots {
-            let mid = api.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
-            self.video_slots.push(name_of(mid));
-            self.video.insert(name_of(mid), (mid, VideoReceiver::new()));
-        }
-        for _ in 0..self.config.audio_slots {
-            let mid = api.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
-            self.audio_slots.push(name_of(mid));
-            self.audio.insert(name_of(mid), AudioReceiver::new());
+            for _ in 0..count {
+                let mid = api.add_media(kind, Direction::RecvOnly, None, None, None);
+                self.slots.add(mid, kind);
+            }
         }
         let (offer, pending) = api.apply().expect("m-lines were added");
         self.pending = Some(pending);
         self.drain();
-        let camera = self.sending[&Source::Camera];
+        let camera = self.devices.mid(Source::Camera);
         without_simulcast_ssrcs(
             &offer.to_sdp_string(),
-            self.config.simulcast.then_some(camera),
+            camera.filter(|_| self.config.simulcast),
         )
     }
 
@@ -225,7 +227,7 @@ impl Participant {
         self.pending = Some(pending);
         self.restarted_at = Some(address);
         self.drain();
-        let camera = self.sending.get(&Source::Camera).copied();
+        let camera = self.devices.mid(Source::Camera);
         without_simulcast_ssrcs(
             &offer.to_sdp_string(),
             camera.filter(|_| self.config.simulcast),
@@ -258,27 +260,18 @@ impl Participant {
     /// whether the server has accepted a publication or not.
     pub fn publish(&mut self, now: Instant, source: Source, on: bool) {
         self.advance(now);
-        if let Some(picture) = self.pictures.get_mut(&source) {
-            picture.set_on(self.clock, on);
-        }
-        if let Some(sound) = self.sounds.get_mut(&source) {
-            sound.set_on(self.clock, on);
-        }
+        self.devices.set_on(self.clock, source, on);
         self.serve_sources();
     }
 
     /// Chooses the encodings of a picture that are sent.
     pub fn set_active(&mut self, source: Source, active: &[Rid]) {
-        if let Some(picture) = self.pictures.get_mut(&source) {
-            picture.set_active(active);
-        }
+        self.devices.set_active(source, active);
     }
 
     /// Sets how loud a source is as RFC 6464 counts it: 0 is loudest, 127 silence.
     pub fn set_level(&mut self, source: Source, level: u8) {
-        if let Some(sound) = self.sounds.get_mut(&source) {
-            sound.set_level(level);
-        }
+        self.devices.set_level(source, level);
     }
 
     /// Takes one datagram that came to `destination`, an address of this participant.
@@ -289,8 +282,24 @@ impl Participant {
         destination: SocketAddr,
         payload: &[u8],
     ) {
+        self.handle_arrival(now, now, source, destination, payload);
+    }
+
+    /// The same for a datagram that came at `arrival`, somewhat before `now`: delays
+    /// count until then.
+    pub fn handle_arrival(
+        &mut self,
+        now: Instant,
+        arrival: Instant,
+        source: SocketAddr,
+        destination: SocketAddr,
+        payload: &[u8],
+    ) {
         self.advance(now);
-        self.audit.handle_datagram(payload);
+        self.arrival = arrival;
+        if self.config.record == Record::Everything {
+            self.audit.handle_datagram(payload);
+        }
         let Ok(contents) = payload.try_into() else {
             return;
         };
@@ -313,13 +322,7 @@ impl Participant {
             }
             self.input(Input::Timeout(self.clock));
         }
-        let clock = self.clock;
-        for (_, receiver) in self.video.values_mut() {
-            receiver.handle_timeout(clock);
-        }
-        for receiver in self.audio.values_mut() {
-            receiver.handle_timeout(clock);
-        }
+        self.slots.handle_timeout(self.clock);
         self.serve_sources();
         self.request_keyframes();
     }
@@ -329,22 +332,9 @@ impl Participant {
         if !self.is_alive() {
             return None;
         }
-        let pictures = self
-            .pictures
-            .values()
-            .filter_map(PictureSource::poll_timeout);
-        let sounds = self.sounds.values().filter_map(AudioSource::poll_timeout);
-        let video = self
-            .video
-            .values()
-            .filter_map(|(_, receiver)| receiver.poll_timeout());
-        let audio = self.audio.values().filter_map(AudioReceiver::poll_timeout);
-        pictures
-            .chain(sounds)
-            .chain(video)
-            .chain(audio)
-            .chain([self.rtc_due])
-            .min()
+        let devices = self.devices.poll_timeout();
+        let slots = self.slots.poll_timeout();
+        devices.into_iter().chain(slots).chain([self.rtc_due]).min()
     }
 
     /// Returns the next datagram to be sent.
@@ -364,17 +354,17 @@ impl Participant {
 
     /// Returns the m-line on which a source is sent, once it has been offered.
     pub fn sending_mid(&self, source: Source) -> Option<MidName> {
-        self.sending.get(&source).map(|mid| name_of(*mid))
+        self.devices.sending_mid(source)
     }
 
     /// The m-lines of the video slots, in the order of the offer.
     pub fn video_slots(&self) -> &[MidName] {
-        &self.video_slots
+        self.slots.video_names()
     }
 
     /// The m-lines of the audio slots, in the order of the offer.
     pub fn audio_slots(&self) -> &[MidName] {
-        &self.audio_slots
+        self.slots.audio_names()
     }
 
     /// Returns whether ICE and DTLS have been up at some time.
@@ -402,30 +392,48 @@ impl Participant {
 
     /// Returns a copy of everything that was received.
     pub fn observation(&self) -> Observation {
-        let video = self.video.iter();
-        let audio = self.audio.iter();
-        Observation {
-            video: video
-                .map(|(mid, (_, slot))| (*mid, slot.observation().clone()))
-                .collect(),
-            audio: audio
-                .map(|(mid, slot)| (*mid, slot.observation().clone()))
-                .collect(),
-            sequence_collisions: self.audit.collisions(),
-            strays: self.strays,
-        }
+        self.slots.observation(self.audit.collisions())
     }
 
-    /// Returns how many frames a video slot has shown so far.
+    /// Returns how many frames a video slot has shown so far; with [`Record::Figures`] 0.
     pub fn frames_shown(&self, slot: &MidName) -> usize {
-        self.video
-            .get(slot)
-            .map_or(0, |(_, receiver)| receiver.observation().frames.len())
+        self.slots.frames_shown(slot)
+    }
+
+    /// Returns how much of everything was received so far.
+    pub fn counts(&self) -> Counts {
+        self.slots.counts()
+    }
+
+    /// Returns how many packets of media it has sent, without those sent again.
+    pub fn packets_sent(&self) -> u64 {
+        self.devices.sent()
+    }
+
+    /// Moves what was measured since the last time into `figures`; with
+    /// [`Record::Everything`] there is none.
+    pub fn take_figures(&mut self, figures: &mut Figures) {
+        self.slots.take_figures(figures);
+    }
+
+    /// Notes pictures that stand still at `now`, as at the end of a run.
+    pub fn close_freezes(&mut self, now: Instant) {
+        self.slots.close_freezes(now);
+    }
+
+    /// Returns when the first frame could be shown.
+    pub fn first_frame(&self) -> Option<Instant> {
+        self.slots.first().0
+    }
+
+    /// Returns when the first sound came.
+    pub fn first_sound(&self) -> Option<Instant> {
+        self.slots.first().1
     }
 
     /// Returns when the server asked for keyframes of a source, by encoding.
     pub fn keyframes_asked(&self, source: Source) -> Vec<(Option<Rid>, Vec<Instant>)> {
-        let picture = self.pictures.get(&source);
+        let picture = self.devices.picture(source);
         let asked = picture.into_iter().flat_map(PictureSource::keyframes_asked);
         asked.map(|(rid, times)| (rid, times.to_vec())).collect()
     }
@@ -475,61 +483,23 @@ impl Participant {
             Event::Connected => self.connected = true,
             Event::IceConnectionStateChange(state) => self.ice = state,
             Event::RtpPacket(packet) => self.handle_packet(packet),
+            Event::MediaAdded(added) if self.answers => self.slots.add(added.mid, added.kind),
             Event::KeyframeRequest(request) => {
-                let source = self.sending.iter().find(|(_, mid)| **mid == request.mid);
-                let picture = source.and_then(|(source, _)| self.pictures.get_mut(source));
-                if let Some(picture) = picture {
-                    let rid = request.rid.and_then(|rid| Rid::parse(&rid));
-                    picture.handle_keyframe_request(self.clock, rid);
-                }
+                let rid = request.rid.and_then(|rid| Rid::parse(&rid));
+                self.devices
+                    .handle_keyframe_request(self.clock, request.mid, rid);
             }
             _ => {}
         }
     }
 
     fn handle_packet(&mut self, packet: RtpPacket) {
-        let ssrc = packet.header.ssrc;
-        let mid = match self.ssrcs.get(&ssrc) {
-            Some(mid) => *mid,
-            None => {
-                let mut api = self.rtc.direct_api();
-                let Some(stream) = api.stream_rx(&ssrc) else {
-                    return;
-                };
-                let mid = name_of(stream.mid());
-                self.ssrcs.insert(ssrc, mid);
-                mid
-            }
-        };
-        let received = Received {
-            arrival: self.clock,
-            timestamp: packet.header.timestamp,
-            marker: packet.header.marker,
-            level: packet
-                .header
-                .ext_vals
-                .audio_level
-                .map(|level| level.unsigned_abs()),
-            payload: packet.payload,
-        };
-        let (now, ssrc, seq) = (self.clock, *ssrc, *packet.seq_no);
-        if let Some((_, slot)) = self.video.get_mut(&mid) {
-            slot.handle_packet(now, ssrc, seq, received);
-        } else if let Some(slot) = self.audio.get_mut(&mid) {
-            slot.handle_packet(now, ssrc, seq, received);
-        } else {
-            self.strays += 1;
-        }
+        self.slots
+            .handle_packet(self.clock, self.arrival, &mut self.rtc, packet);
     }
 
     fn request_keyframes(&mut self) {
-        let clock = self.clock;
-        let wanted: Vec<Mid> = self
-            .video
-            .values_mut()
-            .filter_map(|(mid, slot)| slot.poll_keyframe_request(clock).then_some(*mid))
-            .collect();
-        for mid in wanted {
+        for mid in self.slots.poll_keyframe_requests(self.clock) {
             if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(mid, None) {
                 stream.request_keyframe(KeyframeRequestKind::Pli);
             }
@@ -537,83 +507,29 @@ impl Participant {
         }
     }
 
-    /// Makes what the sources have due and hands it to the stack.
+    /// Makes what the devices have due and hands it to the stack.
     fn serve_sources(&mut self) {
-        let clock = self.clock;
-        let mut due = Vec::new();
-        for (source, picture) in &mut self.pictures {
-            picture.handle_timeout(clock);
-            due.extend(
-                picture
-                    .poll_burst(clock)
-                    .into_iter()
-                    .map(|packet| (*source, packet, None)),
-            );
-        }
-        for (source, sound) in &mut self.sounds {
-            while let Some(packet) = sound.poll_packet(clock) {
-                due.push((*source, packet, Some(sound.level())));
-            }
-        }
+        let due = self.devices.handle_timeout(self.clock);
         if !self.connected || !self.is_alive() {
             return;
         }
-        for (source, packet, level) in due {
-            self.send(source, packet, level);
+        for due in due {
+            self.send(due);
         }
     }
 
-    fn send(&mut self, source: Source, packet: SourcePacket, level: Option<u8>) {
-        let Some(mid) = self.sending.get(&source).copied() else {
-            return;
-        };
-        let Some(pt) = self.payload_type(mid, source) else {
-            return;
-        };
-        let rid = packet.encoding.map(|rid| RtcRid::from(rid.as_str()));
-        let mut api = self.rtc.direct_api();
-        let Some(stream) = api.stream_tx_by_mid(mid, rid) else {
-            return;
-        };
-        let ext_vals = ExtensionValues {
-            // Negative decibels; the wire has their absolute value.
-            audio_level: level.map(|level| -(level.min(127) as i8)),
-            voice_activity: level.map(|level| level < 60),
-            ..ExtensionValues::default()
-        };
-        let write = RtpWrite::new(
-            pt,
-            packet.seq.into(),
-            packet.timestamp,
-            self.clock,
-            packet.payload,
-        )
-        .marker(packet.marker)
-        .ext_vals(ext_vals)
-        .nackable(source.is_video());
-        stream.write_rtp(write);
-        self.drain();
-        // The stack sends what was written at the next timeout, which is now.
-        self.input(Input::Timeout(self.clock));
-    }
-
-    fn payload_type(&self, mid: Mid, source: Source) -> Option<Pt> {
-        let codec = if source.is_video() {
-            RtcCodec::Vp8
-        } else {
-            RtcCodec::Opus
-        };
-        let remote = self.rtc.media(mid)?.remote_pts();
-        let params = self.rtc.codec_config().params().iter();
-        params
-            .filter(|params| params.spec().codec == codec)
-            .map(|params| params.pt())
-            .find(|pt| remote.contains(pt))
+    fn send(&mut self, due: Due) {
+        if self.devices.write(self.clock, &mut self.rtc, due) {
+            self.drain();
+            // The stack sends what was written at the next timeout, which is now.
+            self.input(Input::Timeout(self.clock));
+        }
     }
 
     /// Lifts str0m's ratio cap, which no browser has: under heavy loss it drops resends.
     fn widen_rtx_caches(&mut self) {
-        for (source, mid) in self.sending.clone() {
+        let mids: Vec<_> = self.devices.mids().collect();
+        for (source, mid) in mids {
             if !source.is_video() {
                 continue;
             }
@@ -637,31 +553,14 @@ fn build_rtc(now: Instant, config: &ParticipantConfig) -> Rtc {
         .enable_h264(config.codecs.contains(&Codec::H264))
         .set_stats_interval(None)
         .build(now);
-    rtc.add_local_candidate(host_candidate(config.address));
+    if !config.address.ip().is_unspecified() {
+        rtc.add_local_candidate(host_candidate(config.address));
+    }
     rtc
 }
 
 fn host_candidate(address: SocketAddr) -> Candidate {
     Candidate::host(address, "udp").expect("a unicast address over UDP is a host candidate")
-}
-
-fn simulcast() -> Simulcast {
-    let send = Rid::ALL
-        .into_iter()
-        .map(|rid| SimulcastLayer::new(rid.as_str()))
-        .collect();
-    Simulcast {
-        send,
-        recv: Vec::new(),
-    }
-}
-
-fn kind_of(source: Source) -> MediaKind {
-    if source.is_video() {
-        MediaKind::Video
-    } else {
-        MediaKind::Audio
-    }
 }
 
 fn name_of(mid: Mid) -> MidName {

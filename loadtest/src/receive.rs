@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use conclave_sfu_wire::control::{Rid, Source};
 
+use crate::journal::{Counts, Journal, Pace};
 use crate::observation::{AudioObservation, AudioSeen, FrameSeen, SourceRun, VideoObservation};
 use crate::reorder::{Ordered, Reorder};
 use crate::stamp::{PictureStamp, audio_stamp, read_picture};
@@ -38,6 +39,8 @@ pub(crate) struct VideoReceiver {
     decoded: Option<PictureStamp>,
     waits_for_keyframe: bool,
     next_keyframe_request: Option<Instant>,
+    frames: u64,
+    pace: Pace,
     observation: VideoObservation,
 }
 
@@ -69,20 +72,29 @@ impl VideoReceiver {
             decoded: None,
             waits_for_keyframe: true,
             next_keyframe_request: None,
+            frames: 0,
+            pace: Pace::default(),
             observation: VideoObservation::default(),
         }
     }
 
-    pub(crate) fn handle_packet(&mut self, now: Instant, ssrc: u32, seq: u64, packet: Received) {
+    pub(crate) fn handle_packet(
+        &mut self,
+        now: Instant,
+        ssrc: u32,
+        seq: u64,
+        packet: Received,
+        journal: &mut Journal,
+    ) {
         note_ssrc(&mut self.observation.ssrcs, ssrc);
         self.reorder.handle_packet(now, seq, packet);
-        self.handle_timeout(now);
+        self.handle_timeout(now, journal);
     }
 
-    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+    pub(crate) fn handle_timeout(&mut self, now: Instant, journal: &mut Journal) {
         while let Some(ordered) = self.reorder.poll(now) {
             match ordered {
-                Ordered::Packet(_, packet) => self.deliver(now, &packet),
+                Ordered::Packet(_, packet) => self.deliver(now, &packet, journal),
                 Ordered::Gap(missing) => self.give_up(missing),
             }
         }
@@ -108,6 +120,28 @@ impl VideoReceiver {
         &self.observation
     }
 
+    /// Adds what came here to `counts`.
+    pub(crate) fn count(&self, counts: &mut Counts) {
+        let seen = &self.observation;
+        counts.video_packets += seen.packets;
+        counts.video_lost += seen.lost;
+        counts.late += seen.late;
+        counts.corrupt += seen.corrupt;
+        counts.frames += self.frames;
+        counts.undecodable += seen.undecodable;
+        counts.keyframe_requests += seen.keyframe_requests;
+        let violations = seen.violations();
+        counts.violations += violations.iter().map(|(_, count)| count).sum::<u64>();
+    }
+
+    /// Notes a picture that stands still at `now`; it is not noted again.
+    pub(crate) fn close_freeze(&mut self, now: Instant, journal: &mut Journal) {
+        if let Some(length) = self.pace.open_freeze(now) {
+            journal.note_freeze(length);
+        }
+        self.pace.reset();
+    }
+
     fn give_up(&mut self, missing: u64) {
         self.observation.lost += missing;
         if self.assembly.take().is_some() {
@@ -119,7 +153,7 @@ impl VideoReceiver {
         self.waits_for_keyframe = true;
     }
 
-    fn deliver(&mut self, now: Instant, packet: &Received) {
+    fn deliver(&mut self, now: Instant, packet: &Received, journal: &mut Journal) {
         self.observation.packets += 1;
         let read = Descriptor::parse(&packet.payload).and_then(|descriptor| {
             Some((
@@ -131,6 +165,7 @@ impl VideoReceiver {
             self.observation.corrupt += 1;
             return;
         };
+        journal.note_packet(packet.arrival, stamp.sent_ns);
         let changed = note_run(
             &mut self.observation.runs,
             packet,
@@ -163,7 +198,7 @@ impl VideoReceiver {
         if packet.marker != is_last {
             self.cut_assembly(changed);
         } else if is_last && let Some(assembly) = self.assembly.take() {
-            self.finish_frame(now, &assembly);
+            self.finish_frame(now, &assembly, journal);
         }
     }
 
@@ -213,7 +248,7 @@ impl VideoReceiver {
         });
     }
 
-    fn finish_frame(&mut self, now: Instant, assembly: &Assembly) {
+    fn finish_frame(&mut self, now: Instant, assembly: &Assembly, journal: &mut Journal) {
         let stamp = assembly.stamp;
         let follows = self.decoded.is_some_and(|last| {
             same_stream(&last, &stamp) && last.frame.wrapping_add(1) == stamp.frame
@@ -229,7 +264,21 @@ impl VideoReceiver {
         }
         self.waits_for_keyframe = false;
         self.next_keyframe_request = None;
-        self.decoded = Some(stamp);
+        let same_picture = self
+            .decoded
+            .replace(stamp)
+            .is_some_and(|last| (last.publisher, last.source) == (stamp.publisher, stamp.source));
+        if !same_picture {
+            self.pace.reset();
+        }
+        if let Some(length) = self.pace.handle_frame(now) {
+            journal.note_freeze(length);
+        }
+        self.frames += 1;
+        journal.first_frame.get_or_insert(now);
+        if !journal.keeps_everything() {
+            return;
+        }
         self.observation.frames.push(FrameSeen {
             at: now,
             publisher: stamp.publisher,
@@ -249,6 +298,7 @@ impl VideoReceiver {
 pub(crate) struct AudioReceiver {
     reorder: Reorder<Received>,
     last_timestamp: Option<u32>,
+    packets: u64,
     observation: AudioObservation,
 }
 
@@ -257,20 +307,28 @@ impl AudioReceiver {
         AudioReceiver {
             reorder: Reorder::new(AUDIO_PATIENCE),
             last_timestamp: None,
+            packets: 0,
             observation: AudioObservation::default(),
         }
     }
 
-    pub(crate) fn handle_packet(&mut self, now: Instant, ssrc: u32, seq: u64, packet: Received) {
+    pub(crate) fn handle_packet(
+        &mut self,
+        now: Instant,
+        ssrc: u32,
+        seq: u64,
+        packet: Received,
+        journal: &mut Journal,
+    ) {
         note_ssrc(&mut self.observation.ssrcs, ssrc);
         self.reorder.handle_packet(now, seq, packet);
-        self.handle_timeout(now);
+        self.handle_timeout(now, journal);
     }
 
-    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+    pub(crate) fn handle_timeout(&mut self, now: Instant, journal: &mut Journal) {
         while let Some(ordered) = self.reorder.poll(now) {
             match ordered {
-                Ordered::Packet(_, packet) => self.deliver(now, &packet),
+                Ordered::Packet(_, packet) => self.deliver(now, &packet, journal),
                 Ordered::Gap(missing) => self.observation.lost += missing,
             }
         }
@@ -285,7 +343,18 @@ impl AudioReceiver {
         &self.observation
     }
 
-    fn deliver(&mut self, now: Instant, packet: &Received) {
+    /// Adds what came here to `counts`.
+    pub(crate) fn count(&self, counts: &mut Counts) {
+        let seen = &self.observation;
+        counts.audio_packets += self.packets;
+        counts.audio_lost += seen.lost;
+        counts.late += seen.late;
+        counts.corrupt += seen.corrupt;
+        let violations = seen.violations();
+        counts.violations += violations.iter().map(|(_, count)| count).sum::<u64>();
+    }
+
+    fn deliver(&mut self, now: Instant, packet: &Received, journal: &mut Journal) {
         if let Some(last) = self.last_timestamp {
             let ahead = packet.timestamp.wrapping_sub(last);
             if ahead == 0 || ahead >= 1 << 31 {
@@ -297,6 +366,12 @@ impl AudioReceiver {
             self.observation.corrupt += 1;
             return;
         };
+        journal.note_packet(packet.arrival, stamp.sent_ns);
+        journal.first_sound.get_or_insert(now);
+        self.packets += 1;
+        if !journal.keeps_everything() {
+            return;
+        }
         self.observation.packets.push(AudioSeen {
             at: now,
             publisher: stamp.publisher,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use conclave_sfu_wire::control::{Rid, Source};
 
-use crate::stamp::{AudioStamp, PictureStamp, write_audio, write_picture};
+use crate::stamp::{AudioStamp, PictureStamp, seal, write_audio, write_picture};
 use crate::vp8;
 
 /// Payload bytes of a full packet, as browsers cut them.
@@ -73,14 +73,24 @@ impl Default for PictureShape {
 }
 
 /// One RTP packet to be sent.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct SourcePacket {
     pub(crate) encoding: Option<Rid>,
     /// Extended; begins below 2^16 (SRTP's rollover counter is 0 at first).
     pub(crate) seq: u64,
     pub(crate) timestamp: u32,
     pub(crate) marker: bool,
-    pub(crate) payload: Arc<[u8]>,
+    pub(crate) payload: Vec<u8>,
+    /// Where in the payload its stamp begins.
+    pub(crate) stamp: usize,
+}
+
+impl SourcePacket {
+    /// Returns the payload, with the time in it at which it leaves.
+    pub(crate) fn into_payload(mut self, sent_ns: u64) -> Arc<[u8]> {
+        seal(&mut self.payload, self.stamp, sent_ns);
+        self.payload.into()
+    }
 }
 
 /// A camera or a screen.
@@ -275,14 +285,16 @@ impl Encoding {
                 index: index as u16,
                 count: count as u16,
                 keyframe,
+                sent_ns: 0,
             };
-            write_picture(&mut payload, &stamp, total);
+            let stamp = write_picture(&mut payload, &stamp, total);
             queue.push_back(SourcePacket {
                 encoding: self.rid,
                 seq: self.seq,
                 timestamp,
                 marker: index + 1 == count,
-                payload: payload.into(),
+                payload,
+                stamp,
             });
             self.seq += 1;
         }
@@ -347,16 +359,18 @@ impl AudioSource {
             publisher: self.publisher,
             source: self.source,
             counter: self.counter,
+            sent_ns: 0,
         };
         let mut payload = Vec::with_capacity(AUDIO_BYTES);
         payload.push(OPUS_TOC);
-        write_audio(&mut payload, &stamp, AUDIO_BYTES);
+        let stamp = write_audio(&mut payload, &stamp, AUDIO_BYTES);
         let packet = SourcePacket {
             encoding: None,
             seq: self.seq,
             timestamp: self.timestamp_offset.wrapping_add(ticks as u32),
             marker: self.counter == 0,
-            payload: payload.into(),
+            payload,
+            stamp,
         };
         self.seq += 1;
         self.counter += 1;

@@ -4,8 +4,8 @@ use conclave_sfu_wire::control::{Rid, Source};
 
 const PICTURE_MAGIC: u16 = 0xC0CA;
 const AUDIO_MAGIC: u16 = 0xC0CB;
-const PICTURE_STAMP_BYTES: usize = 26;
-const AUDIO_STAMP_BYTES: usize = 18;
+const PICTURE_STAMP_BYTES: usize = 34;
+const AUDIO_STAMP_BYTES: usize = 26;
 
 /// What one packet of a made-up picture says about itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,10 @@ pub struct PictureStamp {
     pub count: u16,
     /// Whether the frame refers to no other.
     pub keyframe: bool,
+    /// When the packet left, in nanoseconds since [`ParticipantConfig::epoch`].
+    ///
+    /// [`ParticipantConfig::epoch`]: crate::ParticipantConfig::epoch
+    pub sent_ns: u64,
 }
 
 /// What one made-up Opus packet says about itself.
@@ -35,6 +39,10 @@ pub struct AudioStamp {
     pub source: Source,
     /// Counts the packets of this source, from 0.
     pub counter: u32,
+    /// When the packet left, in nanoseconds since [`ParticipantConfig::epoch`].
+    ///
+    /// [`ParticipantConfig::epoch`]: crate::ParticipantConfig::epoch
+    pub sent_ns: u64,
 }
 
 /// Why a payload could not be read back.
@@ -52,13 +60,11 @@ pub enum StampError {
 }
 
 /// Appends the stamp of a picture packet and filler until `payload` is `total` bytes long.
+/// Returns where the stamp begins; [`seal`] makes it whole.
 ///
 /// A `total` without room for the stamp gives the stamp alone.
-pub(crate) fn write_picture(payload: &mut Vec<u8>, stamp: &PictureStamp, total: usize) {
-    let start = payload.len();
-    payload.extend_from_slice(&PICTURE_MAGIC.to_be_bytes());
-    payload.extend_from_slice(&[0; 4]);
-    payload.extend_from_slice(&stamp.publisher.to_be_bytes());
+pub(crate) fn write_picture(payload: &mut Vec<u8>, stamp: &PictureStamp, total: usize) -> usize {
+    let start = begin(payload, PICTURE_MAGIC, stamp.publisher);
     payload.push(source_code(stamp.source));
     payload.push(encoding_code(stamp.encoding));
     payload.extend_from_slice(&stamp.frame.to_be_bytes());
@@ -66,19 +72,26 @@ pub(crate) fn write_picture(payload: &mut Vec<u8>, stamp: &PictureStamp, total: 
     payload.extend_from_slice(&stamp.count.to_be_bytes());
     payload.push(u8::from(stamp.keyframe));
     payload.push(0);
-    fill_and_seal(payload, start, stamp.frame as u8 ^ stamp.index as u8, total);
+    fill(payload, stamp.frame as u8 ^ stamp.index as u8, total);
+    start
 }
 
 /// Appends the stamp of an audio packet and filler until `payload` is `total` bytes long.
-pub(crate) fn write_audio(payload: &mut Vec<u8>, stamp: &AudioStamp, total: usize) {
-    let start = payload.len();
-    payload.extend_from_slice(&AUDIO_MAGIC.to_be_bytes());
-    payload.extend_from_slice(&[0; 4]);
-    payload.extend_from_slice(&stamp.publisher.to_be_bytes());
+/// Returns where the stamp begins; [`seal`] makes it whole.
+pub(crate) fn write_audio(payload: &mut Vec<u8>, stamp: &AudioStamp, total: usize) -> usize {
+    let start = begin(payload, AUDIO_MAGIC, stamp.publisher);
     payload.push(source_code(stamp.source));
     // The counter has 24 bits here: 93 hours of 20 ms.
     payload.extend_from_slice(&stamp.counter.to_be_bytes()[1..]);
-    fill_and_seal(payload, start, stamp.counter as u8, total);
+    fill(payload, stamp.counter as u8, total);
+    start
+}
+
+/// Notes in the stamp that begins at `start` when the packet leaves, and its checksum.
+pub(crate) fn seal(payload: &mut [u8], start: usize, sent_ns: u64) {
+    payload[start + 6..start + 14].copy_from_slice(&sent_ns.to_be_bytes());
+    let sum = checksum(&payload[start + 6..]);
+    payload[start + 2..start + 6].copy_from_slice(&sum.to_be_bytes());
 }
 
 /// Reads the stamp of one RTP payload of a made-up VP8 stream, descriptor included.
@@ -95,13 +108,14 @@ pub fn picture_stamp(payload: &[u8]) -> Result<PictureStamp, StampError> {
 pub(crate) fn read_picture(body: &[u8]) -> Result<PictureStamp, StampError> {
     let stamp = unseal(body, PICTURE_MAGIC, PICTURE_STAMP_BYTES)?;
     Ok(PictureStamp {
-        publisher: u64::from_be_bytes(array(stamp, 6)),
-        source: source_of(stamp[14]).ok_or(StampError::Foreign)?,
-        encoding: encoding_of(stamp[15]).ok_or(StampError::Foreign)?,
-        frame: u32::from_be_bytes(array(stamp, 16)),
-        index: u16::from_be_bytes(array(stamp, 20)),
-        count: u16::from_be_bytes(array(stamp, 22)),
-        keyframe: stamp[24] == 1,
+        publisher: u64::from_be_bytes(array(stamp, 14)),
+        source: source_of(stamp[22]).ok_or(StampError::Foreign)?,
+        encoding: encoding_of(stamp[23]).ok_or(StampError::Foreign)?,
+        frame: u32::from_be_bytes(array(stamp, 24)),
+        index: u16::from_be_bytes(array(stamp, 28)),
+        count: u16::from_be_bytes(array(stamp, 30)),
+        keyframe: stamp[32] == 1,
+        sent_ns: u64::from_be_bytes(array(stamp, 6)),
     })
 }
 
@@ -115,18 +129,26 @@ pub fn audio_stamp(payload: &[u8]) -> Result<AudioStamp, StampError> {
     let body = payload.get(1..).ok_or(StampError::Short)?;
     let stamp = unseal(body, AUDIO_MAGIC, AUDIO_STAMP_BYTES)?;
     Ok(AudioStamp {
-        publisher: u64::from_be_bytes(array(stamp, 6)),
-        source: source_of(stamp[14]).ok_or(StampError::Foreign)?,
-        counter: u32::from_be_bytes([0, stamp[15], stamp[16], stamp[17]]),
+        publisher: u64::from_be_bytes(array(stamp, 14)),
+        source: source_of(stamp[22]).ok_or(StampError::Foreign)?,
+        counter: u32::from_be_bytes([0, stamp[23], stamp[24], stamp[25]]),
+        sent_ns: u64::from_be_bytes(array(stamp, 6)),
     })
 }
 
-fn fill_and_seal(payload: &mut Vec<u8>, start: usize, filler: u8, total: usize) {
+/// Appends what both kinds of stamps begin with: magic, room for checksum and time, publisher.
+fn begin(payload: &mut Vec<u8>, magic: u16, publisher: u64) -> usize {
+    let start = payload.len();
+    payload.extend_from_slice(&magic.to_be_bytes());
+    payload.extend_from_slice(&[0; 12]);
+    payload.extend_from_slice(&publisher.to_be_bytes());
+    start
+}
+
+fn fill(payload: &mut Vec<u8>, filler: u8, total: usize) {
     if payload.len() < total {
         payload.resize(total, filler);
     }
-    let sum = checksum(&payload[start + 6..]);
-    payload[start + 2..start + 6].copy_from_slice(&sum.to_be_bytes());
 }
 
 fn unseal(body: &[u8], magic: u16, stamp_bytes: usize) -> Result<&[u8], StampError> {
@@ -207,12 +229,14 @@ mod tests {
         index: 2,
         count: 9,
         keyframe: true,
+        sent_ns: 5_000_000_000,
     };
 
     #[test]
     fn a_picture_stamp_reads_back_and_fills_the_packet() {
         let mut payload = vec![1, 2, 3];
-        write_picture(&mut payload, &PICTURE, 500);
+        let start = write_picture(&mut payload, &PICTURE, 500);
+        seal(&mut payload, start, PICTURE.sent_ns);
         assert_eq!(payload.len(), 500);
         assert_eq!(read_picture(&payload[3..]), Ok(PICTURE));
     }
@@ -223,16 +247,19 @@ mod tests {
             publisher: 9,
             source: Source::Microphone,
             counter: 12_345,
+            sent_ns: 7,
         };
         let mut payload = vec![0xF8];
-        write_audio(&mut payload, &stamp, 80);
+        let start = write_audio(&mut payload, &stamp, 80);
+        seal(&mut payload, start, stamp.sent_ns);
         assert_eq!(audio_stamp(&payload), Ok(stamp));
     }
 
     #[test]
     fn every_changed_byte_is_noticed() {
         let mut payload = Vec::new();
-        write_picture(&mut payload, &PICTURE, 61);
+        let start = write_picture(&mut payload, &PICTURE, 61);
+        seal(&mut payload, start, PICTURE.sent_ns);
         for at in 0..payload.len() {
             let mut changed = payload.clone();
             changed[at] ^= 0x40;

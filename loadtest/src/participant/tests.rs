@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::epoch;
-use str0m::change::SdpOffer;
+use crate::source::splitmix;
+use str0m::rtp::{ExtensionValues, RtpWrite};
 
 const HERE: &str = "192.0.2.1:4000";
 const SERVER: &str = "198.51.100.1:10000";

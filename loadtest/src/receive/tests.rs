@@ -42,9 +42,9 @@ fn feed(receiver: &mut VideoReceiver, now: Instant, packet: &SourcePacket) {
         timestamp: packet.timestamp,
         marker: packet.marker,
         level: None,
-        payload: packet.payload.clone(),
+        payload: packet.clone().into_payload(0),
     };
-    receiver.handle_packet(now, 1, packet.seq, received);
+    receiver.handle_packet(now, 1, packet.seq, received, &mut journal(now));
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_loss_is_given_up_and_a_keyframe_asked_for() {
         feed(&mut receiver, start, packet);
     }
     let due = receiver.poll_timeout().unwrap();
-    receiver.handle_timeout(due);
+    receiver.handle_timeout(due, &mut journal(due));
     assert!(receiver.poll_keyframe_request(due));
     assert!(!receiver.poll_keyframe_request(due));
     let seen = receiver.observation();
@@ -161,4 +161,9 @@ fn a_switch_beside_a_keyframe_is_noticed() {
         );
     }
     assert_eq!(receiver.observation().broken_references, 1);
+}
+
+/// What a scenario keeps.
+fn journal(now: Instant) -> Journal {
+    Journal::new(crate::journal::Record::Everything, now)
 }
