@@ -11,6 +11,7 @@ pub mod demux;
 pub mod dtls;
 pub mod h264;
 pub mod relayed;
+pub mod rtcp;
 pub mod rtp;
 pub mod sdp;
 pub mod stun;
