@@ -128,6 +128,36 @@ impl Descriptor {
     }
 }
 
+/// Writes other numbers into the descriptor at the start of an RTP payload.
+///
+/// Each keeps the width that it has: of `picture_id` the lower 7 or 15 bits are
+/// written. A number that the descriptor does not have, or that is `None`, is
+/// left alone.
+///
+/// # Errors
+/// As [`Descriptor::parse`]; nothing is changed then.
+pub fn patch(
+    payload: &mut [u8],
+    picture_id: Option<u16>,
+    tl0_pic_idx: Option<u8>,
+) -> Result<(), Vp8Error> {
+    let descriptor = Descriptor::parse(payload)?;
+    // The first byte and the flags of the extension stand in front of both.
+    let mut at = 2;
+    if let Some(PictureId { is_long, .. }) = descriptor.picture_id {
+        match (picture_id, is_long) {
+            (Some(id), true) => payload[at..at + 2].copy_from_slice(&(0x8000 | id).to_be_bytes()),
+            (Some(id), false) => payload[at] = (id & 0x7f) as u8,
+            (None, _) => {}
+        }
+        at += if is_long { 2 } else { 1 };
+    }
+    if let (Some(_), Some(index)) = (descriptor.tl0_pic_idx, tl0_pic_idx) {
+        payload[at] = index;
+    }
+    Ok(())
+}
+
 struct Reader<'a> {
     payload: &'a [u8],
     at: usize,
@@ -230,7 +260,51 @@ mod tests {
         );
     }
 
+    #[test]
+    fn numbers_are_replaced_in_their_width() {
+        let mut payload = [0x90, 0xf0, 0x92, 0x34, 7, 0x63, 0x10];
+        patch(&mut payload, Some(0x0102), Some(9)).unwrap();
+        assert_eq!(payload, [0x90, 0xf0, 0x81, 0x02, 9, 0x63, 0x10]);
+        patch(&mut payload, None, Some(10)).unwrap();
+        assert_eq!(payload, [0x90, 0xf0, 0x81, 0x02, 10, 0x63, 0x10]);
+
+        let mut short = [0x90, 0x80, 0x55, 0x10];
+        patch(&mut short, Some(0x01ff), Some(9)).unwrap();
+        assert_eq!(short, [0x90, 0x80, 0x7f, 0x10]);
+
+        let mut bare = [0x10, 0x01, 2];
+        patch(&mut bare, Some(1), Some(2)).unwrap();
+        assert_eq!(bare, [0x10, 0x01, 2]);
+
+        let mut cut = [0x90, 0xc0];
+        assert_eq!(patch(&mut cut, Some(1), Some(2)), Err(Vp8Error::Malformed));
+        assert_eq!(
+            patch(&mut cut[..1], Some(1), None),
+            Err(Vp8Error::Truncated)
+        );
+        assert_eq!(cut, [0x90, 0xc0]);
+    }
+
     proptest! {
+        #[test]
+        fn only_the_numbers_change(mut bytes in proptest::collection::vec(any::<u8>(), 0..24), id: Option<u16>, index: Option<u8>) {
+            let before = Descriptor::parse(&bytes);
+            let rest = bytes.clone();
+            prop_assert_eq!(patch(&mut bytes, id, index).err(), before.err());
+            if let Ok(mut expected) = before {
+                if let (Some(id), Some(old)) = (id, &mut expected.picture_id) {
+                    old.value = id & if old.is_long { 0x7fff } else { 0x7f };
+                }
+                if let (Some(index), Some(old)) = (index, &mut expected.tl0_pic_idx) {
+                    *old = index;
+                }
+                prop_assert_eq!(Descriptor::parse(&bytes), Ok(expected));
+                prop_assert_eq!(&bytes[expected.len..], &rest[expected.len..]);
+            } else {
+                prop_assert_eq!(bytes, rest);
+            }
+        }
+
         #[test]
         fn any_bytes_are_taken(bytes in proptest::collection::vec(any::<u8>(), 0..24)) {
             if let Ok(descriptor) = Descriptor::parse(&bytes) {
