@@ -1,13 +1,11 @@
+mod relay;
+mod rooms;
+
 use std::ffi::{OsStr, OsString};
+use std::num::NonZeroU8;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use std::num::NonZeroU8;
-
-use conclave_signalling_wire::objects::{LobbyMode, Preset, Role};
-use conclave_signalling_wire::room::Patch;
-
-use super::rooms::DEV_ROOM;
 use super::*;
 
 const DEV: Surroundings = Surroundings {
@@ -277,284 +275,6 @@ fn a_certificate_comes_from_files_or_is_fetched_or_is_our_own_behind_a_proxy() {
 }
 
 #[test]
-fn rooms_are_of_the_file_or_of_the_environment_and_dev_adds_its_own() {
-    let file = "[[rooms]]\nslug = \"standup\"\ntitle = \"Daily\"\n";
-    let slugs = |config: Config| {
-        config
-            .rooms
-            .into_iter()
-            .map(|room| room.slug.as_str().to_owned())
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(slugs(from_file(file, true).unwrap()), [DEV_ROOM, "standup"]);
-
-    let mut layers = Layers::default();
-    layers
-        .add_environment(variables(&[("CONCLAVE_ROOMS", "[{slug = \"welcome\"}]")]))
-        .unwrap();
-    add_defaults(&mut layers, DEV);
-    assert_eq!(
-        slugs(Config::from_layers(&layers, true).unwrap()),
-        [DEV_ROOM]
-    );
-
-    for bad in [
-        "slug = \"A\"",
-        "slug = \"ab\"",
-        "title = \"x\"",
-        "slug = 1",
-        "slug = \"abc\"\nslog = \"x\"",
-    ] {
-        assert!(
-            from_file(&format!("[[rooms]]\n{bad}\n"), true).is_err(),
-            "{bad}"
-        );
-    }
-    assert!(
-        from_file(
-            "[[rooms]]\nslug = \"abc\"\n[[rooms]]\nslug = \"abc\"\n",
-            true
-        )
-        .is_err()
-    );
-}
-
-#[test]
-fn a_room_has_every_setting_that_a_host_can_change() {
-    let file = r#"
-        [[rooms]]
-        slug = "council"
-        preset = "webinar"
-        title = "Town council"
-        locked = false
-        lobby = "off"
-        lobby_message = "We begin at eight."
-        password_file = "council.password"
-        password_bypasses_lobby = true
-        start_without_host = true
-        no_host = "end"
-        no_host_grace_s = 300
-        duplicate = "replace"
-        default_role = "viewer"
-        guests_may_cohost = true
-        attendees = { screen = true }
-        roster = "all"
-        caps = { participants = 40 }
-        opens_at = 2026-11-22T20:00:00Z
-        closes_at = "2026-11-22T22:00:00Z"
-        allowed_networks = ["192.0.2.0/24"]
-        consent_text = "The session is public."
-        custom_roles = [{ name = "Interpreter", base = "viewer", allow = ["publish.audio"] }]
-        screen = "one_takeover"
-        relay_only = true
-        viewers = { hands = false }
-        reactions = false
-        hands = "first_timers_first"
-        cohosts_end = false
-        max_duration_s = 5400
-        tags = ["council"]
-        external_id = "hall-7"
-        chat = { public = "hosts", private = "off", slow_s = 10, links = false, history = "kept", keep = "days", keep_days = 7 }
-    "#;
-    let config = from_file(file, false).err();
-    assert!(config.is_some(), "there is no certificate");
-    let config = from_file(file, true).unwrap();
-    let room = &config.rooms[1];
-    let update = &room.update;
-    assert_eq!(
-        (room.slug.as_str(), room.preset),
-        ("council", Preset::Webinar)
-    );
-    assert_eq!(
-        beside(&room.origin, room.password_file.as_deref().unwrap()),
-        Path::new("council.password")
-    );
-    assert_eq!(update.lobby, Some(LobbyMode::Off));
-    assert_eq!(update.default_role, Some(Role::Viewer));
-    let attendees = update.attendees.unwrap();
-    assert!(
-        attendees.screen && attendees.rename && !attendees.microphone,
-        "what is not said is as in the preset"
-    );
-    assert_eq!(update.caps.unwrap().participants, Some(40));
-    let viewers = update.viewers.unwrap();
-    assert!(viewers.chat && viewers.reactions && !viewers.hands);
-    let chat = serde_json::to_value(&update.chat).unwrap();
-    let said = chat.as_object().map(serde_json::Map::len);
-    assert_eq!(said, Some(7), "every member of the chat policies is read");
-    assert!(matches!(&update.opens_at, Patch::Set(at) if at.to_string() == "2026-11-22T20:00:00Z"));
-    let written = serde_json::to_value(update).unwrap();
-    let unsaid: Vec<_> = all_members()
-        .into_iter()
-        .filter(|member| written.get(member).is_none())
-        .collect();
-    assert_eq!(unsaid, ["rev", "password"]);
-}
-
-#[test]
-fn the_room_of_dev_lets_everybody_in_at_once_unless_the_file_says_otherwise() {
-    let config = from_file("", true).unwrap();
-    let welcome = &config.rooms[0].update;
-    assert_eq!(welcome.lobby, Some(LobbyMode::Off));
-    assert_eq!(welcome.start_without_host, Some(true));
-    let config = from_file("[[rooms]]\nslug = \"welcome\"\n", true).unwrap();
-    assert_eq!(config.rooms.len(), 1);
-    assert_eq!(config.rooms[0].update.lobby, None);
-}
-
-#[test]
-fn a_room_does_not_insist_on_a_relay_that_is_off() {
-    let file = |enabled: bool| {
-        format!("[turn]\nenabled = {enabled}\n[[rooms]]\nslug = \"council\"\nrelay_only = true\n")
-    };
-    assert!(from_file(&file(true), true).is_ok());
-    let error = from_file(&file(false), true).unwrap_err().to_string();
-    assert!(
-        error.starts_with("file c.toml: `rooms`: `relay_only` of `council` "),
-        "{error}"
-    );
-}
-
-#[test]
-fn keys_of_a_relay_alone_are_not_for_a_server_with_meetings() {
-    for said in [
-        "peers = [\"192.0.2.7\"]",
-        "open = true",
-        "users = [\"ada:hunter22\"]",
-    ] {
-        let error = from_file(&format!("[turn]\n{said}\n"), true).unwrap_err();
-        assert!(error.to_string().contains("stands alone"), "{error}");
-    }
-}
-
-#[test]
-fn a_relay_alone_says_whom_it_reaches_and_who_may_use_it() {
-    let file = |turn: &str| format!("role = \"turn\"\n[turn]\n{turn}\n");
-    let good = "peers = [\"192.0.2.7:10000-10063\"]\nusers = [\"ada:hunter22\"]";
-    let crate::config::Role::Turn(alone) = from_file(&file(good), true).unwrap().role else {
-        panic!("a relay");
-    };
-    assert!(matches!(alone.reach, Reach::List(_)));
-    assert_eq!((alone.ports, alone.users.len()), (49_152..=65_535, 1));
-    let open = "open = true\ni_know = true\nsecret_file = \"s\"";
-    let crate::config::Role::Turn(alone) = from_file(&file(open), true).unwrap().role else {
-        panic!("a relay");
-    };
-    assert!(matches!(alone.reach, Reach::Open));
-    let (path, _) = alone.secret_file.unwrap();
-    assert_eq!(path, Path::new("s"), "beside the file that names it");
-
-    let users = "users = [\"ada:hunter22\"]\n";
-    let peers = "peers = [\"192.0.2.7\"]\n";
-    for (turn, key) in [
-        (users.to_owned(), "turn.peers"),
-        (peers.to_owned(), "turn.users"),
-        (format!("{users}open = true"), "turn.open"),
-        (
-            format!("{users}{peers}open = true\ni_know = true"),
-            "turn.peers",
-        ),
-        (format!("{users}peers = [\"192.0.2.0/33\"]"), "turn.peers"),
-        (format!("{users}peers = [\"192.0.2.7:9-8\"]"), "turn.peers"),
-        (format!("{users}peers = [\"127.0.0.1\"]"), "turn.peers"),
-        (
-            format!("{users}{peers}relay_ports = \"9-8\""),
-            "turn.relay_ports",
-        ),
-        (
-            format!("{users}{peers}relay_ips = [\"0.0.0.0=192.0.2.1\"]"),
-            "turn.relay_ips",
-        ),
-        (format!("{users}{peers}enabled = false"), "turn.enabled"),
-        (format!("{peers}users = [\"hunter22\"]"), "turn.users"),
-        (format!("{users}{peers}mbit_per_s = 0"), "turn.mbit_per_s"),
-        (format!("{users}{peers}listen = [\"x\"]"), "turn.listen"),
-        (format!("{users}{peers}urls = [\"x\"]"), "turn.urls"),
-    ] {
-        let error = from_file(&file(&turn), true).unwrap_err().to_string();
-        assert!(error.contains(&format!("`{key}`: ")), "{turn}: {error}");
-        assert!(!error.contains("hunter22"), "{error}");
-        assert_eq!(error.lines().count(), 1, "{error}");
-    }
-    let error = from_file("role = \"media\"", true).unwrap_err().to_string();
-    assert!(error.contains("`all` and `turn`"), "{error}");
-    let error = from_file("[turn]\npeer = []", true)
-        .unwrap_err()
-        .to_string();
-    assert!(error.contains("the nearest is `turn.peers`"), "{error}");
-}
-
-#[test]
-fn a_member_of_a_room_that_is_wrong_is_named() {
-    for (member, expected) in [
-        (
-            "loby = \"on\"",
-            "`loby`: there is no such member; the nearest is `lobby`",
-        ),
-        (
-            "password_fil = \"x\"",
-            "`password_fil`: there is no such member; the nearest is `password_file`",
-        ),
-        (
-            "password = \"12345678\"",
-            "`password`: write the password into a file",
-        ),
-        ("rev = 2", "`rev`: is counted by the server"),
-        (
-            "caps = { cameras = 2 }",
-            "`caps.cameras`: there is no such member; the nearest is `camera`",
-        ),
-        ("caps = { camera = 0 }", "`caps`: each must be at least 1"),
-        ("lobby = true", "`lobby`: "),
-        (
-            "default_role = \"host\"",
-            "`default_role`: must be `attendee` or `viewer`",
-        ),
-        (
-            "allowed_networks = [\"here\"]",
-            "`allowed_networks`: must be",
-        ),
-        ("opens_at = \"soon\"", "`opens_at`: "),
-        ("screen = \"two\"", "`screen`: unknown variant `two`"),
-        (
-            "chat = { keap = \"days\" }",
-            "`chat.keap`: there is no such member; the nearest is `keep`",
-        ),
-        (
-            "chat = { keep_days = 400 }",
-            "`chat.keep_days`: must be 1 to 365",
-        ),
-        (
-            "chat = { slow_s = 4000 }",
-            "`chat.slow_s`: must be 0 to 3600",
-        ),
-        (
-            "viewers = { hand = true }",
-            "`viewers.hand`: there is no such member; the nearest is `hands`",
-        ),
-        (
-            "max_duration_s = 10",
-            "`max_duration_s`: must be 60 to 604800",
-        ),
-        (
-            "preset = \"high_security\"",
-            "`preset`: this version cannot do it yet",
-        ),
-        ("preset = \"party\"", "`preset`: unknown variant `party`"),
-        ("slug = 1", "`slug`: must be text in quotes"),
-    ] {
-        let slug = if member.starts_with("slug") {
-            ""
-        } else {
-            "slug = \"abc\"\n"
-        };
-        let error = from_file(&format!("[[rooms]]\n{slug}{member}\n"), true).unwrap_err();
-        let expected = format!("file c.toml: `rooms`: rooms[0]: {expected}");
-        assert!(error.to_string().starts_with(&expected), "{error}");
-    }
-}
-
-#[test]
 fn links_of_a_source_are_fewer_than_its_connections_so_that_the_answer_is_seen() {
     let pace = |file: &str| from_file(file, true).unwrap().pace.links_per_source;
     assert_eq!(pace(""), 256);
@@ -599,34 +319,10 @@ fn a_command_needs_no_certificate_and_no_address() {
     assert_eq!(local.public_url, None);
 }
 
-/// Returns the members of [`RoomUpdate`](conclave_signalling_wire::room::RoomUpdate), out of what serde says of an unknown one.
-fn all_members() -> Vec<String> {
-    let unknown = serde_json::json!({"?": 0});
-    let error = serde_json::from_value::<conclave_signalling_wire::room::RoomUpdate>(unknown);
-    let text = error.unwrap_err().to_string();
-    let names = text.split('`').skip(3).step_by(2);
-    names.map(str::to_owned).collect()
-}
-
 #[test]
 fn the_configuration_beside_the_images_is_understood() {
     let config = from_file(include_str!("../../../docker/conclave.toml"), false).unwrap();
     assert_eq!(config.rooms.len(), 1);
-}
-
-pub(super) fn from_file(text: &str, dev: bool) -> Result<Config, ConfigError> {
-    let mut layers = Layers::default();
-    layers.add_file(Path::new("c.toml"), text)?;
-    add_defaults(&mut layers, Surroundings { dev, cores: 4 });
-    Config::from_layers(&layers, dev)
-}
-
-fn variables(pairs: &[(&str, &str)]) -> impl Iterator<Item = (OsString, OsString)> {
-    pairs
-        .iter()
-        .map(|(name, value)| (name.into(), value.into()))
-        .collect::<Vec<_>>()
-        .into_iter()
 }
 
 #[test]
@@ -692,4 +388,19 @@ fn a_reload_takes_what_the_table_of_keys_calls_live_and_nothing_else() {
     let (all_fixed, layers) = load(fixed);
     assert!(layers.changed_from(&defaults).all(|key| !key.is_live));
     assert_eq!(text(&base.with_live_of(&all_fixed)), text(&base));
+}
+
+pub(super) fn from_file(text: &str, dev: bool) -> Result<Config, ConfigError> {
+    let mut layers = Layers::default();
+    layers.add_file(Path::new("c.toml"), text)?;
+    add_defaults(&mut layers, Surroundings { dev, cores: 4 });
+    Config::from_layers(&layers, dev)
+}
+
+fn variables(pairs: &[(&str, &str)]) -> impl Iterator<Item = (OsString, OsString)> {
+    pairs
+        .iter()
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect::<Vec<_>>()
+        .into_iter()
 }
