@@ -3,6 +3,7 @@
 pub mod attempt;
 pub mod desk;
 pub mod edit;
+pub mod following;
 pub mod guard;
 pub mod payload;
 pub mod record;

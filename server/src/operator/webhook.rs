@@ -102,7 +102,7 @@ pub(crate) struct Deliveries {
     /// The webhook, `whk_…`
     #[arg(value_name = "WEBHOOK")]
     webhook: String,
-    /// Only those that are `pending`, `delivered` or `dead`
+    /// Only those that are `pending`, `delivered`, `dead` or `cancelled`
     #[arg(long, value_name = "STATE")]
     state: Option<String>,
     /// How many at most, 1 to 100

@@ -83,8 +83,10 @@ impl Store {
     }
 
     /// Writes a webhook as it is given, its revision included, together with the record of who
-    /// did it. What happens after that it is told; what waits for it stays, and is due again
-    /// when it is enabled again. `expected_rev` is as for [`Store::put_key`].
+    /// did it. What happens after that it is told. What waits for it stays, and is due again
+    /// when it is enabled again; but what it wants no more is cancelled (`unwanted`), and with
+    /// another URL the rest is due at once, as if it had not been tried. `expected_rev` is as
+    /// for [`Store::put_key`].
     ///
     /// # Errors
     /// [`StoreError::Conflict`] if another revision is there, or another error.
@@ -97,6 +99,7 @@ impl Store {
         let act = Act::PutWebhook {
             webhook,
             expected_rev,
+            at: audit.at,
         };
         self.act(act, Some(audit)).await.map(drop)
     }

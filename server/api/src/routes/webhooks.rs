@@ -152,7 +152,7 @@ struct DeliveryView {
     error: Option<String>,
     /// When it was made.
     created_at: Timestamp,
-    /// When it was taken or given up.
+    /// When it was taken, given up or cancelled.
     ended_at: Option<Timestamp>,
 }
 
@@ -189,7 +189,7 @@ fn actor(_: &mut SchemaGenerator) -> Schema {
 }
 
 fn state(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": "string", "enum": ["pending", "delivered", "dead"]})
+    json_schema!({"type": "string", "enum": ["pending", "delivered", "dead", "cancelled"]})
 }
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -235,7 +235,9 @@ fn of_webhooks() -> Vec<Route> {
             .summary("Change a webhook")
             .about(
                 "Takes a merge patch (RFC 7396). One that is switched off is not called; what waited \
-                 for it then is delivered once it is switched on.",
+                 for it then is delivered once it is switched on. What waits is cancelled if the \
+                 webhook no longer wants it. The rest goes to a new URL at once, as if it had not \
+                 been tried.",
             )
             .conditional()
             .body::<Change>()
@@ -290,7 +292,8 @@ fn of_deliveries() -> Vec<Route> {
             .scope(Scope::WebhooksRead)
             .summary("List the deliveries to a webhook")
             .about(
-                "The newest first. What was taken is kept for 7 days, what was given up for 30. \
+                "The newest first. What was taken or cancelled is kept for 7 days, what was given up \
+                 for 30. \
                  `include=total` counts those that are pending or dead, if only those are asked for.",
             )
             .list_of::<DeliveryView>()
@@ -429,6 +432,7 @@ async fn deliveries(call: Call) -> Result<Answer, Problem> {
         "pending" => Some(DeliveryState::Pending),
         "delivered" => Some(DeliveryState::Delivered),
         "dead" => Some(DeliveryState::Dead),
+        "cancelled" => Some(DeliveryState::Cancelled),
         _ => None,
     })?;
     let order = match call.query.ascending(false)? {
@@ -456,7 +460,7 @@ async fn deliveries(call: Call) -> Result<Answer, Problem> {
         match wanted {
             Some(DeliveryState::Pending) => Some(counts.pending),
             Some(DeliveryState::Dead) => Some(counts.dead),
-            Some(DeliveryState::Delivered) | None => None,
+            Some(DeliveryState::Delivered | DeliveryState::Cancelled) | None => None,
         }
     } else {
         None

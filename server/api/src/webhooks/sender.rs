@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use conclave_server_core::access::keys::Keys;
 use conclave_server_core::webhook::attempt::{Trouble, Verdict};
 use conclave_server_core::webhook::desk::{Desk, Due};
-use conclave_server_core::webhook::record::{Delivery, WebhookRecord};
+use conclave_server_core::webhook::record::{Delivery, DeliveryState, WebhookRecord};
 use conclave_signalling_core::record::{Actor, AuditEntry};
 use conclave_signalling_store::{Outcome as Noted, StoreError};
 use conclave_signalling_wire::ids::{DeliveryId, WebhookId};
@@ -139,19 +139,31 @@ impl Sender {
 }
 
 /// Tries a delivery once, and notes how it went. Returns whether the next one of its webhook may follow at once.
-async fn attempt(shared: Arc<Shared>, delivery: Delivery) -> bool {
+pub(super) async fn attempt(shared: Arc<Shared>, delivery: Delivery) -> bool {
     let store = &shared.store;
-    let webhook = match called(&shared, delivery.webhook).await {
-        Ok(Some(webhook)) => webhook,
+    // Since the look the webhook may have been narrowed, and told to go elsewhere.
+    let looked_up = async {
+        let delivery = store.delivery(delivery.id).await?;
+        let delivery = delivery.filter(|delivery| delivery.state == DeliveryState::Pending);
+        let webhook = called(&shared, delivery.as_ref().map(|one| one.webhook)).await?;
+        Ok::<_, StoreError>((delivery, webhook))
+    };
+    let (delivery, webhook) = match looked_up.await {
+        Ok((Some(delivery), Some(webhook))) => (delivery, webhook),
+        Ok((None, _)) => return true,
         // It was deleted or switched off meanwhile, and with that nothing of it is due. It rests,
         // for if that could not be kept, the same would be due again at once.
-        Ok(None) => return false,
+        Ok((Some(_), None)) => return false,
         Err(error) => {
             tracing::error!(%error, webhook = %delivery.webhook, "cannot read a webhook");
             return false;
         }
     };
     let outcome = shared.send(&webhook, &delivery.event, now()).await;
+    if outcome.trouble().is_some() && is_elsewhere(&shared, &webhook).await {
+        // What failed was the receiver before.
+        return false;
+    }
     let (at, attempts) = (now(), delivery.attempts.saturating_add(1));
     let verdict = outcome.verdict(attempts, at, rand::random());
     let status = outcome.status();
@@ -194,7 +206,13 @@ async fn attempt(shared: Arc<Shared>, delivery: Delivery) -> bool {
 }
 
 /// Returns a webhook if it is to be called. What a key started ends with the key.
-async fn called(shared: &Shared, id: WebhookId) -> Result<Option<WebhookRecord>, StoreError> {
+async fn called(
+    shared: &Shared,
+    id: Option<WebhookId>,
+) -> Result<Option<WebhookRecord>, StoreError> {
+    let Some(id) = id else {
+        return Ok(None);
+    };
     let webhook = shared.store.webhook(id).await?;
     let Some(webhook) = webhook.filter(|webhook| webhook.enabled) else {
         return Ok(None);
@@ -207,6 +225,12 @@ async fn called(shared: &Shared, id: WebhookId) -> Result<Option<WebhookRecord>,
         }
     }
     Ok(Some(webhook))
+}
+
+/// Returns whether a webhook has another URL by now.
+async fn is_elsewhere(shared: &Shared, called: &WebhookRecord) -> bool {
+    let webhook = shared.store.webhook(called.id).await;
+    matches!(webhook, Ok(Some(webhook)) if webhook.url != called.url)
 }
 
 async fn switch_off(shared: &Shared, webhook: WebhookRecord, why: &str) {

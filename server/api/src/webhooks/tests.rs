@@ -141,6 +141,58 @@ async fn a_webhook_of_a_key_that_is_no_more_is_switched_off_uncalled() {
     stage.end().await;
 }
 
+#[tokio::test]
+async fn what_waits_for_a_receiver_that_moved_goes_to_the_new_one() {
+    let mut stage = Stage::new(500).await;
+    let mut elsewhere = Stage::new(204).await;
+    let id = stage.webhook(1, &[]).await;
+    stage.run();
+    stage
+        .store
+        .event(event(EventKind::RoomCreated))
+        .await
+        .unwrap();
+    let body = stage.received().await;
+    while stage.deliveries(id).await[0].attempts == 0 {
+        tokio::task::yield_now().await;
+    }
+    let url = elsewhere.url.clone();
+    stage
+        .change(id, |webhook| WebhookRecord { url, ..webhook })
+        .await;
+    assert_eq!(elsewhere.received().await, body);
+    stage.until(id, 1, DeliveryState::Delivered).await;
+    let delivery = stage.deliveries(id).await.remove(0);
+    assert_eq!((delivery.attempts, delivery.error), (1, None));
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn what_a_webhook_no_longer_wants_is_not_sent_though_it_was_due() {
+    let mut stage = Stage::new(204).await;
+    let id = stage.webhook(1, &[]).await;
+    let kind = EventKind::RoomCreated;
+    stage.store.event(event(kind)).await.unwrap();
+    let due = stage.deliveries(id).await.remove(0);
+    stage
+        .change(id, |webhook| WebhookRecord {
+            events: BTreeSet::from([EventKind::RoomDeleted]),
+            ..webhook
+        })
+        .await;
+    assert!(sender::attempt(Arc::clone(&stage.webhooks.shared), due).await);
+    assert!(stage.bodies.try_recv().is_err());
+    let cancelled = stage.deliveries(id).await.remove(0);
+    assert_eq!(
+        (cancelled.state, cancelled.error.as_deref()),
+        (DeliveryState::Cancelled, Some("unwanted"))
+    );
+    assert_eq!(
+        (cancelled.attempts, cancelled.ended_at.is_some()),
+        (0, true)
+    );
+}
+
 /// A store, a sender, and a receiver that answers everything with one status.
 struct Stage {
     store: Store,
@@ -216,6 +268,19 @@ impl Stage {
             .put_webhook(webhook, None, audit("webhook.create"));
         kept.await.unwrap();
         id
+    }
+
+    async fn change(&self, id: WebhookId, change: impl FnOnce(WebhookRecord) -> WebhookRecord) {
+        let webhook = self.store.webhook(id).await.unwrap().unwrap();
+        let rev = webhook.rev;
+        let changed = WebhookRecord {
+            rev: rev + 1,
+            ..change(webhook)
+        };
+        let kept = self
+            .store
+            .put_webhook(changed, Some(rev), audit("webhook.update"));
+        kept.await.unwrap();
     }
 
     async fn deliveries(

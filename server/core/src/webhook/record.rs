@@ -58,6 +58,8 @@ pub enum DeliveryState {
     Delivered,
     /// Given up.
     Dead,
+    /// Not wanted any more by its webhook, which was narrowed before it was taken.
+    Cancelled,
 }
 
 /// One event on its way to one webhook.
@@ -81,6 +83,6 @@ pub struct Delivery {
     pub error: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it was taken or given up.
+    /// When it was taken, given up or cancelled.
     pub ended_at: Option<Timestamp>,
 }

@@ -1,5 +1,6 @@
 //! The tables of events and of their deliveries: how they are read, tried and forgotten.
 
+use conclave_server_core::webhook::following::Following;
 use conclave_server_core::webhook::record::{Delivery, DeliveryState};
 use conclave_signalling_core::event::Event;
 use conclave_signalling_wire::ids::{DeliveryId, WebhookId};
@@ -8,13 +9,15 @@ use sqlx::{AssertSqlSafe, FromRow, QueryBuilder, Sqlite, SqliteConnection};
 use tracing::error;
 
 use super::rooms::place;
-use super::values::{damaged, from_json, from_word, ms, number, parse, time, word};
+use super::values::{damaged, from_json, from_word, json, ms, number, parse, time, word};
 use super::{Portion, Swept, delete};
 use crate::error::StoreError;
 use crate::hooks::{DeliveryCounts, DeliveryQuery, Outcome};
 use crate::seal::Sealer;
 
-/// How long what was taken is kept, and an event that nobody is to be told of: 7 days.
+/// Why a delivery is cancelled: its webhook does not want it any more.
+const UNWANTED: &str = "unwanted";
+/// How long what was taken or cancelled is kept, and an event that nobody is to be told of: 7 days.
 const TAKEN_KEPT_MS: i64 = 7 * 24 * 3600 * 1000;
 /// How long what was given up is kept, and what nobody tried: 30 days.
 const DEAD_KEPT_MS: i64 = 30 * 24 * 3600 * 1000;
@@ -174,7 +177,7 @@ pub(crate) async fn tried(
     };
     let ended_at = match state {
         DeliveryState::Pending => None,
-        DeliveryState::Delivered | DeliveryState::Dead => Some(ms(at)),
+        DeliveryState::Delivered | DeliveryState::Dead | DeliveryState::Cancelled => Some(ms(at)),
     };
     sqlx::query(
         "UPDATE delivery SET state = ?2, attempts = attempts + 1, status = ?3, error = ?4,
@@ -189,6 +192,65 @@ pub(crate) async fn tried(
     .bind(ended_at)
     .execute(db)
     .await?;
+    Ok(())
+}
+
+/// Does with what waits for a webhook what is to be done at `at`, when that has changed.
+pub(crate) async fn follow(
+    db: &mut SqliteConnection,
+    webhook: WebhookId,
+    at: Timestamp,
+    following: Following<'_>,
+) -> Result<(), StoreError> {
+    let webhook = webhook.to_string();
+    if let Some(kinds) = following.only_kinds {
+        sqlx::query(
+            "UPDATE delivery SET state = 'cancelled', error = ?3, ended_at = ?2
+             WHERE webhook = ?1 AND state = 'pending' AND NOT EXISTS (
+                 SELECT 1 FROM event
+                 WHERE seq = delivery.event AND kind IN (SELECT value FROM json_each(?4)))",
+        )
+        .bind(&webhook)
+        .bind(ms(at))
+        .bind(UNWANTED)
+        .bind(json(kinds)?)
+        .execute(&mut *db)
+        .await?;
+    }
+    if let Some(filter) = following.only_rooms {
+        // By the tags that rooms have by now: a room that is gone has none.
+        sqlx::query(
+            "UPDATE delivery SET state = 'cancelled', error = ?3, ended_at = ?2
+             WHERE webhook = ?1 AND state = 'pending' AND NOT EXISTS (
+                 SELECT 1 FROM event
+                 WHERE seq = delivery.event AND (
+                     event.room IN (SELECT value FROM json_each(?4))
+                     OR EXISTS (
+                         SELECT 1 FROM room AS of, json_each(
+                             CASE WHEN json_valid(of.settings) THEN of.settings ELSE '{}' END,
+                             '$.tags'
+                         ) AS tag
+                         WHERE of.id = event.room
+                           AND tag.value IN (SELECT value FROM json_each(?5)))))",
+        )
+        .bind(&webhook)
+        .bind(ms(at))
+        .bind(UNWANTED)
+        .bind(json(&filter.rooms)?)
+        .bind(json(&filter.tags)?)
+        .execute(&mut *db)
+        .await?;
+    }
+    if following.begin_anew {
+        sqlx::query(
+            "UPDATE delivery SET attempts = 0, due_at = ?2, status = NULL, error = NULL
+             WHERE webhook = ?1 AND state = 'pending'",
+        )
+        .bind(&webhook)
+        .bind(ms(at))
+        .execute(db)
+        .await?;
+    }
     Ok(())
 }
 
@@ -274,6 +336,12 @@ pub(super) async fn purge(
                  SELECT id FROM delivery
                  WHERE state = 'dead' AND ended_at <= ?1 AND ended_at IS NOT NULL LIMIT ?2)",
             dead,
+        ),
+        (
+            "DELETE FROM delivery WHERE id IN (
+                 SELECT id FROM delivery
+                 WHERE state = 'cancelled' AND ended_at <= ?1 AND ended_at IS NOT NULL LIMIT ?2)",
+            taken,
         ),
         (
             "DELETE FROM delivery WHERE id IN (

@@ -29,6 +29,7 @@ pub(crate) enum Act {
     PutWebhook {
         webhook: WebhookRecord,
         expected_rev: Option<u32>,
+        at: Timestamp,
     },
     /// A portion of them.
     ClearDeliveries(WebhookId),
@@ -67,9 +68,17 @@ pub(super) async fn perform(turn: &mut Turn<'_>, act: &Act) -> Result<Done, Stor
         Act::PutWebhook {
             webhook,
             expected_rev,
+            at,
         } => {
             outbox.forget_subscribers();
+            // One that is damaged is replaced by what can be read.
+            let former = match webhooks::one(db, sealer, webhook.id).await {
+                Err(StoreError::Damaged(_)) => None,
+                former => former?,
+            };
             webhooks::put(db, sealer, webhook, *expected_rev).await?;
+            let following = webhook.following(former.as_ref());
+            deliveries::follow(db, webhook.id, *at, following).await?;
             outbox.wake();
         }
         Act::ClearDeliveries(id) => {

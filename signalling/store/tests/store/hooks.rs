@@ -220,6 +220,107 @@ async fn a_webhook_is_told_what_it_wants() {
 }
 
 #[tokio::test]
+async fn what_waits_follows_a_webhook_that_wants_less() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    put(&store, &webhook(1)).await;
+    put(&store, &webhook(2)).await;
+    for (number, tags) in [(1, &["exam"][..]), (2, &["lecture"]), (3, &[])] {
+        let mut room = new_room(number, &format!("room-{number}"));
+        room.settings.tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        store.create_room(room, entry("room.create")).await.unwrap();
+    }
+    commit(&store, raised(1)).await;
+    let told = told(&store, 1).await;
+    let hand = |one: &&Delivery| one.event.kind == EventKind::HandRaised;
+    let taken = told.iter().find(hand).unwrap().id;
+    tried(&store, taken, now(), Outcome::Delivered { status: 200 }).await;
+    let waiting = |number: u64| {
+        let query = DeliveryQuery {
+            state: Some(DeliveryState::Pending),
+            ..all(number)
+        };
+        let store = &store;
+        async move {
+            let waiting = store.deliveries(&query).await.unwrap();
+            let what = waiting.iter().map(|one| (one.event.kind, one.event.room));
+            what.collect::<BTreeSet<_>>()
+        }
+    };
+    let made = |number| (EventKind::RoomCreated, Some(room_id(number)));
+    assert_eq!(waiting(1).await, [1, 2, 3].map(made).into());
+    let of_rooms = WebhookRecord {
+        rooms: Some(RoomFilter {
+            rooms: BTreeSet::from([room_id(3)]),
+            tags: BTreeSet::from(["exam".to_owned()]),
+        }),
+        ..webhook(1)
+    };
+    put(&store, &of_rooms).await;
+    assert_eq!(waiting(1).await, [1, 3].map(made).into());
+    assert_eq!(waiting(2).await.len(), 4);
+    let of_kinds = WebhookRecord {
+        events: BTreeSet::from([EventKind::HandRaised]),
+        ..webhook(2)
+    };
+    put(&store, &of_kinds).await;
+    let hand = (EventKind::HandRaised, Some(room_id(1)));
+    assert_eq!(waiting(2).await, [hand].into());
+    let cancelled = DeliveryQuery {
+        state: Some(DeliveryState::Cancelled),
+        ..all(2)
+    };
+    let cancelled = store.deliveries(&cancelled).await.unwrap();
+    assert_eq!(cancelled.len(), 3);
+    for delivery in &cancelled {
+        assert_eq!(delivery.error.as_deref(), Some("unwanted"));
+        assert!(delivery.ended_at.is_some());
+    }
+    let counts = store.delivery_counts(None).await.unwrap();
+    assert_eq!((counts.pending, counts.dead), (3, 0));
+    // What was taken before stays so, and nothing comes back.
+    put(&store, &webhook(2)).await;
+    assert_eq!(waiting(2).await, [hand].into());
+    let taken = store.delivery(taken).await.unwrap().unwrap();
+    assert_eq!(taken.state, DeliveryState::Delivered);
+}
+
+#[tokio::test]
+async fn what_waits_for_another_receiver_has_not_been_tried() {
+    let folder = Folder::new();
+    let store = with_room(&folder).await;
+    put(&store, &webhook(1)).await;
+    commit(&store, raised(1)).await;
+    let id = told(&store, 1).await.remove(0).id;
+    let failed = Outcome::Failed {
+        status: Some(503),
+        error: "status".to_owned(),
+        due_at: after(HOUR_MS),
+    };
+    let failed = tried(&store, id, after(10), failed).await;
+    let renamed = WebhookRecord {
+        description: String::new(),
+        ..webhook(1)
+    };
+    put(&store, &renamed).await;
+    assert_eq!(told(&store, 1).await, std::slice::from_ref(&failed));
+    let moved = WebhookRecord {
+        url: "https://other.example/".to_owned(),
+        ..webhook(1)
+    };
+    put(&store, &moved).await;
+    let fresh = Delivery {
+        attempts: 0,
+        due_at: now(),
+        status: None,
+        error: None,
+        ..failed
+    };
+    assert_eq!(told(&store, 1).await, [fresh]);
+    assert_eq!(store.due_deliveries(now(), 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn nothing_is_kept_that_nobody_is_told() {
     let folder = Folder::new();
     let store = with_room(&folder).await;
