@@ -120,7 +120,10 @@ fn filter_of(method: &Method) -> MethodFilter {
 pub(crate) async fn document(mut request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
     request.headers_mut().insert(REQUEST_ID, id.clone());
-    let mut response = next.run(request).await;
+    documented(next.run(request).await, id)
+}
+
+fn documented(mut response: Response, id: HeaderValue) -> Response {
     let status = response.status();
     if status.is_client_error() || status.is_server_error() {
         let said = response.extensions_mut().remove::<Problem>();
@@ -262,9 +265,11 @@ async fn admitted(
         content,
         path,
     };
+    let doing = (route.handler)(call);
     let answer = match repetition {
-        Some(repetition) => repetition.once(&gate.admin, (route.handler)(call)).await?,
-        None => (route.handler)(call).await?,
+        Some(repetition) => repetition.once(&gate.admin, doing).await?,
+        None if route.method == Method::GET => doing.await?,
+        None => to_its_end(doing).await?,
     };
     Ok(match (fields, answer.content) {
         (Some(fields), Given::Json(value)) if answer.status.is_success() => Answer {
@@ -273,6 +278,14 @@ async fn admitted(
         },
         (_, content) => Answer { content, ..answer },
     })
+}
+
+/// Does something to its end even if whoever asked hangs up, or loses its key: nothing is done by half.
+pub(crate) async fn to_its_end(
+    doing: impl Future<Output = Result<Answer, Problem>> + Send + 'static,
+) -> Result<Answer, Problem> {
+    let done = tokio::spawn(doing).await;
+    done.unwrap_or_else(|_| Err(Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR)))
 }
 
 /// Reads all of a body.

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::Admin;
 use crate::auth::Caller;
 use crate::call::{Answer, Given};
+use crate::guard::to_its_end;
 use crate::problem::Problem;
 use crate::table::Route;
 
@@ -92,10 +93,7 @@ impl Repetition {
         {
             Reservation::Reserved => {
                 let admin = admin.clone();
-                // To its end even if whoever asked hangs up: it will ask again.
-                let done = tokio::spawn(async move { self.first(&admin, doing).await });
-                done.await
-                    .unwrap_or_else(|_| Err(Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR)))
+                to_its_end(async move { self.first(&admin, doing).await }).await
             }
             Reservation::Same(stored) => Ok(replayed(stored)),
             Reservation::Mismatch => Err(Problem::new(

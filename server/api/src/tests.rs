@@ -109,6 +109,32 @@ async fn what_is_refused_says_where_and_why_by_stable_codes() {
 }
 
 #[tokio::test]
+async fn a_list_of_people_is_invited_to_its_end_though_the_caller_hangs_up() {
+    let api = Api::start().await;
+    let room = json!({"slug": "team"});
+    api.ask(Method::POST, "/rooms", Some(room)).await;
+    let before = api.invites("team").await;
+    let people: Vec<_> = (0..20)
+        .map(|number| json!({"name": format!("Person {number}")}))
+        .collect();
+    let body = json!({"people": people});
+    let asking = api.ask(Method::POST, "/rooms/team/invites/bulk", Some(body));
+    let first_is_made = async {
+        while api.invites("team").await == before {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = first_is_made => {}
+        answer = asking => panic!("{}", answer.body),
+    }
+    while api.invites("team").await < before + people.len() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn every_answer_has_the_id_of_its_request() {
     let api = Api::start().await;
     let said = [("x-request-id", "order-66")];
@@ -312,6 +338,13 @@ impl Api {
         Api {
             router: router(Admin::new(node.rooms(), other.unwrap_or(store), Some(url))),
         }
+    }
+
+    /// Returns how many invites a room has.
+    async fn invites(&self, room: &str) -> usize {
+        let path = format!("/rooms/{room}/invites");
+        let list = self.ask(Method::GET, &path, None).await;
+        list.body["data"].as_array().unwrap().len()
     }
 
     async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Answer {

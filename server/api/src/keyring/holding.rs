@@ -41,6 +41,17 @@ impl Keyring {
         }
     }
 
+    /// Lets something long go on for a caller.
+    ///
+    /// # Errors
+    /// 401 once its key has ended, or may do less than when it began.
+    pub(crate) fn still_holds(&self, by: &Caller) -> Result<(), Problem> {
+        match by.actor {
+            Actor::Key(id) if !self.holds(id, &by.rights) => Err(Problem::unauthorized(OVER)),
+            _ => Ok(()),
+        }
+    }
+
     /// Returns a body that breaks off when the key of its reader ends or may do less.
     pub(crate) fn cut(&self, by: Caller, body: Body) -> Body {
         let Actor::Key(id) = by.actor else {
@@ -68,15 +79,16 @@ impl Keyring {
     /// decided by, and then for [`GRACE`].
     async fn end_of(&self, id: KeyId, begun: &Rights) {
         let mut changed = self.0.changed.subscribe();
-        let holds = || {
-            let table = self.table();
-            let rights = table.keys.rights(id);
-            table.keys.state(id, crate::now()) == State::Active
-                && rights.is_some_and(|rights| rights.cover(begun).is_ok())
-        };
-        while holds() {
+        while self.holds(id, begun) {
             let _ = tokio::time::timeout(LOOK_EVERY, changed.changed()).await;
         }
         tokio::time::sleep(GRACE).await;
+    }
+
+    fn holds(&self, id: KeyId, begun: &Rights) -> bool {
+        let table = self.table();
+        let rights = table.keys.rights(id);
+        table.keys.state(id, crate::now()) == State::Active
+            && rights.is_some_and(|rights| rights.cover(begun).is_ok())
     }
 }

@@ -214,23 +214,34 @@ async fn make_all(
     let (rooms, by) = (&call.admin.rooms, call.caller.actor);
     let mut made: Vec<InviteMade> = Vec::with_capacity(wanted.len());
     for (place, invite) in wanted.into_iter().enumerate() {
-        match rooms.invite(slug, invite, by).await {
+        let one = match call.admin.keyring.still_holds(&call.caller) {
+            Ok(()) => rooms.invite(slug, invite, by).await,
+            Err(problem) => {
+                take_back(call, slug, made).await;
+                return Err(problem);
+            }
+        };
+        match one {
             Ok(one) => made.push(InviteMade::new(&call.admin, slug, one)),
             Err(error) => {
-                for one in made {
-                    let invite = one.invite.id;
-                    let revoke = InviteRevoke {
-                        invite,
-                        remove_holders: true,
-                    };
-                    // One that cannot be taken back has a link that nobody was told.
-                    let _ = rooms.revoke_invite(slug, revoke, by).await;
-                }
+                take_back(call, slug, made).await;
                 return Err(about_person(place, error));
             }
         }
     }
     Ok(made)
+}
+
+async fn take_back(call: &Call, slug: &Slug, made: Vec<InviteMade>) {
+    for one in made {
+        let revoke = InviteRevoke {
+            invite: one.invite.id,
+            remove_holders: true,
+        };
+        let (rooms, by) = (&call.admin.rooms, call.caller.actor);
+        // One that cannot be taken back has a link that nobody was told.
+        let _ = rooms.revoke_invite(slug, revoke, by).await;
+    }
 }
 
 /// Says whose invite was refused.
