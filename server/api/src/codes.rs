@@ -20,6 +20,10 @@ pub(crate) const CODES: &[(&str, &str)] = &[
         "The API, or the key, is not for use from this network.",
     ),
     (
+        "tls_required",
+        "The request came without https, and its key with it: rotate the key.",
+    ),
+    (
         "rooms_out_of_reach",
         "The key is for some rooms, and this would not be one of them.",
     ),

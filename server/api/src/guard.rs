@@ -123,6 +123,16 @@ pub(crate) async fn document(mut request: Request, next: Next) -> Response {
     documented(next.run(request).await, id)
 }
 
+/// Answers a request for the API, by its headers, that came over an open line: its key was to be
+/// read there, and would be once more if the caller were sent elsewhere with it.
+pub fn refuse_in_the_clear(headers: &HeaderMap) -> Response {
+    let problem = Problem::new(StatusCode::FORBIDDEN, "tls_required").detail(
+        "the API is only for https; a key that was sent without it may be known to others: \
+         rotate it",
+    );
+    documented(problem.into_response(), request_id(headers))
+}
+
 fn documented(mut response: Response, id: HeaderValue) -> Response {
     let status = response.status();
     if status.is_client_error() || status.is_server_error() {

@@ -43,6 +43,7 @@ use guard::Gate;
 use keyring::Keyring;
 use rate::Pace;
 
+pub use guard::refuse_in_the_clear;
 pub use webhooks::{Counts as WebhookCounts, Webhooks};
 
 /// Requests of a key in a minute, unless another number is configured.

@@ -161,6 +161,9 @@ fn check(site: &Site, via: Via, host: Option<&str>, request: &Request) -> Option
         return Some(refusal(StatusCode::METHOD_NOT_ALLOWED).into_response());
     }
     let url = elsewhere(site, via, host, request.uri())?;
+    if is_api(request.uri().path()) {
+        return Some(conclave_server_api::refuse_in_the_clear(request.headers()));
+    }
     // Browsers remember a permanent one for ever; ports of a development server change.
     let redirect = if site.local.is_some() {
         Redirect::temporary(&url)
@@ -168,6 +171,11 @@ fn check(site: &Site, via: Via, host: Option<&str>, request: &Request) -> Option
         Redirect::permanent(&url)
     };
     Some(redirect.into_response())
+}
+
+/// Returns whether a path is of the API. Its description is for browsers, which bring no key.
+fn is_api(path: &str) -> bool {
+    path == "/api/v1" || path.starts_with("/api/v1/")
 }
 
 /// Returns the URL at which a request belongs, if it is not this one.

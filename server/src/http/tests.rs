@@ -154,7 +154,7 @@ async fn a_proof_is_answered_in_the_clear_as_long_as_it_is_asked_for() {
 
 #[tokio::test]
 async fn plain_http_only_redirects_without_dev() {
-    for path in ["/", "/r/standup?x=1", "/healthz", "/api/v1/fails"] {
+    for path in ["/", "/r/standup?x=1", "/healthz", "/api/docs"] {
         let response = answer(production(), Via::Loopback, get_request(path)).await;
         assert_eq!(response.status(), StatusCode::PERMANENT_REDIRECT);
         assert_eq!(
@@ -163,6 +163,30 @@ async fn plain_http_only_redirects_without_dev() {
         );
         assert!(!response.headers().contains_key("strict-transport-security"));
     }
+}
+
+#[tokio::test]
+async fn a_key_that_came_in_the_clear_is_sent_nowhere_else() {
+    let key = [("authorization", "Bearer ck_1_2"), ("x-request-id", "r-1")];
+    for (site, via) in [
+        (production(), Via::Clear),
+        (production(), Via::Loopback),
+        (development(), Via::Clear),
+    ] {
+        for path in ["/api/v1/rooms", "/api/v1", "/api/v1/signal"] {
+            let response = answer(site.clone(), via, request("GET", path, &key)).await;
+            assert_eq!(response.status(), StatusCode::FORBIDDEN, "{path}");
+            let headers = response.headers();
+            assert!(!headers.contains_key("location"), "{path}");
+            assert_eq!(headers["content-type"], "application/problem+json");
+            let body = axum::body::to_bytes(response.into_body(), 1000).await;
+            let problem: serde_json::Value = serde_json::from_slice(&body.unwrap()).unwrap();
+            assert_eq!(problem["code"], "tls_required");
+            assert_eq!(problem["request_id"], "r-1");
+        }
+    }
+    let response = answer(production(), Via::Tls, request("GET", "/api/v1/fails", &[])).await;
+    assert_eq!(response.status(), StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]
@@ -228,9 +252,9 @@ async fn a_trusted_proxy_speaks_for_its_clients_and_nobody_else_does() {
         .unwrap();
     assert_eq!(body, "203.0.113.5 Tls");
 
-    // Whoever is no proxy is sent to where TLS is, whatever it says.
+    // Whoever is no proxy came in the clear, whatever it says.
     let response = from("198.51.100.1:4000", &says).await;
-    assert_eq!(response.status(), StatusCode::PERMANENT_REDIRECT);
+    assert_eq!(response.status(), StatusCode::FORBIDDEN);
     let two = [says[0], ("forwarded", "for=1.2.3.4")];
     let response = from("192.0.2.1:4000", &two).await;
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
