@@ -22,6 +22,8 @@ mod estimate;
 mod keyframes;
 mod layers;
 mod member;
+#[expect(dead_code, reason = "the sender that asks it is being built")]
+mod pacer;
 mod packet;
 mod publication;
 mod room;
