@@ -4,8 +4,8 @@
 set -eu
 cd "$(dirname "$0")"
 seconds=${1:-10}
-for target in fuzz_targets/*.rs; do
-    name=$(basename "$target" .rs)
+names=$(cargo +nightly fuzz list --fuzz-dir .)
+for name in $names; do
     mkdir -p "corpus/$name"
     # The first folder takes new inputs, the second holds the committed seeds.
     cargo +nightly fuzz run --fuzz-dir . "$name" "corpus/$name" "seeds/$name" -- \

@@ -1,10 +1,11 @@
+//! A stream is cut into the same frames however it arrives. The first byte says how many of the
+//! following are lengths of portions, the rest is the stream.
 #![no_main]
 
 use conclave_turn_wire::deframe::{BUFFERED_MAX, DeframeError, Deframer, FRAME_LEN_MAX};
 use conclave_turn_wire::fast::Kind;
 use libfuzzer_sys::fuzz_target;
 
-/// The first byte says how many of the following are lengths of portions, the rest is the stream.
 fuzz_target!(|input: &[u8]| {
     let Some((&count, rest)) = input.split_first() else {
         return;
