@@ -38,6 +38,35 @@ pub struct Counts {
     pub violations: u64,
 }
 
+impl Counts {
+    /// Applies `op` to each count of both.
+    fn zip(self, other: Counts, op: impl Fn(u64, u64) -> u64) -> Counts {
+        Counts {
+            video_packets: op(self.video_packets, other.video_packets),
+            audio_packets: op(self.audio_packets, other.audio_packets),
+            video_lost: op(self.video_lost, other.video_lost),
+            audio_lost: op(self.audio_lost, other.audio_lost),
+            late: op(self.late, other.late),
+            corrupt: op(self.corrupt, other.corrupt),
+            frames: op(self.frames, other.frames),
+            undecodable: op(self.undecodable, other.undecodable),
+            keyframe_requests: op(self.keyframe_requests, other.keyframe_requests),
+            violations: op(self.violations, other.violations),
+        }
+    }
+
+    /// Returns what was added since `earlier`.
+    pub fn since(self, earlier: Counts) -> Counts {
+        self.zip(earlier, u64::saturating_sub)
+    }
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Counts) {
+        *self = self.zip(other, |one, other| one + other);
+    }
+}
+
 /// Measurements since they were last taken. Bounded by what arrives in between.
 #[derive(Debug, Default)]
 pub struct Figures {

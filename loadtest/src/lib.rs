@@ -8,7 +8,10 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+pub mod engine;
+pub mod histogram;
 mod journal;
+pub mod link;
 pub mod measured;
 mod observation;
 mod participant;
@@ -17,6 +20,7 @@ mod reorder;
 pub mod report;
 mod source;
 mod stamp;
+pub mod target;
 mod vp8;
 
 pub use journal::{Counts, Figures, Record};

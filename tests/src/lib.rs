@@ -8,9 +8,9 @@
 #![forbid(unsafe_code)]
 
 pub mod lab;
-pub mod link;
 pub mod meeting;
 pub mod network;
 pub mod seeds;
 
+pub use conclave_loadtest::link;
 pub use meeting::{JoinOptions, Meeting};

@@ -74,8 +74,9 @@ impl Default for LinkConfig {
 
 /// A line and where it stands.
 #[derive(Debug)]
-pub(crate) struct Link {
-    pub(crate) config: LinkConfig,
+pub struct Link {
+    /// What it does; may be changed at any time.
+    pub config: LinkConfig,
     in_burst: bool,
     last_arrival: Option<Instant>,
     /// When the bucket would be full again if nothing more came.
@@ -86,7 +87,8 @@ pub(crate) struct Link {
 const DETOUR: Duration = Duration::from_millis(15);
 
 impl Link {
-    pub(crate) fn new(config: LinkConfig) -> Self {
+    /// Makes a line on which nothing is under way.
+    pub fn new(config: LinkConfig) -> Self {
         Link {
             config,
             in_burst: false,
@@ -96,7 +98,7 @@ impl Link {
     }
 
     /// Returns when a datagram of `bytes` given in at `now` comes out: never, once or twice.
-    pub(crate) fn pass(&mut self, now: Instant, bytes: usize, rng: &mut StdRng) -> Vec<Instant> {
+    pub fn pass(&mut self, now: Instant, bytes: usize, rng: &mut StdRng) -> Vec<Instant> {
         if self.config.cut || self.loses(rng) {
             return Vec::new();
         }
@@ -155,7 +157,7 @@ mod tests {
     use rand::SeedableRng;
 
     fn pass_all(config: LinkConfig, count: u32, every: Duration) -> Vec<Duration> {
-        let start = Instant::now();
+        let start = crate::epoch();
         let mut link = Link::new(config);
         let mut rng = StdRng::seed_from_u64(1);
         let all = (0..count).flat_map(|index| link.pass(start + every * index, 1_000, &mut rng));

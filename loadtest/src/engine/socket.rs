@@ -1,0 +1,173 @@
+//! UDP sockets that take datagrams in batches, with the kernel's stamps of their arrival.
+
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce, ReceiveTimestampns};
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, setsockopt,
+};
+use nix::sys::time::TimeSpec;
+
+/// Datagrams of one call. A participant gets a frame or two between two turns.
+const BATCH: usize = 32;
+/// Room for one datagram. WebRTC sends at most about 1,500 bytes.
+const DATAGRAM_MAX: usize = 2_048;
+/// What the kernel may keep for a participant while the generator is elsewhere: a second of 4 Mbit/s.
+const BUFFER_BYTES: usize = 512 * 1024;
+
+/// The socket of one peer.
+#[expect(clippy::disallowed_types, reason = "the engine has the sockets")]
+pub(super) struct Socket {
+    socket: std::net::UdpSocket,
+    local: SocketAddr,
+}
+
+impl Socket {
+    /// Binds to a port of the kernel's choice.
+    #[expect(clippy::disallowed_types, reason = "the engine has the sockets")]
+    pub(super) fn bind(address: IpAddr) -> io::Result<Socket> {
+        let socket = std::net::UdpSocket::bind((address, 0))?;
+        socket.set_nonblocking(true)?;
+        setsockopt(&socket, ReceiveTimestampns, &true)?;
+        // Beyond the system's cap only root may go; what there is must do.
+        if setsockopt(&socket, RcvBufForce, &BUFFER_BYTES).is_err() {
+            setsockopt(&socket, RcvBuf, &BUFFER_BYTES)?;
+        }
+        let local = socket.local_addr()?;
+        Ok(Socket { socket, local })
+    }
+
+    pub(super) fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Sends one datagram; returns whether the kernel took it.
+    pub(super) fn send(&self, destination: SocketAddr, payload: &[u8]) -> bool {
+        match self.socket.send_to(payload, destination) {
+            Ok(_) => true,
+            // An ICMP error of an earlier datagram: this one was not looked at.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                self.socket.send_to(payload, destination).is_ok()
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Takes what has arrived, a batch at most: source, the wall clock's time of arrival if the
+    /// kernel tells it, and the bytes.
+    pub(super) fn receive(
+        &self,
+        batch: &mut Batch,
+        mut take: impl FnMut(SocketAddr, Option<Duration>, &[u8]),
+    ) -> io::Result<()> {
+        let Batch { headers, buffers } = batch;
+        let mut buffers = buffers.iter_mut();
+        let mut parts: [[IoSliceMut<'_>; 1]; BATCH] = std::array::from_fn(|_| {
+            let buffer = buffers.next().expect("there are BATCH buffers");
+            [IoSliceMut::new(&mut buffer[..])]
+        });
+        let fd = self.socket.as_raw_fd();
+        let received = match recvmmsg(fd, headers, &mut parts, MsgFlags::MSG_DONTWAIT, None) {
+            Ok(received) => received,
+            // The last is an ICMP error of an earlier datagram; reading took it away.
+            Err(Errno::EAGAIN | Errno::EINTR | Errno::ECONNREFUSED) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        for message in received {
+            let stamp = message.cmsgs().ok().and_then(|mut entries| {
+                entries.find_map(|entry| match entry {
+                    ControlMessageOwned::ScmTimestampns(stamp) => Some(stamp),
+                    _ => None,
+                })
+            });
+            let Some(source) = message.address.as_ref().and_then(socket_address) else {
+                continue;
+            };
+            if let Some(bytes) = message.iovs().next() {
+                take(source, stamp.map(since_1970), bytes);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// Room for what one call receives. To be used for sockets of one family only: the lengths
+/// that the kernel wrote are what it is given the next time.
+pub(super) struct Batch {
+    headers: MultiHeaders<SockaddrStorage>,
+    buffers: Vec<[u8; DATAGRAM_MAX]>,
+}
+
+impl Batch {
+    pub(super) fn new() -> Batch {
+        Batch {
+            headers: MultiHeaders::preallocate(BATCH, Some(nix::cmsg_space!(TimeSpec))),
+            buffers: vec![[0; DATAGRAM_MAX]; BATCH],
+        }
+    }
+}
+
+fn since_1970(stamp: TimeSpec) -> Duration {
+    Duration::new(
+        u64::try_from(stamp.tv_sec()).unwrap_or_default(),
+        u32::try_from(stamp.tv_nsec()).unwrap_or_default(),
+    )
+}
+
+fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
+    if let Some(v4) = address.as_sockaddr_in() {
+        return Some(SocketAddr::from((v4.ip(), v4.port())));
+    }
+    let v6 = address.as_sockaddr_in6()?;
+    Some(SocketAddr::from((v6.ip(), v6.port())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use super::super::clock::Moment;
+    use super::*;
+
+    #[test]
+    fn datagrams_arrive_with_source_bytes_and_the_time_of_arrival() {
+        for address in [
+            IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ] {
+            let (from, to) = (
+                Socket::bind(address).unwrap(),
+                Socket::bind(address).unwrap(),
+            );
+            let before = Moment::read();
+            // More than one batch, so that headers are used twice.
+            for number in 0..2 * BATCH as u8 {
+                assert!(from.send(to.local(), &[number; 100]));
+            }
+            let mut batch = Batch::new();
+            let mut seen = Vec::new();
+            for _ in 0..2 {
+                to.receive(&mut batch, |source, stamp, bytes| {
+                    assert_eq!((source, bytes.len()), (from.local(), 100));
+                    let arrival = Moment::read().instant_of(stamp.unwrap());
+                    assert!(arrival + Duration::from_millis(1) > before.now);
+                    seen.push(bytes[0]);
+                })
+                .unwrap();
+            }
+            assert_eq!(seen, (0..2 * BATCH as u8).collect::<Vec<_>>());
+            to.receive(&mut batch, |_, _, _| panic!("nothing is left"))
+                .unwrap();
+        }
+    }
+}

@@ -1,0 +1,547 @@
+//! One thread of the engine.
+
+use std::cmp::{Ordering as Order, Reverse};
+use std::collections::{BinaryHeap, HashMap};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+use conclave_sfu_wire::control::Source;
+use nix::errno::Errno;
+use tokio::sync::{mpsc, oneshot};
+
+use super::clock::Moment;
+use super::peer::{Awaits, Peer, ShapedLine};
+use super::ready::{Ready, Waker};
+use super::seat::{Described, PeerId, PeerShape, SeatEvent};
+use super::socket::Batch;
+use super::tally::Tally;
+use super::{EngineConfig, clock};
+use crate::journal::{Counts, Figures, Record};
+use crate::participant::{Participant, ParticipantConfig};
+use crate::target::{Part, TargetError};
+
+/// Commands served before datagrams are looked at again: making a participant takes a
+/// millisecond, and packets of others wait for it.
+const COMMANDS_PER_TURN: usize = 4;
+/// Deadlines this near are served at once: str0m asks to be woken a microsecond after each packet.
+const QUANTUM: Duration = Duration::from_micros(50);
+
+/// What a thread is told.
+pub(super) enum Command {
+    /// Make a peer, which offers, or answers `offer`.
+    Open {
+        peer: PeerId,
+        part: Part,
+        began: Instant,
+        shape: PeerShape,
+        offer: Option<String>,
+        toward: Option<IpAddr>,
+        events: mpsc::Sender<SeatEvent>,
+        reply: oneshot::Sender<Result<Described, TargetError>>,
+    },
+    /// The answer to the offer of a peer.
+    Answer {
+        peer: PeerId,
+        sdp: String,
+        toward: Option<IpAddr>,
+        reply: oneshot::Sender<Result<(), TargetError>>,
+    },
+    /// Switch a device on or off.
+    Publish {
+        peer: PeerId,
+        source: Source,
+        on: bool,
+    },
+    /// Forget a peer.
+    Close { peer: PeerId },
+    /// Say what happened.
+    Take {
+        ends: bool,
+        reply: oneshot::Sender<Tally>,
+    },
+    /// End the thread.
+    End,
+}
+
+/// Where a thread gets its commands. The queue has no bound of its own: each seat waits for
+/// the answer to most of what it sends, so that it holds some entries per participant at most.
+pub(super) struct Mailbox {
+    commands: Sender<Command>,
+    waker: Arc<Waker>,
+    peers: AtomicU64,
+}
+
+impl Mailbox {
+    /// Draws the number of a peer.
+    pub(super) fn new_peer(&self) -> PeerId {
+        PeerId(self.peers.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(super) fn send(&self, command: Command) {
+        // A thread that has ended answers nothing, and that is what its askers see.
+        let _ = self.commands.send(command);
+        self.waker.wake();
+    }
+}
+
+/// Starts thread `number`.
+pub(super) fn start(
+    number: usize,
+    epoch: Instant,
+    config: EngineConfig,
+) -> io::Result<(Arc<Mailbox>, JoinHandle<()>)> {
+    let (commands, inbox) = channel();
+    let (ready, waker) = Ready::new()?;
+    let mailbox = Arc::new(Mailbox {
+        commands,
+        waker,
+        // Peers of one thread count from a place of their own: seeds are drawn from them.
+        peers: AtomicU64::new((number as u64) << 40),
+    });
+    let mut worker = Worker {
+        epoch,
+        config,
+        mailbox: Arc::clone(&mailbox),
+        inbox,
+        ready,
+        peers: HashMap::new(),
+        timers: BinaryHeap::new(),
+        under_way: BinaryHeap::new(),
+        order: 0,
+        figures: Figures::default(),
+        tally: Tally::default(),
+        closed: (Counts::default(), 0),
+        taken: (Counts::default(), 0),
+        ended: false,
+    };
+    let thread = Builder::new()
+        .name(format!("engine-{number}"))
+        .spawn(move || {
+            if let Err(error) = worker.run() {
+                eprintln!("conclave-loadtest: a thread of the engine ended: {error}");
+            }
+        })?;
+    Ok((mailbox, thread))
+}
+
+struct Worker {
+    epoch: Instant,
+    config: EngineConfig,
+    mailbox: Arc<Mailbox>,
+    inbox: Receiver<Command>,
+    ready: Ready,
+    peers: HashMap<PeerId, Peer>,
+    /// An entry counts if it is what its peer has as `scheduled`.
+    timers: BinaryHeap<Reverse<(Instant, PeerId)>>,
+    /// Datagrams on a made-up line.
+    under_way: BinaryHeap<Reverse<UnderWay>>,
+    order: u64,
+    figures: Figures,
+    tally: Tally,
+    /// Counts and packets sent of peers that are gone.
+    closed: (Counts, u64),
+    /// The same of all, as of the last look.
+    taken: (Counts, u64),
+    ended: bool,
+}
+
+/// A datagram on a made-up line, ordered by when it comes out.
+struct UnderWay {
+    at: Instant,
+    /// Of two at one time the one that went in first comes first.
+    order: u64,
+    peer: PeerId,
+    is_down: bool,
+    /// The server's.
+    address: SocketAddr,
+    payload: Vec<u8>,
+}
+
+impl UnderWay {
+    fn key(&self) -> (Instant, u64) {
+        (self.at, self.order)
+    }
+}
+
+impl PartialEq for UnderWay {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for UnderWay {}
+
+impl PartialOrd for UnderWay {
+    fn partial_cmp(&self, other: &Self) -> Option<Order> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for UnderWay {
+    fn cmp(&self, other: &Self) -> Order {
+        self.key().cmp(&other.key())
+    }
+}
+
+impl Worker {
+    fn run(&mut self) -> io::Result<()> {
+        let mut ready = Vec::new();
+        // For IPv4 and IPv6.
+        let mut batches = [Batch::new(), Batch::new()];
+        while !self.ended {
+            self.obey();
+            self.serve_lines();
+            self.serve_timers();
+            let patience = self.patience();
+            ready.clear();
+            ready.extend(self.ready.wait(patience)?.map(PeerId));
+            for &peer in &ready {
+                self.receive(peer, &mut batches)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns how long nothing is due.
+    fn patience(&self) -> Option<Duration> {
+        let timer = self.timers.peek().map(|Reverse((at, _))| *at);
+        let line = self.under_way.peek().map(|Reverse(datagram)| datagram.at);
+        let due = timer.into_iter().chain(line).min()?;
+        Some(due.saturating_duration_since(clock::now()))
+    }
+
+    fn obey(&mut self) {
+        for left in (0..COMMANDS_PER_TURN).rev() {
+            let Ok(command) = self.inbox.try_recv() else {
+                return;
+            };
+            self.handle(command);
+            if left == 0 {
+                // There may be more; come back after the datagrams.
+                self.mailbox.waker.wake();
+            }
+        }
+    }
+
+    fn handle(&mut self, command: Command) {
+        match command {
+            Command::Open {
+                peer,
+                part,
+                began,
+                shape,
+                offer,
+                toward,
+                events,
+                reply,
+            } => {
+                let awaits = awaits(&part, &shape, offer.is_some());
+                let line = ShapedLine::new(&self.config.line, peer);
+                let participant = Participant::new(clock::now(), self.participant(&part, &shape));
+                let made = Peer::new(participant, line, awaits, began, events);
+                self.peers.insert(peer, made);
+                let _ = reply.send(self.describe(peer, &shape, offer, toward));
+                self.settle(peer);
+            }
+            Command::Answer {
+                peer,
+                sdp,
+                toward,
+                reply,
+            } => {
+                let _ = reply.send(self.accept(peer, &sdp, toward));
+                self.settle(peer);
+            }
+            Command::Publish { peer, source, on } => {
+                if let Some(found) = self.peers.get_mut(&peer) {
+                    found.participant.publish(clock::now(), source, on);
+                }
+                self.settle(peer);
+            }
+            Command::Close { peer } => {
+                if let Some(peer) = self.peers.remove(&peer) {
+                    self.closed.0 += peer.participant.counts();
+                    self.closed.1 += peer.participant.packets_sent();
+                }
+            }
+            Command::Take { ends, reply } => {
+                let _ = reply.send(self.take(ends));
+            }
+            Command::End => self.ended = true,
+        }
+    }
+
+    fn participant(&self, part: &Part, shape: &PeerShape) -> ParticipantConfig {
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        ParticipantConfig {
+            video_slots: shape.video_slots,
+            audio_slots: shape.audio_slots,
+            simulcast: self.config.simulcast,
+            pictures: self.config.pictures,
+            record: Record::Figures,
+            epoch: Some(self.epoch),
+            ..ParticipantConfig::new(part.number, nowhere)
+        }
+    }
+
+    /// Makes the first SDP of a peer.
+    fn describe(
+        &mut self,
+        id: PeerId,
+        shape: &PeerShape,
+        offer: Option<String>,
+        toward: Option<IpAddr>,
+    ) -> Result<Described, TargetError> {
+        let peer = self.peers.get_mut(&id).ok_or_else(gone)?;
+        let now = clock::now();
+        let sdp = if let Some(offer) = offer {
+            let socket = peer.bind(now, &offer, toward).map_err(no_socket)?;
+            self.ready.add(socket, id.0).map_err(no_socket)?;
+            let answered = peer.participant.answer(now, &offer);
+            answered.map_err(|error| TargetError::Media(error.to_string()))?
+        } else if shape.sends {
+            peer.participant.offer(now)
+        } else {
+            peer.participant.offer_to_watch(now)
+        };
+        let sources = [
+            Source::Microphone,
+            Source::Camera,
+            Source::Screen,
+            Source::ScreenAudio,
+        ];
+        let sending = sources.into_iter().filter_map(|source| {
+            let mid = peer.participant.sending_mid(source)?;
+            Some((source, mid.to_string()))
+        });
+        Ok(Described {
+            peer: id,
+            sdp,
+            sending: sending.collect(),
+        })
+    }
+
+    fn accept(&mut self, id: PeerId, sdp: &str, toward: Option<IpAddr>) -> Result<(), TargetError> {
+        let peer = self.peers.get_mut(&id).ok_or_else(gone)?;
+        let now = clock::now();
+        if peer.socket.is_none() {
+            let socket = peer.bind(now, sdp, toward).map_err(no_socket)?;
+            self.ready.add(socket, id.0).map_err(no_socket)?;
+        }
+        let accepted = peer.participant.accept_answer(now, sdp);
+        accepted.map_err(|error| TargetError::Media(error.to_string()))
+    }
+
+    /// Takes what has arrived for a peer.
+    fn receive(&mut self, id: PeerId, batches: &mut [Batch; 2]) -> io::Result<()> {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return Ok(());
+        };
+        let (Some(socket), participant) = (&peer.socket, &mut peer.participant) else {
+            return Ok(());
+        };
+        let local = socket.local();
+        let batch = &mut batches[usize::from(local.is_ipv6())];
+        let (tally, line, under_way, order) = (
+            &mut self.tally,
+            &mut peer.line,
+            &mut self.under_way,
+            &mut self.order,
+        );
+        let mut moment = None;
+        socket.receive(batch, |source, stamp, payload| {
+            let moment = *moment.get_or_insert_with(Moment::read);
+            let now = moment.now;
+            let arrival = stamp.map_or(now, |stamp| moment.instant_of(stamp));
+            tally.unstamped += u64::from(stamp.is_none());
+            tally.socket_lateness.record(now - arrival);
+            tally.received += u64::from(is_rtp(payload));
+            tally.received_bytes += payload.len() as u64;
+            let Some(line) = line else {
+                participant.handle_arrival(now, arrival, source, local, payload);
+                return;
+            };
+            let outcomes = line.down.pass(arrival, payload.len(), &mut line.random);
+            tally.shaped_away += u64::from(outcomes.is_empty());
+            for at in outcomes {
+                *order += 1;
+                under_way.push(Reverse(UnderWay {
+                    at,
+                    order: *order,
+                    peer: id,
+                    is_down: true,
+                    address: source,
+                    payload: payload.to_vec(),
+                }));
+            }
+        })?;
+        self.settle(id);
+        Ok(())
+    }
+
+    /// Lets out what has passed its line.
+    fn serve_lines(&mut self) {
+        while let Some(Reverse(next)) = self.under_way.peek() {
+            let now = clock::now();
+            if next.at > now {
+                return;
+            }
+            let Some(Reverse(datagram)) = self.under_way.pop() else {
+                return;
+            };
+            let Some(peer) = self.peers.get_mut(&datagram.peer) else {
+                continue;
+            };
+            if datagram.is_down {
+                let local = peer.local();
+                let UnderWay {
+                    at,
+                    address,
+                    payload,
+                    ..
+                } = datagram;
+                peer.participant
+                    .handle_arrival(now, at, address, local, &payload);
+                self.settle(datagram.peer);
+            } else if let Some(socket) = &peer.socket {
+                let sent = socket.send(datagram.address, &datagram.payload);
+                self.tally.unsent += u64::from(!sent);
+            }
+        }
+    }
+
+    fn serve_timers(&mut self) {
+        let mut now = clock::now();
+        while let Some(&Reverse((at, id))) = self.timers.peek() {
+            if at > now + QUANTUM {
+                return;
+            }
+            self.timers.pop();
+            let Some(peer) = self.peers.get_mut(&id) else {
+                continue;
+            };
+            if peer.scheduled != Some(at) {
+                continue;
+            }
+            peer.scheduled = None;
+            self.tally
+                .timer_lateness
+                .record(now.saturating_duration_since(at));
+            peer.participant.handle_timeout(now.max(at));
+            self.settle(id);
+            now = clock::now();
+        }
+    }
+
+    /// Sends what a peer wants sent, reports what became of it, and notes when it is next due.
+    fn settle(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
+        while let Some(datagram) = peer.participant.poll_outgoing() {
+            let Some(socket) = &peer.socket else {
+                continue;
+            };
+            let bytes = datagram.payload.len();
+            self.tally.sent_bytes += bytes as u64;
+            let Some(line) = &mut peer.line else {
+                let sent = socket.send(datagram.destination, &datagram.payload);
+                self.tally.unsent += u64::from(!sent);
+                continue;
+            };
+            let outcomes = line.up.pass(clock::now(), bytes, &mut line.random);
+            self.tally.shaped_away += u64::from(outcomes.is_empty());
+            for at in outcomes {
+                self.order += 1;
+                self.under_way.push(Reverse(UnderWay {
+                    at,
+                    order: self.order,
+                    peer: id,
+                    is_down: false,
+                    address: datagram.destination,
+                    payload: datagram.payload.clone(),
+                }));
+            }
+        }
+        peer.participant.take_figures(&mut self.figures);
+        for delay in self.figures.delays.drain(..) {
+            self.tally.latency.record(delay);
+        }
+        for length in self.figures.freezes.drain(..) {
+            self.tally.freezes.record(length);
+        }
+        if let Some(took) = peer.report(id) {
+            self.tally.joins.record(took);
+            self.tally.joins_done += 1;
+        }
+        let due = peer.participant.poll_timeout();
+        if let Some(due) = due
+            && peer.scheduled.is_none_or(|scheduled| due < scheduled)
+        {
+            peer.scheduled = Some(due);
+            self.timers.push(Reverse((due, id)));
+        }
+    }
+
+    fn take(&mut self, ends: bool) -> Tally {
+        let now = clock::now();
+        let (mut counts, mut sent) = self.closed;
+        let mut joined = 0;
+        for peer in self.peers.values_mut() {
+            if ends {
+                peer.participant.close_freezes(now);
+                peer.participant.take_figures(&mut self.figures);
+            }
+            counts += peer.participant.counts();
+            sent += peer.participant.packets_sent();
+            joined += usize::from(peer.joined);
+        }
+        for length in self.figures.freezes.drain(..) {
+            self.tally.freezes.record(length);
+        }
+        let (counted, was_sent) = std::mem::replace(&mut self.taken, (counts, sent));
+        Tally {
+            joined,
+            counts: counts.since(counted),
+            sent: sent - was_sent,
+            ..std::mem::take(&mut self.tally)
+        }
+    }
+}
+
+/// Says when a participant with such a peer has come in.
+fn awaits(part: &Part, shape: &PeerShape, is_offered: bool) -> Awaits {
+    let others = part.publishers - usize::from(part.is_publisher());
+    if others == 0 {
+        Awaits::Connection
+    } else if !is_offered && shape.video_slots + shape.audio_slots == 0 {
+        Awaits::Nothing
+    } else if part.watches > 0 {
+        Awaits::Frame
+    } else {
+        Awaits::Sound
+    }
+}
+
+/// RTP and not RTCP (RFC 7983, and RFC 5761, section 4).
+fn is_rtp(datagram: &[u8]) -> bool {
+    matches!(datagram, [first, second, ..] if first >> 6 == 2 && !(192..=223).contains(second))
+}
+
+fn gone() -> TargetError {
+    TargetError::Media("the peer is gone".to_owned())
+}
+
+fn no_socket(error: io::Error) -> TargetError {
+    let help = if error.raw_os_error() == Some(Errno::EMFILE as i32) {
+        "; raise the limit of open files (ulimit -n)"
+    } else {
+        ""
+    };
+    TargetError::Media(format!("no socket: {error}{help}"))
+}
