@@ -39,12 +39,7 @@ impl Estimator for Fixed {
             return None;
         }
         self.told = true;
-        Some(Update {
-            target_bps: self.target_bps,
-            pacing_bps: self.target_bps.saturating_mul(5) / 2,
-            padding_bps: 0,
-            probes: Probes::default(),
-        })
+        Some(Update::paced(self.target_bps, Probes::default()))
     }
 
     fn next(&self) -> Option<Instant> {

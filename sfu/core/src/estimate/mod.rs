@@ -5,14 +5,25 @@
 //! transport-wide feedback into what the estimator wants to hear.
 
 mod fixed;
+mod google;
 mod history;
-mod scripted;
+mod loss_bound;
+#[cfg(test)]
+pub(crate) mod scripted;
 
 use std::time::{Duration, Instant};
 
 pub(crate) use fixed::Fixed;
+pub(crate) use google::GoogCc;
 pub(crate) use history::SentHistory;
-pub(crate) use scripted::Scripted;
+
+/// The least that an estimate says, in bit/s: sound and its overhead.
+const BPS_MIN: u64 = 50_000;
+/// The most that an estimate says, in bit/s: more than a link of ours needs.
+const BPS_MAX: u64 = 1_000_000_000;
+/// How much faster than the target a queue is drained, in halves: a keyframe
+/// is many times an average frame, and must not take as long to leave.
+const PACING: u64 = 5;
 
 /// What a packet carried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +108,18 @@ pub(crate) struct Update {
     pub(crate) padding_bps: u64,
     /// What is to be probed.
     pub(crate) probes: Probes,
+}
+
+impl Update {
+    /// Returns an update that paces as libwebrtc does, without padding.
+    fn paced(target_bps: u64, probes: Probes) -> Self {
+        Update {
+            target_bps,
+            pacing_bps: target_bps.saturating_mul(PACING) / 2,
+            padding_bps: 0,
+            probes,
+        }
+    }
 }
 
 /// Estimates what the path to one subscriber takes.
