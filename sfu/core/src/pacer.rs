@@ -27,6 +27,12 @@ const PACKET_BYTES: u64 = 1_500;
 const BPS_MIN: u64 = 100_000;
 /// How long a packet of video may wait before its queue is dropped.
 const OVERDUE: Duration = Duration::from_millis(200);
+/// Within how long a queue should leave. A keyframe may be half a second's
+/// worth of the target: at the usual pacing it would be dropped on its way.
+const LEAVES_WITHIN: Duration = Duration::from_millis(120);
+/// How many times the pacing rate that may take: with libwebrtc's factor, five
+/// times the target.
+const HASTE_MOST: u64 = 2;
 /// µbits of a byte: what one bit/s drains in a µs is one of them.
 const BYTE: u64 = 8_000_000;
 
@@ -39,11 +45,14 @@ pub(crate) fn is_overdue(oldest: Instant, now: Instant) -> bool {
 /// A leaky bucket that lets video out in whole bursts.
 ///
 /// Over any span of time, what is released is at most the pacing rate times
-/// that span, one burst and one packet.
+/// that span, one burst and one packet; while a long queue waits, the pacing
+/// rate is up to the double.
 #[derive(Debug)]
 pub(crate) struct Pacer {
     /// From which ticks are counted: the same for all links of a shard.
     epoch: Instant,
+    /// What was set, and what a long queue makes of it.
+    paced_bps: u64,
     rate_bps: u64,
     /// What was released and is not yet drained, in µbits.
     debt: u64,
@@ -55,9 +64,11 @@ pub(crate) struct Pacer {
 impl Pacer {
     /// Returns a pacer that owes nothing; `epoch` is the shard's beginning.
     pub(crate) fn new(epoch: Instant, rate_bps: u64) -> Self {
+        let paced_bps = rate_bps.max(BPS_MIN);
         Pacer {
             epoch,
-            rate_bps: rate_bps.max(BPS_MIN),
+            paced_bps,
+            rate_bps: paced_bps,
             debt: 0,
             drained: epoch,
             open: true,
@@ -67,9 +78,24 @@ impl Pacer {
     /// Sets the pacing rate in bit/s; below 100 kbit/s it is that.
     pub(crate) fn set_rate(&mut self, now: Instant, rate_bps: u64) {
         self.drain(now);
-        self.rate_bps = rate_bps.max(BPS_MIN);
+        self.paced_bps = rate_bps.max(BPS_MIN);
+        self.rate_bps = self.paced_bps;
         // What a faster rate let out is not waited for at a slower one.
         self.debt = self.debt.min(self.debt_max());
+    }
+
+    /// Tells how many bytes wait: call before [`Pacer::may_release`] when the
+    /// queue grew or ended. A long queue is paced at up to twice the rate.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the sender is to tell its queue")
+    )]
+    pub(crate) fn set_queue(&mut self, now: Instant, bytes: usize) {
+        self.drain(now);
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let needed_bps = bytes.saturating_mul(BYTE) / LEAVES_WITHIN.as_micros() as u64;
+        let most_bps = self.paced_bps.saturating_mul(HASTE_MOST);
+        self.rate_bps = needed_bps.clamp(self.paced_bps, most_bps);
     }
 
     /// Returns whether the next packet of video, whatever its size, may leave

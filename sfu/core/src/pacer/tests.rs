@@ -69,6 +69,31 @@ fn a_slower_rate_does_not_wait_for_what_a_faster_one_let_out() {
 }
 
 #[test]
+fn a_keyframe_of_half_a_second_leaves_before_it_is_overdue() {
+    for target_bps in [150_000_u64, 500_000, 1_500_000, 5_000_000] {
+        let start = epoch();
+        let mut pacer = Pacer::new(start, target_bps * 5 / 2);
+        let mut queued = (target_bps / 16) as usize;
+        let mut now = start;
+        loop {
+            pacer.set_queue(now, queued);
+            while queued > 0 && pacer.may_release(now) {
+                let bytes = queued.min(1_200);
+                pacer.debit(now, bytes);
+                queued -= bytes;
+            }
+            if queued == 0 {
+                break;
+            }
+            now = pacer.next_release(now);
+        }
+        assert!(!is_overdue(start, now), "{target_bps}: {:?}", now - start);
+        pacer.set_queue(now, 0);
+        assert_eq!(pacer.rate_bps, target_bps * 5 / 2);
+    }
+}
+
+#[test]
 fn a_queue_is_overdue_after_its_bound() {
     let start = epoch();
     assert!(!is_overdue(start, start + OVERDUE));
@@ -138,6 +163,7 @@ enum Step {
     Wait(u64),
     Video(usize),
     Audio(usize),
+    Queue(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -146,6 +172,7 @@ fn step() -> impl Strategy<Value = Step> {
         (1_usize..1_500).prop_map(Step::Video),
         (1_usize..20).prop_map(Step::Video),
         (1_usize..400).prop_map(Step::Audio),
+        (0_usize..200_000).prop_map(Step::Queue),
     ]
 }
 
@@ -163,6 +190,7 @@ proptest! {
             match step {
                 Step::Wait(wait_us) => now += micros(wait_us),
                 Step::Audio(bytes) => pacer.debit(now, bytes),
+                Step::Queue(bytes) => pacer.set_queue(now, bytes),
                 Step::Video(bytes) => {
                     if pacer.may_release(now) {
                         pacer.debit(now, bytes);
@@ -171,13 +199,14 @@ proptest! {
                 }
             }
         }
-        let rate_bps = rate_bps.max(BPS_MIN);
+        let rate_bps = rate_bps.max(BPS_MIN) * HASTE_MOST;
+        let burst_bytes = Pacer::new(now, rate_bps).burst_bytes();
         for (first, (since, _)) in released.iter().enumerate() {
             let mut bytes = 0;
             for (at, size) in &released[first..] {
                 bytes += size;
                 let span = (*at - *since).as_micros() as u64;
-                let most = rate_bps * span / BYTE + pacer.burst_bytes() + PACKET_BYTES + 1;
+                let most = rate_bps * span / BYTE + burst_bytes + PACKET_BYTES + 1;
                 prop_assert!(bytes <= most, "{bytes} in {span} µs, {most} allowed");
             }
         }
@@ -195,6 +224,7 @@ proptest! {
             match step {
                 Step::Wait(wait_us) => now += micros(wait_us),
                 Step::Audio(bytes) | Step::Video(bytes) => pacer.debit(now, bytes),
+                Step::Queue(bytes) => pacer.set_queue(now, bytes),
             }
             let next = pacer.next_release(now);
             prop_assert!(next - now < OVERDUE + Duration::from_millis(50), "{:?}", next - now);
