@@ -119,6 +119,18 @@ impl Query {
     }
 }
 
+/// Cuts what was read of a list to a page, of which one entry more was asked for.
+/// Returns what the last is known by if there are entries after it.
+pub(crate) fn cut<T, K>(
+    entries: &mut Vec<T>,
+    limit: usize,
+    key: impl FnOnce(&T) -> K,
+) -> Option<K> {
+    let has_more = entries.len() > limit;
+    entries.truncate(limit);
+    entries.last().filter(|_| has_more).map(key)
+}
+
 /// A list that is in memory. One that is in the store is read by page there, and
 /// answered by [`Answer::page`] with what [`Query::limit`], [`Query::ascending`]
 /// and [`Query::wants_total`] say.

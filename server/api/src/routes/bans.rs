@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::call::{Answer, Call};
-use crate::lists::List;
+use crate::lists::{List, cut};
 use crate::problem::Problem;
 use crate::table::{Example, Route};
 
@@ -230,10 +230,7 @@ async fn list_all(call: Call) -> Result<Answer, Problem> {
         now: crate::now(),
     };
     let mut bans = admin.store.bans(&wanted).await?;
-    let has_more = bans.len() > limit;
-    bans.truncate(limit);
-    let last = bans.last().filter(|_| has_more);
-    let next_cursor = last.map(|(_, ban)| ban.id.to_string());
+    let next_cursor = cut(&mut bans, limit, |(_, ban)| ban.id.to_string());
     let total = match query.wants_total()? {
         true => {
             wanted.after = None;

@@ -20,7 +20,7 @@ use serde_json::json;
 
 use crate::auth::Caller;
 use crate::call::{Answer, Call};
-use crate::lists::List;
+use crate::lists::{List, cut};
 use crate::problem::Problem;
 use crate::routes::sessions::{Announce, Found, NOBODYS, announce};
 use crate::table::{Count, Example, Route};
@@ -156,14 +156,9 @@ impl Source {
 
     async fn read_store(&self, after: u32, limit: usize) -> Result<Piece, Problem> {
         // One more shows whether there are more.
-        let mut records = self.kept(after, limit + 1).await?;
-        let has_more = records.len() > limit;
-        records.truncate(limit);
-        let last = records.last().map(|message| message.number);
-        Ok(Piece {
-            messages: records,
-            next: last.filter(|_| has_more),
-        })
+        let mut messages = self.kept(after, limit + 1).await?;
+        let next = cut(&mut messages, limit, |last| last.number);
+        Ok(Piece { messages, next })
     }
 
     async fn kept(&self, after: u32, limit: usize) -> Result<Vec<ChatMessage>, Problem> {

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::call::{Answer, Call};
+use crate::lists::cut;
 use crate::problem::Problem;
 use crate::table::{Example, Route};
 
@@ -362,10 +363,7 @@ async fn list(call: Call) -> Result<Answer, Problem> {
         true => Some(call.admin.store.count_sessions(&wanted).await?),
     };
     let mut found = call.admin.store.sessions(&wanted).await?;
-    let has_more = found.len() > limit;
-    found.truncate(limit);
-    let last = found.last().filter(|_| has_more);
-    let next_cursor = last.map(|last| last.session.id.to_string());
+    let next_cursor = cut(&mut found, limit, |last| last.session.id.to_string());
     let data: Vec<Value> = found
         .into_iter()
         .map(|kept| json!(Session::from(kept)))

@@ -26,7 +26,7 @@ use serde_json::{Map, Value, json};
 
 use crate::call::{Answer, Call};
 use crate::conditional;
-use crate::lists::List;
+use crate::lists::{List, cut};
 use crate::now;
 use crate::problem::Problem;
 use crate::table::{Example, Route};
@@ -451,10 +451,8 @@ async fn deliveries(call: Call) -> Result<Answer, Problem> {
         // One more shows whether there are more.
         limit: u32::try_from(limit).unwrap_or(u32::MAX).saturating_add(1),
     };
-    let found = store.deliveries(&query).await?;
-    let page = found.get(..limit).unwrap_or(&found);
-    let last = page.last().filter(|_| page.len() < found.len());
-    let next_cursor = last.map(|delivery| delivery.id.to_string());
+    let mut page = store.deliveries(&query).await?;
+    let next_cursor = cut(&mut page, limit, |delivery| delivery.id.to_string());
     let total = if wants_total {
         let counts = store.delivery_counts(Some(webhook.id)).await?;
         match wanted {
