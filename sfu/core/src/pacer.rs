@@ -86,10 +86,6 @@ impl Pacer {
 
     /// Tells how many bytes wait: call before [`Pacer::may_release`] when the
     /// queue grew or ended. A long queue is paced at up to twice the rate.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the sender is to tell its queue")
-    )]
     pub(crate) fn set_queue(&mut self, now: Instant, bytes: usize) {
         self.drain(now);
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
