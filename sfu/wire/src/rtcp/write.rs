@@ -75,8 +75,9 @@ pub fn bye(out: &mut Vec<u8>, ssrcs: &[u32]) {
     });
 }
 
-/// Appends a request for the first 4,096 packets of a list in ascending order
-/// (RFC 4585, section 6.2.1).
+/// Appends a request for the first 4,096 packets of a list (RFC 4585, section 6.2.1).
+///
+/// In ascending order it is shortest; it is read in the order given.
 pub fn nack(out: &mut Vec<u8>, sender: u32, media: u32, seqs: &[u16]) {
     packet(out, NACK, TRANSPORT_FEEDBACK, |out| {
         put(out, sender);
@@ -87,6 +88,7 @@ pub fn nack(out: &mut Vec<u8>, sender: u32, media: u32, seqs: &[u16]) {
             while let Some((seq, after)) = following.split_first()
                 && let Some(bit) = seq.wrapping_sub(*first).checked_sub(1)
                 && bit < 16
+                && bits >> bit == 0
             {
                 bits |= 1 << bit;
                 following = after;
