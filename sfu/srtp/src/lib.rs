@@ -7,7 +7,7 @@
 //! - Sealing needs an [`OwnedSsrc`], which [`SrtpTx::claim`] gives once per SSRC
 //!   for the life of the keys. It can be neither copied nor used with other keys.
 //! - An index of RTP is sealed at most once: above the highest so far, or into a
-//!   hole among the 64 below it. A resend has a stream and an index of its own.
+//!   hole among the 511 below it. A resend has a stream and an index of its own.
 //! - One index counts all SRTCP of the transport and never starts again.
 //! - [`SrtpTx`] cannot be copied. Other keys are another `SrtpTx`.
 //!

@@ -36,7 +36,7 @@ pub enum OpenError {
 #[derive(Debug)]
 pub struct RxStream {
     ssrc: u32,
-    seen: Window,
+    seen: Window<1>,
 }
 
 impl RxStream {
@@ -86,7 +86,7 @@ pub struct Opened {
 pub struct SrtpRx {
     rtp: Cipher,
     rtcp: Cipher,
-    rtcp_seen: BTreeMap<u32, Window>,
+    rtcp_seen: BTreeMap<u32, Window<1>>,
 }
 
 impl SrtpRx {

@@ -11,6 +11,9 @@ use crate::window::Window;
 /// A stream begins below this sequence number, so that a receiver that misses its
 /// first packets still guesses a rollover counter of zero (RFC 3711, section 3.3.1).
 const FIRST_SEQ_LIMIT: u64 = 1 << 15;
+/// How far back a hole may be filled, in words of 64. A packet that was lost on its
+/// way to us comes a round trip later: half a second of a shared screen at full rate.
+const SEALED_WORDS: usize = 8;
 /// Rollover counter and sequence number together have 48 bits.
 const EXT_SEQ_LIMIT: u64 = 1 << 48;
 /// The index of SRTCP has 31 bits and never starts again.
@@ -59,7 +62,7 @@ pub enum SealError {
 pub struct OwnedSsrc {
     ssrc: u32,
     key_id: KeyId,
-    sealed: Window,
+    sealed: Window<SEALED_WORDS>,
 }
 
 impl OwnedSsrc {
