@@ -37,6 +37,7 @@ async fn note(store: &Store, action: &str) -> anyhow::Result<()> {
         room: None,
         session: None,
         prefix: None,
+        request_id: None,
         outcome: "ok".to_owned(),
         detail: Some(env!("CARGO_PKG_VERSION").to_owned()),
     };

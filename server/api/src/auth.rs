@@ -1,6 +1,7 @@
 //! Who calls, and what that may do.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use conclave_server_core::access::record::Scope;
 use conclave_server_core::access::rights::Rights;
@@ -22,6 +23,8 @@ pub(crate) struct Caller {
     pub(crate) rights: Rights,
     /// From where it calls, unless that is this machine's control socket.
     pub(crate) from: Option<Prefix>,
+    /// What the request is called.
+    pub(crate) request_id: Option<Arc<str>>,
 }
 
 impl Caller {
@@ -31,6 +34,7 @@ impl Caller {
             actor: Actor::Operator,
             rights: Rights::of_operator(),
             from: None,
+            request_id: None,
         }
     }
 
@@ -40,6 +44,7 @@ impl Caller {
             actor: Actor::Operator,
             rights: Rights::none(),
             from: None,
+            request_id: None,
         }
     }
 
@@ -63,6 +68,7 @@ impl Caller {
             room: None,
             session: None,
             prefix: self.from.as_ref().map(Prefix::to_string),
+            request_id: self.request_id.as_deref().map(str::to_owned),
             outcome: "ok".to_owned(),
             detail: None,
         }

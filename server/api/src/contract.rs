@@ -219,6 +219,7 @@ impl Authenticate for AsClaimed {
                     },
                 },
                 from: None,
+                request_id: None,
             })
         })
     }

@@ -195,6 +195,8 @@ async fn serve(gate: &Gate, route: &Route, request: Request) -> Response {
     caller.from = client.map(Prefix::from);
     let (actor, begun) = (caller.actor, Instant::now());
     let request_id = request.headers().get(REQUEST_ID).cloned();
+    let named = request_id.as_ref().and_then(|id| id.to_str().ok());
+    caller.request_id = named.map(Arc::from);
     let left = gate.pace.take(begun, actor, gate.quota());
     let keyring = &gate.admin.keyring;
     let mut response = match left.and_then(|left| left.wait) {
@@ -268,7 +270,7 @@ async fn admitted(
     let repetition = idempotency::Repetition::of(route, &caller, &parts, &bytes)?;
     let content = content(route, &parts.headers, &bytes)?;
     let call = Call {
-        admin: gate.admin.clone(),
+        admin: gate.admin.asked_by(&caller),
         caller,
         query,
         headers: parts.headers,

@@ -286,6 +286,7 @@ fn entry(by: Actor, action: &str, target: Option<KeyId>) -> AuditEntry {
         room: None,
         session: None,
         prefix: None,
+        request_id: None,
         outcome: "ok".to_owned(),
         detail: None,
     }

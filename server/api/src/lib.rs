@@ -31,14 +31,14 @@ use axum::Router;
 use axum::middleware::from_fn;
 use conclave_server_core::webhook::guard::Guard;
 use conclave_signalling_core::settings::Network;
-use conclave_signalling_node::{RoomEntry, Rooms};
+use conclave_signalling_node::{Origin, RoomEntry, Rooms};
 use conclave_signalling_store::Store;
 use conclave_signalling_wire::secret::InviteSecret;
 use conclave_signalling_wire::text::Slug;
 use conclave_signalling_wire::time::Timestamp;
 use tokio::sync::watch;
 
-use auth::OperatorOnly;
+use auth::{Caller, OperatorOnly};
 use guard::Gate;
 use keyring::Keyring;
 use rate::Pace;
@@ -87,6 +87,18 @@ impl Admin {
             rooms,
             store,
             public_url: public_url.map(Arc::from),
+        }
+    }
+
+    /// Returns the same for one request: what it does is written down with its origin.
+    fn asked_by(&self, caller: &Caller) -> Self {
+        let origin = Origin {
+            prefix: caller.from,
+            request_id: caller.request_id.clone(),
+        };
+        Admin {
+            rooms: self.rooms.asked_from(origin),
+            ..self.clone()
         }
     }
 

@@ -135,6 +135,30 @@ async fn a_list_of_people_is_invited_to_its_end_though_the_caller_hangs_up() {
 }
 
 #[tokio::test]
+async fn what_was_done_is_found_in_the_audit_log_by_its_request() {
+    let api = Api::start().await;
+    let headers = [
+        ("x-request-id", "order-66"),
+        ("content-type", "application/json"),
+    ];
+    for (path, body) in [
+        ("/rooms", r#"{"slug":"team"}"#),
+        ("/rooms/team/invites", r#"{"role":"presenter"}"#),
+        ("/webhooks", r#"{"url":"https://93.184.215.14/"}"#),
+    ] {
+        let made = api.send(Method::POST, path, &headers, body).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{path} {}", made.body);
+    }
+    let audit = api.ask(Method::GET, "/audit", None).await;
+    let records = audit.body["data"].as_array().unwrap();
+    for action in ["room.create", "invite.create", "webhook.create"] {
+        let of_action = |record: &&Value| record["action"] == action;
+        let record = records.iter().find(of_action).unwrap();
+        assert_eq!(record["request_id"], "order-66", "{record}");
+    }
+}
+
+#[tokio::test]
 async fn every_answer_has_the_id_of_its_request() {
     let api = Api::start().await;
     let said = [("x-request-id", "order-66")];

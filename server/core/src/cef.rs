@@ -42,6 +42,7 @@ pub fn line(version: &str, seq: u64, entry: &AuditEntry, hash: &str) -> String {
         ("session", session.as_deref()),
         ("network", entry.prefix.as_deref()),
         ("hash", Some(hash)),
+        ("request_id", entry.request_id.as_deref()),
     ];
     for (key, value) in keys {
         push(&mut line, key, value);
@@ -100,6 +101,7 @@ mod tests {
             room: Some(RoomId::new(0, [0; 10])),
             session: None,
             prefix: Some("192.0.2.0/24".to_owned()),
+            request_id: None,
             outcome: "ok".to_owned(),
             detail: None,
         }
@@ -117,6 +119,12 @@ mod tests {
                  cs1Label=room cs1={room} cs3Label=network cs3=192.0.2.0/24 cs4Label=hash cs4=ab"
             )
         );
+        let asked = AuditEntry {
+            request_id: Some("a=b".to_owned()),
+            ..entry.clone()
+        };
+        let said = line("0.1.0", 7, &asked, "ab");
+        assert!(said.ends_with("cs5Label=request_id cs5=a\\=b"), "{said}");
         let refused = AuditEntry {
             outcome: "forbidden".to_owned(),
             detail: Some("a=b|c\\d\ne".to_owned()),

@@ -227,7 +227,14 @@ fn line(record: &Value) -> String {
         table::cell(&record["at"]),
         table::cell(&record["action"])
     );
-    for member in ["target", "outcome", "detail", "room", "prefix"] {
+    for member in [
+        "target",
+        "outcome",
+        "detail",
+        "room",
+        "prefix",
+        "request_id",
+    ] {
         if let Value::String(text) = &record[member] {
             line.push_str("  ");
             line.push_str(text);

@@ -255,6 +255,8 @@ pub struct AuditEntry {
     pub session: Option<SessionId>,
     /// From where, as a /24 or a /48.
     pub prefix: Option<String>,
+    /// By which request to the API, as its answer called it.
+    pub request_id: Option<String>,
     /// `ok`, or the code of the refusal.
     pub outcome: String,
     /// A few words of detail: a role, a source, a number. Never content.

@@ -21,7 +21,7 @@ use tracing::{error, warn};
 use crate::actor::meeting::Meeting;
 use crate::inbox::{Inbox, Queues, Seat, ToRoom, inbox};
 use crate::registry::Registry;
-use crate::rooms::RoomsError;
+use crate::rooms::{Origin, RoomsError};
 
 /// Begins a room, which is read from the store first.
 pub(crate) fn spawn(registry: Arc<Registry>, id: RoomId, slug: Slug) -> Arc<Inbox> {
@@ -37,7 +37,12 @@ pub(crate) fn spawn(registry: Arc<Registry>, id: RoomId, slug: Slug) -> Arc<Inbo
 }
 
 type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-type Deletion = (Who, oneshot::Sender<Result<(), RoomsError>>);
+/// Who deletes a room, how that was asked for, and who waits for it.
+struct Deletion {
+    by: Who,
+    origin: Origin,
+    done: oneshot::Sender<Result<(), RoomsError>>,
+}
 
 /// Why a meeting is over.
 enum End {
@@ -48,10 +53,7 @@ enum End {
     /// What changed was not kept: everybody comes back to what was.
     NotKept,
     /// The operator deletes the room.
-    Deleted {
-        by: Who,
-        done: oneshot::Sender<Result<(), RoomsError>>,
-    },
+    Deleted(Deletion),
 }
 
 impl End {
@@ -59,7 +61,7 @@ impl End {
     fn code(&self) -> CloseCode {
         match self {
             End::NotKept => CloseCode::Draining,
-            End::Idle | End::Failed | End::Deleted { .. } => CloseCode::Ended,
+            End::Idle | End::Failed | End::Deleted(_) => CloseCode::Ended,
         }
     }
 }
@@ -85,8 +87,8 @@ impl Actor {
                 Err(error) => {
                     error!(room = %self.id, %error, "a room could not be read");
                     // What cannot be read can be deleted all the same.
-                    for (by, done) in turn_away(&mut queues, Seat::Unavailable) {
-                        self.delete(by, done).await;
+                    for deletion in turn_away(&mut queues, Seat::Unavailable) {
+                        self.delete(deletion).await;
                     }
                 }
             }
@@ -114,8 +116,8 @@ impl Actor {
         let Ok(mut meeting) = begun else {
             self.registry.panics.fetch_add(1, Ordering::Relaxed);
             error!(room = %self.id, "a room panicked before it began");
-            for (by, done) in turn_away(queues, Seat::Unavailable) {
-                self.delete(by, done).await;
+            for deletion in turn_away(queues, Seat::Unavailable) {
+                self.delete(deletion).await;
             }
             return;
         };
@@ -124,8 +126,8 @@ impl Actor {
         if matches!(end, End::Failed | End::NotKept) {
             self.end_session().await;
         }
-        if let End::Deleted { by, done } = end {
-            self.delete(by, done).await;
+        if let End::Deleted(deletion) = end {
+            self.delete(deletion).await;
         }
     }
 
@@ -144,7 +146,7 @@ impl Actor {
         }
     }
 
-    async fn delete(&self, by: Who, done: oneshot::Sender<Result<(), RoomsError>>) {
+    async fn delete(&self, Deletion { by, origin, done }: Deletion) {
         let audit = AuditEntry {
             at: self.registry.time(),
             actor: by,
@@ -153,9 +155,11 @@ impl Actor {
             room: Some(self.id),
             session: None,
             prefix: None,
+            request_id: None,
             outcome: "ok".to_owned(),
             detail: None,
         };
+        let audit = origin.sign(audit);
         let deleted = self.registry.store.delete_room(self.id, audit).await;
         if deleted.is_ok() {
             self.registry.directory.remove(&self.slug, self.id);
@@ -192,7 +196,7 @@ async fn turn_away_all(queues: &mut Queues) {
     loop {
         tokio::select! {
             Some(message) = queues.messages.recv() => {
-                if let Some((_, done)) = turn_one_away(message, Seat::Unavailable) {
+                if let Some(Deletion { done, .. }) = turn_one_away(message, Seat::Unavailable) {
                     // Whoever asked may be gone.
                     let _ = done.send(Err(ErrorCode::NotAvailable.into()));
                 }
@@ -219,7 +223,7 @@ fn turn_one_away(message: ToRoom, why: Seat) -> Option<Deletion> {
         ToRoom::Delete { done, .. } if why == Seat::Unknown => {
             let _ = done.send(Err(RoomsError::UnknownRoom));
         }
-        ToRoom::Delete { by, done } => return Some((by, done)),
+        ToRoom::Delete { by, origin, done } => return Some(Deletion { by, origin, done }),
         ToRoom::Message { .. }
         | ToRoom::LinkLost { .. }
         | ToRoom::Settle { .. }

@@ -12,7 +12,7 @@ use conclave_signalling_wire::frame::{Malformed, RequestFrame};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::outbox::Outbox;
-use crate::rooms::RoomsError;
+use crate::rooms::{Origin, RoomsError};
 
 /// Messages that may wait for a room: some seconds of the busiest meeting.
 /// Full means that its links wait.
@@ -52,11 +52,13 @@ pub(crate) enum ToRoom {
     Order {
         request: Box<OperatorRequest>,
         by: Actor,
+        origin: Origin,
         done: oneshot::Sender<Result<OperatorReply, ErrorBody>>,
     },
     /// The operator deletes the room.
     Delete {
         by: Actor,
+        origin: Origin,
         done: oneshot::Sender<Result<(), RoomsError>>,
     },
     /// Somebody waits until what happened before is kept.

@@ -50,7 +50,7 @@ pub use joins::JoinStats;
 pub use node::{Node, StartError, Stats};
 pub use rooms::{
     BanTarget, ConfiguredRoom, CreatedRoom, Ensured, Knocks, KnownEmbedder, LiveCounts, NewRoom,
-    NewRoomBan, RoomCopy, RoomEntry, Rooms, RoomsError, ServerLimits, ServerSettings,
+    NewRoomBan, Origin, RoomCopy, RoomEntry, Rooms, RoomsError, ServerLimits, ServerSettings,
 };
 pub use sites::{Embedder, SiteKey, SiteRooms};
 pub use tuning::{KeptSettings, Tuning};

@@ -83,6 +83,7 @@ impl Sum {
             room,
             session: None,
             prefix: self.network(),
+            request_id: None,
             outcome: self.row.code.name().to_owned(),
             detail: Some(format!("times={}", self.times)),
         }

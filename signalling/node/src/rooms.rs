@@ -9,7 +9,8 @@ mod server;
 
 use std::sync::Arc;
 
-use conclave_signalling_core::record::Actor;
+use conclave_signalling_core::origin::Prefix;
+use conclave_signalling_core::record::{Actor, AuditEntry};
 use conclave_signalling_store::{
     Anchor, AuditQuery, AuditRecord, StoreError, Verified, VerifyError,
 };
@@ -36,6 +37,28 @@ pub(crate) use create::create_over_link;
 #[derive(Clone)]
 pub struct Rooms {
     registry: Arc<Registry>,
+    origin: Origin,
+}
+
+/// How something is asked for: it is written down with what is done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// From where, if over the network.
+    pub prefix: Option<Prefix>,
+    /// By which request to the API.
+    pub request_id: Option<Arc<str>>,
+}
+
+impl Origin {
+    /// Completes a record of what was done.
+    pub(crate) fn sign(&self, entry: AuditEntry) -> AuditEntry {
+        let own = || self.prefix.map(|prefix| prefix.to_string());
+        AuditEntry {
+            prefix: entry.prefix.or_else(own),
+            request_id: self.request_id.as_deref().map(str::to_owned),
+            ..entry
+        }
+    }
 }
 
 /// A room in a list.
@@ -172,7 +195,19 @@ impl From<ErrorCode> for RoomsError {
 
 impl Rooms {
     pub(crate) fn new(registry: Arc<Registry>) -> Self {
-        Rooms { registry }
+        Rooms {
+            registry,
+            origin: Origin::default(),
+        }
+    }
+
+    /// Returns the same rooms for somebody whose acts are written down with `origin`.
+    #[must_use]
+    pub fn asked_from(&self, origin: Origin) -> Rooms {
+        Rooms {
+            registry: Arc::clone(&self.registry),
+            origin,
+        }
     }
 
     /// Returns whether the node drains: what begins something is to be refused.
@@ -223,7 +258,14 @@ impl Rooms {
     /// [`RoomsError::SlugTaken`]; [`RoomsError::ExternalIdTaken`]; [`RoomsError::Full`]; [`RoomsError::Refused`] with `bad_request`,
     /// or with `not_available` for a preset or value that this server does not have.
     pub async fn create(&self, room: NewRoom, by: Actor) -> Result<CreatedRoom, RoomsError> {
-        create::create(&self.registry, room, create::Maker::from(by)).await
+        create::create(&self.registry, room, self.maker(by)).await
+    }
+
+    fn maker(&self, by: Actor) -> create::Maker {
+        create::Maker {
+            origin: self.origin.clone(),
+            ..create::Maker::from(by)
+        }
     }
 
     /// Makes a room with the policies of another, its password, its custom roles and its networks
@@ -238,7 +280,7 @@ impl Rooms {
         copy: RoomCopy,
         by: Actor,
     ) -> Result<CreatedRoom, RoomsError> {
-        create::duplicate(&self.registry, room, copy, create::Maker::from(by)).await
+        create::duplicate(&self.registry, room, copy, self.maker(by)).await
     }
 
     /// Makes a room of the configuration file, or changes it to what the file

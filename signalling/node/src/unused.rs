@@ -9,6 +9,7 @@ use tracing::{info, warn};
 
 use crate::inbox::ToRoom;
 use crate::registry::Registry;
+use crate::rooms::Origin;
 
 /// How long such a room is kept, in milliseconds: 30 days. Longer would let few
 /// networks fill the server for good, less would surprise who plans ahead.
@@ -27,7 +28,15 @@ pub(crate) async fn delete_unused(registry: &Arc<Registry>) {
         }
         let (done, deleted) = oneshot::channel();
         let by = Actor::Room;
-        let asked = registry.enter(door.id, &slug, ToRoom::Delete { by, done });
+        let asked = registry.enter(
+            door.id,
+            &slug,
+            ToRoom::Delete {
+                by,
+                origin: Origin::default(),
+                done,
+            },
+        );
         if asked.is_some() && matches!(deleted.await, Ok(Ok(()))) {
             info!(room = %door.id, "a room that nobody ever used was deleted");
         } else {

@@ -67,6 +67,7 @@ fn entry() -> AuditEntry {
         room: None,
         session: None,
         prefix: None,
+        request_id: None,
         outcome: "ok".to_owned(),
         detail: None,
     }

@@ -75,6 +75,7 @@ impl Keyring {
             actor: Actor::Key(id),
             rights,
             from: Some(Prefix::from(address)),
+            request_id: None,
         })
     }
 

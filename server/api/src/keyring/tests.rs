@@ -406,6 +406,7 @@ impl Site {
             actor: Actor::Key(id),
             rights: table.keys.rights(id).unwrap().clone(),
             from: None,
+            request_id: None,
         }
     }
 

@@ -57,6 +57,8 @@ struct RecordShown {
     session: Option<SessionId>,
     /// From where, as a /24 or a /48.
     prefix: Option<String>,
+    /// By which request to the API: its `X-Request-Id`.
+    request_id: Option<String>,
     /// `ok`, or the code of the refusal.
     outcome: String,
     /// A few words; never what somebody wrote.

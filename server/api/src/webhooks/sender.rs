@@ -243,6 +243,7 @@ async fn switch_off(shared: &Shared, webhook: WebhookRecord, why: &str) {
         room: None,
         session: None,
         prefix: None,
+        request_id: None,
         outcome: "ok".to_owned(),
         detail: Some(why.to_owned()),
     };

@@ -338,6 +338,7 @@ fn audit(action: &str) -> AuditEntry {
         room: None,
         session: None,
         prefix: None,
+        request_id: None,
         outcome: "ok".to_owned(),
         detail: None,
     }

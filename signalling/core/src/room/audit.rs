@@ -176,6 +176,7 @@ impl Room {
             room: Some(self.id),
             session: self.session,
             prefix: act.prefix.map(|prefix| prefix.to_string()),
+            request_id: None,
             outcome,
             detail: act.detail,
         };

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use conclave_sfu_wire::control::Event;
 use conclave_signalling_core::digest::TokenHash;
 use conclave_signalling_core::output::{LinkId, Output};
-use conclave_signalling_core::record::{Actor as Who, RoomRecord};
+use conclave_signalling_core::record::{Actor as Who, Change, RoomRecord};
 use conclave_signalling_core::room::{OperatorRequest, Room};
 use conclave_signalling_core::settings::PasswordHash;
 use conclave_signalling_store::StoreError;
@@ -25,11 +25,11 @@ use tracing::{error, info, warn};
 use crate::actor::keeping::{Keeping, Progress};
 use crate::actor::shard::{RETRY_AFTER, ShardLink};
 use crate::actor::voices::{Held, Voices};
-use crate::actor::{End, Later, turn_away_all};
+use crate::actor::{Deletion, End, Later, turn_away_all};
 use crate::hashing::{Busy, busy};
 use crate::inbox::{Inbox, Queues, Seat, ToRoom};
 use crate::registry::Registry;
-use crate::rooms::RoomsError;
+use crate::rooms::Origin;
 
 pub(super) struct Meeting {
     id: RoomId,
@@ -43,12 +43,23 @@ pub(super) struct Meeting {
     session: Option<SessionId>,
     next_ticket: u64,
     /// Who deletes the room, and waits for it.
-    deleting: Option<(Who, oneshot::Sender<Result<(), RoomsError>>)>,
+    deleting: Option<Deletion>,
+    /// Whose act is being done, and how it was asked for: it is written down with that.
+    asked: Option<Asked>,
     keeping: Keeping,
     /// Whether it has taken anything yet.
     has_begun: bool,
     /// The new password that is being hashed.
     hashing: Option<(u64, Later<Result<PasswordHash, Busy>>)>,
+    /// Who asked for that password, if that was by an order.
+    hashing_for: Option<Asked>,
+}
+
+/// An act of an operator or a key.
+#[derive(Clone)]
+struct Asked {
+    by: Who,
+    origin: Origin,
 }
 
 /// What woke the room.
@@ -100,8 +111,10 @@ impl Meeting {
             session: None,
             next_ticket: 0,
             deleting: None,
+            asked: None,
             has_begun: false,
             hashing: None,
+            hashing_for: None,
         }
     }
 
@@ -193,7 +206,10 @@ impl Meeting {
         match woken {
             Woken::Message(message) => self.take(now, message),
             Woken::Media(event) => self.room.handle_media(now.into_std(), event),
-            Woken::Hashed(ticket, hash) => self.hashed(now, ticket, hash),
+            Woken::Hashed(ticket, hash) => {
+                self.asked = self.hashing_for.take();
+                self.hashed(now, ticket, hash);
+            }
             Woken::Kept(answer) => progress = self.keeping.handle_answer(now, answer),
             Woken::Due => {}
         }
@@ -213,6 +229,7 @@ impl Meeting {
             self.room.handle_timeout(now.into_std());
         }
         self.perform(now);
+        self.asked = None;
         if let Some(changes) = self.voices.begin_commit() {
             self.keeping.begin(now, changes);
         }
@@ -220,8 +237,8 @@ impl Meeting {
     }
 
     fn what_next(&mut self) -> ControlFlow<End, Wish> {
-        if let Some((by, done)) = self.deleting.take() {
-            return ControlFlow::Break(End::Deleted { by, done });
+        if let Some(deletion) = self.deleting.take() {
+            return ControlFlow::Break(End::Deleted(deletion));
         }
         if self.own.was_overrun() {
             warn!(room = %self.id, "a room did not keep up with its shard and was ended");
@@ -278,16 +295,26 @@ impl Meeting {
                     self.room.handle_link_lost(then, link);
                 }
             }
-            ToRoom::Order { request, by, done } => {
+            ToRoom::Order {
+                request,
+                by,
+                origin,
+                done,
+            } => {
+                self.asked = Some(Asked { by, origin });
                 let ticket = self.draw_ticket();
                 self.voices.expect(ticket, done);
                 self.room.handle_operator(then, ticket, by, *request);
             }
-            ToRoom::Delete { by, done } => {
+            ToRoom::Delete { by, origin, done } => {
+                self.asked = Some(Asked {
+                    by,
+                    origin: origin.clone(),
+                });
                 let ticket = self.draw_ticket();
                 self.room
                     .handle_operator(then, ticket, by, OperatorRequest::Delete);
-                self.deleting = Some((by, done));
+                self.deleting = Some(Deletion { by, origin, done });
             }
             ToRoom::Settle { done } => {
                 // What this step is to keep comes before it.
@@ -334,7 +361,10 @@ impl Meeting {
                     });
                 }
                 Output::Media(command) => self.shard.send(now, command),
-                Output::Persist(change) => self.voices.keep_first(change),
+                Output::Persist(change) => {
+                    let change = self.signed(change);
+                    self.voices.keep_first(change);
+                }
                 Output::Hash { ticket, password } => self.hash(now, ticket, password),
                 Output::DrawKey { knock } => {
                     let key = self.registry.draw_member();
@@ -352,6 +382,16 @@ impl Meeting {
             }
         }
         self.publish_session();
+    }
+
+    /// Completes the record of an act that somebody outside the room asked for.
+    fn signed(&self, change: Change) -> Change {
+        match (change, &self.asked) {
+            (Change::Audit(entry), Some(asked)) if entry.actor == asked.by => {
+                Change::Audit(Box::new(asked.origin.sign(*entry)))
+            }
+            (change, _) => change,
+        }
     }
 
     /// Lets others find the meeting that goes on, and no other.
@@ -373,6 +413,7 @@ impl Meeting {
         if self.hashing.is_some() {
             return self.hashed(now, ticket, Err(Busy));
         }
+        self.hashing_for = self.asked.clone();
         let pool = self.registry.pool.clone();
         self.hashing = Some((
             ticket,

@@ -26,13 +26,15 @@ use crate::directory::{Door, HeldNames, Making, Taken};
 use crate::door::{Refusal, count_try, limited};
 use crate::hashing::{Busy, busy};
 use crate::registry::Registry;
-use crate::rooms::{CreatedRoom, NewRoom, RoomCopy, RoomsError};
+use crate::rooms::{CreatedRoom, NewRoom, Origin, RoomCopy, RoomsError};
 
 /// Who makes a room, and where it is written.
 pub(super) struct Maker {
     pub(super) by: Actor,
     /// From where, if over a link.
     pub(super) address: Option<IpAddr>,
+    /// What is written down with it.
+    pub(super) origin: Origin,
     /// Of the configuration file.
     pub(super) digest: Option<String>,
 }
@@ -42,6 +44,7 @@ impl From<Actor> for Maker {
         Maker {
             by,
             address: None,
+            origin: Origin::default(),
             digest: None,
         }
     }
@@ -74,6 +77,10 @@ pub(crate) async fn create_over_link(
     let session = SessionId::new(registry.time().unix_ms(), random());
     let maker = Maker {
         address: Some(address),
+        origin: Origin {
+            prefix: Some(Prefix::from(address)),
+            request_id: None,
+        },
         ..Maker::from(Actor::Link(session))
     };
     match super::create::create(registry, room, maker).await {
@@ -185,12 +192,12 @@ async fn make(
         target: Some(id.to_string()),
         room: Some(id),
         session: None,
-        prefix: maker
-            .address
-            .map(|address| Prefix::from(address).to_string()),
+        prefix: None,
+        request_id: None,
         outcome: "ok".to_owned(),
         detail,
     };
+    let audit = maker.origin.sign(audit);
     keep(Arc::clone(registry), stored, door, (audit, held)).await?;
     Ok(CreatedRoom {
         id,

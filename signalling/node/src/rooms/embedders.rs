@@ -96,7 +96,7 @@ impl Rooms {
         site: EmbedderRecord,
         by: Actor,
     ) -> Result<KnownEmbedder, RoomsError> {
-        let registry = Arc::clone(&self.registry);
+        let (registry, origin) = (Arc::clone(&self.registry), self.origin.clone());
         let adding = tokio::spawn(async move {
             let _turn = registry.sites_turn.lock().await;
             let configured = registry.sites.configured();
@@ -106,7 +106,7 @@ impl Rooms {
             if registry.store.embedders().await?.len() >= ADDED_MAX {
                 return Err(ErrorCode::Full.into());
             }
-            let entry = audit(&registry, "embedder.create", &site.kid, by);
+            let entry = origin.sign(audit(&registry, "embedder.create", &site.kid, by));
             let shown = embedder(site.clone(), &registry.config.audience);
             let added = Some((site.created_by, site.created_at));
             match registry.store.put_embedder(site, entry).await {
@@ -135,6 +135,7 @@ impl Rooms {
                 return Err(ErrorCode::Conflict.into());
             }
             let entry = audit(registry, "embedder.delete", &kid, by);
+            let entry = rooms.origin.sign(entry);
             match registry.store.delete_embedder(&kid, entry).await {
                 Err(StoreError::NotFound) => return Err(ErrorCode::NotFound.into()),
                 deleted => deleted?,
@@ -229,6 +230,7 @@ fn audit(registry: &Registry, action: &str, kid: &str, by: Actor) -> AuditEntry 
         room: None,
         session: None,
         prefix: None,
+        request_id: None,
         outcome: "ok".to_owned(),
         detail: None,
     }

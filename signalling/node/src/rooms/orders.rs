@@ -73,7 +73,8 @@ impl Rooms {
     pub async fn delete(&self, slug: &Slug, by: Actor) -> Result<(), RoomsError> {
         let door = self.find(slug)?;
         let (done, deleted) = oneshot::channel();
-        self.enter(slug, &door, ToRoom::Delete { by, done })?;
+        let origin = self.origin.clone();
+        self.enter(slug, &door, ToRoom::Delete { by, origin, done })?;
         deleted.await.map_err(|_| unexpected())?
     }
 
@@ -170,6 +171,7 @@ impl Rooms {
         let order = ToRoom::Order {
             request: Box::new(request),
             by,
+            origin: self.origin.clone(),
             done,
         };
         self.enter(slug, &door, order)?;

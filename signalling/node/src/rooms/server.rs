@@ -92,9 +92,11 @@ impl Rooms {
                 room: None,
                 session: None,
                 prefix: None,
+                request_id: None,
                 outcome: "ok".to_owned(),
                 detail: Some(kept.words()),
             };
+            let entry = rooms.origin.sign(entry);
             let rev = tuning::keep(&registry.store, kept, expected_rev, entry).await?;
             registry.keep_settings(kept);
             Ok(rooms.holding(kept, rev))

@@ -1,9 +1,12 @@
 //! Making rooms, managing them, and what the operator does.
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use conclave_signalling_core::record::Actor;
 use conclave_signalling_node::{
-    Config, ConfiguredRoom, Ensured, KeptSettings, NewRoom, RoomCopy, RoomsCreate, RoomsError,
-    Tuning,
+    Config, ConfiguredRoom, Ensured, KeptSettings, NewRoom, Origin, RoomCopy, RoomsCreate,
+    RoomsError, Tuning,
 };
 use conclave_signalling_store::{AuditQuery, StoreError};
 use conclave_signalling_wire::error::ErrorCode;
@@ -256,6 +259,63 @@ async fn nobody_makes_more_rooms_than_there_may_be() {
     assert!(rooms.delete(&other, Actor::Operator).await.is_ok());
     let made = ada.ask("room.create", json!({"title": "Mine"})).await;
     assert!(made["ok"]["slug"].is_string(), "{made}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_request_does_is_written_down_with_its_name_and_its_network() {
+    let server = Server::start().await;
+    let key = Actor::Key(KeyId::new(0, [1; 10]));
+    let rooms = server.node.rooms().asked_from(Origin {
+        prefix: Some(IpAddr::from([192, 0, 2, 7]).into()),
+        request_id: Some(Arc::from("order-66")),
+    });
+    let new = NewRoom {
+        slug: Slug::new("third").ok(),
+        preset: Preset::Meeting,
+        update: RoomUpdate::default(),
+    };
+    let slug = rooms.create(new, key).await.unwrap().slug;
+    // A password is hashed first, and that it was set is written down later.
+    let update = RoomUpdate {
+        password: Patch::Set(SecretText::new("correct horse")),
+        ..RoomUpdate::default()
+    };
+    rooms.update(&slug, update, key).await.unwrap();
+    rooms.delete(&slug, key).await.unwrap();
+    let kept = KeptSettings::default();
+    rooms.change_settings(kept, 0, key).await.unwrap();
+    // Somebody else asks without one.
+    let welcome = Slug::new("welcome").unwrap();
+    let update = RoomUpdate {
+        title: Title::new("Hall").ok(),
+        ..RoomUpdate::default()
+    };
+    let others = server.node.rooms();
+    others
+        .update(&welcome, update, Actor::Operator)
+        .await
+        .unwrap();
+    let audit = AuditQuery::default();
+    let audit = server.store.audit_tail(&audit).await.unwrap();
+    let (by_key, by_others): (Vec<_>, Vec<_>) = audit
+        .into_iter()
+        .map(|record| record.entry)
+        .partition(|entry| entry.actor == key);
+    let actions: Vec<_> = by_key.iter().map(|entry| entry.action.as_str()).collect();
+    let expected = [
+        "room.create",
+        "room.update",
+        "room.delete",
+        "settings.update",
+    ];
+    assert_eq!(actions, expected);
+    for entry in by_key {
+        assert_eq!(entry.request_id.as_deref(), Some("order-66"), "{entry:?}");
+        assert_eq!(entry.prefix.as_deref(), Some("192.0.2.0/24"), "{entry:?}");
+    }
+    for entry in by_others {
+        assert_eq!((entry.request_id, entry.prefix), (None, None));
+    }
 }
 
 #[tokio::test(start_paused = true)]

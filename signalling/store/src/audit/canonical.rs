@@ -21,6 +21,7 @@ pub(crate) struct RawRecord {
     pub(crate) prefix: Option<String>,
     pub(crate) outcome: String,
     pub(crate) detail: Option<String>,
+    pub(crate) request_id: Option<String>,
     pub(crate) prev: Vec<u8>,
     pub(crate) hash: Vec<u8>,
 }
@@ -41,6 +42,7 @@ impl RawRecord {
             prefix: entry.prefix.clone(),
             outcome: entry.outcome.clone(),
             detail: entry.detail.clone(),
+            request_id: entry.request_id.clone(),
             prev: prev.to_vec(),
             hash: Vec::new(),
         };
@@ -71,7 +73,9 @@ impl RawRecord {
             Some(&self.outcome),
             self.detail.as_ref(),
         ];
-        for text in texts {
+        // Records from before there was one have none, and the same bytes as ever.
+        let request_id = self.request_id.as_ref().map(Some);
+        for text in texts.into_iter().chain(request_id) {
             match text {
                 None => bytes.push(0),
                 Some(text) => {

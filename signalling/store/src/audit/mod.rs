@@ -92,7 +92,8 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 /// 3. the texts kind of the actor, identifier of the actor, action, target,
 ///    room, session, prefix, outcome and detail, in this order: each one either the byte
 ///    0, if there is none, or the byte 1, its length in bytes as 4 bytes, the
-///    most significant first, and its UTF-8.
+///    most significant first, and its UTF-8,
+/// 4. if there is a request, its id in the same way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRecord {
     /// Its number, from 1 on, without gaps.
@@ -152,6 +153,7 @@ impl TryFrom<RawRecord> for AuditRecord {
                 .map(|session| session.parse().map_err(|_| damaged("session")))
                 .transpose()?,
             prefix: raw.prefix,
+            request_id: raw.request_id,
             outcome: raw.outcome,
             detail: raw.detail,
         };

@@ -26,8 +26,8 @@ pub(crate) async fn append(
     let record = RawRecord::new(seq, &head.hash, entry);
     sqlx::query(
         "INSERT INTO audit (seq, at, actor_kind, actor_id, action, target, room, session, prefix,
-             outcome, detail, prev, hash)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+             outcome, detail, prev, hash, request_id)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     )
     .bind(record.seq)
     .bind(record.at)
@@ -42,6 +42,7 @@ pub(crate) async fn append(
     .bind(&record.detail)
     .bind(&record.prev)
     .bind(&record.hash)
+    .bind(&record.request_id)
     .execute(db)
     .await?;
     Ok(Anchor {

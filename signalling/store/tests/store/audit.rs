@@ -135,12 +135,12 @@ const TAMPERINGS: &[(&str, u64)] = &[
     ),
     (
         "INSERT INTO audit SELECT 21, at, actor_kind, actor_id, action, target, room, session,
-             prefix, outcome, detail, hash, hash FROM audit WHERE seq = 20",
+             prefix, outcome, detail, hash, hash, request_id FROM audit WHERE seq = 20",
         21,
     ),
     (
         "INSERT INTO audit SELECT 0, at, actor_kind, actor_id, action, target, room, session,
-             prefix, outcome, detail, prev, hash FROM audit WHERE seq = 1",
+             prefix, outcome, detail, prev, hash, request_id FROM audit WHERE seq = 1",
         1,
     ),
     ("UPDATE audit_checkpoint SET at = at + 1", 20),
@@ -337,7 +337,7 @@ async fn pages_have_every_record_in_order() {
     let first = serde_json::json!({
         "seq": 1, "at": "2026-11-22T10:00:00Z", "actor": { "kind": "operator" },
         "action": "room.create", "target": null, "room": room_id(1).to_string(), "session": null,
-        "prefix": "192.0.2.0/24", "outcome": "ok", "detail": null,
+        "prefix": "192.0.2.0/24", "request_id": null, "outcome": "ok", "detail": null,
         "prev": lines[0]["prev"], "hash": lines[0]["hash"],
     });
     assert_eq!(lines[0], first);
@@ -359,13 +359,14 @@ proptest! {
     #[test]
     fn every_entry_round_trips(
         actors in proptest::collection::vec((values::actor(), values::time()), 1..5),
-        texts: (String, Option<String>, Option<String>, String, Option<String>),
+        texts: (String, Option<String>, Option<String>, String, Option<String>, Option<String>),
     ) {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let entries: Vec<_> = actors.into_iter().map(|(actor, at)| {
             conclave_signalling_core::record::AuditEntry {
                 at, actor, action: texts.0.clone(), target: texts.1.clone(),
                 room: None, session: None, prefix: texts.2.clone(),
+                request_id: texts.5.clone(),
                 outcome: texts.3.clone(), detail: texts.4.clone(),
             }
         }).collect();
@@ -407,7 +408,7 @@ proptest! {
     }
 }
 
-const REPLACE: [&str; 12] = [
+const REPLACE: [&str; 13] = [
     "UPDATE audit SET seq = ?2 WHERE seq = ?1",
     "UPDATE audit SET at = ?2 WHERE seq = ?1",
     "UPDATE audit SET actor_kind = ?2 WHERE seq = ?1",
@@ -419,6 +420,7 @@ const REPLACE: [&str; 12] = [
     "UPDATE audit SET prefix = ?2 WHERE seq = ?1",
     "UPDATE audit SET outcome = ?2 WHERE seq = ?1",
     "UPDATE audit SET detail = ?2 WHERE seq = ?1",
+    "UPDATE audit SET request_id = ?2 WHERE seq = ?1",
     "UPDATE audit SET hash = CAST(?2 AS BLOB) WHERE seq = ?1",
 ];
 

@@ -227,6 +227,7 @@ fn entry(action: &str) -> AuditEntry {
         room: Some(room_id(1)),
         session: None,
         prefix: Some("192.0.2.0/24".to_owned()),
+        request_id: None,
         outcome: "ok".to_owned(),
         detail: None,
     }
