@@ -69,7 +69,7 @@ struct EmbedderCreate {
     kid: String,
     /// What they say in `iss`: printable ASCII without spaces; as `kid`, without it.
     #[serde(default)]
-    #[schemars(length(min = 1, max = 256))]
+    #[schemars(length(min = 1, max = 256), regex(pattern = "^[!-~]+$"))]
     issuer: Option<String>,
     /// Its Ed25519 public key: 32 bytes in base64url without padding, as `x` of a JWK.
     #[schemars(regex(pattern = "^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$"))]
