@@ -63,6 +63,11 @@ impl Histogram {
         self.count
     }
 
+    /// Returns the sum of all that was counted.
+    pub fn sum(&self) -> Duration {
+        Duration::from_micros(self.sum_us)
+    }
+
     /// Returns the value in milliseconds that a share (0 to 1) of all does not exceed;
     /// `None` if nothing was counted.
     pub fn quantile_ms(&self, share: f64) -> Option<f64> {

@@ -8,8 +8,12 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod book;
+pub mod conclave;
+pub mod demand;
 pub mod engine;
 pub mod histogram;
+pub mod janus;
 mod journal;
 pub mod link;
 pub mod measured;
@@ -18,11 +22,14 @@ mod participant;
 mod receive;
 mod reorder;
 pub mod report;
+pub mod run;
 mod source;
 mod stamp;
 pub mod target;
 mod vp8;
+pub mod watched;
 
+pub use book::Title;
 pub use journal::{Counts, Figures, Record};
 pub use observation::{
     AudioObservation, AudioSeen, FrameSeen, Observation, SourceRun, VideoObservation,

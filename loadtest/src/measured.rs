@@ -110,7 +110,8 @@ pub struct Scenario {
     pub duration_s: f64,
     /// How many began to come in per second.
     pub ramp_per_s: f64,
-    /// What each publisher's picture was made with, in bit/s over all encodings; 0 for sound alone.
+    /// What each publisher's picture was made with, in bit/s, the highest encoding where there
+    /// are several; 0 for sound alone.
     pub video_bps: u64,
     /// Frames per second of a picture.
     pub video_fps: u32,

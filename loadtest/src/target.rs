@@ -42,6 +42,9 @@ pub enum TargetError {
     /// The media did not come up, or ended.
     #[error("media: {0}")]
     Media(String),
+    /// It was told to leave before it was in. That is no failure.
+    #[error("the run ended before it was in")]
+    Over,
 }
 
 /// What one participant does.

@@ -90,6 +90,27 @@ impl Seat {
     /// # Errors
     /// [`TargetError::Media`] where the engine has ended.
     pub async fn offer(&mut self, shape: PeerShape) -> Result<Described, TargetError> {
+        self.open_offering(shape, None).await
+    }
+
+    /// Makes a peer that offers, with the address from which it reaches `server` as its
+    /// candidate: for servers that wait for one.
+    ///
+    /// # Errors
+    /// [`TargetError::Media`] where the engine has ended or no socket can be had.
+    pub async fn offer_toward(
+        &mut self,
+        shape: PeerShape,
+        server: IpAddr,
+    ) -> Result<Described, TargetError> {
+        self.open_offering(shape, Some(server)).await
+    }
+
+    async fn open_offering(
+        &mut self,
+        shape: PeerShape,
+        toward: Option<IpAddr>,
+    ) -> Result<Described, TargetError> {
         let (reply, made) = oneshot::channel();
         let peer = self.new_peer();
         self.send(Command::Open {
@@ -98,7 +119,7 @@ impl Seat {
             began: self.began,
             shape,
             offer: None,
-            toward: None,
+            toward,
             events: self.sender.clone(),
             reply,
         });
@@ -176,9 +197,7 @@ impl Seat {
                 SeatEvent::Connected(which) if which == peer => return Ok(()),
                 SeatEvent::Connected(_) => {}
                 SeatEvent::Failed(_, reason) => return Err(TargetError::Media(reason)),
-                SeatEvent::Leave => {
-                    return Err(TargetError::Media("ended before it was up".to_owned()));
-                }
+                SeatEvent::Leave => return Err(TargetError::Over),
             }
         }
     }

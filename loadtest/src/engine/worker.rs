@@ -29,7 +29,7 @@ use crate::target::{Part, TargetError};
 /// millisecond, and packets of others wait for it.
 const COMMANDS_PER_TURN: usize = 4;
 /// Deadlines this near are served at once: str0m asks to be woken a microsecond after each packet.
-const QUANTUM: Duration = Duration::from_micros(50);
+const QUANTUM: Duration = Duration::from_micros(5);
 
 /// What a thread is told.
 pub(super) enum Command {
@@ -304,10 +304,17 @@ impl Worker {
             self.ready.add(socket, id.0).map_err(no_socket)?;
             let answered = peer.participant.answer(now, &offer);
             answered.map_err(|error| TargetError::Media(error.to_string()))?
-        } else if shape.sends {
-            peer.participant.offer(now)
         } else {
-            peer.participant.offer_to_watch(now)
+            if toward.is_some() {
+                // No SDP names an address yet: the caller does.
+                let socket = peer.bind(now, "", toward).map_err(no_socket)?;
+                self.ready.add(socket, id.0).map_err(no_socket)?;
+            }
+            if shape.sends {
+                peer.participant.offer(now)
+            } else {
+                peer.participant.offer_to_watch(now)
+            }
         };
         let sources = [
             Source::Microphone,
