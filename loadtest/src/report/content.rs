@@ -98,7 +98,7 @@ fn facts(run: &Measured) -> Vec<(String, String)> {
         (
             "Participants",
             format!(
-                "{} ({} publishers), {} joining per second",
+                "{} (publishers: {}), {} joining per second",
                 count(scenario.participants as u64),
                 scenario.publishers,
                 figure(scenario.ramp_per_s)
@@ -321,10 +321,11 @@ fn notes(run: &Measured) -> Vec<String> {
     notes
 }
 
+/// What a line of a chart shows of a second.
+type Reading = fn(&Second) -> Option<f64>;
+
 fn charts(timeline: &[Second]) -> Vec<Chart> {
-    let one = |title: &str, unit, of: fn(&Second) -> Option<f64>| {
-        chart(title, unit, timeline, &[("all", of)])
-    };
+    let one = |title: &str, unit, of: Reading| chart(title, unit, timeline, &[("all", of)]);
     let all = [
         chart(
             "Packets",
@@ -386,12 +387,7 @@ fn rate(second: &Second, amount: u64) -> Option<f64> {
     (second.length_s > 0.0).then(|| amount as f64 / second.length_s)
 }
 
-fn chart(
-    title: &str,
-    unit: &'static str,
-    timeline: &[Second],
-    lines: &[(&str, fn(&Second) -> Option<f64>)],
-) -> Chart {
+fn chart(title: &str, unit: &'static str, timeline: &[Second], lines: &[(&str, Reading)]) -> Chart {
     let series = lines.iter().map(|(name, of)| Series {
         name: (*name).to_owned(),
         points: timeline
