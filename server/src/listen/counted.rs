@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use conclave_turn_node::{ClientSocket, SocketHandle};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -33,7 +34,7 @@ const RELAYED_UNSENT: u32 = 64 * 1024;
 /// for [`STALL_TIMEOUT`], so that nobody holds a connection by not reading.
 #[derive(Debug)]
 pub(super) struct Counted {
-    stream: TcpStream,
+    stream: ClientSocket,
     /// Runs while a write waits for room.
     stall: Option<Pin<Box<Sleep>>>,
     open: OpenSlot,
@@ -43,7 +44,7 @@ impl Counted {
     /// Counts `stream` in the place that `open` keeps.
     pub(super) fn new(stream: TcpStream, open: OpenSlot) -> Self {
         Counted {
-            stream,
+            stream: ClientSocket::new(stream),
             stall: None,
             open,
         }
@@ -55,6 +56,11 @@ impl Counted {
         // Without it media are dropped later, at the bound of our own queue.
         let _ = SockRef::from(&self.stream).set_tcp_notsent_lowat(RELAYED_UNSENT);
         self.open.relay()
+    }
+
+    /// Returns what hands its socket over to the relay.
+    pub(super) fn handle(&self) -> SocketHandle {
+        self.stream.handle()
     }
 
     fn unless_stalled(

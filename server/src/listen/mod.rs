@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use conclave_signalling_node::ClientAddr;
+use conclave_turn_node::SocketHandle;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -185,7 +186,10 @@ impl Connection {
                 if !stream.get_ref().relay() {
                     return count(&counters.refused);
                 }
-                return self.serve_relay(stream, false, local, half_open).await;
+                let socket = stream.get_ref().handle();
+                return self
+                    .serve_relay((stream, socket), false, local, half_open)
+                    .await;
             }
             _ => return count(&counters.unknown),
         };
@@ -205,10 +209,13 @@ impl Connection {
             }
             (_, Protocol::Turn) => {
                 count(&counters.turn);
-                if !stream.get_ref().get_ref().0.get_ref().relay() {
+                let counted = stream.get_ref().get_ref().0.get_ref();
+                if !counted.relay() {
                     return count(&counters.refused);
                 }
-                self.serve_relay(stream, true, local, half_open).await
+                let socket = counted.handle();
+                self.serve_relay((stream, socket), true, local, half_open)
+                    .await
             }
             _ => count(&counters.unknown),
         }
@@ -237,7 +244,7 @@ impl Connection {
 
     async fn serve_relay<S>(
         self,
-        stream: S,
+        (stream, socket): (S, SocketHandle),
         through_tls: bool,
         local: SocketAddr,
         half_open: HalfOpenSlot,
@@ -250,6 +257,7 @@ impl Connection {
         };
         let asking = Asking {
             stream: Box::new(stream),
+            socket,
             through_tls,
             client: canonical(self.peer),
             local: canonical(local),

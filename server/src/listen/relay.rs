@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 
+use conclave_turn_node::SocketHandle;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
@@ -19,6 +20,8 @@ pub(crate) type Serving<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 pub(crate) struct Asking {
     /// Begins with the first request.
     pub(crate) stream: Box<dyn Stream>,
+    /// Hands over the socket within it.
+    pub(crate) socket: SocketHandle,
     /// Whether it came through TLS.
     pub(crate) through_tls: bool,
     /// The client, as it is seen here.

@@ -13,6 +13,7 @@ impl Relay for Served {
     fn serve(&self, asking: Asking, stop: watch::Receiver<bool>) -> Serving<'_> {
         let Asking {
             stream,
+            socket,
             through_tls,
             client,
             local,
@@ -24,7 +25,7 @@ impl Relay for Served {
         };
         Box::pin(async move {
             self.0
-                .serve_stream(stream, transport, client, local, stop)
+                .serve_stream(stream, Some(socket), transport, client, local, stop)
                 .await;
         })
     }

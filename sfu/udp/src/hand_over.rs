@@ -192,6 +192,12 @@ impl Receiver {
         self.shared.is_woken.swap(false, Ordering::AcqRel);
     }
 
+    /// As [`Receiver::drain`], for who watches edges only ([`Watch::add_waker`](crate::Watch::add_waker)):
+    /// spares the system call.
+    pub fn note(&self) {
+        self.shared.is_woken.swap(false, Ordering::AcqRel);
+    }
+
     /// Takes the next parcel. To be given back by [`Receiver::give_back`].
     pub fn take(&self) -> Option<Parcel> {
         let parcel = self.queue.try_recv().ok()?;

@@ -14,5 +14,5 @@ mod sys;
 pub use hand_over::{HandOver, Parcel, Receiver, Sender, hand_over};
 pub use sys::{
     BufferSizes, Family, IcmpError, PeerBatch, ReadySet, ReceiveBatch, Received, RelayedSocket,
-    SendBatch, SendRefused, SendReport, UdpSocket, WaitList, Waker, wait,
+    SendBatch, SendRefused, SendReport, UdpSocket, WaitList, Waker, Watch, wait,
 };

@@ -12,7 +12,7 @@ mod relayed;
 mod wait;
 
 pub use datagrams::{ReceiveBatch, Received, SendBatch, SendReport};
-pub use ready::ReadySet;
+pub use ready::{ReadySet, Watch};
 pub use relayed::{IcmpError, PeerBatch, RelayedSocket, SendRefused};
 pub use wait::{WaitList, Waker, wait};
 

@@ -1,9 +1,9 @@
 //! The two makes of relayed addresses.
 
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
+use conclave_sfu_udp::Watch;
 use conclave_turn_core::Backend;
 use rand::TryRng;
 use rand::rngs::SysRng;
@@ -22,14 +22,23 @@ pub(crate) enum BackendSide {
 }
 
 impl BackendSide {
-    /// Makes it; tasks that it needs report to `entrance`.
-    pub(crate) fn open(config: BackendConfig, entrance: StreamEntrance) -> io::Result<BackendSide> {
+    /// Makes it; tasks that it needs report to `entrance`, and `watch` tells what has come
+    /// from peers: under the index of a shard, or under a number of the sockets'.
+    pub(crate) fn open(
+        config: BackendConfig,
+        entrance: StreamEntrance,
+        watch: Watch,
+    ) -> io::Result<BackendSide> {
         Ok(match config {
             BackendConfig::Virtual(shards) => {
-                BackendSide::Virtual(Box::new(Shards::new(shards, seed()?)))
+                let shards = Shards::new(shards, seed()?);
+                for (index, way) in shards.descriptors().enumerate() {
+                    watch.add_waker(way, index as u64)?;
+                }
+                BackendSide::Virtual(Box::new(shards))
             }
             BackendConfig::Real(config) => {
-                BackendSide::Real(Box::new(RealBackend::open(&config, entrance)?))
+                BackendSide::Real(Box::new(RealBackend::open(&config, entrance, watch)?))
             }
         })
     }
@@ -38,7 +47,7 @@ impl BackendSide {
     pub(crate) fn begin_anew(&mut self) -> io::Result<()> {
         match self {
             BackendSide::Virtual(shards) => shards.begin_anew(seed()?),
-            BackendSide::Real(real) => real.begin_anew()?,
+            BackendSide::Real(real) => real.begin_anew(),
         }
         Ok(())
     }
@@ -51,22 +60,11 @@ impl BackendSide {
         }
     }
 
-    /// Returns what is readable when something came from a peer: one for each
-    /// shard, or one for all sockets.
-    pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let (shards, real) = match self {
-            BackendSide::Virtual(shards) => (Some(shards.descriptors()), None),
-            BackendSide::Real(real) => (None, Some(real.descriptor())),
-        };
-        shards.into_iter().flatten().chain(real)
-    }
-
     /// Lets go of everything that was sent in this turn.
     pub(crate) fn flush(&mut self) {
         match self {
             BackendSide::Virtual(shards) => shards.flush(),
-            // Each datagram has its own socket and left at once.
-            BackendSide::Real(_) => {}
+            BackendSide::Real(real) => real.flush(),
         }
     }
 

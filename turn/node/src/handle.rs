@@ -27,7 +27,7 @@ pub(crate) struct Shared {
 /// Reaches the relay, from any thread.
 #[derive(Clone)]
 pub struct RelayHandle {
-    control: SyncSender<Control>,
+    pub(crate) control: SyncSender<Control>,
     pub(crate) shared: Arc<Shared>,
     /// The way in for TCP and TLS clients.
     pub(crate) streams: StreamEntrance,

@@ -1,8 +1,8 @@
 //! The relay of this process: its clients, and the ways to the shards and to peers.
 //!
 //! [`Relay::start`] binds the UDP sockets and starts one plain thread, which
-//! owns the TURN server and everything that it decides. TCP and TLS clients are
-//! tasks of the async runtime that talk to the thread by bounded queues
+//! owns the TURN server and everything that it decides. TCP and TLS clients begin as
+//! tasks of the async runtime, which lend their streams to the thread
 //! ([`RelayHandle::serve_stream`]).
 
 #![forbid(unsafe_code)]
@@ -24,3 +24,4 @@ pub use config::{BackendConfig, RelayConfig, ShardPort};
 pub use handle::{Relay, RelayHandle};
 pub use real::{RealConfig, RelayIp};
 pub use stats::RelayStats;
+pub use streams::{ClientSocket, SocketHandle};

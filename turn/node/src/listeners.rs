@@ -35,6 +35,7 @@ impl Listeners {
         for address in addresses {
             for socket in bind(*address)? {
                 enlarge_buffers(&socket);
+                socket.join_arrivals();
                 listeners.push(Listener {
                     socket,
                     waiting: SendBatch::new(),

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 
-use conclave_sfu_udp::{PeerBatch, ReadySet, RelayedSocket, SendRefused};
+use conclave_sfu_udp::{PeerBatch, RelayedSocket, SendBatch, SendRefused, Watch};
 use conclave_turn_core::{
     Backend, BackendTraits, ConnectFailed, Family, Io, Now, OpenError, PortWish, SendError, Server,
 };
@@ -26,6 +26,9 @@ use crate::streams::StreamEntrance;
 const LIFETIME_MAX_S: u32 = 3_600;
 /// What is told where the kernel does not say how much would fit: what every IPv6 path takes.
 const MTU_UNKNOWN: u16 = 1_280;
+
+/// Longer datagrams go out by themselves: they may need fragments, and segments must not.
+const SEGMENT_MAX: usize = 1_232;
 
 /// Which sockets there may be.
 #[derive(Debug, Clone)]
@@ -57,17 +60,21 @@ impl From<IpAddr> for RelayIp {
 /// All sockets of relayed addresses.
 pub(crate) struct RealBackend {
     ports: Ports,
-    /// By their number in the ready set. Numbers are not used again: what was
+    /// By their number among what is watched. Numbers are not used again: what was
     /// ready before a socket was closed concerns nobody else.
     sockets: HashMap<u64, Relayed>,
     numbers: HashMap<RelayedAddr, u64>,
     next_number: u64,
     /// Kept for a later Allocate with a reservation.
     reserved: HashMap<RelayedAddr, RelayedSocket>,
-    ready: ReadySet,
+    watch: Watch,
     /// Without an async runtime there are no TCP allocations.
     tcp: Option<TcpPeers>,
-    arrivals: Option<Box<Arrivals>>,
+    /// Space that is used again each turn.
+    arrivals: Option<Box<PeerBatch>>,
+    /// What waits to leave by one socket: what a client sends at once goes to one peer, as a rule.
+    waiting: SendBatch,
+    waiting_for: Option<u64>,
     dropped: u64,
 }
 
@@ -77,26 +84,15 @@ struct Relayed {
     address: RelayedAddr,
 }
 
-/// Space that is used again each turn.
-struct Arrivals {
-    numbers: Vec<u64>,
-    batch: PeerBatch,
-}
-
-impl Arrivals {
-    fn boxed() -> Box<Arrivals> {
-        Box::new(Arrivals {
-            numbers: Vec::new(),
-            batch: PeerBatch::new(),
-        })
-    }
-}
-
 impl RealBackend {
     /// Makes it without any socket.
     ///
     /// TCP towards peers needs that this is called within the async runtime.
-    pub(crate) fn open(config: &RealConfig, entrance: StreamEntrance) -> io::Result<RealBackend> {
+    pub(crate) fn open(
+        config: &RealConfig,
+        entrance: StreamEntrance,
+        watch: Watch,
+    ) -> io::Result<RealBackend> {
         let mut seed = [0; 32];
         SysRng.try_fill_bytes(&mut seed).map_err(io::Error::other)?;
         Ok(RealBackend {
@@ -105,71 +101,59 @@ impl RealBackend {
             numbers: HashMap::new(),
             next_number: 0,
             reserved: HashMap::new(),
-            ready: ReadySet::new()?,
+            watch,
             tcp: Handle::try_current()
                 .ok()
                 .map(|runtime| TcpPeers::new(runtime, entrance)),
-            arrivals: Some(Arrivals::boxed()),
+            arrivals: Some(PeerBatch::new().into()),
+            waiting: SendBatch::new(),
+            waiting_for: None,
             dropped: 0,
         })
     }
 
     /// Closes every relayed address and every connection to a peer.
-    pub(crate) fn begin_anew(&mut self) -> io::Result<()> {
-        self.ready = ReadySet::new()?;
+    pub(crate) fn begin_anew(&mut self) {
+        self.waiting = SendBatch::new();
+        self.waiting_for = None;
         self.sockets.clear();
         self.numbers.clear();
         self.reserved.clear();
         self.tcp = self.tcp.take().map(TcpPeers::anew);
-        self.arrivals = Some(Arrivals::boxed());
-        Ok(())
+        self.arrivals = Some(PeerBatch::new().into());
     }
 
-    /// Returns what is readable while a socket has something.
-    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
-        self.ready.as_fd()
-    }
-
-    /// Gives the server what came from peers, if the descriptor was `ready`.
-    /// What is left is ready again.
+    /// Gives the server what came from peers to the socket with this `number`. What is left is told again.
     pub(crate) fn take(
         &mut self,
         now: Now,
-        ready: bool,
+        number: u64,
         server: &mut Server,
         clients: &mut Clients,
-    ) -> io::Result<()> {
-        if !ready {
-            return Ok(());
-        }
+    ) {
+        // One that was closed because of what another brought.
+        let Some(relayed) = self.sockets.get(&number) else {
+            return;
+        };
         // The server is lent this backend meanwhile.
         let Some(mut arrivals) = self.arrivals.take() else {
-            return Ok(());
+            return;
         };
-        arrivals.numbers.clear();
-        arrivals.numbers.extend(self.ready.ready()?);
-        for number in &arrivals.numbers {
-            // One that was closed because of what another brought.
-            let Some(relayed) = self.sockets.get(number) else {
-                continue;
-            };
-            let (owner, address) = (relayed.owner, relayed.address);
-            // A socket that fails brings nothing more, and harms no other.
-            let count = relayed.socket.receive(&mut arrivals.batch).unwrap_or(0);
-            if count == 0 {
-                self.take_errors(now, *number, server, clients);
-                continue;
-            }
+        let (owner, address) = (relayed.owner, relayed.address);
+        // A socket that fails brings nothing more, and harms no other.
+        let count = relayed.socket.receive(&mut arrivals).unwrap_or(0);
+        if count == 0 {
+            self.take_errors(now, number, server, clients);
+        } else {
             let mut io = Io {
                 clients,
                 backend: self,
             };
-            for (peer, payload) in arrivals.batch.received().flatten() {
+            for (peer, payload) in arrivals.received().flatten() {
                 server.handle_relayed(now, owner, address, PeerAddr(peer), payload, &mut io);
             }
         }
         self.arrivals = Some(arrivals);
-        Ok(())
     }
 
     /// Gives the server what the network said about datagrams of a socket.
@@ -254,6 +238,19 @@ impl RealBackend {
         }
     }
 
+    /// Hands what waits to the kernel.
+    pub(crate) fn flush(&mut self) {
+        let Some(number) = self.waiting_for.take() else {
+            return;
+        };
+        let Some(relayed) = self.sockets.get_mut(&number) else {
+            debug_assert!(false, "what waits leaves before its socket is closed");
+            return;
+        };
+        let report = relayed.socket.send_batch(&mut self.waiting);
+        self.dropped += report.full + report.refused;
+    }
+
     /// Returns how many datagrams to peers found no room or no way.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped
@@ -262,7 +259,7 @@ impl RealBackend {
     /// Watches a socket and enters it under its number and address.
     fn enter(&mut self, relayed: Relayed) -> Result<RelayedAddr, OpenError> {
         let (number, address) = (self.next_number, relayed.address);
-        self.ready
+        self.watch
             .add(relayed.socket.as_fd(), number)
             .map_err(|_| OpenError::Failed)?;
         self.next_number += 1;
@@ -345,6 +342,9 @@ impl Backend for RealBackend {
 
     fn close(&mut self, relayed: RelayedAddr) {
         if let Some(number) = self.numbers.remove(&relayed) {
+            if self.waiting_for == Some(number) {
+                self.flush();
+            }
             // The kernel forgets it in the ready set when it is closed.
             self.sockets.remove(&number);
         } else if self.reserved.remove(&relayed).is_none()
@@ -361,8 +361,27 @@ impl Backend for RealBackend {
         payload: &[u8],
         dont_fragment: bool,
     ) -> Result<(), SendError> {
-        let number = self.numbers.get(&relayed).ok_or(SendError::Unreachable)?;
-        let relayed = self.sockets.get_mut(number).ok_or(SendError::Unreachable)?;
+        let number = *self.numbers.get(&relayed).ok_or(SendError::Unreachable)?;
+        let can_wait = !dont_fragment && payload.len() <= SEGMENT_MAX;
+        if self
+            .waiting_for
+            .is_some_and(|waiting| waiting != number || !can_wait)
+        {
+            self.flush();
+        }
+        if can_wait {
+            if !self.waiting.append(None, peer.0, &[], payload) {
+                self.flush();
+                // Into an empty batch every datagram goes.
+                let _ = self.waiting.append(None, peer.0, &[], payload);
+            }
+            self.waiting_for = Some(number);
+            return Ok(());
+        }
+        let relayed = self
+            .sockets
+            .get_mut(&number)
+            .ok_or(SendError::Unreachable)?;
         let sent = relayed.socket.send(peer.0, payload, dont_fragment);
         sent.map_err(|refused| match refused {
             SendRefused::TooLarge(0) if dont_fragment => SendError::TooLarge { mtu: MTU_UNKNOWN },

@@ -52,9 +52,9 @@ impl Shards {
         self.returns.iter().map(AsFd::as_fd)
     }
 
-    /// Quiets the descriptor of a way back; to be called before [`Shards::take`].
-    pub(crate) fn drain(&self, index: usize) {
-        self.returns[index].drain();
+    /// Notes that a way back has woken; to be called before [`Shards::take`].
+    pub(crate) fn note(&self, index: usize) {
+        self.returns[index].note();
     }
 
     /// Takes the next parcel of a shard.

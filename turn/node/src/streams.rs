@@ -2,8 +2,8 @@
 //!
 //! A connection is accepted, and its TLS begun, in a task of tokio. Then the relay
 //! thread has the stream: it reads, cuts frames, decides and writes, all clients
-//! in one turn. The runtime only says which streams have something, the task minds
-//! how long it lasts:
+//! in one turn. It watches TCP connections itself; of other streams the runtime says
+//! which ones have something. The task minds how long it lasts:
 //!
 //! ```text
 //! task ──── the stream; 256 of all, full = waits ───────────────► relay thread
@@ -14,11 +14,13 @@
 mod inbox;
 mod link;
 mod outgoing;
+mod socket;
 mod table;
 mod task;
 
 pub(crate) use inbox::{FromStream, StreamEntrance, StreamInbox};
-pub(crate) use table::StreamClients;
+pub use socket::{ClientSocket, SocketHandle};
+pub(crate) use table::{FIRST_NUMBER, StreamClients};
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -39,13 +41,15 @@ impl RelayHandle {
     /// Serves a TURN client that came by a stream, until the stream ends, the
     /// relay closes it, or `stop` becomes true.
     ///
-    /// `client` and `local` are the two ends of the stream. A client without an
+    /// `socket` is of the [`ClientSocket`] within `stream`, if there is one: the relay thread then
+    /// watches it, without the runtime. `client` and `local` are the two ends of the stream. A client without an
     /// allocation is closed after 30 s. The caller sets `TCP_NODELAY`, and
     /// `TCP_NOTSENT_LOWAT` to some 16 KiB: what the kernel holds unsent cannot be
     /// dropped when it is too late for it.
     pub async fn serve_stream<S>(
         &self,
         stream: S,
+        socket: Option<SocketHandle>,
         transport: ClientTransport,
         client: SocketAddr,
         local: SocketAddr,
@@ -58,7 +62,7 @@ impl RelayHandle {
             client: ClientAddr(canonical(client)),
             server: canonical(local),
         };
-        task::serve(Box::new(stream), client, &self.streams, stop).await;
+        task::serve((Box::new(stream), socket), client, &self.streams, stop).await;
     }
 }
 

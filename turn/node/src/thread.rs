@@ -8,14 +8,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use conclave_sfu_udp::{ReceiveBatch, WaitList};
+use conclave_sfu_udp::{ReadySet, ReceiveBatch};
 use conclave_sfu_wire::relayed::is_relayed;
 use conclave_turn_core::auth::SessionKey;
 use conclave_turn_core::policy::{PeerList, PeerPolicy};
 use conclave_turn_core::{Io, Now, Server, ServerConfig};
 use conclave_turn_wire::{ClientAddr, ClientTransport, FiveTuple, PeerAddr, RelayedAddr};
+use tokio::runtime::Handle;
 use tracing::{error, info, info_span};
 
 use crate::backend::BackendSide;
@@ -26,7 +27,7 @@ use crate::handle::Shared;
 use crate::listeners::Listeners;
 use crate::shards::Shards;
 use crate::stats::RelayStats;
-use crate::streams::{FromStream, StreamClients, StreamEntrance, StreamInbox};
+use crate::streams::{FIRST_NUMBER, FromStream, StreamClients, StreamEntrance, StreamInbox};
 
 /// How many new streams one turn takes, and how many it reads, so that they
 /// cannot hold up datagrams for long; each read brings 32 KiB at most.
@@ -36,6 +37,11 @@ const CONNECTION_BIND: [u8; 2] = [0x00, 0x0b];
 
 /// How many parcels of one shard one turn takes; each has up to 64 datagrams.
 const PARCELS_PER_TURN: usize = 16;
+
+/// The numbers of what is watched: what somebody wakes the thread by, sockets that clients come
+/// to; below are streams and then what the backend has.
+const WOKEN: u64 = u64::MAX - 1;
+const LISTENERS: u64 = 1 << 62;
 
 /// What the thread takes over.
 pub(crate) struct Parts {
@@ -53,7 +59,9 @@ pub(crate) struct RelayThread {
     /// Who is in, for a server that takes over from one that panicked.
     sessions: BTreeSet<SessionKey>,
     received: ReceiveBatch,
-    waits: WaitList,
+    ready: ReadySet,
+    /// What the last wait found.
+    awake: Vec<u64>,
     stream_inbox: StreamInbox,
     /// Streams that may have something, and had no turn yet.
     ready_streams: Vec<FiveTuple>,
@@ -61,6 +69,8 @@ pub(crate) struct RelayThread {
     shared: Arc<Shared>,
     /// More waits in memory than the last turn took.
     has_more: bool,
+    /// What streams may need, such as time, when they are read and written.
+    runtime: Option<Handle>,
 }
 
 /// The server and what it is lent.
@@ -97,12 +107,19 @@ impl RelayThread {
         }
         let Parts {
             listeners,
-            streams,
+            mut streams,
             stream_inbox,
             entrance,
             control,
             shared,
         } = parts;
+        let ready = ReadySet::new()?;
+        let watch = ready.watch();
+        watch.add_waker(shared.waker.as_fd(), WOKEN)?;
+        for (index, socket) in listeners.sockets().enumerate() {
+            watch.add(socket.as_fd(), LISTENERS + index as u64)?;
+        }
+        streams.watch_by(watch.clone());
         Ok(RelayThread {
             core: Core {
                 server: server(&config)?,
@@ -110,17 +127,19 @@ impl RelayThread {
                     udp: listeners,
                     streams,
                 },
-                backend: BackendSide::open(backend, entrance)?,
+                backend: BackendSide::open(backend, entrance, watch)?,
             },
             config,
             sessions: BTreeSet::new(),
-            received: ReceiveBatch::new(),
-            waits: WaitList::default(),
+            received: ReceiveBatch::joined(),
+            ready,
+            awake: Vec::new(),
             stream_inbox,
             ready_streams: Vec::new(),
             control,
             shared,
             has_more: false,
+            runtime: Handle::try_current().ok(),
         })
     }
 
@@ -128,6 +147,8 @@ impl RelayThread {
     /// clients make new ones, and nothing else.
     pub(crate) fn run(mut self) {
         let _span = info_span!("relay").entered();
+        let runtime = self.runtime.clone();
+        let _runtime = runtime.as_ref().map(Handle::enter);
         info!("relay has started");
         loop {
             match catch_unwind(AssertUnwindSafe(|| self.run_turns())) {
@@ -151,6 +172,8 @@ impl RelayThread {
         } = &mut self.core;
         *server = self::server(&self.config)?;
         backend.begin_anew()?;
+        // What was told of in the turn that panicked is not told of again.
+        self.has_more = true;
         clients.streams.forget_all();
         let now = now();
         for session in &self.sessions {
@@ -169,35 +192,36 @@ impl RelayThread {
 
     fn wait(&mut self) -> io::Result<()> {
         let due = self.core.server.poll_timeout();
-        let timeout = if self.has_more {
-            Some(Duration::ZERO)
-        } else {
-            due.map(|due| due.saturating_duration_since(Instant::now()))
-        };
-        let woken = std::iter::once(self.shared.waker.as_fd());
-        let sockets = self.core.clients.udp.sockets().map(AsFd::as_fd);
-        let backend = self.core.backend.descriptors();
-        self.waits
-            .wait(woken.chain(sockets).chain(backend), timeout)
+        self.ready.wait(due, self.has_more)
     }
 
     fn turn(&mut self) -> io::Result<()> {
         let now = now();
         let had_more = std::mem::take(&mut self.has_more);
-        if self.waits.is_ready(0) {
-            // Before the queues are read: what comes behind wakes again.
-            self.shared.waker.drain();
-        }
+        let mut awake = std::mem::take(&mut self.awake);
+        awake.clear();
+        awake.extend(self.ready.ready());
         // First who is in: their requests may be among what follows.
         self.take_control(now);
-        let listeners = self.core.clients.udp.sockets().len();
-        for index in 0..listeners {
-            if self.waits.is_ready(1 + index) {
-                self.receive(now, index)?;
+        let streams = awake
+            .iter()
+            .filter_map(|number| self.core.clients.streams.watched(*number));
+        self.ready_streams.extend(streams);
+        if had_more || awake.contains(&WOKEN) || !self.ready_streams.is_empty() {
+            self.take_streams(now);
+        }
+        for number in &awake {
+            match *number {
+                // Taken above.
+                WOKEN | FIRST_NUMBER..LISTENERS => {}
+                LISTENERS.. => self.receive(now, (number - LISTENERS) as usize)?,
+                number => self.take_from_backend(now, number),
             }
         }
-        self.take_streams(now);
-        self.take_from_backend(now, 1 + listeners, had_more)?;
+        if had_more {
+            self.take_left_over(now);
+        }
+        self.awake = awake;
         self.core
             .serve(now, |server, io| server.handle_timeout(now, io));
         self.core.backend.flush();
@@ -344,31 +368,30 @@ impl RelayThread {
         }
     }
 
-    /// `first` is the number of the backend's first descriptor in the wait.
-    fn take_from_backend(&mut self, now: Now, first: usize, had_more: bool) -> io::Result<()> {
-        let RelayThread {
-            core:
-                Core {
-                    server,
-                    clients,
-                    backend,
-                },
-            waits,
-            has_more,
-            ..
-        } = self;
+    /// Relays what has come to the backend under one of its numbers.
+    fn take_from_backend(&mut self, now: Now, number: u64) {
+        let Core {
+            server,
+            clients,
+            backend,
+        } = &mut self.core;
         match backend {
             BackendSide::Virtual(shards) => {
-                let count = shards.descriptors().len();
-                for index in 0..count {
-                    // What the last turn left is not announced again.
-                    if had_more || waits.is_ready(first + index) {
-                        *has_more |= take_from_shard(now, index, server, clients, shards);
-                    }
-                }
-                Ok(())
+                let is_more = take_from_shard(now, number as usize, server, clients, shards);
+                self.has_more |= is_more;
             }
-            BackendSide::Real(real) => real.take(now, waits.is_ready(first), server, clients),
+            BackendSide::Real(real) => real.take(now, number, server, clients),
+        }
+    }
+
+    /// Relays what the last turn left with shards, which is not told of again.
+    fn take_left_over(&mut self, now: Now) {
+        let BackendSide::Virtual(shards) = &self.core.backend else {
+            return;
+        };
+        let count = shards.descriptors().len();
+        for index in 0..count {
+            self.take_from_backend(now, index as u64);
         }
     }
 
@@ -391,7 +414,7 @@ fn take_from_shard(
     clients: &mut Clients,
     shards: &mut Shards,
 ) -> bool {
-    shards.drain(index);
+    shards.note(index);
     for _ in 0..PARCELS_PER_TURN {
         let Some(mut parcel) = shards.take(index) else {
             return false;

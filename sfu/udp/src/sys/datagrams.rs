@@ -6,10 +6,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::os::fd::AsRawFd;
 
+use socket2::Socket;
+
 use super::headers::{
-    Control, Name, no_name, read_destination, read_name, write_control, write_name,
+    Control, Facts, Name, no_name, read_facts, read_name, write_control, write_name,
 };
-use super::{BATCH, UdpSocket};
+use super::relayed::is_about_an_earlier_one;
+use super::{BATCH, UdpSocket, set_int};
 
 /// Room for one datagram. WebRTC sends at most about 1,500 bytes; what is longer is junk.
 const DATAGRAM_MAX: usize = 2_048;
@@ -27,9 +30,18 @@ const SEGMENTS_MAX: usize = 64;
 /// Most payload bytes of one message: 65,535 less IPv6 and UDP headers.
 const MESSAGE_BYTES_MAX: usize = 65_535 - 48;
 
+/// Room for datagrams that the kernel has joined, as many as it ever does. The
+/// odd rest keeps the beginnings of neighbours out of the same lines of the cache.
+const JOINED_MAX: usize = 65_536 + 1_088;
+
+/// Messages of joined datagrams in one system call: room for more would be a megabyte.
+const JOINED_BATCH: usize = 16;
+
 /// Room for what one call receives.
 pub struct ReceiveBatch {
-    bytes: Vec<[u8; DATAGRAM_MAX]>,
+    bytes: Vec<u8>,
+    /// Bytes of each place.
+    place: usize,
     names: Vec<Name>,
     controls: Vec<Control>,
     facts: Vec<Fact>,
@@ -38,8 +50,17 @@ pub struct ReceiveBatch {
     wanted: usize,
 }
 
-/// What the kernel said about one datagram; `None` for one that cannot be used.
-type Fact = Option<(usize, SocketAddr, IpAddr)>;
+/// What the kernel said about one message; `None` for one that cannot be used.
+type Fact = Option<Arrival>;
+
+#[derive(Clone, Copy)]
+struct Arrival {
+    len: usize,
+    /// Bytes of each datagram in it but the last.
+    segment: usize,
+    source: SocketAddr,
+    destination: IpAddr,
+}
 
 /// One datagram that arrived.
 pub struct Received<'a> {
@@ -52,59 +73,94 @@ pub struct Received<'a> {
 }
 
 impl ReceiveBatch {
-    /// Makes space for what one call receives.
+    /// Makes space for what one call receives from a socket that joins nothing.
     #[allow(clippy::new_without_default, reason = "some 100 KiB are worth a word")]
     pub fn new() -> ReceiveBatch {
+        ReceiveBatch::with(BATCH, DATAGRAM_MAX)
+    }
+
+    /// Makes space for what one call receives from a socket that
+    /// [joins arrivals](UdpSocket::join_arrivals): 1 MiB, of which little is ever touched.
+    pub fn joined() -> ReceiveBatch {
+        ReceiveBatch::with(JOINED_BATCH, JOINED_MAX)
+    }
+
+    fn with(count: usize, place: usize) -> ReceiveBatch {
         ReceiveBatch {
-            bytes: vec![[0; DATAGRAM_MAX]; BATCH],
-            names: vec![no_name(); BATCH],
-            controls: vec![Control::empty(); BATCH],
-            facts: Vec::with_capacity(BATCH),
-            wanted: BATCH,
+            bytes: vec![0; count * place],
+            place,
+            names: vec![no_name(); count],
+            controls: vec![Control::empty(); count],
+            facts: Vec::with_capacity(count),
+            wanted: count,
         }
     }
 
     /// Returns what the last receive brought; `None` stands for a datagram that was cut off.
     pub fn received(&mut self) -> impl Iterator<Item = Option<Received<'_>>> {
-        self.facts.iter().zip(&mut self.bytes).map(|(fact, bytes)| {
-            let (len, source, destination) = (*fact)?;
-            Some(Received {
-                source,
-                destination,
-                payload: bytes.get_mut(..len)?,
-            })
+        let places = self.bytes.chunks_mut(self.place);
+        self.facts.iter().zip(places).flat_map(|(fact, bytes)| {
+            let datagrams = fact.map(|fact| {
+                let len = fact.len.min(bytes.len());
+                bytes[..len].chunks_mut(fact.segment).map(move |payload| {
+                    Some(Received {
+                        source: fact.source,
+                        destination: fact.destination,
+                        payload,
+                    })
+                })
+            });
+            let other = match fact {
+                None => Some(None),
+                Some(fact) if fact.len == 0 => Some(Some(Received {
+                    source: fact.source,
+                    destination: fact.destination,
+                    payload: &mut [],
+                })),
+                Some(_) => None,
+            };
+            datagrams.into_iter().flatten().chain(other)
         })
     }
 }
 
 impl UdpSocket {
-    /// Takes up to `BATCH` datagrams that have arrived; 0 if there is none.
+    /// Lets the kernel join what arrives from one source and is of one size (UDP GRO), where it
+    /// can; to be received with [`ReceiveBatch::joined`]. It spares most of the way through the
+    /// kernel for a frame of video.
+    pub fn join_arrivals(&self) {
+        // An older kernel does not, and everything comes by itself.
+        let _ = set_int(&self.socket, libc::SOL_UDP, libc::UDP_GRO, 1);
+    }
+
+    /// Takes what has arrived, up to the room of the batch; 0 if there is nothing. Counts messages:
+    /// one may have several datagrams if the socket [joins arrivals](UdpSocket::join_arrivals).
     pub fn receive(&self, batch: &mut ReceiveBatch) -> io::Result<usize> {
         batch.facts.clear();
-        let wanted = batch.wanted;
+        let (wanted, room) = (batch.wanted, batch.names.len());
         let mut count = self.receive_some(batch, 0..wanted)?;
-        if count == wanted && wanted < BATCH {
+        if count == wanted && wanted < room {
             // More than thought: all of it belongs to one turn.
-            count += self.receive_some(batch, wanted..BATCH)?;
+            count += self.receive_some(batch, wanted..room)?;
         }
-        batch.wanted = (2 * count).clamp(WANTED_MIN, BATCH);
+        batch.wanted = (2 * count).clamp(WANTED_MIN, room);
         Ok(count)
     }
 
-    /// Takes datagrams into the places of `range`; returns how many.
+    /// Takes messages into the places of `range`; returns how many.
     fn receive_some(&self, batch: &mut ReceiveBatch, range: Range<usize>) -> io::Result<usize> {
-        let wanted = range.len();
+        let (wanted, place) = (range.len(), batch.place);
         // SAFETY: all zeroes are a valid value of these plain structs.
         let (mut parts, mut headers): ([libc::iovec; BATCH], [libc::mmsghdr; BATCH]) =
             unsafe { mem::zeroed() };
-        let places = batch.bytes[range.clone()]
-            .iter_mut()
+        let places = batch.bytes[range.start * place..range.end * place]
+            .chunks_mut(place)
             .zip(&mut batch.names[range.clone()])
             .zip(&mut batch.controls[range.clone()])
             .zip(parts.iter_mut().zip(&mut headers));
         for (((bytes, name), control), (part, header)) in places {
             part.iov_base = bytes.as_mut_ptr().cast();
-            part.iov_len = DATAGRAM_MAX;
+            part.iov_len = bytes.len();
             let header = &mut header.msg_hdr;
             header.msg_name = (&raw mut *name).cast();
             header.msg_namelen = mem::size_of::<Name>() as libc::socklen_t;
@@ -148,11 +204,21 @@ fn fact(header: &libc::mmsghdr, name: &Name) -> Fact {
     if header.msg_hdr.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0 {
         return None;
     }
-    Some((
-        header.msg_len as usize,
-        read_name(name)?,
-        read_destination(&header.msg_hdr)?,
-    ))
+    let Facts {
+        destination,
+        segment,
+    } = read_facts(&header.msg_hdr);
+    let len = header.msg_len as usize;
+    let segment = segment.unwrap_or(len).max(1);
+    if segment > DATAGRAM_MAX {
+        return None;
+    }
+    Some(Arrival {
+        len,
+        segment,
+        source: read_name(name)?,
+        destination: destination?,
+    })
 }
 
 /// Datagrams that wait for one send, in order.
@@ -328,101 +394,110 @@ impl UdpSocket {
     /// If those are taken and the refusal was not of its size, the socket never
     /// asks for segmentation again.
     pub fn send(&mut self, batch: &mut SendBatch) -> SendReport {
-        let mut report = SendReport::default();
-        if !self.segments {
-            batch.split(0..batch.messages.len());
-        }
-        let mut at = 0;
-        // Set where the first datagram stands of a message that was refused when segmented.
-        let mut suspect = None;
-        while at < batch.messages.len() {
-            match self.send_from(batch, at) {
-                Ok(count) => {
-                    if suspect.take() == Some(at) {
-                        self.segments = false;
-                        report.segmentation_refused = true;
-                        batch.split(at + count..batch.messages.len());
-                    }
-                    report.messages += count as u64;
-                    report.datagrams += batch.messages[at..at + count]
-                        .iter()
-                        .map(Message::datagrams)
-                        .sum::<u64>();
-                    at += count;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    report.full += batch.messages[at..]
-                        .iter()
-                        .map(Message::datagrams)
-                        .sum::<u64>();
-                    break;
-                }
-                Err(error) if batch.messages[at].is_segmented() => {
-                    let blames_segmentation =
-                        matches!(error.raw_os_error(), Some(libc::EIO | libc::EINVAL));
-                    suspect = blames_segmentation.then_some(at);
-                    batch.split(at..at + 1);
-                }
-                Err(_) => {
-                    suspect = None;
-                    report.refused += batch.messages[at].datagrams();
-                    at += 1;
-                }
-            }
-        }
-        batch.bytes.clear();
-        batch.messages.clear();
-        report
+        send(&self.socket, &mut self.segments, batch)
     }
+}
 
-    /// Hands messages from `at` on to the kernel; returns how many it took, at least 1.
-    fn send_from(&self, batch: &mut SendBatch, at: usize) -> io::Result<usize> {
-        let SendBatch {
-            bytes,
-            messages,
-            names,
-            controls,
-        } = batch;
-        let messages = &messages[at..messages.len().min(at + BATCH)];
-        // SAFETY: all zeroes are a valid value of these plain structs.
-        let (mut parts, mut headers): ([libc::iovec; BATCH], [libc::mmsghdr; BATCH]) =
-            unsafe { mem::zeroed() };
-        for (index, message) in messages.iter().enumerate() {
-            let payload = &bytes[message.start..message.start + message.len];
-            let segment = if message.is_segmented() {
-                u16::try_from(message.segment).ok()
-            } else {
-                None
-            };
-            parts[index].iov_base = payload.as_ptr().cast_mut().cast();
-            parts[index].iov_len = payload.len();
-            let header = &mut headers[index].msg_hdr;
-            header.msg_namelen = write_name(&mut names[index], message.destination);
-            header.msg_name = (&raw mut names[index]).cast();
-            header.msg_iov = &raw mut parts[index];
-            header.msg_iovlen = 1;
-            let len = write_control(&mut controls[index], message.source, segment);
-            if len > 0 {
-                header.msg_control = controls[index].0.as_mut_ptr().cast();
-                header.msg_controllen = len as _;
+/// Sends a batch as [`UdpSocket::send`] does; `segments` is whether the kernel may be asked to.
+pub(super) fn send(socket: &Socket, segments: &mut bool, batch: &mut SendBatch) -> SendReport {
+    let mut report = SendReport::default();
+    if !*segments {
+        batch.split(0..batch.messages.len());
+    }
+    let mut at = 0;
+    // The kernel tells an ICMP error of an earlier datagram with the next call, once.
+    let mut is_told = false;
+    // Set where the first datagram stands of a message that was refused when segmented.
+    let mut suspect = None;
+    while at < batch.messages.len() {
+        match send_from(socket, batch, at) {
+            Ok(count) => {
+                if suspect.take() == Some(at) {
+                    *segments = false;
+                    report.segmentation_refused = true;
+                    batch.split(at + count..batch.messages.len());
+                }
+                report.messages += count as u64;
+                report.datagrams += batch.messages[at..at + count]
+                    .iter()
+                    .map(Message::datagrams)
+                    .sum::<u64>();
+                at += count;
+                is_told = false;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                report.full += batch.messages[at..]
+                    .iter()
+                    .map(Message::datagrams)
+                    .sum::<u64>();
+                break;
+            }
+            Err(error) if !is_told && is_about_an_earlier_one(&error) => is_told = true,
+            Err(error) if batch.messages[at].is_segmented() => {
+                let blames_segmentation =
+                    matches!(error.raw_os_error(), Some(libc::EIO | libc::EINVAL));
+                suspect = blames_segmentation.then_some(at);
+                batch.split(at..at + 1);
+            }
+            Err(_) => {
+                suspect = None;
+                report.refused += batch.messages[at].datagrams();
+                at += 1;
             }
         }
-        // SAFETY: as many headers as messages, each pointing to bytes, a name and control
-        // messages with their true lengths; all outlive the call, and the kernel only reads them.
-        let count = unsafe {
-            libc::sendmmsg(
-                self.socket.as_raw_fd(),
-                headers.as_mut_ptr(),
-                messages.len() as libc::c_uint,
-                libc::MSG_DONTWAIT,
-            )
-        };
-        // At least one message is given, so that 0 is no answer of the kernel's.
-        if count <= 0 {
-            Err(io::Error::last_os_error())
+    }
+    batch.bytes.clear();
+    batch.messages.clear();
+    report
+}
+
+/// Hands messages from `at` on to the kernel; returns how many it took, at least 1.
+fn send_from(socket: &Socket, batch: &mut SendBatch, at: usize) -> io::Result<usize> {
+    let SendBatch {
+        bytes,
+        messages,
+        names,
+        controls,
+    } = batch;
+    let messages = &messages[at..messages.len().min(at + BATCH)];
+    // SAFETY: all zeroes are a valid value of these plain structs.
+    let (mut parts, mut headers): ([libc::iovec; BATCH], [libc::mmsghdr; BATCH]) =
+        unsafe { mem::zeroed() };
+    for (index, message) in messages.iter().enumerate() {
+        let payload = &bytes[message.start..message.start + message.len];
+        let segment = if message.is_segmented() {
+            u16::try_from(message.segment).ok()
         } else {
-            Ok(count as usize)
+            None
+        };
+        parts[index].iov_base = payload.as_ptr().cast_mut().cast();
+        parts[index].iov_len = payload.len();
+        let header = &mut headers[index].msg_hdr;
+        header.msg_namelen = write_name(&mut names[index], message.destination);
+        header.msg_name = (&raw mut names[index]).cast();
+        header.msg_iov = &raw mut parts[index];
+        header.msg_iovlen = 1;
+        let len = write_control(&mut controls[index], message.source, segment);
+        if len > 0 {
+            header.msg_control = controls[index].0.as_mut_ptr().cast();
+            header.msg_controllen = len as _;
         }
+    }
+    // SAFETY: as many headers as messages, each pointing to bytes, a name and control
+    // messages with their true lengths; all outlive the call, and the kernel only reads them.
+    let count = unsafe {
+        libc::sendmmsg(
+            socket.as_raw_fd(),
+            headers.as_mut_ptr(),
+            messages.len() as libc::c_uint,
+            libc::MSG_DONTWAIT,
+        )
+    };
+    // At least one message is given, so that 0 is no answer of the kernel's.
+    if count <= 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(count as usize)
     }
 }

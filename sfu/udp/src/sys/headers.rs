@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 pub(super) type Name = libc::sockaddr_storage;
 
 /// Room for the control messages of one datagram: at most PKTINFO of IPv6 (40
-/// bytes) and a segment size (24), aligned as their headers must be.
+/// bytes) and a segment size (24, in either direction), aligned as their headers must be.
 #[repr(C, align(8))]
 #[derive(Clone, Copy)]
 pub(super) struct Control(pub(super) [u8; CONTROL_LEN]);
@@ -18,7 +18,7 @@ const _: () = {
     // SAFETY: these only compute.
     let needed = unsafe {
         libc::CMSG_SPACE(mem::size_of::<libc::in6_pktinfo>() as u32)
-            + libc::CMSG_SPACE(mem::size_of::<u16>() as u32)
+            + libc::CMSG_SPACE(mem::size_of::<libc::c_int>() as u32)
     };
     assert!(needed as usize <= CONTROL_LEN);
     assert!(mem::align_of::<Control>() >= mem::align_of::<libc::cmsghdr>());
@@ -82,10 +82,18 @@ pub(super) fn write_name(name: &mut Name, address: SocketAddr) -> libc::socklen_
     }
 }
 
-/// Reads the local address that a datagram was sent to.
-///
-/// `header` is one that `recvmmsg` has filled in.
-pub(super) fn read_destination(header: &libc::msghdr) -> Option<IpAddr> {
+/// What the control messages of something that arrived say.
+#[derive(Default)]
+pub(super) struct Facts {
+    /// The local address that it was sent to.
+    pub(super) destination: Option<IpAddr>,
+    /// Bytes of each datagram but the last, if the kernel has joined several.
+    pub(super) segment: Option<usize>,
+}
+
+/// Reads what `recvmmsg` has filled in.
+pub(super) fn read_facts(header: &libc::msghdr) -> Facts {
+    let mut facts = Facts::default();
     // SAFETY: control pointer and length are those that the kernel left, within a live `Control`.
     let mut entry = unsafe { libc::CMSG_FIRSTHDR(header) };
     while !entry.is_null() {
@@ -104,19 +112,24 @@ pub(super) fn read_destination(header: &libc::msghdr) -> Option<IpAddr> {
         {
             // SAFETY: the entry holds at least this struct, of which all bits are valid.
             let info = unsafe { data.cast::<libc::in_pktinfo>().read_unaligned() };
-            return Some(Ipv4Addr::from(u32::from_be(info.ipi_addr.s_addr)).into());
+            facts.destination = Some(Ipv4Addr::from(u32::from_be(info.ipi_addr.s_addr)).into());
         }
         if (level, kind) == (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO)
             && len >= cmsg_len::<libc::in6_pktinfo>()
         {
             // SAFETY: as above.
             let info = unsafe { data.cast::<libc::in6_pktinfo>().read_unaligned() };
-            return Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).into());
+            facts.destination = Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).into());
+        }
+        if (level, kind) == (libc::SOL_UDP, libc::UDP_GRO) && len >= cmsg_len::<libc::c_int>() {
+            // SAFETY: as above.
+            let segment = unsafe { data.cast::<libc::c_int>().read_unaligned() };
+            facts.segment = usize::try_from(segment).ok().filter(|segment| *segment > 0);
         }
         // SAFETY: `entry` came from these macros for this header.
         entry = unsafe { libc::CMSG_NXTHDR(header, entry) };
     }
-    None
+    facts
 }
 
 /// Writes the control messages of a send: the source address and the segment

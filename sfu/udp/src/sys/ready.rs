@@ -2,45 +2,159 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Sockets looked at in one turn; the others come in the next.
 const EVENTS: usize = 64;
 
-/// Watches sockets, each under a number of the caller's. Its own descriptor is
-/// readable while one of them is, so that it can stand in [`wait`](fn@super::wait).
+/// The number of the timer.
+const TIMER: u64 = u64::MAX;
+
+/// Watches descriptors, each under a number of the caller's, and a deadline.
+///
+/// The deadline is a timer of its own that is set only when it changes: a wait with a timeout
+/// sets the processor's timer each time, which costs more than the wait itself in a virtual machine.
 pub struct ReadySet {
-    epoll: OwnedFd,
+    epoll: Watch,
+    timer: OwnedFd,
+    due: Option<Instant>,
     events: [libc::epoll_event; EVENTS],
+    count: usize,
 }
+
+/// Adds to a [`ReadySet`].
+#[derive(Clone)]
+pub struct Watch(Arc<OwnedFd>);
 
 impl ReadySet {
     /// Makes an empty set; an error is the system's, for want of descriptors.
     pub fn new() -> io::Result<ReadySet> {
-        // SAFETY: no pointers; the result is checked before it is used.
-        let fd = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
+        // SAFETY: no pointers; the results are checked before they are used.
+        let (epoll, timer) = unsafe {
+            (
+                owned(libc::epoll_create1(libc::EPOLL_CLOEXEC))?,
+                owned(libc::timerfd_create(
+                    libc::CLOCK_MONOTONIC,
+                    libc::TFD_NONBLOCK | libc::TFD_CLOEXEC,
+                ))?,
+            )
+        };
+        let epoll = Watch(Arc::new(epoll));
+        // Setting it anew quiets it.
+        epoll.enter(timer.as_fd(), TIMER, libc::EPOLLIN | libc::EPOLLET)?;
         Ok(ReadySet {
-            // SAFETY: the descriptor is fresh, valid and owned by nobody else.
-            epoll: unsafe { OwnedFd::from_raw_fd(fd) },
+            epoll,
+            timer,
+            due: None,
             events: [libc::epoll_event { events: 0, u64: 0 }; EVENTS],
+            count: 0,
         })
     }
 
-    /// Watches a socket for what arrives and for errors, until it is closed.
-    pub fn add(&self, socket: BorrowedFd<'_>, number: u64) -> io::Result<()> {
-        let mut event = libc::epoll_event {
-            events: libc::EPOLLIN as u32,
-            u64: number,
+    /// Returns what adds to this set.
+    pub fn watch(&self) -> Watch {
+        self.epoll.clone()
+    }
+
+    /// Waits until something is there: for ever, until `due`, or not at all if `is_brief`.
+    ///
+    /// At most 64 are told at once, the others with the next call, in turn. A signal ends the wait.
+    pub fn wait(&mut self, due: Option<Instant>, is_brief: bool) -> io::Result<()> {
+        if !is_brief && self.due != due {
+            self.set_timer(due)?;
+        }
+        // SAFETY: the events are writable, as many as told, and outlive the call.
+        let count = unsafe {
+            libc::epoll_wait(
+                self.epoll.0.as_raw_fd(),
+                self.events.as_mut_ptr(),
+                EVENTS as libc::c_int,
+                if is_brief { 0 } else { -1 },
+            )
         };
-        // SAFETY: both descriptors are open, and the event outlives the call.
+        self.count = 0;
+        if count < 0 {
+            let error = io::Error::last_os_error();
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+            return Ok(());
+        }
+        self.count = count as usize;
+        let has_fired = self.events().any(|number| number == TIMER);
+        if has_fired {
+            // The next wait sets it.
+            self.due = None;
+        }
+        Ok(())
+    }
+
+    /// Returns the numbers that the last wait found.
+    pub fn ready(&self) -> impl Iterator<Item = u64> {
+        self.events().filter(|number| *number != TIMER)
+    }
+
+    fn events(&self) -> impl Iterator<Item = u64> {
+        self.events[..self.count].iter().map(|event| event.u64)
+    }
+
+    fn set_timer(&mut self, due: Option<Instant>) -> io::Result<()> {
+        // Zero would be never.
+        let wait = due.map(|due| {
+            due.saturating_duration_since(Instant::now())
+                .max(Duration::from_nanos(1))
+        });
+        let wait = wait.unwrap_or_default();
+        // SAFETY: all zeroes are a valid value of this plain struct.
+        let mut spec: libc::itimerspec = unsafe { std::mem::zeroed() };
+        spec.it_value.tv_sec = libc::time_t::try_from(wait.as_secs()).unwrap_or(libc::time_t::MAX);
+        spec.it_value.tv_nsec = libc::c_long::from(wait.subsec_nanos() as i32);
+        // SAFETY: the new value outlives the call, and the old one is not asked for.
+        let result = unsafe {
+            libc::timerfd_settime(
+                self.timer.as_raw_fd(),
+                0,
+                &raw const spec,
+                std::ptr::null_mut(),
+            )
+        };
+        if result < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        self.due = due;
+        Ok(())
+    }
+}
+
+impl Watch {
+    /// Watches a socket for what arrives and for errors, until it is closed: it is told as long as something is there.
+    ///
+    /// `number` is below `u64::MAX`.
+    pub fn add(&self, socket: BorrowedFd<'_>, number: u64) -> io::Result<()> {
+        self.enter(socket, number, libc::EPOLLIN)
+    }
+
+    /// As [`Watch::add`], but told once for each thing that arrives, and also when a stream has room to write.
+    pub fn add_edges(&self, fd: BorrowedFd<'_>, number: u64) -> io::Result<()> {
+        let events = libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET;
+        self.enter(fd, number, events)
+    }
+
+    /// As [`Watch::add`], for a [`Waker`](super::Waker) that is never drained: told once for each wake.
+    pub fn add_waker(&self, waker: BorrowedFd<'_>, number: u64) -> io::Result<()> {
+        self.enter(waker, number, libc::EPOLLIN | libc::EPOLLET)
+    }
+
+    /// Watches a descriptor no longer, though it stays open.
+    pub fn remove(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        // SAFETY: both descriptors are open; no event is given.
         let result = unsafe {
             libc::epoll_ctl(
-                self.epoll.as_raw_fd(),
-                libc::EPOLL_CTL_ADD,
-                socket.as_raw_fd(),
-                &raw mut event,
+                self.0.as_raw_fd(),
+                libc::EPOLL_CTL_DEL,
+                fd.as_raw_fd(),
+                std::ptr::null_mut(),
             )
         };
         if result == 0 {
@@ -50,33 +164,36 @@ impl ReadySet {
         }
     }
 
-    /// Returns the numbers of sockets that have something or are broken, without
-    /// waiting; no more than 64 at once, in turn.
-    pub fn ready(&mut self) -> io::Result<impl Iterator<Item = u64>> {
-        // SAFETY: the events are writable, as many as told, and outlive the call.
-        let count = unsafe {
-            libc::epoll_wait(
-                self.epoll.as_raw_fd(),
-                self.events.as_mut_ptr(),
-                EVENTS as libc::c_int,
-                0,
+    fn enter(&self, fd: BorrowedFd<'_>, number: u64, events: libc::c_int) -> io::Result<()> {
+        let mut event = libc::epoll_event {
+            events: events as u32,
+            u64: number,
+        };
+        // SAFETY: both descriptors are open, and the event outlives the call.
+        let result = unsafe {
+            libc::epoll_ctl(
+                self.0.as_raw_fd(),
+                libc::EPOLL_CTL_ADD,
+                fd.as_raw_fd(),
+                &raw mut event,
             )
         };
-        let count = if count < 0 {
-            let error = io::Error::last_os_error();
-            if error.kind() != io::ErrorKind::Interrupted {
-                return Err(error);
-            }
-            0
+        if result == 0 {
+            Ok(())
         } else {
-            count as usize
-        };
-        Ok(self.events[..count].iter().map(|event| event.u64))
+            Err(io::Error::last_os_error())
+        }
     }
 }
 
-impl AsFd for ReadySet {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.epoll.as_fd()
+/// Takes a descriptor that was made just before.
+///
+/// # Safety
+/// It is negative, or fresh and owned by nobody else.
+unsafe fn owned(fd: libc::c_int) -> io::Result<OwnedFd> {
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
     }
+    // SAFETY: as the caller promises.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

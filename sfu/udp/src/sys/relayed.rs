@@ -7,14 +7,18 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::headers::{Name, no_name, read_name, write_name};
+use super::datagrams::{SendBatch, SendReport, send};
+use super::headers::{Control, Name, no_name, read_facts, read_name, write_name};
 use super::{Family, set_int};
 
 /// Messages in one system call. Many sockets share the work of a relay, so that
 /// each has few at a time.
-const BATCH: usize = 16;
+const BATCH: usize = 8;
 
-/// Room for one datagram, as on the sockets of clients.
+/// Room for the datagrams that the kernel has joined, as on the sockets of clients.
+const JOINED_MAX: usize = 65_536 + 1_088;
+
+/// The longest datagram that is relayed.
 const DATAGRAM_MAX: usize = 2_048;
 
 /// A non-blocking UDP socket on one address, which says what ICMP says.
@@ -22,6 +26,8 @@ pub struct RelayedSocket {
     socket: Socket,
     local: SocketAddr,
     dont_fragment: bool,
+    /// Whether the kernel has not yet refused to segment.
+    segments: bool,
 }
 
 /// An error that the network sent back about a datagram of ours.
@@ -50,19 +56,25 @@ pub enum SendRefused {
 
 /// Room for what one call receives from peers.
 pub struct PeerBatch {
-    bytes: Vec<[u8; DATAGRAM_MAX]>,
+    bytes: Vec<u8>,
     names: [Name; BATCH],
-    lens: [Option<u16>; BATCH],
+    controls: [Control; BATCH],
+    /// Bytes of each message, and of each datagram in it but the last.
+    lens: [Option<(usize, usize)>; BATCH],
     count: usize,
 }
 
 impl PeerBatch {
     /// Makes space for what one call receives.
-    #[allow(clippy::new_without_default, reason = "32 KiB are worth a word")]
+    #[allow(
+        clippy::new_without_default,
+        reason = "half a megabyte is worth a word"
+    )]
     pub fn new() -> PeerBatch {
         PeerBatch {
-            bytes: vec![[0; DATAGRAM_MAX]; BATCH],
+            bytes: vec![0; JOINED_MAX * BATCH],
             names: [no_name(); BATCH],
+            controls: [Control::empty(); BATCH],
             lens: [None; BATCH],
             count: 0,
         }
@@ -70,14 +82,19 @@ impl PeerBatch {
 
     /// Returns who sent what; `None` stands for a datagram that was cut off.
     pub fn received(&self) -> impl Iterator<Item = Option<(SocketAddr, &[u8])>> {
-        self.bytes[..]
-            .iter()
-            .zip(&self.names)
-            .zip(&self.lens)
-            .take(self.count)
-            .map(|((bytes, name), len)| {
-                Some((read_name(name)?, bytes.get(..usize::from((*len)?))?))
+        let places = self.bytes.chunks(JOINED_MAX).zip(&self.names);
+        let places = places.zip(&self.lens).take(self.count);
+        places.flat_map(|((bytes, name), lens)| {
+            let peer = read_name(name);
+            let (len, segment) = lens.unwrap_or_default();
+            // A datagram may be empty, and one that was cut off is told as one.
+            let starts = (0..len.max(1)).step_by(segment.max(1));
+            starts.map(move |start| {
+                (*lens)?;
+                let datagram = bytes.get(start..len.min(start + segment))?;
+                (datagram.len() <= DATAGRAM_MAX).then_some((peer?, datagram))
             })
+        })
     }
 }
 
@@ -104,6 +121,8 @@ impl RelayedSocket {
                 )?;
             }
         }
+        // An older kernel does not join, and everything comes by itself.
+        let _ = set_int(&socket, libc::SOL_UDP, libc::UDP_GRO, 1);
         socket.bind(&local.into())?;
         let local = socket
             .local_addr()?
@@ -113,6 +132,7 @@ impl RelayedSocket {
             socket,
             local,
             dont_fragment: false,
+            segments: true,
         })
     }
 
@@ -150,6 +170,16 @@ impl RelayedSocket {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(SendRefused::Full),
             Err(_) => Err(SendRefused::Unreachable),
         }
+    }
+
+    /// Sends a batch and empties it, as [`UdpSocket::send`](super::UdpSocket::send) does. What is
+    /// longer than the way takes leaves in fragments.
+    pub fn send_batch(&mut self, batch: &mut SendBatch) -> SendReport {
+        if self.dont_fragment {
+            // If it cannot be forbidden, it cannot be allowed either.
+            let _ = self.forbid_fragments(false);
+        }
+        send(&self.socket, &mut self.segments, batch)
     }
 
     fn send_once(&self, peer: SocketAddr, payload: &[u8]) -> io::Result<()> {
@@ -212,20 +242,23 @@ impl RelayedSocket {
         mtu
     }
 
-    /// Takes up to 16 datagrams that have arrived; 0 if there is none.
+    /// Takes up to 8 messages that have arrived, each of one datagram or several; 0 if there is none.
     pub fn receive(&self, batch: &mut PeerBatch) -> io::Result<usize> {
         batch.count = 0;
         // SAFETY: all zeroes are a valid value of these plain structs.
         let (mut parts, mut headers): ([libc::iovec; BATCH], [libc::mmsghdr; BATCH]) =
             unsafe { mem::zeroed() };
         for index in 0..BATCH {
-            parts[index].iov_base = batch.bytes[index].as_mut_ptr().cast();
-            parts[index].iov_len = DATAGRAM_MAX;
+            let place = &mut batch.bytes[index * JOINED_MAX..][..JOINED_MAX];
+            parts[index].iov_base = place.as_mut_ptr().cast();
+            parts[index].iov_len = place.len();
             let header = &mut headers[index].msg_hdr;
             header.msg_name = (&raw mut batch.names[index]).cast();
             header.msg_namelen = mem::size_of::<Name>() as libc::socklen_t;
             header.msg_iov = &raw mut parts[index];
             header.msg_iovlen = 1;
+            header.msg_control = batch.controls[index].0.as_mut_ptr().cast();
+            header.msg_controllen = batch.controls[index].0.len() as _;
         }
         // SAFETY: BATCH headers, each pointing to buffers of `batch` and `parts` with
         // their true lengths; all outlive the call and nothing else refers to them.
@@ -250,9 +283,11 @@ impl RelayedSocket {
         }
         batch.count = count as usize;
         for (header, len) in headers.iter().zip(&mut batch.lens).take(batch.count) {
-            *len = (header.msg_hdr.msg_flags & libc::MSG_TRUNC == 0)
-                .then(|| u16::try_from(header.msg_len).ok())
-                .flatten();
+            let message = header.msg_len as usize;
+            *len = (header.msg_hdr.msg_flags & libc::MSG_TRUNC == 0).then(|| {
+                let segment = read_facts(&header.msg_hdr).segment;
+                (message, segment.unwrap_or(message))
+            });
         }
         Ok(batch.count)
     }
@@ -359,7 +394,7 @@ const ERROR_CONTROL_LEN: usize = 256;
 struct ErrorControl([u8; ERROR_CONTROL_LEN]);
 
 /// With errors of the network asked for, any call on the socket may report one that came meanwhile.
-fn is_about_an_earlier_one(error: &io::Error) -> bool {
+pub(super) fn is_about_an_earlier_one(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
         Some(
@@ -378,9 +413,9 @@ fn is_about_an_earlier_one(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
-    use super::super::{ReadySet, wait};
+    use super::super::ReadySet;
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(10);
@@ -393,14 +428,14 @@ mod tests {
     fn only_sockets_with_something_are_ready_and_give_it_with_its_source() {
         let (mut first, second) = (bind("127.0.0.1"), bind("127.0.0.1"));
         let mut set = ReadySet::new().unwrap();
-        set.add(first.as_fd(), 1).unwrap();
-        set.add(second.as_fd(), 2).unwrap();
-        assert_eq!(set.ready().unwrap().count(), 0);
+        set.watch().add(first.as_fd(), 1).unwrap();
+        set.watch().add(second.as_fd(), 2).unwrap();
+        set.wait(None, true).unwrap();
+        assert_eq!(set.ready().count(), 0);
         first.send(second.local(), b"ab", false).unwrap();
         first.send(second.local(), b"", true).unwrap();
-        let [ready] = wait([Some(set.as_fd())], Some(PATIENCE)).unwrap();
-        assert!(ready);
-        assert_eq!(set.ready().unwrap().collect::<Vec<_>>(), [2]);
+        set.wait(Some(Instant::now() + PATIENCE), false).unwrap();
+        assert_eq!(set.ready().collect::<Vec<_>>(), [2]);
         let mut batch = PeerBatch::new();
         assert_eq!(second.receive(&mut batch).unwrap(), 2);
         let received: Vec<_> = batch.received().collect();
@@ -422,10 +457,10 @@ mod tests {
             let listening = bind(host);
             let mut socket = bind(host);
             let mut set = ReadySet::new().unwrap();
-            set.add(socket.as_fd(), 7).unwrap();
+            set.watch().add(socket.as_fd(), 7).unwrap();
             socket.send(closed, b"anybody?", false).unwrap();
-            let [ready] = wait([Some(set.as_fd())], Some(PATIENCE)).unwrap();
-            assert!(ready);
+            set.wait(Some(Instant::now() + PATIENCE), false).unwrap();
+            assert_eq!(set.ready().collect::<Vec<_>>(), [7]);
             socket.send(listening.local(), b"you", false).unwrap();
             let error = socket.take_error().unwrap();
             assert_eq!(
@@ -438,10 +473,49 @@ mod tests {
                 }
             );
             assert_eq!(socket.take_error(), None);
-            assert_eq!(set.ready().unwrap().count(), 0);
+            set.wait(None, true).unwrap();
+            assert_eq!(set.ready().count(), 0);
             let mut batch = PeerBatch::new();
             assert_eq!(listening.receive(&mut batch).unwrap(), 1);
         }
+    }
+
+    #[test]
+    fn what_is_sent_together_leaves_in_order_and_may_arrive_as_one_message() {
+        let (mut sender, receiver) = (bind("127.0.0.1"), bind("127.0.0.1"));
+        // A fragment is allowed again behind one that was not.
+        sender.send(receiver.local(), b"first", true).unwrap();
+        let mut waiting = SendBatch::new();
+        for len in [900, 900, 900, 40, 900] {
+            assert!(waiting.append(None, receiver.local(), &[], &vec![7; len]));
+        }
+        assert_eq!(sender.send_batch(&mut waiting).datagrams, 5);
+        let mut set = ReadySet::new().unwrap();
+        set.watch().add(receiver.as_fd(), 1).unwrap();
+        let (mut batch, mut lens) = (PeerBatch::new(), Vec::new());
+        while lens.len() < 6 {
+            set.wait(Some(Instant::now() + PATIENCE), false).unwrap();
+            assert_eq!(set.ready().count(), 1);
+            receiver.receive(&mut batch).unwrap();
+            let received = batch.received().map(Option::unwrap);
+            lens.extend(received.map(|(peer, payload)| {
+                assert_eq!(peer, sender.local());
+                payload.len()
+            }));
+        }
+        assert_eq!(lens, [5, 900, 900, 900, 40, 900]);
+    }
+
+    #[test]
+    fn what_a_closed_port_refuses_costs_what_follows_nothing() {
+        let (mut sender, receiver) = (bind("127.0.0.1"), bind("127.0.0.1"));
+        let closed = bind("127.0.0.1").local();
+        let mut waiting = SendBatch::new();
+        assert!(waiting.append(None, closed, &[], b"anybody?"));
+        assert_eq!(sender.send_batch(&mut waiting).datagrams, 1);
+        assert!(waiting.append(None, receiver.local(), &[], b"you"));
+        let report = sender.send_batch(&mut waiting);
+        assert_eq!((report.datagrams, report.refused), (1, 0));
     }
 
     #[test]

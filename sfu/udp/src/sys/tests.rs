@@ -44,6 +44,61 @@ fn six_segments_arrive_as_six_datagrams() {
 }
 
 #[test]
+fn what_the_kernel_joins_is_taken_apart_again_and_what_is_too_long_is_not_taken() {
+    let mut sender = UdpSocket::bind(Family::V4, 0).unwrap();
+    let receiver = UdpSocket::bind(Family::V4, 0).unwrap();
+    receiver.join_arrivals();
+    let to = SocketAddr::new(LOCALHOST, receiver.port());
+    let mut batch = SendBatch::new();
+    for (index, len) in [1_100, 1_100, 300, 20, 1_100].into_iter().enumerate() {
+        assert!(batch.append(None, to, &[index as u8], &vec![9; len]));
+    }
+    sender.send(&mut batch);
+    let arrived = arrivals_in(ReceiveBatch::joined(), &receiver, 5);
+    for (index, (arrival, len)) in arrived
+        .iter()
+        .zip([1_100, 1_100, 300, 20, 1_100])
+        .enumerate()
+    {
+        assert_eq!(arrival.payload[0], index as u8);
+        assert_eq!(arrival.payload.len(), 1 + len);
+        assert_eq!(arrival.source.port(), sender.port());
+        assert_eq!(arrival.destination, LOCALHOST);
+    }
+    batch.push(None, to, 3_000, &[0; 3_000]);
+    sender.send(&mut batch);
+    let [ready] = wait([Some(receiver.as_fd())], Some(PATIENCE)).unwrap();
+    assert!(ready);
+    let mut received = ReceiveBatch::joined();
+    assert_eq!(receiver.receive(&mut received).unwrap(), 1);
+    assert!(received.received().next().unwrap().is_none());
+}
+
+#[test]
+fn a_set_wakes_when_its_deadline_comes_and_for_each_wake_once() {
+    let mut set = ReadySet::new().unwrap();
+    let waker = Waker::new().unwrap();
+    set.watch().add_waker(waker.as_fd(), 3).unwrap();
+    let due = Instant::now() + Duration::from_millis(20);
+    set.wait(Some(due), false).unwrap();
+    assert!(Instant::now() >= due);
+    assert_eq!(set.ready().count(), 0);
+    // One that has passed already.
+    set.wait(Some(due), false).unwrap();
+    for _ in 0..2 {
+        waker.wake();
+        set.wait(Some(Instant::now() + PATIENCE), false).unwrap();
+        assert_eq!(set.ready().collect::<Vec<_>>(), [3]);
+        set.wait(None, true).unwrap();
+        assert_eq!(set.ready().count(), 0);
+    }
+    set.watch().remove(waker.as_fd()).unwrap();
+    waker.wake();
+    set.wait(None, true).unwrap();
+    assert_eq!(set.ready().count(), 0);
+}
+
+#[test]
 fn appended_datagrams_to_one_destination_are_one_message_and_their_order_stays() {
     let mut sender = UdpSocket::bind(Family::V4, 0).unwrap();
     let receiver = UdpSocket::bind(Family::V4, 0).unwrap();
@@ -374,7 +429,10 @@ struct Arrival {
 }
 
 fn arrivals(socket: &UdpSocket, count: usize) -> Vec<Arrival> {
-    let mut batch = ReceiveBatch::new();
+    arrivals_in(ReceiveBatch::new(), socket, count)
+}
+
+fn arrivals_in(mut batch: ReceiveBatch, socket: &UdpSocket, count: usize) -> Vec<Arrival> {
     let mut arrived = Vec::new();
     while arrived.len() < count {
         let [ready] = wait([Some(socket.as_fd())], Some(PATIENCE)).unwrap();

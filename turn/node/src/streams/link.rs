@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::inbox::Readiness;
 use super::outgoing::Outgoing;
+use super::socket::SocketHandle;
 
 /// What TURN travels in.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -54,6 +55,10 @@ pub(super) enum Then {
 /// A client's stream.
 pub(crate) struct Link {
     stream: Box<dyn Stream>,
+    /// Of the socket that can be watched without the runtime.
+    pub(super) socket: Option<SocketHandle>,
+    /// The number under which the relay watches it.
+    pub(super) number: Option<u64>,
     readiness: Arc<Readiness>,
     waker: Waker,
     deframer: Deframer,
@@ -76,13 +81,15 @@ pub(crate) struct Arrived {
 impl Link {
     /// Makes it of a stream. `end` goes when the relay ends it.
     pub(super) fn new(
-        stream: Box<dyn Stream>,
+        (stream, socket): (Box<dyn Stream>, Option<SocketHandle>),
         readiness: Arc<Readiness>,
         pulse: Arc<Pulse>,
         end: oneshot::Sender<Pipe>,
     ) -> Link {
         Link {
             stream,
+            socket,
+            number: None,
             waker: Waker::from(Arc::clone(&readiness)),
             readiness,
             deframer: Deframer::new(),
@@ -176,6 +183,9 @@ impl Link {
 
     /// Gives the stream to its task, to be joined with a peer; returns what holds them together.
     pub(super) fn join(self, peer: TcpStream) -> Option<oneshot::Sender<()>> {
+        if let Some(socket) = &self.socket {
+            socket.give_back();
+        }
         let (holder, hold) = oneshot::channel();
         let pipe = Pipe {
             stream: self.stream,

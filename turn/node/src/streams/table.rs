@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use conclave_sfu_udp::Watch;
 use conclave_turn_wire::FiveTuple;
 use conclave_turn_wire::deframe::Deframer;
 use tokio::net::TcpStream;
@@ -30,7 +31,14 @@ pub(crate) struct StreamClients {
     /// Media frames that were dropped.
     dropped: u64,
     buffer: Box<[u8]>,
+    /// Watches sockets; numbers are not used again.
+    watch: Option<Watch>,
+    numbers: HashMap<u64, FiveTuple>,
+    next_number: u64,
 }
+
+/// The first of the numbers under which sockets of streams are watched.
+pub(crate) const FIRST_NUMBER: u64 = 1 << 61;
 
 enum Client {
     Talking(Box<Link>),
@@ -47,13 +55,32 @@ impl Default for StreamClients {
             gone: Vec::new(),
             dropped: 0,
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
+            watch: None,
+            numbers: HashMap::new(),
+            next_number: FIRST_NUMBER,
         }
     }
 }
 
 impl StreamClients {
+    /// Has sockets watched from here on.
+    pub(crate) fn watch_by(&mut self, watch: Watch) {
+        self.watch = Some(watch);
+    }
+
+    /// Returns whose socket is watched under `number`.
+    pub(crate) fn watched(&self, number: u64) -> Option<FiveTuple> {
+        self.numbers.get(&number).copied()
+    }
+
     /// Adds a connection. It is to be read once: it tells of nothing before.
-    pub(crate) fn open(&mut self, client: FiveTuple, link: Box<Link>) {
+    pub(crate) fn open(&mut self, client: FiveTuple, mut link: Box<Link>) {
+        if let (Some(socket), Some(watch)) = (&link.socket, &self.watch) {
+            socket.give_to_relay(watch.clone(), self.next_number);
+            self.numbers.insert(self.next_number, client);
+            link.number = Some(self.next_number);
+            self.next_number += 1;
+        }
         self.clients.insert(client, Client::Talking(link));
     }
 
@@ -93,6 +120,7 @@ impl StreamClients {
     /// Forgets a connection, which ends it; what fits of what was sent is written.
     pub(crate) fn forget(&mut self, client: &FiveTuple) {
         if let Some(Client::Talking(mut link)) = self.clients.remove(client) {
+            self.forget_number(&link);
             self.dropped += link.outgoing.take_dropped();
             link.part(Instant::now());
         }
@@ -105,6 +133,7 @@ impl StreamClients {
                 self.dropped += link.outgoing.take_dropped();
             }
         }
+        self.numbers.clear();
         self.touched.clear();
         self.splices.clear();
         self.gone.clear();
@@ -200,6 +229,12 @@ impl StreamClients {
         self.dropped
     }
 
+    fn forget_number(&mut self, link: &Link) {
+        if let Some(number) = link.number {
+            self.numbers.remove(&number);
+        }
+    }
+
     fn talking(&mut self, client: &FiveTuple) -> Option<&mut Link> {
         match self.clients.get_mut(client)? {
             Client::Talking(link) => Some(link),
@@ -215,6 +250,7 @@ impl StreamClients {
         let Then::Splice(peer) = std::mem::take(&mut link.then) else {
             return false;
         };
+        self.forget_number(&link);
         let Some(hold) = link.join(peer) else {
             return false;
         };

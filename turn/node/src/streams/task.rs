@@ -13,6 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use super::inbox::{FromStream, Readiness, StreamEntrance};
 use super::link::{Link, Pipe, Pulse, Stream};
+use super::socket::SocketHandle;
 
 /// How long a client without an allocation may stay (security.md 3.10), and one that takes
 /// nothing of what there is for it: that one up to twice as long.
@@ -22,7 +23,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(3_700);
 
 /// Lends a stream to the relay thread until it ends, the relay closes it, or `stop` says so.
 pub(super) async fn serve(
-    stream: Box<dyn Stream>,
+    (stream, socket): (Box<dyn Stream>, Option<SocketHandle>),
     client: FiveTuple,
     inbox: &StreamEntrance,
     mut stop: watch::Receiver<bool>,
@@ -30,7 +31,12 @@ pub(super) async fn serve(
     let readiness = inbox.readiness(client);
     let pulse = Arc::new(Pulse::default());
     let (end, ended) = oneshot::channel();
-    let link = Link::new(stream, Arc::clone(&readiness), Arc::clone(&pulse), end);
+    let link = Link::new(
+        (stream, socket),
+        Arc::clone(&readiness),
+        Arc::clone(&pulse),
+        end,
+    );
     // Also when this future is dropped in the middle.
     let _farewell = Farewell(readiness);
     if !inbox.tell(FromStream::Opened(client, Box::new(link))).await {

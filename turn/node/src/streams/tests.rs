@@ -53,7 +53,7 @@ impl Scene {
         };
         let (stop, stopped) = watch::channel(false);
         let served = tokio::spawn(async move {
-            task::serve(Box::new(stream), who, &entrance, stopped).await;
+            task::serve((Box::new(stream), None), who, &entrance, stopped).await;
         });
         let mut scene = Scene {
             client,

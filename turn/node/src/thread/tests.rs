@@ -1,13 +1,20 @@
 use std::net::{SocketAddr, UdpSocket};
+use std::pin::Pin;
 use std::sync::atomic::AtomicBool;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use conclave_sfu_udp::{Receiver as Taking, Sender as Giving, Waker, hand_over};
 use conclave_turn_core::auth::{Credential, CredentialsConfig, Mint, Secret};
 use conclave_turn_wire::integrity::{Algorithm, Key, Mac};
 use conclave_turn_wire::message::{Builder, Class, Method, Reply, RequestedTransport};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Sleep, sleep, timeout};
 
 use super::*;
 use crate::config::ShardPort;
+use crate::handle::RelayHandle;
 use crate::stats::SharedStats;
 use crate::{control, streams};
 
@@ -17,7 +24,7 @@ const REALM: &str = "conclave.test";
 #[test]
 fn after_a_panic_allocations_are_gone_and_who_is_in_allocates_again() {
     let mint = Mint::new(Secret::random([1; 32]));
-    let (mut thread, shard) = thread(&mint);
+    let (mut thread, shard, _) = thread(&mint);
     thread.sessions.insert(ADA);
     thread.core.server.admit(now(), ADA);
     let client = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -35,6 +42,86 @@ fn after_a_panic_allocations_are_gone_and_who_is_in_allocates_again() {
         "late packets for the one do not reach the other"
     );
     drop(shard);
+}
+
+/// Asks once, takes no answer, and minds how long that lasts.
+struct Stalled {
+    request: Option<Vec<u8>>,
+    minds: Arc<Notify>,
+    patience: Option<Pin<Box<Sleep>>>,
+}
+
+impl AsyncRead for Stalled {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        room: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Some(request) = self.request.take() else {
+            return Poll::Pending;
+        };
+        room.put_slice(&request);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Stalled {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        _: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let patience = Box::pin(sleep(Duration::from_secs(30)));
+        let is_over = self.patience.insert(patience).as_mut().poll(context);
+        assert!(is_over.is_pending());
+        self.minds.notify_one();
+        Poll::Pending
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn a_stream_may_mind_the_time_while_its_client_takes_nothing() {
+    let mint = Mint::new(Secret::random([1; 32]));
+    let (thread, _shard, entrance) = thread(&mint);
+    let shared = Arc::clone(&thread.shared);
+    let mut bytes = Vec::new();
+    request(&mut bytes).finish(None).unwrap();
+    let minds = Arc::new(Notify::new());
+    let stalled = Stalled {
+        request: Some(bytes),
+        minds: Arc::clone(&minds),
+        patience: None,
+    };
+    let (control, _inbox) = control::queue();
+    let handle = RelayHandle {
+        control,
+        shared: Arc::clone(&shared),
+        streams: entrance,
+    };
+    let (_stop, stopped) = watch::channel(false);
+    let client = SocketAddr::from(([192, 0, 2, 7], 5_000));
+    let local = SocketAddr::from(([192, 0, 2, 8], 443));
+    tokio::spawn(async move {
+        let tls = ClientTransport::Tls;
+        handle
+            .serve_stream(stalled, None, tls, client, local, stopped)
+            .await;
+    });
+    let relay = std::thread::spawn(|| thread.run());
+    timeout(Duration::from_secs(10), minds.notified())
+        .await
+        .unwrap();
+    shared.stop.store(true, Ordering::Release);
+    shared.waker.wake();
+    relay.join().unwrap();
 }
 
 /// Challenge and answer, a turn of the relay for each.
@@ -76,8 +163,8 @@ fn exchange(thread: &mut RelayThread, client: &UdpSocket, bytes: &[u8]) -> Vec<u
     answer[..len].to_vec()
 }
 
-/// A thread that is driven by the test, and the shard's ends.
-fn thread(mint: &Mint) -> (RelayThread, (Taking, Giving)) {
+/// A thread that is driven by the test, the shard's ends, and the way in for streams.
+fn thread(mint: &Mint) -> (RelayThread, (Taking, Giving), StreamEntrance) {
     let [to_shard, from_shard] = [hand_over(8).unwrap(), hand_over(8).unwrap()];
     let shared = Arc::new(Shared {
         waker: Waker::new().unwrap(),
@@ -104,7 +191,7 @@ fn thread(mint: &Mint) -> (RelayThread, (Taking, Giving)) {
         listeners,
         streams,
         stream_inbox,
-        entrance,
+        entrance: entrance.clone(),
         control: inbox,
         shared,
     };
@@ -116,5 +203,6 @@ fn thread(mint: &Mint) -> (RelayThread, (Taking, Giving)) {
     };
     let backend = BackendConfig::Virtual(vec![port]);
     let others = (to_shard.receiver, from_shard.sender);
-    (RelayThread::new(config, parts, backend).unwrap(), others)
+    let thread = RelayThread::new(config, parts, backend).unwrap();
+    (thread, others, entrance)
 }
