@@ -7,6 +7,7 @@ use clap::{Parser, ValueEnum};
 use conclave_loadtest::conclave::InviteLink;
 use conclave_loadtest::demand::Demand;
 use conclave_loadtest::measured::{Line, Scenario, ScenarioKind};
+use conclave_loadtest::run::WATCHED_MAX;
 use conclave_loadtest::watched::Watched;
 
 use crate::units::{bitrate, duration, milliseconds, per_second, share};
@@ -44,6 +45,9 @@ pub(crate) struct Cli {
     /// Frames per second of a picture
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=120), help_heading = "Media")]
     fps: u32,
+    /// See the pictures of at most so many others, as a page with so many places
+    #[arg(long, value_name = "N", default_value_t = WATCHED_MAX, help_heading = "Media")]
+    watch: usize,
     /// Send pictures in three encodings, as browsers do
     #[arg(long, help_heading = "Media")]
     simulcast: bool,
@@ -237,6 +241,7 @@ impl Cli {
             publishers,
             duration_s: self.duration.as_secs_f64(),
             ramp_per_s: self.ramp,
+            watched_max: self.watch,
             video_bps: if is_audio { 0 } else { self.video },
             video_fps: self.fps,
             simulcast: self.simulcast && !is_audio,

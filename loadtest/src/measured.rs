@@ -110,6 +110,8 @@ pub struct Scenario {
     pub duration_s: f64,
     /// How many began to come in per second.
     pub ramp_per_s: f64,
+    /// Of how many others each wants to see the picture at most.
+    pub watched_max: usize,
     /// What each publisher's picture was made with, in bit/s, the highest encoding where there
     /// are several; 0 for sound alone.
     pub video_bps: u64,

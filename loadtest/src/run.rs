@@ -18,7 +18,7 @@ use crate::source::PictureShape;
 use crate::target::{Part, Target, TargetError};
 use crate::watched::{Watched, own};
 
-/// Pictures that a page shows at once, and slots that it offers for them.
+/// Pictures that a page shows at once, and slots that it offers for them, unless a run says otherwise.
 pub const WATCHED_MAX: usize = 12;
 /// How long after the last one began the rest is waited for; then the window opens without them.
 const SETTLE: Duration = Duration::from_secs(20);
@@ -178,7 +178,7 @@ fn part(scenario: &Scenario, number: u64) -> Part {
         number,
         sends,
         watches: if has_pictures {
-            others.min(WATCHED_MAX)
+            others.min(scenario.watched_max)
         } else {
             0
         },
@@ -281,6 +281,7 @@ mod tests {
             publishers,
             duration_s: 1.0,
             ramp_per_s: 10.0,
+            watched_max: WATCHED_MAX,
             video_bps: 850_000,
             video_fps: 30,
             simulcast: true,

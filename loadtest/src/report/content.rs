@@ -113,6 +113,10 @@ fn facts(run: &Measured) -> Vec<(String, String)> {
             ),
         ),
         ("Picture of each publisher", picture),
+        (
+            "Pictures that each watches",
+            format!("of {} others at most", scenario.watched_max),
+        ),
         ("Line of each participant", line(&scenario.line)),
         ("Receivers", sample),
         (

@@ -173,6 +173,7 @@ fn run() -> Measured {
             publishers: 1,
             duration_s: 30.0,
             ramp_per_s: 20.0,
+            watched_max: 12,
             video_bps: 1_500_000,
             video_fps: 30,
             simulcast: false,
