@@ -46,36 +46,65 @@ struct Message {
 /// Collects the datagrams of one turn of a shard.
 #[derive(Default)]
 pub struct SendArena {
+    /// Only ever grows; what is in use ends at `used`.
     bytes: Vec<u8>,
+    used: usize,
     messages: Vec<Message>,
 }
 
 impl SendArena {
     /// Appends a datagram; joins it to the last message where segmentation allows.
     pub fn push(&mut self, source: SocketAddr, destination: SocketAddr, datagram: &[u8]) {
-        if datagram.is_empty() {
-            return;
+        if !datagram.is_empty() {
+            self.slot(source, destination, datagram.len())
+                .copy_from_slice(datagram);
         }
-        self.bytes.extend_from_slice(datagram);
+    }
+
+    /// Appends a datagram of `len` bytes, at least 1, which the caller is to
+    /// write: what is in them is left from before. Joins it to the last message
+    /// where segmentation allows.
+    pub fn slot(&mut self, source: SocketAddr, destination: SocketAddr, len: usize) -> &mut [u8] {
+        let start = self.used;
+        self.used += len;
+        if self.bytes.len() < self.used {
+            self.bytes.resize(self.used, 0);
+        }
         if let Some(last) = self.messages.last_mut()
-            && last.joins(source, destination, datagram.len())
+            && last.joins(source, destination, len)
         {
-            last.len += datagram.len();
-            last.closed = datagram.len() < last.segment;
-            return;
+            last.len += len;
+            last.closed = len < last.segment;
+        } else {
+            self.messages.push(Message {
+                source,
+                destination,
+                segment: len,
+                len,
+                closed: false,
+            });
         }
-        self.messages.push(Message {
-            source,
-            destination,
-            segment: datagram.len(),
-            len: datagram.len(),
-            closed: false,
-        });
+        &mut self.bytes[start..self.used]
+    }
+
+    /// Takes the last datagram back, which has `len` bytes: it could not be written.
+    pub fn take_back(&mut self, len: usize) {
+        let Some(last) = self.messages.last_mut() else {
+            return;
+        };
+        debug_assert!(len <= last.len, "it is the last datagram's length");
+        let len = len.min(last.len);
+        last.len -= len;
+        last.closed = false;
+        self.used -= len;
+        if last.len == 0 {
+            self.messages.pop();
+        }
     }
 
     /// Hands everything to `sink` in order and empties the arena; its memory stays.
     pub fn flush(&mut self, sink: &mut dyn DatagramSink) {
-        let mut rest = self.bytes.as_slice();
+        let mut rest = &self.bytes[..self.used];
         for message in &self.messages {
             let (payload, behind) = rest.split_at(message.len);
             rest = behind;
@@ -87,7 +116,7 @@ impl SendArena {
             });
         }
         sink.flush();
-        self.bytes.clear();
+        self.used = 0;
         self.messages.clear();
     }
 
@@ -144,6 +173,21 @@ mod tests {
         arena.flush(&mut sink);
         assert_eq!((sink.batches, sink.datagrams.len()), (1, 4));
         assert!(arena.is_empty());
+    }
+
+    #[test]
+    fn what_was_taken_back_never_was() {
+        let mut arena = SendArena::default();
+        arena.push(address(1), address(2), &[1; 100]);
+        arena.slot(address(1), address(2), 60).fill(2);
+        arena.take_back(60);
+        arena.slot(address(1), address(2), 100).fill(3);
+        arena.slot(address(1), address(3), 50);
+        arena.take_back(50);
+        let mut sink = Collected::default();
+        arena.flush(&mut sink);
+        let expected = [(address(2), vec![1; 100]), (address(2), vec![3; 100])];
+        assert_eq!((sink.batches, sink.datagrams), (1, expected.to_vec()));
     }
 
     proptest! {
