@@ -53,6 +53,10 @@ pub(crate) const CODES: &[(&str, &str)] = &[
     ),
     ("not_live", "The session is over."),
     (
+        "not_ending",
+        "No countdown to the end of the session is going on.",
+    ),
+    (
         "not_stored",
         "Nothing is kept of what was written in the session.",
     ),

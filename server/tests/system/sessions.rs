@@ -102,6 +102,15 @@ async fn a_program_with_a_key_leads_a_meeting() {
         (422, &json!("/sources"))
     );
 
+    let (status, muted) = desk.post(&at("/mute"), json!({"except": [first]}));
+    assert_eq!((status, muted), (200, json!({"muted": []})));
+    let (status, problem) = desk.ask("DELETE", &at("/end"), None);
+    assert_eq!((status, &problem["code"]), (409, &json!("not_ending")));
+    assert_eq!(desk.post(&at("/end"), json!({"countdown_s": 60})).0, 204);
+    assert!(desk.get(&at("")).1["ends_at"].is_string());
+    assert_eq!(desk.ask("DELETE", &at("/end"), None).0, 204);
+    assert_eq!(desk.get(&at("")).1["ends_at"], Value::Null);
+
     for path in ["/announce", "/chat"] {
         assert_eq!(desk.post(&at(path), json!({"text": path})).0, 204);
         assert_eq!(ada.push("announcement").await["message"], path);

@@ -8,6 +8,7 @@ mod duplicate;
 mod embedders;
 mod invites;
 mod keys;
+mod leading;
 mod links;
 mod lobby;
 mod participants;
@@ -30,6 +31,7 @@ pub(crate) fn routes() -> Vec<Route> {
         ("bans", bans::routes()),
         ("sessions", lobby::routes()),
         ("sessions", sessions::routes()),
+        ("sessions", leading::routes()),
         ("sessions", participants::routes()),
         ("sessions", attendance::routes()),
         ("sessions", chat::routes()),
