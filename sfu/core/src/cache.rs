@@ -59,6 +59,12 @@ impl EncodingCache {
         }
     }
 
+    /// Returns the packet with this sequence number, if it is kept.
+    pub(crate) fn get(&self, seq: u64) -> Option<&MediaPacket> {
+        let at = self.packets.partition_point(|packet| packet.seq < seq);
+        self.packets.get(at).filter(|packet| packet.seq == seq)
+    }
+
     /// Returns the packets since the last keyframe, oldest first, or nothing
     /// if its start is gone or too old, or the replay would be too long.
     pub(crate) fn since_keyframe(
@@ -127,6 +133,21 @@ mod tests {
             None,
             "nobody is shown an old picture"
         );
+    }
+
+    #[test]
+    fn a_packet_is_found_by_its_number_as_long_as_it_is_kept() {
+        let now = epoch();
+        let mut cache = EncodingCache::default();
+        for seq in [1, 3, 2, 9] {
+            cache.push(now, packet(now, seq, false));
+        }
+        let found = |cache: &EncodingCache, seq| cache.get(seq).map(|packet| packet.seq);
+        assert_eq!(found(&cache, 2), Some(2));
+        assert_eq!(found(&cache, 9), Some(9));
+        assert_eq!(found(&cache, 4), None);
+        cache.clear();
+        assert_eq!(found(&cache, 2), None);
     }
 
     #[test]

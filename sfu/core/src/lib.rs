@@ -10,19 +10,15 @@
 pub mod arena;
 mod audio;
 mod cache;
+mod clock;
 mod demux;
+mod egress;
 #[cfg(test)]
 mod epoch;
-#[expect(
-    dead_code,
-    unused_imports,
-    reason = "the sender that asks it is being built"
-)]
 mod estimate;
 mod keyframes;
 mod layers;
 mod member;
-#[expect(dead_code, reason = "the sender that asks it is being built")]
 mod pacer;
 mod packet;
 mod publication;
@@ -34,5 +30,6 @@ mod subscription;
 mod timers;
 mod transport;
 
+pub use sender::{EstimatorKind, SenderKind};
 pub use services::Counters;
 pub use shard::{Shard, ShardConfig};

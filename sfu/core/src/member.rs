@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use conclave_sfu_wire::control::{Codec, MemberKey};
 
-use crate::arena::SendArena;
 use crate::audio::AudioSlots;
 use crate::packet::MediaPacket;
 use crate::publication::Encoding;
 use crate::sender::{Sender, StreamParams};
+use crate::services::Counters;
 use crate::subscription::{Rewriter, SlotTable};
 use crate::transport::{SendingLine, Transport};
 
@@ -19,7 +19,7 @@ pub(crate) struct Link {
     /// ICE, DTLS, receiving.
     pub(crate) transport: Transport,
     /// Sending.
-    pub(crate) sender: Box<dyn Sender + Send>,
+    pub(crate) sender: Box<dyn Sender>,
     /// Its entry in the demultiplexer.
     pub(crate) entry: usize,
     /// What the participant may send on.
@@ -30,12 +30,34 @@ pub(crate) struct Link {
     pub(crate) since: Instant,
     /// When ICE lost the path; `None` while it has one.
     pub(crate) unreachable_since: Option<Instant>,
-    /// The wake-up that is scheduled for the transport.
+    /// The wake-up that is scheduled for transport and sender.
     pub(crate) scheduled: Option<Instant>,
     /// Packets wait to be flushed.
     pub(crate) dirty: bool,
     /// What the path takes, in bit/s.
     pub(crate) estimate_bps: u64,
+}
+
+impl Link {
+    /// Returns when transport or sender is next due.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let due = [self.transport.poll_timeout(), self.sender.poll_timeout()];
+        due.into_iter().flatten().min()
+    }
+
+    /// Adds what transport and sender have counted since the last time.
+    pub(crate) fn count(&mut self, counters: &mut Counters) {
+        counters.filtered += self.transport.take_filtered();
+        counters.not_relayed += self.transport.take_not_relayed();
+        counters.keyframes_requested += self.transport.take_requested();
+        let sent = self.sender.take_sent();
+        counters.resent += sent.resent;
+        counters.nacked += sent.nacked;
+        counters.sender_reports += sent.reports;
+        counters.probes += sent.probes;
+        counters.dropped += sent.dropped;
+        counters.unsealed += sent.unsealed;
+    }
 }
 
 /// One audio slot: its m-line and its numbers.
@@ -100,7 +122,6 @@ impl Member {
         encoding: usize,
         packet: &MediaPacket,
         encodings: &[Encoding],
-        arena: &mut SendArena,
     ) -> u64 {
         let Some(link) = connected(&mut self.link) else {
             return 0;
@@ -111,7 +132,7 @@ impl Member {
         let params = slot.params;
         let mut sent = 0;
         slot.handle_packet(now, encoding, packet, encodings, |out| {
-            link.sender.push(&mut link.transport, params, out, arena);
+            link.sender.push(now, &mut link.transport, params, out);
             sent += 1;
         });
         sent
@@ -124,7 +145,6 @@ impl Member {
         now: Instant,
         slot: usize,
         encodings: &[Encoding],
-        arena: &mut SendArena,
     ) -> u64 {
         let Some(link) = connected(&mut self.link) else {
             return 0;
@@ -135,7 +155,7 @@ impl Member {
         let params = slot.params;
         let mut sent = 0;
         slot.try_switch(now, encodings, |out| {
-            link.sender.push(&mut link.transport, params, out, arena);
+            link.sender.push(now, &mut link.transport, params, out);
             sent += 1;
         });
         sent
@@ -155,10 +175,10 @@ impl Member {
     /// Returns how many packets went out.
     pub(crate) fn forward_audio(
         &mut self,
+        now: Instant,
         slot: usize,
         start: bool,
         packet: &MediaPacket,
-        arena: &mut SendArena,
     ) -> u64 {
         let Some(link) = connected(&mut self.link) else {
             return 0;
@@ -171,14 +191,13 @@ impl Member {
             link.sender.forget(&mut link.transport, line.params);
         }
         if start || !line.rewriter.is_running() {
-            line.rewriter.start(packet);
+            line.rewriter.start(0, packet);
         }
         let Some(mut out) = line.rewriter.rewrite(packet) else {
             return 0;
         };
         out.marker |= start;
-        link.sender
-            .push(&mut link.transport, line.params, out, arena);
+        link.sender.push(now, &mut link.transport, line.params, out);
         1
     }
 }

@@ -5,14 +5,17 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use conclave_sfu_wire::control::{Event, MemberKey};
-use rand::RngExt;
 use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 
 use crate::arena::SendArena;
+use crate::clock::ReportClock;
 use crate::demux::Demux;
+use crate::egress::{Making, OwnSender};
+use crate::sender::{EstimatorKind, Sender, SenderKind};
 use crate::subscription::Beginnings;
 use crate::timers::Timers;
-use crate::transport::Credentials;
+use crate::transport::{Credentials, Str0mSender};
 
 /// A member by its place, and by its key in case the place was given away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +50,22 @@ pub struct Counters {
     pub forwarded: u64,
     /// Keyframes that publishers were asked for.
     pub keyframes_requested: u64,
+    /// Packets sent again because they were asked for.
+    pub resent: u64,
+    /// Packets that subscribers said they lacked.
+    pub nacked: u64,
+    /// Sender reports sent.
+    pub sender_reports: u64,
+    /// Probes of what a path takes.
+    pub probes: u64,
+    /// Packets of pictures that waited for too long, or had no path.
+    pub dropped: u64,
+    /// Packets that were not sent because sealing them would have used a number twice.
+    pub unsealed: u64,
+    /// RTCP datagrams that were not authentic, not encrypted, or seen before.
+    pub rtcp_refused: u64,
+    /// Connections whose media is sealed with an AEAD.
+    pub aead: u64,
     /// Connections whose media is sealed without an AEAD.
     pub not_aead: u64,
     /// Slots whose subscriber took longer than two seconds to acknowledge.
@@ -66,6 +85,12 @@ pub(crate) struct Services {
     pub(crate) candidates: Vec<SocketAddr>,
     pub(crate) counters: Counters,
     pub(crate) rng: StdRng,
+    /// Who seals what is sent.
+    pub(crate) sender: SenderKind,
+    /// Who says how much paths take.
+    pub(crate) estimator: EstimatorKind,
+    /// Turns instants into the time of sender reports.
+    pub(crate) clock: ReportClock,
 }
 
 /// Length of an ICE password: 190 bits. The minimum is 22 (RFC 8445, section 5.3).
@@ -90,6 +115,21 @@ impl Services {
             timestamp: self.rng.random(),
             picture_id: self.rng.random::<u16>() & 0x7fff,
             tl0_pic_idx: self.rng.random(),
+        }
+    }
+
+    /// Makes what sends to one subscriber.
+    pub(crate) fn sender(&mut self, now: Instant) -> Box<dyn Sender> {
+        match self.sender {
+            SenderKind::Own => {
+                let making = Making {
+                    clock: self.clock,
+                    estimator: self.estimator.make(now),
+                    rng: StdRng::from_rng(&mut self.rng),
+                };
+                Box::new(OwnSender::new(now, making))
+            }
+            SenderKind::Str0m => Box::new(Str0mSender::default()),
         }
     }
 

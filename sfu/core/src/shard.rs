@@ -15,8 +15,10 @@ use rand::{RngExt, SeedableRng};
 use slab::Slab;
 
 use crate::arena::{DatagramSink, SendArena};
+use crate::clock::ReportClock;
 use crate::demux::{Demux, Unrouted};
 use crate::room::{Offer, Publish, Room};
+use crate::sender::{EstimatorKind, SenderKind};
 use crate::services::{Counters, Due, Services};
 use crate::timers::Timers;
 
@@ -30,6 +32,13 @@ pub struct ShardConfig {
     pub ufrag_key: UfragKey,
     /// The source of all its randomness but the library's.
     pub seed: [u8; 32],
+    /// Who seals what its links send.
+    pub sender: SenderKind,
+    /// Who says how much their paths take.
+    pub estimator: EstimatorKind,
+    /// The NTP timestamp (RFC 3550, section 4) of the instant that it is made
+    /// at: what its sender reports count from.
+    pub ntp_at_start: u64,
 }
 
 impl fmt::Debug for ShardConfig {
@@ -53,7 +62,7 @@ pub struct Shard {
 
 impl Shard {
     /// Makes a shard without rooms.
-    pub fn new(_now: Instant, config: ShardConfig) -> Self {
+    pub fn new(now: Instant, config: ShardConfig) -> Self {
         let mut rng = StdRng::from_seed(config.seed);
         let hash_seed = (rng.random(), rng.random());
         Shard {
@@ -69,6 +78,9 @@ impl Shard {
                 candidates: config.candidates,
                 counters: Counters::default(),
                 rng,
+                sender: config.sender,
+                estimator: config.estimator,
+                clock: ReportClock::new(now, config.ntp_at_start),
             },
         }
     }
@@ -329,6 +341,9 @@ mod tests {
             candidates: vec![SocketAddr::from(([192, 0, 2, 1], 10_000))],
             ufrag_key: UfragKey([1; 16]),
             seed: [2; 32],
+            sender: SenderKind::default(),
+            estimator: EstimatorKind::default(),
+            ntp_at_start: 0,
         };
         Shard::new(now, config)
     }

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use conclave_sfu_core::{Shard, ShardConfig};
+use conclave_sfu_core::{EstimatorKind, SenderKind, Shard, ShardConfig};
 use conclave_sfu_wire::control::Command;
 use conclave_sfu_wire::ufrag::UfragKey;
 use rand::rngs::{StdRng, SysRng};
@@ -295,6 +295,9 @@ impl BoundShard {
             candidates: map.candidates(),
             ufrag_key: config.secrets.ufrag_key,
             seed,
+            sender: SenderKind::Own,
+            estimator: EstimatorKind::GoogCc,
+            ntp_at_start: ntp_now(),
         };
         Ok(BoundShard {
             index,
@@ -303,6 +306,19 @@ impl BoundShard {
             config,
         })
     }
+}
+
+/// From the beginning of NTP's era (1900) to that of Unix (RFC 5905, section 6).
+const NTP_TO_UNIX_S: u64 = 2_208_988_800;
+
+/// Returns the wall clock as an NTP timestamp, in 1/2^32 s.
+fn ntp_now() -> u64 {
+    // A clock before 1970 is none: receivers need one that goes on, not the right one.
+    let unix = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let fraction = (u64::from(unix.subsec_nanos()) << 32) / 1_000_000_000;
+    (unix.as_secs().wrapping_add(NTP_TO_UNIX_S) << 32) | fraction
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ impl IoStats {
 
 /// The counts as others see them: written by one thread, each value for itself.
 #[derive(Debug, Default)]
-pub(crate) struct SharedStats([AtomicU64; 21]);
+pub(crate) struct SharedStats([AtomicU64; 29]);
 
 impl SharedStats {
     pub(crate) fn publish(&self, ShardStats { io, shard }: ShardStats) {
@@ -80,6 +80,14 @@ impl SharedStats {
             io.bytes_out,
             shard.received,
             shard.keyframes_requested,
+            shard.resent,
+            shard.nacked,
+            shard.sender_reports,
+            shard.probes,
+            shard.dropped,
+            shard.unsealed,
+            shard.rtcp_refused,
+            shard.aead,
         ];
         for (cell, value) in self.0.iter().zip(values) {
             cell.store(value, Ordering::Relaxed);
@@ -113,6 +121,14 @@ impl SharedStats {
                 panics: value(16),
                 received: value(19),
                 keyframes_requested: value(20),
+                resent: value(21),
+                nacked: value(22),
+                sender_reports: value(23),
+                probes: value(24),
+                dropped: value(25),
+                unsealed: value(26),
+                rtcp_refused: value(27),
+                aead: value(28),
             },
         }
     }
@@ -149,6 +165,14 @@ mod tests {
                 panics: 13,
                 received: 20,
                 keyframes_requested: 21,
+                resent: 22,
+                nacked: 23,
+                sender_reports: 24,
+                probes: 25,
+                dropped: 26,
+                unsealed: 27,
+                rtcp_refused: 28,
+                aead: 29,
             },
         };
         let shared = SharedStats::default();

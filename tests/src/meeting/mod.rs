@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use conclave_loadtest::{Observation, Participant, ParticipantConfig};
-use conclave_sfu_core::{Counters, Shard, ShardConfig};
+use conclave_sfu_core::{Counters, EstimatorKind, SenderKind, Shard, ShardConfig};
 use conclave_sfu_wire::control::{Command, Event, MemberKey, RoomKey, Source, View};
 use conclave_sfu_wire::relayed::RELAYED_V4;
 use conclave_sfu_wire::ufrag::UfragKey;
@@ -22,6 +22,10 @@ pub use oracle::Assignment;
 
 /// One way between a participant and the control plane, where a test says nothing else.
 pub const SIGNALLING_DELAY: Duration = Duration::from_millis(15);
+
+/// The wall clock of the server when a meeting begins, as sender reports tell
+/// it (RFC 3550, section 4): 2026-01-01 00:00 UTC.
+const NTP_AT_START: u64 = 3_976_214_400 << 32;
 
 /// How a participant joins.
 #[derive(Debug, Clone, Default)]
@@ -80,6 +84,16 @@ impl Meeting {
 
     /// Makes a server with `count` shards; rooms are spread over them by number.
     pub fn with_shards(seed: u64, count: u8) -> Self {
+        // SENDER=str0m runs everything as the oracle would.
+        let sender = match std::env::var("SENDER").as_deref() {
+            Ok("str0m") => SenderKind::Str0m,
+            _ => SenderKind::Own,
+        };
+        Meeting::with_sender(seed, count, sender)
+    }
+
+    /// Makes a server with `count` shards whose links send in the way of `sender`.
+    pub fn with_sender(seed: u64, count: u8, sender: SenderKind) -> Self {
         let start = Instant::now();
         let mut rng = StdRng::seed_from_u64(seed);
         let key = UfragKey(rng.random());
@@ -91,6 +105,9 @@ impl Meeting {
                     candidates: vec![address],
                     ufrag_key: key,
                     seed: rng.random(),
+                    sender,
+                    estimator: EstimatorKind::GoogCc,
+                    ntp_at_start: NTP_AT_START,
                 };
                 (address, Shard::new(start, config))
             })

@@ -158,7 +158,7 @@ impl Room {
             let slot = &mut member.table.slots[fed.slot];
             slot.set_level(now, Some(level));
             slot.set_target(Some(effective));
-            sent += member.switch_video(now, fed.slot, &publication.encodings, &mut services.arena);
+            sent += member.switch_video(now, fed.slot, &publication.encodings);
             if let Some(awaited) = member.table.slots[fed.slot].awaits_keyframe() {
                 publication.encodings[awaited].keyframes.want();
             }
@@ -170,7 +170,7 @@ impl Room {
                 (shares.desired_bps + plan.voices_bps).max(sustain) * DESIRED_QUARTERS / 4;
             let desired = desired.max(PROVEN_BPS.min(link.estimate_bps * 2));
             link.sender
-                .set_target(&mut link.transport, sustain, desired);
+                .set_target(now, &mut link.transport, sustain, desired);
         }
         if sent > 0 {
             services.counters.forwarded += sent;

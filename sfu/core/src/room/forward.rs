@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use conclave_sfu_wire::control::{Event, MidName, Rid, TransportFailure};
+use conclave_sfu_wire::demux::Class;
 
 use super::{Room, link_in};
 use crate::audio::Claim;
 use crate::packet::{MediaPacket, clock_rate};
-use crate::sender::SenderEvent;
+use crate::sender::{Route, SenderEvent};
 use crate::services::{Due, Place, Services};
 use crate::transport::TransportEvent;
 
@@ -30,8 +31,23 @@ impl Room {
         let Some(link) = link_in(&mut self.members, member) else {
             return;
         };
-        link.transport
-            .handle_datagram(now, source, destination, payload, &mut services.arena);
+        if !link.transport.admit(now, payload) {
+            services.counters.filtered += link.transport.take_filtered();
+            return;
+        }
+        let route = match Class::of(payload) {
+            Some(Class::Rtcp) => link.sender.handle_rtcp(now, &link.transport, payload),
+            _ => Route::Transport,
+        };
+        match route {
+            Route::Transport => {
+                let arena = &mut services.arena;
+                link.transport
+                    .handle_datagram(now, source, destination, payload, arena);
+            }
+            Route::Done => {}
+            Route::Refused => services.counters.rtcp_refused += 1,
+        }
         self.take_events(now, member, services);
     }
 
@@ -51,8 +67,13 @@ impl Room {
             return;
         }
         link.scheduled = None;
-        if link.transport.poll_timeout().is_some_and(|due| due <= now) {
+        let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= now);
+        if is_due(link.transport.poll_timeout()) {
             link.transport.handle_timeout(now, &mut services.arena);
+        }
+        if is_due(link.sender.poll_timeout()) {
+            link.sender
+                .flush(&mut link.transport, now, &mut services.arena);
         }
         self.take_events(now, member, services);
     }
@@ -65,6 +86,7 @@ impl Room {
                 continue;
             };
             link.dirty = false;
+            link.transport.flush(now, &mut services.arena);
             link.sender
                 .flush(&mut link.transport, now, &mut services.arena);
             self.take_events(now, member, services);
@@ -81,13 +103,13 @@ impl Room {
         }
     }
 
-    /// Wakes a member's transport when it is next due.
+    /// Wakes a member's transport and sender when they are next due.
     pub(super) fn schedule_transport(&mut self, member: usize, services: &mut Services) {
         let place = self.place(member);
         let Some(link) = link_in(&mut self.members, member) else {
             return;
         };
-        if let Some(due) = link.transport.poll_timeout()
+        if let Some(due) = link.poll_timeout()
             && link.scheduled.is_none_or(|scheduled| due < scheduled)
         {
             link.scheduled = Some(due);
@@ -108,9 +130,7 @@ impl Room {
             } else if let Some(failure) = link.transport.poll_failure() {
                 self.fail_link(now, member, failure, services);
             } else {
-                services.counters.filtered += link.transport.take_filtered();
-                services.counters.not_relayed += link.transport.take_not_relayed();
-                services.counters.keyframes_requested += link.transport.take_requested();
+                link.count(&mut services.counters);
                 break;
             }
         }
@@ -134,8 +154,15 @@ impl Room {
             TransportEvent::Validated { local, remote } => {
                 services.demux.validate(now, link.entry, remote, local);
             }
-            TransportEvent::Connected { aead } => {
-                services.counters.not_aead += u64::from(!aead);
+            TransportEvent::Connected { keys } => {
+                if keys.is_aead() {
+                    services.counters.aead += 1;
+                } else {
+                    services.counters.not_aead += 1;
+                }
+                if link.sender.connected(now, keys).is_err() {
+                    return self.fail_link(now, place, TransportFailure::Dtls, services);
+                }
                 let (member, generation) = (member.key, link.generation);
                 services
                     .events
@@ -167,24 +194,62 @@ impl Room {
                 }
             }
             SenderEvent::Keyframe(mid) => {
-                let slot = member
-                    .table
-                    .slots
-                    .iter()
-                    .find(|slot| slot.params.mid == mid);
-                let Some((publication, encoding)) =
-                    slot.and_then(|slot| Some((slot.feed.publication()?, slot.current()?)))
-                else {
-                    return;
-                };
-                let encodings = self.publications.get_mut(publication);
-                if let Some(encoding) =
-                    encodings.and_then(|publication| publication.encodings.get_mut(encoding))
-                {
-                    encoding.keyframes.want();
-                    self.request_keyframes(now, publication);
+                let slot = member.table.on_mid(mid);
+                let shown = slot.and_then(|slot| Some((slot.feed.publication()?, slot.current()?)));
+                if let Some((publication, encoding)) = shown {
+                    self.want_keyframe(now, publication, encoding);
                 }
             }
+            SenderEvent::Dropped(mid) => {
+                let Some(slot) = member.table.on_mid(mid) else {
+                    return;
+                };
+                let shown = slot.feed.publication().zip(slot.current());
+                slot.halt();
+                member.share_due = true;
+                if let Some((publication, encoding)) = shown {
+                    self.want_keyframe(now, publication, encoding);
+                }
+            }
+            SenderEvent::Nack(mid, seq) => self.resend(now, place, mid, seq),
+        }
+    }
+
+    fn want_keyframe(&mut self, now: Instant, publication: usize, encoding: usize) {
+        let found = self.publications.get_mut(publication);
+        if let Some(encoding) =
+            found.and_then(|publication| publication.encodings.get_mut(encoding))
+        {
+            encoding.keyframes.want();
+            self.request_keyframes(now, publication);
+        }
+    }
+
+    /// Sends a packet again that a subscriber has not got, if it is still kept
+    /// for everybody.
+    fn resend(&mut self, now: Instant, place: usize, mid: MidName, seq: u16) {
+        let Some(member) = self.members.get_mut(place) else {
+            return;
+        };
+        let Some((publication, located)) =
+            member.table.on_mid(mid).and_then(|slot| slot.locate(seq))
+        else {
+            return;
+        };
+        let encodings = self
+            .publications
+            .get(publication)
+            .map(|found| &found.encodings);
+        let packet = encodings
+            .and_then(|encodings| encodings.get(located.encoding))
+            .and_then(|encoding| encoding.cache.get(located.seq));
+        let Some(out) = packet.and_then(|packet| located.rewrite(packet)) else {
+            return;
+        };
+        let params = member.table.on_mid(mid).map(|slot| slot.params);
+        if let (Some(link), Some(params)) = (member.link.as_mut(), params) {
+            link.sender.resend(now, params, out);
+            self.mark_dirty(place);
         }
     }
 
@@ -238,7 +303,7 @@ impl Room {
             if let Some(slot) = member.table.slots.get_mut(subscriber.slot)
                 && slot.current() == Some(encoding)
             {
-                slot.halt();
+                slot.forget();
             }
             member.share_due = true;
         }
@@ -266,9 +331,7 @@ impl Room {
             // Another encoding to choose from.
             member.share_due |= began;
             let encodings = &self.publications[index].encodings;
-            let arena = &mut services.arena;
-            let sent =
-                member.forward_video(now, subscriber.slot, encoding, packet, encodings, arena);
+            let sent = member.forward_video(now, subscriber.slot, encoding, packet, encodings);
             if sent > 0 {
                 services.counters.forwarded += sent;
                 self.mark_dirty(subscriber.member);
@@ -314,7 +377,7 @@ impl Room {
                 Claim::Taken(slot) => (slot, true),
                 Claim::Refused => continue,
             };
-            let sent = member.forward_audio(slot, start, packet, &mut services.arena);
+            let sent = member.forward_audio(now, slot, start, packet);
             services.counters.forwarded += sent;
             if let Some(link) = member.link.as_mut().filter(|link| sent > 0 && !link.dirty) {
                 link.dirty = true;

@@ -293,7 +293,7 @@ impl Room {
                 if let Some(member) = self.members.get_mut(subscriber.member)
                     && let Some(slot) = member.table.slots.get_mut(subscriber.slot)
                 {
-                    slot.halt();
+                    slot.forget();
                     if let Some(link) = member.link.as_mut() {
                         link.sender.forget(&mut link.transport, slot.params);
                     }
@@ -338,11 +338,10 @@ impl Room {
         else {
             return;
         };
+        link.sender.close(&mut link.transport, &mut services.arena);
         link.transport.close(now, &mut services.arena);
         services.demux.close(link.entry);
-        services.counters.filtered += link.transport.take_filtered();
-        services.counters.not_relayed += link.transport.take_not_relayed();
-        services.counters.keyframes_requested += link.transport.take_requested();
+        link.count(&mut services.counters);
     }
 
     /// Ends a transport that failed, and tells.

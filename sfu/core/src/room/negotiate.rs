@@ -12,7 +12,7 @@ use crate::packet::clock_rate;
 use crate::sender::StreamParams;
 use crate::services::Services;
 use crate::subscription::{Rewriter, VideoSlot};
-use crate::transport::{ESTIMATE_START_BPS, Negotiated, Str0mSender, Transport, TransportConfig};
+use crate::transport::{ESTIMATE_START_BPS, Negotiated, Transport, TransportConfig};
 
 impl Room {
     /// Answers an offer, or says why not.
@@ -95,6 +95,14 @@ impl Room {
             link.since = now;
         }
         link.lines = negotiated.sending.clone();
+        let member = &mut self.members[place];
+        if let Some(link) = member.link.as_mut() {
+            let video = member.table.slots.iter().map(|slot| slot.params);
+            let audio = member.audio_lines.iter().map(|line| line.params);
+            for params in video.chain(audio) {
+                link.sender.bind(&mut link.transport, params);
+            }
+        }
         Ok(negotiated)
     }
 
@@ -112,6 +120,7 @@ impl Room {
             candidates: &services.candidates,
             credentials: credentials.clone(),
             video_codecs: &self.policy.video_codecs,
+            sender: services.sender,
         };
         // A panic of the library ends nothing but this attempt.
         let built = catch_unwind(AssertUnwindSafe(|| {
@@ -127,7 +136,7 @@ impl Room {
         let link = Link {
             generation: offer.generation,
             transport,
-            sender: Box::new(Str0mSender::default()),
+            sender: services.sender(now),
             entry,
             lines: negotiated.sending.clone(),
             video_codecs: negotiated.video_codecs.clone(),
@@ -149,8 +158,11 @@ impl Room {
         negotiated: &Negotiated,
         services: &mut Services,
     ) {
-        let bind = |link: &mut Link, mid: MidName, video: bool| {
-            let params = StreamParams { mid, video };
+        let mut bound = 0;
+        let mut bind = |link: &mut Link, mid: MidName, video: bool| {
+            let index = bound;
+            bound += 1;
+            let params = StreamParams { mid, video, index };
             link.sender.bind(&mut link.transport, params);
             params
         };

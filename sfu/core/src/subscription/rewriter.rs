@@ -6,6 +6,7 @@
 //! and VP8 picture ids go on without a step back (RFC 3550, section 5.1;
 //! RFC 7741, section 4.2).
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::packet::{CodecFacts, MediaPacket, Outgoing};
@@ -17,6 +18,11 @@ const STEP_MIN: Duration = Duration::from_nanos(16_666_667);
 /// Timestamps and sequence numbers begin below this, so that a receiver that
 /// misses the first packets still guesses the rollover counter right.
 const FIRST_SEQ_LIMIT: u64 = 1 << 14;
+
+/// How many sources are remembered for packets that are asked for again. A
+/// receiver asks within a second; a slot that climbs and falls all the time
+/// changes its encoding less often than this within one.
+const SEGMENTS_MAX: usize = 8;
 
 /// The random beginnings of one stream.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +43,67 @@ struct Offsets {
     tl0_pic_idx: u8,
 }
 
+impl Offsets {
+    /// Returns `None` for a packet from before the source began.
+    fn apply(self, packet: &MediaPacket) -> Option<Outgoing<'_>> {
+        if packet.seq < self.first_in_seq {
+            return None;
+        }
+        let seq = u64::try_from((packet.seq as i64).wrapping_add(self.seq)).ok()?;
+        let (picture_id, tl0_pic_idx) = match packet.facts {
+            CodecFacts::Vp8 {
+                picture_id,
+                tl0_pic_idx,
+            } => (
+                picture_id.map(|id| {
+                    let mask = if id.is_long { 0x7fff } else { 0x7f };
+                    id.value.wrapping_add(self.picture_id) & mask
+                }),
+                tl0_pic_idx.map(|index| index.wrapping_add(self.tl0_pic_idx)),
+            ),
+            CodecFacts::H264 | CodecFacts::Opus => (None, None),
+        };
+        Some(Outgoing {
+            packet,
+            seq,
+            timestamp: packet.timestamp.wrapping_add(self.timestamp),
+            marker: packet.marker,
+            picture_id,
+            tl0_pic_idx,
+        })
+    }
+}
+
+/// A stretch of outgoing numbers that came from one source.
+#[derive(Debug, Clone, Copy)]
+struct Segment {
+    first_seq: u64,
+    encoding: usize,
+    ssrc: u32,
+    offsets: Offsets,
+}
+
+/// Where a packet that was sent has come from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Located {
+    /// The encoding of the slot's publication.
+    pub(crate) encoding: usize,
+    /// The publisher's RTP stream.
+    pub(crate) ssrc: u32,
+    /// Its incoming sequence number, with rollovers counted in.
+    pub(crate) seq: u64,
+    offsets: Offsets,
+}
+
+impl Located {
+    /// Gives the packet the numbers that it had when it was sent. Returns
+    /// `None` for another packet.
+    pub(crate) fn rewrite<'a>(&self, packet: &'a MediaPacket) -> Option<Outgoing<'a>> {
+        let same = (packet.ssrc, packet.seq) == (self.ssrc, self.seq);
+        self.offsets.apply(packet).filter(|_| same)
+    }
+}
+
 /// Rewrites the packets of one slot.
 #[derive(Debug)]
 pub(crate) struct Rewriter {
@@ -48,6 +115,8 @@ pub(crate) struct Rewriter {
     last_tl0_pic_idx: u8,
     announced: Option<u32>,
     offsets: Option<Offsets>,
+    /// What was sent lately, the oldest first.
+    segments: VecDeque<Segment>,
     sent: SentWindow,
 }
 
@@ -64,6 +133,7 @@ impl Rewriter {
             last_tl0_pic_idx: beginnings.tl0_pic_idx,
             announced: None,
             offsets: None,
+            segments: VecDeque::new(),
             sent: SentWindow::new(last_seq),
         }
     }
@@ -81,14 +151,19 @@ impl Rewriter {
         self.offsets = None;
     }
 
+    /// Forgets where what was sent has come from: none of it is sent again.
+    pub(crate) fn forget(&mut self) {
+        self.segments.clear();
+    }
+
     /// Returns whether a source is running.
     pub(crate) fn is_running(&self) -> bool {
         self.offsets.is_some()
     }
 
-    /// Starts a source or encoding at `first`, the oldest packet of it that
+    /// Starts `encoding` of a source at `first`, the oldest packet of it that
     /// will be forwarded.
-    pub(crate) fn start(&mut self, first: &MediaPacket) {
+    pub(crate) fn start(&mut self, encoding: usize, first: &MediaPacket) {
         let mut timestamp = self.timestamp_after(first.arrival);
         if let Some(announced) = self.announced.take()
             && is_before(timestamp, announced)
@@ -109,7 +184,7 @@ impl Rewriter {
             ),
             CodecFacts::H264 | CodecFacts::Opus => (0, 0),
         };
-        self.offsets = Some(Offsets {
+        let offsets = Offsets {
             first_in_seq: first.seq,
             seq: (self.last_seq as i64)
                 .wrapping_add(1)
@@ -117,6 +192,16 @@ impl Rewriter {
             timestamp: timestamp.wrapping_sub(first.timestamp),
             picture_id,
             tl0_pic_idx,
+        };
+        self.offsets = Some(offsets);
+        if self.segments.len() == SEGMENTS_MAX {
+            self.segments.pop_front();
+        }
+        self.segments.push_back(Segment {
+            first_seq: self.last_seq + 1,
+            encoding,
+            ssrc: first.ssrc,
+            offsets,
         });
     }
 
@@ -125,44 +210,43 @@ impl Rewriter {
     /// Returns `None` for a packet from before the start, one that was sent
     /// already, or one too old to tell.
     pub(crate) fn rewrite<'a>(&mut self, packet: &'a MediaPacket) -> Option<Outgoing<'a>> {
-        let offsets = self.offsets?;
-        if packet.seq < offsets.first_in_seq {
+        let out = self.offsets?.apply(packet)?;
+        if !self.sent.insert(out.seq) {
             return None;
         }
-        let seq = u64::try_from((packet.seq as i64).wrapping_add(offsets.seq)).ok()?;
-        if !self.sent.insert(seq) {
-            return None;
-        }
-        let timestamp = packet.timestamp.wrapping_add(offsets.timestamp);
-        let (picture_id, tl0_pic_idx) = match packet.facts {
-            CodecFacts::Vp8 {
-                picture_id,
-                tl0_pic_idx,
-            } => (
-                picture_id.map(|id| {
-                    let mask = if id.is_long { 0x7fff } else { 0x7f };
-                    id.value.wrapping_add(offsets.picture_id) & mask
-                }),
-                tl0_pic_idx.map(|index| index.wrapping_add(offsets.tl0_pic_idx)),
-            ),
-            CodecFacts::H264 | CodecFacts::Opus => (None, None),
-        };
-        if seq > self.last_seq {
-            self.last_seq = seq;
+        if out.seq > self.last_seq {
+            self.last_seq = out.seq;
             self.last_arrival = packet.arrival;
-            self.last_picture_id = picture_id.unwrap_or(self.last_picture_id);
-            self.last_tl0_pic_idx = tl0_pic_idx.unwrap_or(self.last_tl0_pic_idx);
+            self.last_picture_id = out.picture_id.unwrap_or(self.last_picture_id);
+            self.last_tl0_pic_idx = out.tl0_pic_idx.unwrap_or(self.last_tl0_pic_idx);
         }
-        if is_before(self.last_timestamp, timestamp) {
-            self.last_timestamp = timestamp;
+        if is_before(self.last_timestamp, out.timestamp) {
+            self.last_timestamp = out.timestamp;
         }
-        Some(Outgoing {
-            packet,
+        Some(out)
+    }
+
+    /// Finds where the packet has come from that was sent with the sequence
+    /// number `seq` (its lower 16 bits).
+    ///
+    /// Returns `None` if it was not, or not lately, or the source was forgotten.
+    pub(crate) fn locate(&self, seq: u16) -> Option<Located> {
+        let behind = (self.last_seq as u16).wrapping_sub(seq);
+        if behind >= 1 << 15 {
+            return None;
+        }
+        let out = self.last_seq.checked_sub(u64::from(behind))?;
+        let segment = self
+            .segments
+            .iter()
+            .rev()
+            .find(|segment| segment.first_seq <= out)?;
+        let seq = u64::try_from((out as i64).wrapping_sub(segment.offsets.seq)).ok()?;
+        Some(Located {
+            encoding: segment.encoding,
+            ssrc: segment.ssrc,
             seq,
-            timestamp,
-            marker: packet.marker,
-            picture_id,
-            tl0_pic_idx,
+            offsets: segment.offsets,
         })
     }
 

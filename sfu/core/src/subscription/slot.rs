@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use conclave_sfu_wire::control::PauseReason;
 
-use super::rewriter::Rewriter;
+use super::rewriter::{Located, Rewriter};
 use crate::packet::{MediaPacket, Outgoing};
 use crate::publication::Encoding;
 use crate::sender::StreamParams;
@@ -81,6 +81,7 @@ impl VideoSlot {
         self.level = None;
         self.level_since = None;
         self.halt();
+        self.rewriter.forget();
     }
 
     /// Returns whether an acknowledgement of `rev` would let this slot flow.
@@ -106,6 +107,21 @@ impl VideoSlot {
         self.current = None;
         self.frame_open = None;
         self.rewriter.stop();
+    }
+
+    /// Stops sending, and nothing that was sent is sent again.
+    pub(crate) fn forget(&mut self) {
+        self.halt();
+        self.rewriter.forget();
+    }
+
+    /// Finds where a packet that was sent has come from, by the lower 16 bits
+    /// of its sequence number: the slot's publication and what to look for in it.
+    pub(crate) fn locate(&self, seq: u16) -> Option<(usize, Located)> {
+        match self.feed {
+            Feed::Active { publication } => Some((publication, self.rewriter.locate(seq)?)),
+            Feed::Empty | Feed::Waiting { .. } => None,
+        }
     }
 
     /// Notes the encoding that the bandwidth is shared out for.
@@ -199,7 +215,7 @@ impl VideoSlot {
         let mut started = false;
         for packet in segment {
             if !started {
-                self.rewriter.start(packet);
+                self.rewriter.start(target, packet);
                 started = true;
             }
             if let Some(out) = self.rewriter.rewrite(packet) {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use conclave_sfu_wire::control::{MemberKey, PauseReason, SlotState, Source, View};
+use conclave_sfu_wire::control::{MemberKey, MidName, PauseReason, SlotState, Source, View};
 
 use super::slot::{Feed, VideoSlot};
 
@@ -67,6 +67,11 @@ impl SlotTable {
     /// Says whether slots may change hands.
     pub(crate) fn set_link(&mut self, up: bool) {
         self.link_down = !up;
+    }
+
+    /// Returns the slot of an m-line.
+    pub(crate) fn on_mid(&mut self, mid: MidName) -> Option<&mut VideoSlot> {
+        self.slots.iter_mut().find(|slot| slot.params.mid == mid)
     }
 
     /// Returns the wish for a picture.

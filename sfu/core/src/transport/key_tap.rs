@@ -3,13 +3,15 @@
 //! The DTLS provider of the process wraps the stock one; each `Rtc` makes
 //! exactly one DTLS instance, synchronously, while it is built. A slot in
 //! thread-local storage ties that instance to the transport being built. This
-//! is the only place of our own that sees key bytes.
+//! is the only place of our own that sees key bytes; they are wiped once the
+//! session keys are derived.
 
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::{Arc, Once, OnceLock};
 use std::time::Instant;
 
+use conclave_sfu_srtp::{KeyError, Profile, SrtpRx, SrtpTx, contexts};
 use str0m::config::{CryptoProvider, DtlsCert};
 use str0m::crypto::CryptoError;
 use str0m::crypto::dtls::{
@@ -18,11 +20,15 @@ use str0m::crypto::dtls::{
 };
 use str0m::{Rtc, RtcConfig};
 
+use super::guard;
+
 /// The SRTP keys of one DTLS association, both directions.
 pub(crate) struct SrtpKeys {
     /// Client key, server key, client salt, server salt (RFC 5764, section 4.2).
     material: Vec<u8>,
     profile: SrtpProfile,
+    /// Whether we are the DTLS client, whose half seals what we send.
+    is_client: bool,
 }
 
 impl SrtpKeys {
@@ -30,6 +36,21 @@ impl SrtpKeys {
     /// profile hashes each packet with SHA-1 and costs five times as much.
     pub(crate) fn is_aead(&self) -> bool {
         !matches!(self.profile, SrtpProfile::AES128_CM_SHA1_80)
+    }
+
+    /// Derives the session keys of both directions. To be called once: a second
+    /// pair would seal the same nonces again.
+    ///
+    /// # Errors
+    /// When the handshake gave fewer bytes than the profile needs.
+    pub(crate) fn contexts(self) -> Result<(SrtpTx, SrtpRx), KeyError> {
+        let profile = match self.profile {
+            SrtpProfile::AES128_CM_SHA1_80 => Profile::Aes128CmSha1_80,
+            SrtpProfile::AEAD_AES_128_GCM => Profile::AeadAes128Gcm,
+            SrtpProfile::AEAD_AES_256_GCM => Profile::AeadAes256Gcm,
+            _ => return Err(KeyError::Cipher),
+        };
+        contexts(&self.material, profile, self.is_client)
     }
 }
 
@@ -54,6 +75,12 @@ thread_local! {
     static BEING_BUILT: RefCell<Option<KeySlot>> = const { RefCell::new(None) };
 }
 
+/// Takes the keys out of a slot that the handshake has filled.
+pub(crate) fn take(slot: &mut KeySlot) -> Option<SrtpKeys> {
+    // The instance has let go of the slot, so that this is the only handle.
+    Arc::get_mut(slot)?.take()
+}
+
 /// Builds an `Rtc` and returns it with the slot that its keys will come in.
 pub(crate) fn build(config: RtcConfig, now: Instant) -> (Rtc, KeySlot) {
     install();
@@ -75,6 +102,8 @@ fn install() {
         }));
         CryptoProvider {
             dtls_provider: tap,
+            srtp_provider: guard::guarded_srtp(stock.srtp_provider),
+            sha1_hmac_provider: guard::guarded_hmac(stock.sha1_hmac_provider),
             ..stock
         }
         .install_process_default();
@@ -99,9 +128,7 @@ impl DtlsProvider for TapProvider {
         mtu: Option<usize>,
     ) -> Result<Box<dyn DtlsInstance>, CryptoError> {
         let inner = self.inner.new_dtls(cert, now, dtls_version, mtu)?;
-        let slot = BEING_BUILT
-            .with(|cell| cell.borrow_mut().take())
-            .unwrap_or_default();
+        let slot = BEING_BUILT.with(|cell| cell.borrow_mut().take());
         Ok(Box::new(TapInstance { inner, slot }))
     }
 }
@@ -109,7 +136,8 @@ impl DtlsProvider for TapProvider {
 #[derive(Debug)]
 struct TapInstance {
     inner: Box<dyn DtlsInstance>,
-    slot: KeySlot,
+    /// Until it is filled.
+    slot: Option<KeySlot>,
 }
 
 impl DtlsInstance for TapInstance {
@@ -123,12 +151,15 @@ impl DtlsInstance for TapInstance {
 
     fn poll_output<'a>(&mut self, buf: &'a mut [u8]) -> DtlsOutput<'a> {
         let output = self.inner.poll_output(buf);
-        if let DtlsOutput::KeyingMaterial(material, profile) = &output {
+        if let DtlsOutput::KeyingMaterial(material, profile) = &output
+            && let Some(slot) = self.slot.take()
+        {
             // A second handshake in one association is refused by the stock
-            // provider, so a filled slot stays as it is.
-            let _ = self.slot.set(SrtpKeys {
+            // provider, so a slot is filled once.
+            let _ = slot.set(SrtpKeys {
                 material: material.as_ref().to_vec(),
                 profile: *profile,
+                is_client: self.inner.is_active(),
             });
         }
         output

@@ -3,8 +3,12 @@
 //! The only folder of the server that names str0m. A transport has no send
 //! method: [`crate::sender::Sender`] sends, over the path that this holds.
 
+mod config;
+mod guard;
 mod key_tap;
 mod negotiate;
+mod outgoing;
+mod path;
 mod policer;
 mod receive;
 mod str0m_sender;
@@ -18,19 +22,24 @@ use conclave_sfu_wire::control::{Codec, MidName, Rid, TransportFailure};
 use conclave_sfu_wire::relayed::is_relayed;
 use conclave_sfu_wire::sdp::{Direction, MediaKind};
 use conclave_sfu_wire::{demux, dtls, stun};
-use str0m::bwe::{Bitrate, BweKind};
-use str0m::format::Codec as Str0mCodec;
+use str0m::bwe::BweKind;
 use str0m::media::KeyframeRequestKind;
 use str0m::net::{DatagramRecv, Protocol, Receive};
-use str0m::rtp::{Extension, ExtensionMap, Ssrc};
-use str0m::{Candidate, Event, IceConnectionState, IceCreds, Input, Output, Rtc, RtcConfig};
+use str0m::rtp::Ssrc;
+use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc};
 
 use crate::arena::SendArena;
 use crate::packet::MediaPacket;
-use crate::sender::SenderEvent;
+use crate::sender::{SenderEvent, SenderKind};
+use config::{RTX_PACKETS, codec_of, rtc_config};
+use path::PathWatch;
 use policer::Policer;
 
+pub(crate) use config::{Credentials, ESTIMATE_START_BPS, TransportConfig};
+pub(crate) use key_tap::SrtpKeys;
 pub(crate) use negotiate::{Negotiated, SendingLine};
+pub(crate) use outgoing::{Format, OutgoingLine};
+pub(crate) use path::Path;
 pub(crate) use str0m_sender::Str0mSender;
 
 /// Deadlines within this are served at once: str0m asks for a wake-up a
@@ -41,34 +50,6 @@ const QUANTUM: Duration = Duration::from_millis(1);
 /// the library) cannot hold up its shard.
 const INLINE_TIMEOUTS_MAX: usize = 128;
 
-/// What a subscriber's path is assumed to take before anything is measured.
-/// Higher starts sharper, and overruns slow links for the first second.
-pub(crate) const ESTIMATE_START_BPS: u64 = 1_500_000;
-
-/// Constrained baseline, level 3.1: what every browser offers (RFC 6184, section 8.1).
-const H264_BASELINE: u32 = 0x42_e0_1f;
-
-/// Packets kept per video stream for retransmission: one second of a 1.7
-/// Mbit/s picture. str0m keeps 400 bytes of its own per packet and subscriber.
-const RTX_PACKETS: usize = 256;
-
-/// What a transport is built from.
-pub(crate) struct TransportConfig<'a> {
-    /// Our advertised addresses.
-    pub(crate) candidates: &'a [SocketAddr],
-    /// Our ICE credentials (RFC 8445, section 5.3).
-    pub(crate) credentials: Credentials,
-    /// Video codecs that the room allows.
-    pub(crate) video_codecs: &'a [Codec],
-}
-
-/// Our half of the ICE credentials.
-#[derive(Clone)]
-pub(crate) struct Credentials {
-    pub(crate) ufrag: String,
-    pub(crate) password: String,
-}
-
 /// What a transport reports.
 pub(crate) enum TransportEvent {
     /// A connectivity check from `remote` to `local` was genuine.
@@ -78,8 +59,8 @@ pub(crate) enum TransportEvent {
     },
     /// ICE and DTLS are up.
     Connected {
-        /// Whether media is sealed with an AEAD.
-        aead: bool,
+        /// The keys of both directions.
+        keys: SrtpKeys,
     },
     /// ICE lost or regained the path.
     Reachable(bool),
@@ -102,7 +83,12 @@ enum State {
 /// One peer connection's transport.
 pub(crate) struct Transport {
     rtc: Rtc,
+    kind: SenderKind,
     keys: key_tap::KeySlot,
+    /// The SSRCs that the library must seal nothing under; it only grows.
+    owned: Vec<u32>,
+    outgoing: Vec<OutgoingLine>,
+    path: PathWatch,
     state: State,
     failure: Option<TransportFailure>,
     clock: Instant,
@@ -120,6 +106,8 @@ pub(crate) struct Transport {
     not_relayed: u64,
     /// Keyframes that were asked for.
     requested: u64,
+    /// The library has something to say that nobody has asked it for.
+    stirred: bool,
 }
 
 impl Transport {
@@ -134,7 +122,11 @@ impl Transport {
         }
         Transport {
             rtc,
+            kind: config.sender,
             keys,
+            owned: Vec::new(),
+            outgoing: Vec::new(),
+            path: PathWatch::default(),
             state: State::Handshaking,
             failure: None,
             clock: now,
@@ -149,6 +141,7 @@ impl Transport {
             relay_only: false,
             not_relayed: 0,
             requested: 0,
+            stirred: false,
         }
     }
 
@@ -167,6 +160,7 @@ impl Transport {
             if let Some(stream) = direct.stream_rx_by_mid(mid.as_str().into(), rid) {
                 stream.request_keyframe(KeyframeRequestKind::Pli);
                 transport.requested += 1;
+                transport.stirred = true;
             }
         });
     }
@@ -181,7 +175,19 @@ impl Transport {
         self.state = State::Ended;
     }
 
-    /// Takes a datagram that the demultiplexer found to be for this transport.
+    /// Decides whether a datagram that the demultiplexer found to be for this
+    /// transport may come in; counts one that may not.
+    pub(crate) fn admit(&mut self, now: Instant, payload: &[u8]) -> bool {
+        let passes = match demux::Class::of(payload) {
+            Some(demux::Class::Dtls) => self.passes_filter(payload),
+            Some(demux::Class::Rtp | demux::Class::Rtcp) => self.policer.admit(now, payload.len()),
+            _ => true,
+        };
+        self.filtered += u64::from(!passes);
+        passes
+    }
+
+    /// Takes a datagram that was admitted.
     pub(crate) fn handle_datagram(
         &mut self,
         now: Instant,
@@ -190,19 +196,15 @@ impl Transport {
         payload: &[u8],
         arena: &mut SendArena,
     ) {
-        let passes = match demux::Class::of(payload) {
-            Some(demux::Class::Dtls) => self.passes_filter(payload),
-            Some(demux::Class::Rtp | demux::Class::Rtcp) => self.policer.admit(now, payload.len()),
-            _ => true,
-        };
-        if !passes {
-            self.filtered += 1;
-            return;
-        }
         let Ok(contents) = DatagramRecv::try_from(payload) else {
             self.filtered += 1;
             return;
         };
+        let path = Path {
+            local: destination,
+            remote: source,
+        };
+        self.path.received(path, payload);
         self.guarded(|transport| {
             let receive = Receive {
                 proto: Protocol::Udp,
@@ -235,6 +237,13 @@ impl Transport {
         });
     }
 
+    /// Lets out what was asked of it since it was last served.
+    pub(crate) fn flush(&mut self, now: Instant, arena: &mut SendArena) {
+        if self.stirred {
+            self.handle_timeout(now, arena);
+        }
+    }
+
     /// Returns when [`Transport::handle_timeout`] is next due.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
@@ -256,6 +265,19 @@ impl Transport {
     /// Returns whether media can be sent.
     pub(crate) fn is_connected(&self) -> bool {
         matches!(self.state, State::Connected)
+    }
+
+    /// Returns where media goes. None before the handshake is complete, while
+    /// ICE has no path, and where the path is not the relay though it must be.
+    pub(crate) fn path(&self) -> Option<Path> {
+        self.path.current().filter(|path| {
+            self.is_connected() && (!self.relay_only || is_relayed(path.remote.ip()))
+        })
+    }
+
+    /// Returns whether the other side has sent media of its own.
+    pub(crate) fn receives(&self) -> bool {
+        !self.streams.is_empty()
     }
 
     /// Takes the number of datagrams and packets that were dropped since the
@@ -294,7 +316,12 @@ impl Transport {
         if matches!(self.state, State::Ended) {
             return;
         }
-        if catch_unwind(AssertUnwindSafe(|| serve(self))).is_err() {
+        guard::enter(std::mem::take(&mut self.owned));
+        let served = catch_unwind(AssertUnwindSafe(|| serve(self)));
+        let mut owned = guard::leave();
+        owned.append(&mut self.owned);
+        self.owned = owned;
+        if served.is_err() {
             self.fail(TransportFailure::Panic);
         }
     }
@@ -307,6 +334,7 @@ impl Transport {
     /// Takes everything out of the library until it only waits.
     fn drain(&mut self, now: Instant, arena: &mut SendArena) {
         let mut inline_timeouts = 0;
+        self.stirred = false;
         loop {
             match self.rtc.poll_output() {
                 Ok(Output::Timeout(at)) if at > now + QUANTUM => {
@@ -330,6 +358,11 @@ impl Transport {
                     self.not_relayed += 1;
                 }
                 Ok(Output::Transmit(transmit)) => {
+                    let path = Path {
+                        local: transmit.source,
+                        remote: transmit.destination,
+                    };
+                    self.path.sent(path, &transmit.contents);
                     if stun::is_success_response(&transmit.contents) {
                         self.events.push_back(TransportEvent::Validated {
                             local: transmit.source,
@@ -347,9 +380,11 @@ impl Transport {
     fn handle_event(&mut self, event: Event) {
         match event {
             Event::Connected => {
+                let Some(keys) = key_tap::take(&mut self.keys) else {
+                    return self.fail(TransportFailure::Dtls);
+                };
                 self.state = State::Connected;
-                let aead = self.keys.get().is_some_and(key_tap::SrtpKeys::is_aead);
-                self.events.push_back(TransportEvent::Connected { aead });
+                self.events.push_back(TransportEvent::Connected { keys });
             }
             Event::IceConnectionStateChange(state) => {
                 let reachable = match state {
@@ -357,6 +392,7 @@ impl Transport {
                     IceConnectionState::Connected | IceConnectionState::Completed => true,
                     _ => return,
                 };
+                self.path.set_reachable(reachable);
                 self.events.push_back(TransportEvent::Reachable(reachable));
             }
             Event::Closed => self.events.push_back(TransportEvent::Closed),
@@ -372,48 +408,5 @@ impl Transport {
             }
             _ => {}
         }
-    }
-}
-
-fn rtc_config(config: &TransportConfig<'_>) -> RtcConfig {
-    let mut extensions = ExtensionMap::empty();
-    // The ids are Chromium's; an answerer takes those of the offer.
-    extensions.set(1, Extension::AudioLevel);
-    extensions.set(3, Extension::TransportSequenceNumber);
-    extensions.set(4, Extension::RtpMid);
-    extensions.set(10, Extension::RtpStreamId);
-    extensions.set(11, Extension::RepairedRtpStreamId);
-    extensions.set(13, Extension::VideoOrientation);
-    let mut rtc = RtcConfig::new()
-        .set_rtp_mode(true)
-        .set_ice_lite(true)
-        .set_local_ice_credentials(IceCreds {
-            ufrag: config.credentials.ufrag.clone(),
-            pass: config.credentials.password.clone(),
-        })
-        .set_extension_map(extensions)
-        .clear_codecs()
-        .enable_opus(true, false)
-        .enable_vp8(config.video_codecs.contains(&Codec::Vp8))
-        .set_send_buffer_video(RTX_PACKETS)
-        .set_stats_interval(None)
-        .enable_bwe(Some(Bitrate::from(ESTIMATE_START_BPS)));
-    if config.video_codecs.contains(&Codec::H264) {
-        // One profile for everybody: packets are not transcoded, and a decoder
-        // that was promised another one shows nothing. The payload types are
-        // Chromium's; an answerer takes those of the offer.
-        rtc.codec_config()
-            .add_h264(108.into(), Some(109.into()), true, H264_BASELINE);
-    }
-    rtc
-}
-
-/// Our codec for the library's.
-fn codec_of(codec: Str0mCodec) -> Option<Codec> {
-    match codec {
-        Str0mCodec::Opus => Some(Codec::Opus),
-        Str0mCodec::Vp8 => Some(Codec::Vp8),
-        Str0mCodec::H264 => Some(Codec::H264),
-        _ => None,
     }
 }

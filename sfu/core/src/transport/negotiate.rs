@@ -57,7 +57,17 @@ impl Transport {
         }
         let offer = without_candidates(offer);
         let mut result = Err(OfferError::Invalid("sdp is not understood"));
-        self.guarded(|transport| result = transport.answer(&offer, restart));
+        let slots: Vec<MidName> = facts
+            .media
+            .iter()
+            .filter(|media| media.direction == Direction::Slot)
+            .map(|media| media.mid)
+            .collect();
+        self.guarded(|transport| {
+            transport.lend_streams();
+            result = transport.answer(&offer, restart);
+            transport.take_streams(&slots);
+        });
         if matches!(self.state, State::Ended) {
             return Err(OfferError::Invalid("sdp is not understood"));
         }

@@ -2,15 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use conclave_sfu_srtp::KeyError;
 use conclave_sfu_wire::control::Codec;
 use str0m::bwe::Bitrate;
 use str0m::media::{Direction, Media, Pt};
 use str0m::rtp::{ExtensionValues, RtpWrite, VideoOrientation, Vp8Descriptor, Vp8Patch};
 
-use super::{RTX_PACKETS, Transport, codec_of};
+use super::{RTX_PACKETS, SrtpKeys, Transport, codec_of};
 use crate::arena::SendArena;
 use crate::packet::{MediaPacket, Outgoing};
-use crate::sender::{Sender, SenderEvent, StreamParams};
+use crate::sender::{Route, Sender, SenderEvent, Sent, StreamParams};
 
 /// How long a packet can be resent. Later than that a receiver has given up.
 const RTX_AGE: Duration = Duration::from_secs(2);
@@ -57,12 +58,16 @@ impl Sender for Str0mSender {
         });
     }
 
+    fn connected(&mut self, _now: Instant, _keys: SrtpKeys) -> Result<(), KeyError> {
+        Ok(())
+    }
+
     fn push(
         &mut self,
+        _now: Instant,
         transport: &mut Transport,
         params: StreamParams,
         out: Outgoing<'_>,
-        _arena: &mut SendArena,
     ) {
         let Some(pt) = self.payload_type(transport, out.packet.codec) else {
             return;
@@ -88,6 +93,8 @@ impl Sender for Str0mSender {
         });
     }
 
+    fn resend(&mut self, _now: Instant, _params: StreamParams, _out: Outgoing<'_>) {}
+
     fn forget(&mut self, transport: &mut Transport, params: StreamParams) {
         transport.guarded(|transport| {
             let mid = params.mid.as_str().into();
@@ -104,7 +111,13 @@ impl Sender for Str0mSender {
         });
     }
 
-    fn set_target(&mut self, transport: &mut Transport, sustain_bps: u64, desired_bps: u64) {
+    fn set_target(
+        &mut self,
+        _now: Instant,
+        transport: &mut Transport,
+        sustain_bps: u64,
+        desired_bps: u64,
+    ) {
         transport.guarded(|transport| {
             let desired = Bitrate::from(desired_bps.max(sustain_bps));
             transport
@@ -118,8 +131,22 @@ impl Sender for Str0mSender {
         transport.handle_timeout(now, arena);
     }
 
+    fn handle_rtcp(&mut self, _now: Instant, _transport: &Transport, _datagram: &[u8]) -> Route {
+        Route::Transport
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+
     fn poll_event(&mut self, transport: &mut Transport) -> Option<SenderEvent> {
         transport.feedback.pop_front()
+    }
+
+    fn close(&mut self, _transport: &mut Transport, _arena: &mut SendArena) {}
+
+    fn take_sent(&mut self) -> Sent {
+        Sent::default()
     }
 }
 

@@ -26,7 +26,14 @@ impl Bench {
             tl0_pic_idx: 1,
         };
         let rewriter = Rewriter::new(now, 90_000, beginnings);
-        let mut slot = VideoSlot::new(StreamParams { mid, video: true }, rewriter);
+        let mut slot = VideoSlot::new(
+            StreamParams {
+                mid,
+                video: true,
+                index: 0,
+            },
+            rewriter,
+        );
         slot.assign(Feed::Waiting {
             publication: 0,
             rev: 1,

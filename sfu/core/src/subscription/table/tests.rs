@@ -15,7 +15,14 @@ fn table(now: Instant, count: usize) -> SlotTable {
             tl0_pic_idx: 0,
         };
         let rewriter = Rewriter::new(now, 90_000, beginnings);
-        VideoSlot::new(StreamParams { mid, video: true }, rewriter)
+        VideoSlot::new(
+            StreamParams {
+                mid,
+                video: true,
+                index: 0,
+            },
+            rewriter,
+        )
     };
     let mut table = SlotTable::default();
     table.renew((0..count).map(slot).collect());
