@@ -1,5 +1,6 @@
 //! One server under one load: what it took.
 
+use std::io::BufRead;
 use std::net::Ipv4Addr;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 use conclave_tests::lab::{Lab, Pid};
 
 use crate::Server;
+use crate::certificate;
 use crate::client::{self, User};
 use crate::relay::{ECHO_THREAD, PASSWORD, PORT, REALM, USER};
 
@@ -63,6 +65,24 @@ impl Way {
     }
 }
 
+/// How what a client sends at once by UDP reaches the server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Arrival {
+    /// Each packet by itself, some microseconds behind the one before.
+    Single,
+    /// Together, as an interface hands over what came while it kept its interrupt back.
+    Joined,
+}
+
+impl Arrival {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Arrival::Single => "single",
+            Arrival::Joined => "joined",
+        }
+    }
+}
+
 /// What allocations took.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Allocating {
@@ -112,6 +132,42 @@ pub(crate) fn relay(server: Server, way: Way, load: Load) -> f64 {
         );
     }
     (cpu(pid) - before).as_secs_f64() / f64::from(2 * came_back)
+}
+
+/// Relays media as meetings send it, to a peer and back; returns the CPU per relayed
+/// packet in seconds.
+pub(crate) fn media(server: Server, way: Way, arrival: Arrival) -> f64 {
+    let mut lab = Lab::new();
+    let pid = start(server, &mut lab);
+    let own = std::env::current_exe().expect("the own path is known");
+    let mut client = lab.command(own);
+    // With virtual addresses the peer is in the server's process.
+    let peer = if server == Server::Virtual {
+        "none"
+    } else {
+        "peer"
+    };
+    client.args(["--media", way.name(), arrival.name(), peer]);
+    let (_, output) = lab.start_reading(client);
+    let mut lines = output.lines().map_while(Result::ok);
+    let begins = lines.next();
+    assert_eq!(begins.as_deref(), Some("begins"), "the client failed");
+    let before = cpu(pid);
+    let said = lines.next().expect("the client ends with its counts");
+    let numbers: Vec<u64> = said
+        .split(' ')
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    let [sent, returned] = numbers[..] else {
+        panic!("{server:?} by {}: {said}", way.name());
+    };
+    if returned < sent {
+        println!(
+            "({server:?} by {}: {returned} of {sent} came back)",
+            way.name()
+        );
+    }
+    (cpu(pid) - before).as_secs_f64() / (2 * returned) as f64
 }
 
 /// Makes allocations, each from an address of its own.
@@ -169,11 +225,6 @@ fn start(server: Server, lab: &mut Lab) -> Pid {
 }
 
 fn coturn(lab: &Lab) -> Command {
-    let folder = std::env::temp_dir();
-    let (certificate, key) = (folder.join("bench-turn.pem"), folder.join("bench-turn.key"));
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a key is made");
-    std::fs::write(&certificate, made.cert.pem()).expect("the folder can be written");
-    std::fs::write(&key, made.signing_key.serialize_pem()).expect("the folder can be written");
     // Into a pipe it would write by the page.
     let mut command = lab.command("stdbuf");
     command
@@ -182,13 +233,13 @@ fn coturn(lab: &Lab) -> Command {
         .args(["--user", &format!("{USER}:{PASSWORD}"), "--realm", REALM])
         .args(["-L", "127.0.0.1", "-E", "127.0.0.1"])
         .arg("--cert")
-        .arg(certificate)
+        .arg(certificate::file("pem"))
         .arg("--pkey")
-        .arg(key)
+        .arg(certificate::file("key.pem"))
         .args(["--log-file=stdout", "--simple-log"])
         // It complains of a kernel without SCTP.
         .stderr(Stdio::null())
-        .current_dir(folder);
+        .current_dir(std::env::temp_dir());
     command
 }
 

@@ -3,19 +3,24 @@
 //!
 //! `cargo bench -p conclave-tests --bench turn`, as root. Each server runs in a
 //! network namespace of its own, the same client against each: turnutils_uclient
-//! of Debian's coturn. The relay is a process of its own (this binary again),
+//! of Debian's coturn, and media in bursts as meetings send it (`media.rs`). With a
+//! word behind `--`, such as `media`, only rows with that word are measured. The relay is a process of its own (this binary again),
 //! with real sockets and with virtual addresses, where a thread that sends
 //! everything back stands for the shard. Runs alternate and figures are medians:
 //! good for ratios within one run, not across machines.
 
+mod certificate;
 #[path = "../../turn/client.rs"]
 mod client;
 mod load;
+mod login;
+mod media;
 mod relay;
+mod streams;
 
 use std::process::Command;
 
-use load::{Allocating, Way};
+use load::{Allocating, Arrival, Way};
 
 /// How often each measurement is made.
 const RUNS: usize = 3;
@@ -35,12 +40,13 @@ fn main() {
     let words: Vec<&str> = arguments.iter().skip(1).map(String::as_str).collect();
     match words[..] {
         ["--relay", backend] => relay::serve(backend),
+        ["--media", way, arrival, peer] => media::send_here(way, arrival, peer),
         ["--allocate", first, count] => load::allocate_here(first, count),
-        _ => measure(),
+        _ => measure(&words),
     }
 }
 
-fn measure() {
+fn measure(words: &[&str]) {
     for program in ["turnutils_uclient", "turnutils_peer", "turnserver", "ip"] {
         let mut look = Command::new("sh");
         look.args(["-c", "command -v \"$0\" >/dev/null", program]);
@@ -49,6 +55,14 @@ fn measure() {
             return;
         }
     }
+    certificate::make();
+    let is_wanted = |name: &str| {
+        let mut wishes = words
+            .iter()
+            .filter(|word| !word.starts_with("--"))
+            .peekable();
+        wishes.peek().is_none() || wishes.any(|wish| name.contains(wish))
+    };
     println!("| | coturn | real sockets | of coturn | virtual | of coturn |");
     println!("|---|---|---|---|---|---|");
     for (way, load, rate) in [
@@ -57,9 +71,31 @@ fn measure() {
         (Way::Tcp, load::THIN, "5,000"),
         (Way::Tls, load::THIN, "5,000"),
     ] {
-        let figures = alternating(|server| load::relay(server, way, load));
         let name = format!("CPU per packet by {}, {rate}/s each way, µs", way.name());
-        row(&name, figures.map(median), 1e6, 1);
+        if is_wanted(&name) {
+            let figures = alternating(|server| load::relay(server, way, load));
+            row(&name, figures.map(median), 1e6, 1);
+        }
+    }
+    for (way, arrival) in [
+        (Way::Udp, Arrival::Single),
+        (Way::Udp, Arrival::Joined),
+        (Way::Tcp, Arrival::Joined),
+        (Way::Tls, Arrival::Joined),
+    ] {
+        let arrives = match (way, arrival) {
+            (Way::Udp, Arrival::Single) => ", packet by packet",
+            (Way::Udp, Arrival::Joined) => ", frames at once",
+            _ => "",
+        };
+        let name = format!("CPU per packet of media by {}{arrives}, µs", way.name());
+        if is_wanted(&name) {
+            let figures = alternating(|server| load::media(server, way, arrival));
+            row(&name, figures.map(median), 1e6, 2);
+        }
+    }
+    if !is_wanted("allocations") {
+        return;
     }
     let figures = alternating(load::allocate);
     let of = |part: fn(&Allocating) -> f64| {

@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd;
-use std::sync::Arc;
 use std::thread;
 
 use conclave_sfu_udp::{HandOver, Receiver, Sender, hand_over, wait};
@@ -11,14 +10,14 @@ use conclave_turn_core::policy::{PeerList, PeerPolicy};
 use conclave_turn_core::quota::QuotaLimits;
 use conclave_turn_core::{AllocationLimits, ServerConfig};
 use conclave_turn_node::{
-    BackendConfig, RealConfig, Relay, RelayConfig, RelayHandle, RelayIp, ShardPort,
+    BackendConfig, ClientSocket, RealConfig, Relay, RelayConfig, RelayHandle, RelayIp, ShardPort,
 };
 use conclave_turn_wire::ClientTransport;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig as TlsConfig;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+
+use crate::certificate;
 
 /// Who all clients are.
 pub(crate) const USER: &str = "bench";
@@ -29,7 +28,7 @@ pub(crate) const PORT: u16 = 3478;
 /// Where TLS clients come to.
 pub(crate) const TLS_PORT: u16 = 5349;
 /// Where the echo is that stands for a shard: the ports of `turnutils_peer`.
-const ECHO_PORTS: [u16; 2] = [3480, 3481];
+pub(crate) const ECHO_PORTS: [u16; 2] = [3480, 3481];
 /// The name of the thread that is not the relay's.
 pub(crate) const ECHO_THREAD: &str = "echo";
 
@@ -61,7 +60,7 @@ pub(crate) fn serve(backend: &str) {
         println!("ready");
         tokio::join!(
             accept(plain, relay.handle(), None),
-            accept(secure, relay.handle(), Some(acceptor())),
+            accept(secure, relay.handle(), Some(certificate::acceptor())),
         );
     });
 }
@@ -124,7 +123,7 @@ fn echo() -> BackendConfig {
 }
 
 fn way() -> HandOver {
-    hand_over(64).expect("descriptors are there")
+    hand_over(1_024).expect("descriptors are there")
 }
 
 fn send_back(from_relay: &Receiver, mut to_relay: Sender) {
@@ -161,26 +160,18 @@ async fn serve_client(
     stopped: watch::Receiver<bool>,
 ) {
     let _ = stream.set_nodelay(true);
+    let stream = ClientSocket::new(stream);
+    let socket = stream.handle();
     let Some(tls) = tls else {
         let plain = ClientTransport::Tcp;
         return relay
-            .serve_stream(stream, plain, client, local, stopped)
+            .serve_stream(stream, Some(socket), plain, client, local, stopped)
             .await;
     };
     if let Ok(stream) = tls.accept(stream).await {
         let secure = ClientTransport::Tls;
         relay
-            .serve_stream(stream, secure, client, local, stopped)
+            .serve_stream(stream, Some(socket), secure, client, local, stopped)
             .await;
     }
-}
-
-fn acceptor() -> TlsAcceptor {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a key is made");
-    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
-    let config = TlsConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .expect("key and certificate fit");
-    TlsAcceptor::from(Arc::new(config))
 }
