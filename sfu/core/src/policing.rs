@@ -1,0 +1,204 @@
+//! How much one participant may send us, by what it is there for.
+//!
+//! A participant that publishes nothing has no reason to send more than
+//! feedback, and nobody has a reason to ask for a keyframe a hundred times a
+//! second. What is over a limit is dropped and counted; nobody is put out for
+//! it, as a picture of a large screen after an outage is not an attack.
+
+use std::time::{Duration, Instant};
+
+/// What one participant may send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct IngressLimits {
+    /// Datagrams of media and of feedback.
+    pub(crate) packets_per_s: u32,
+    /// Bytes in them.
+    pub(crate) bytes_per_s: u32,
+    /// RTP streams at once.
+    pub(crate) ssrcs: u16,
+    /// Times that it may ask for a keyframe, over all slots.
+    pub(crate) keyframe_requests_per_s: u32,
+    /// Offers: negotiations and ICE restarts.
+    pub(crate) offers_per_min: u32,
+}
+
+impl IngressLimits {
+    /// Of who may publish. Three encodings, a screen and two sounds, each a
+    /// third above its limit, are 900 packets/s; 16 Mbit/s are three times what
+    /// the client is told to send at most. Streams: three encodings of a camera
+    /// and of a screen with RTX, two sounds, and as many again after a change.
+    pub(crate) const PUBLISHER: IngressLimits = IngressLimits {
+        packets_per_s: 2_000,
+        bytes_per_s: 2_000_000,
+        ssrcs: 32,
+        keyframe_requests_per_s: 30,
+        offers_per_min: 30,
+    };
+
+    /// Of who only watches: feedback twenty times a second for the connection,
+    /// reports and NACKs for each slot, checks and consent of ICE.
+    pub(crate) const VIEWER: IngressLimits = IngressLimits {
+        packets_per_s: 400,
+        bytes_per_s: 100_000,
+        ssrcs: 0,
+        keyframe_requests_per_s: 30,
+        offers_per_min: 12,
+    };
+}
+
+/// How far packets and bytes may run ahead: a keyframe of a large screen, or
+/// what comes at once after an outage.
+const BURST: Duration = Duration::from_secs(2);
+/// How far requests for keyframes may: all slots change at once.
+const KEYFRAME_BURST: Duration = Duration::from_secs(1);
+/// An RTP stream that was silent for this long leaves its place to another.
+const SILENT: Duration = Duration::from_secs(10);
+
+/// What was dropped since the start, by what it was too much of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
+    pub(crate) ssrcs: u64,
+    pub(crate) keyframe_requests: u64,
+    pub(crate) offers: u64,
+}
+
+/// Polices one participant.
+#[derive(Debug, Clone)]
+pub(crate) struct Policing {
+    limits: IngressLimits,
+    packets: Bucket,
+    bytes: Bucket,
+    keyframes: Bucket,
+    offers: Bucket,
+    /// RTP streams, with when each was heard last. At most as many as the limit says.
+    heard: Vec<(u32, Instant)>,
+    refused: Refused,
+}
+
+impl Policing {
+    /// Begins with full buckets.
+    pub(crate) fn new(now: Instant, limits: IngressLimits) -> Self {
+        let bucket = Bucket { spent_until: now };
+        Policing {
+            limits,
+            packets: bucket,
+            bytes: bucket,
+            keyframes: bucket,
+            offers: bucket,
+            heard: Vec::new(),
+            refused: Refused::default(),
+        }
+    }
+
+    /// Goes by other limits, as the participant has another role. What was
+    /// spent stays so.
+    pub(crate) fn set_limits(&mut self, limits: IngressLimits) {
+        self.limits = limits;
+        self.heard.truncate(usize::from(limits.ssrcs));
+    }
+
+    /// Returns whether a datagram of `len` bytes is within the limits. To be
+    /// asked before anything is decrypted: who is not let through costs nothing.
+    pub(crate) fn admit_packet(&mut self, now: Instant, len: usize) -> bool {
+        let packet = Cost::of(1, self.limits.packets_per_s);
+        let bytes = Cost::of(len as u64, self.limits.bytes_per_s);
+        if !self.packets.has(now, packet, BURST) {
+            self.refused.packets += 1;
+            return false;
+        }
+        if !self.bytes.has(now, bytes, BURST) {
+            self.refused.bytes += 1;
+            return false;
+        }
+        self.packets.spend(now, packet);
+        self.bytes.spend(now, bytes);
+        true
+    }
+
+    /// Returns whether an RTP stream may be received. To be asked of packets
+    /// that are authentic, or somebody else could take the places.
+    pub(crate) fn admit_ssrc(&mut self, now: Instant, ssrc: u32) -> bool {
+        if let Some((_, at)) = self.heard.iter_mut().find(|(known, _)| *known == ssrc) {
+            *at = now;
+            return true;
+        }
+        if self.heard.len() >= usize::from(self.limits.ssrcs) {
+            let is_silent = |at: Instant| now.saturating_duration_since(at) >= SILENT;
+            self.heard.retain(|(_, at)| !is_silent(*at));
+        }
+        if self.heard.len() >= usize::from(self.limits.ssrcs) {
+            self.refused.ssrcs += 1;
+            return false;
+        }
+        self.heard.push((ssrc, now));
+        true
+    }
+
+    /// Returns whether a request for a keyframe may have an effect.
+    pub(crate) fn admit_keyframe_request(&mut self, now: Instant) -> bool {
+        let request = Cost::of(1, self.limits.keyframe_requests_per_s);
+        let admitted = self.keyframes.take(now, request, KEYFRAME_BURST);
+        self.refused.keyframe_requests += u64::from(!admitted);
+        admitted
+    }
+
+    /// Returns whether an offer may be answered: it costs up to a millisecond.
+    /// All those of a minute may come at once.
+    pub(crate) fn admit_offer(&mut self, now: Instant) -> bool {
+        const MINUTE: Duration = Duration::from_secs(60);
+        let offer = Cost(MINUTE / self.limits.offers_per_min.max(1));
+        let admitted = self.limits.offers_per_min > 0 && self.offers.take(now, offer, MINUTE);
+        self.refused.offers += u64::from(!admitted);
+        admitted
+    }
+
+    /// Returns what was refused since the start.
+    pub(crate) fn refused(&self) -> Refused {
+        self.refused
+    }
+}
+
+/// The time in which what is taken is earned again.
+#[derive(Debug, Clone, Copy)]
+struct Cost(Duration);
+
+impl Cost {
+    /// Of so many, with a rate each second. With a rate of zero it never is.
+    fn of(count: u64, per_s: u32) -> Cost {
+        let nanos = count
+            .saturating_mul(1_000_000_000)
+            .checked_div(u64::from(per_s));
+        Cost(nanos.map_or(Duration::MAX, Duration::from_nanos))
+    }
+}
+
+/// A token bucket, kept as the instant at which it is full again.
+#[derive(Debug, Clone, Copy)]
+struct Bucket {
+    spent_until: Instant,
+}
+
+impl Bucket {
+    /// Returns whether there is so much in a bucket that holds `burst`.
+    fn has(&self, now: Instant, Cost(cost): Cost, burst: Duration) -> bool {
+        let spent = self.spent_until.saturating_duration_since(now);
+        spent.checked_add(cost).is_some_and(|spent| spent <= burst)
+    }
+
+    fn spend(&mut self, now: Instant, Cost(cost): Cost) {
+        self.spent_until = self.spent_until.max(now) + cost;
+    }
+
+    fn take(&mut self, now: Instant, cost: Cost, burst: Duration) -> bool {
+        let has = self.has(now, cost, burst);
+        if has {
+            self.spend(now, cost);
+        }
+        has
+    }
+}
+
+#[cfg(test)]
+mod tests;
