@@ -1,5 +1,6 @@
 //! One room as a task: what it was, its inbox, and how it ends.
 
+mod backlog;
 mod keeping;
 mod meeting;
 mod shard;
@@ -17,6 +18,8 @@ use conclave_signalling_wire::ids::RoomId;
 use conclave_signalling_wire::text::Slug;
 use tokio::sync::oneshot;
 use tracing::{error, warn};
+
+pub(crate) use backlog::Waiting;
 
 use crate::actor::meeting::Meeting;
 use crate::inbox::{Inbox, Queues, Seat, ToRoom, inbox};

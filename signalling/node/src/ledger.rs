@@ -79,6 +79,14 @@ impl<T> Ledger<T> {
         Some(std::mem::take(&mut self.unsaved))
     }
 
+    /// Begins a commit of what was begun before and could not be kept, unless one runs or there
+    /// is something new, which takes it along. Nothing waits for it.
+    pub(crate) fn begin_again(&mut self) -> bool {
+        let is_free = !self.is_committing && self.unsaved.is_empty();
+        self.is_committing |= is_free;
+        is_free
+    }
+
     /// Records that the changes that [`Ledger::begin`] returned were kept.
     pub(crate) fn handle_committed(&mut self) {
         debug_assert!(self.is_committing, "only what began is committed");
@@ -156,6 +164,23 @@ mod tests {
         assert_eq!(released(&mut ledger), [4]);
         assert!(ledger.is_settled());
         assert_eq!(ledger.hold(5), Some(5));
+    }
+
+    #[test]
+    fn what_is_tried_again_is_a_commit_for_which_nothing_waits() {
+        let mut ledger = Ledger::new();
+        assert!(ledger.begin_again());
+        assert!(!ledger.begin_again() && !ledger.is_settled());
+        assert_eq!(ledger.hold(1), Some(1));
+        ledger.add(change());
+        assert_eq!(ledger.hold(2), None);
+        assert!(ledger.begin().is_none());
+        ledger.handle_committed();
+        assert!(released(&mut ledger).is_empty());
+        assert!(!ledger.begin_again());
+        assert!(ledger.begin().is_some());
+        ledger.handle_committed();
+        assert_eq!(released(&mut ledger), [2]);
     }
 
     fn told() -> Change {

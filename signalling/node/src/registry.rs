@@ -23,6 +23,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, sleep};
 
 use crate::actor;
+use crate::actor::Waiting;
 use crate::config::{Config, Media};
 use crate::directory::{Directory, Door};
 use crate::guesses::Guesses;
@@ -75,6 +76,8 @@ pub(crate) struct Registry {
     next_key: AtomicU64,
     pub(crate) refusals: Refusals,
     pub(crate) panics: AtomicU64,
+    /// What rooms could not keep and try again.
+    pub(crate) waiting: Waiting,
     pub(crate) commits_retried: AtomicU64,
     pub(crate) commits_failed: AtomicU64,
     pub(crate) join_counts: JoinCounts,
@@ -158,6 +161,7 @@ impl Registry {
             next_key: AtomicU64::new(1),
             refusals: Refusals::default(),
             panics: AtomicU64::new(0),
+            waiting: Waiting::default(),
             commits_retried: AtomicU64::new(0),
             commits_failed: AtomicU64::new(0),
             join_counts: JoinCounts::default(),

@@ -170,6 +170,10 @@ impl Meeting {
         // A media plane that panics has been heard of already.
         let _ = catch_unwind(AssertUnwindSafe(|| self.shard.end()));
         self.keeping.calm(turn_away_all(queues)).await;
+        // The session of a room that failed is ended by others.
+        if matches!(end, End::Idle) {
+            self.keeping.leave_behind();
+        }
     }
 
     fn is_idle(&self) -> bool {
@@ -232,6 +236,8 @@ impl Meeting {
         self.asked = None;
         if let Some(changes) = self.voices.begin_commit() {
             self.keeping.begin(now, changes);
+        } else if self.keeping.is_due_again(now) && self.voices.begin_again() {
+            self.keeping.begin(now, Vec::new());
         }
         self.what_next()
     }

@@ -82,6 +82,11 @@ impl Voices {
         self.ledger.begin()
     }
 
+    /// Begins a commit of what could not be kept before. Returns whether it may begin.
+    pub(super) fn begin_again(&mut self) -> bool {
+        self.ledger.begin_again()
+    }
+
     /// Says what waited for the changes that are now kept.
     pub(super) fn handle_committed(&mut self) {
         self.ledger.handle_committed();
