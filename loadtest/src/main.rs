@@ -38,7 +38,11 @@ fn main() -> ExitCode {
         Err(Failure::Other(error)) => return fail(&error),
     };
     match play(&cli, plan, target) {
-        Ok(run) if run.ended == Ended::NobodyJoined => ExitCode::FAILURE,
+        Ok(run) if run.ended == Ended::NobodyJoined => {
+            let reason = run.failures.first().map(|failure| failure.reason.as_str());
+            let reason = reason.unwrap_or("no media within the time for it");
+            fail(&anyhow!("nobody came in: {reason}"))
+        }
         Ok(run) if !run.passed() => ExitCode::from(EXIT_MISSED),
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
