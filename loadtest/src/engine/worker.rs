@@ -193,8 +193,12 @@ impl Worker {
         let mut ready = Vec::new();
         // For IPv4 and IPv6.
         let mut batches = [Batch::new(), Batch::new()];
-        while !self.ended {
+        loop {
             self.obey();
+            // Nothing wakes a thread that waits after its end.
+            if self.ended {
+                return Ok(());
+            }
             self.serve_lines();
             self.serve_timers();
             let patience = self.patience();
@@ -204,7 +208,6 @@ impl Worker {
                 self.receive(peer, &mut batches)?;
             }
         }
-        Ok(())
     }
 
     /// Returns how long nothing is due.
@@ -370,7 +373,7 @@ impl Worker {
             tally.received += u64::from(is_rtp(payload));
             tally.received_bytes += payload.len() as u64;
             let Some(line) = line else {
-                participant.handle_arrival(now, arrival, source, local, payload);
+                participant.handle_datagram(arrival, source, local, payload);
                 return;
             };
             let outcomes = line.down.pass(arrival, payload.len(), &mut line.random);
@@ -413,7 +416,7 @@ impl Worker {
                     ..
                 } = datagram;
                 peer.participant
-                    .handle_arrival(now, at, address, local, &payload);
+                    .handle_datagram(at, address, local, &payload);
                 self.settle(datagram.peer);
             } else if let Some(socket) = &peer.socket {
                 let sent = socket.send(datagram.address, &datagram.payload);
