@@ -4,10 +4,11 @@
 //! `cargo bench -p conclave-tests --bench turn`, as root. Each server runs in a
 //! network namespace of its own, the same client against each: turnutils_uclient
 //! of Debian's coturn, and media in bursts as meetings send it (`media.rs`). With a
-//! word behind `--`, such as `media`, only rows with that word are measured. The relay is a process of its own (this binary again),
-//! with real sockets and with virtual addresses, where a thread that sends
-//! everything back stands for the shard. Runs alternate and figures are medians:
-//! good for ratios within one run, not across machines.
+//! word behind `--`, such as `media`, only rows with that word are measured. The
+//! relay is a process of its own (this binary again), with real sockets and with
+//! virtual addresses, where a thread that sends everything back stands for the
+//! shard. Runs alternate and figures are medians: good for ratios within one run,
+//! not across machines.
 
 mod certificate;
 #[path = "../../turn/client.rs"]
