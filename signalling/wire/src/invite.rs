@@ -32,7 +32,7 @@ pub struct InviteCreate {
     /// How many may use it; null for any number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional = nullable)]
-    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::limits::INVITE_USES)))]
     pub max_uses: Option<u32>,
     /// From when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
