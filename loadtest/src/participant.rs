@@ -274,7 +274,9 @@ impl Participant {
         self.devices.set_level(source, level);
     }
 
-    /// Takes one datagram that came to `destination`, an address of this participant.
+    /// Takes one datagram that came at `now` to `destination`, an address of this
+    /// participant. Where the kernel stamps arrivals, its stamp is the better `now`: feedback
+    /// on congestion tells when packets came, not when somebody found time for them.
     pub fn handle_datagram(
         &mut self,
         now: Instant,
@@ -282,21 +284,9 @@ impl Participant {
         destination: SocketAddr,
         payload: &[u8],
     ) {
-        self.handle_arrival(now, now, source, destination, payload);
-    }
-
-    /// The same for a datagram that came at `arrival`, somewhat before `now`: delays
-    /// count until then.
-    pub fn handle_arrival(
-        &mut self,
-        now: Instant,
-        arrival: Instant,
-        source: SocketAddr,
-        destination: SocketAddr,
-        payload: &[u8],
-    ) {
+        // Delays count until the datagram came, even if a timer was served since.
+        self.arrival = now;
         self.advance(now);
-        self.arrival = arrival;
         if self.config.record == Record::Everything {
             self.audit.handle_datagram(payload);
         }
