@@ -358,11 +358,13 @@ async fn list(call: Call) -> Result<Answer, Problem> {
         // One more shows whether there are more.
         limit: u32::try_from(limit + 1).unwrap_or(u32::MAX),
     };
-    let total = match query.wants_total()? {
+    let wants_total = query.wants_total()?;
+    let mut found = call.admin.store.sessions(&wanted).await?;
+    // Afterwards: what begins in between is not on the page, but no page has more than there are.
+    let total = match wants_total {
         false => None,
         true => Some(call.admin.store.count_sessions(&wanted).await?),
     };
-    let mut found = call.admin.store.sessions(&wanted).await?;
     let next_cursor = cut(&mut found, limit, |last| last.session.id.to_string());
     let data: Vec<Value> = found
         .into_iter()
