@@ -35,6 +35,9 @@ pub(crate) struct Cli {
     /// How long after everybody has come in
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     duration: Duration,
+    /// How long everybody is there before that: estimates of bandwidth take some seconds
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
+    pub(crate) settle: Duration,
     /// How many begin to come in per second
     #[arg(long, value_name = "N/s", default_value = "20/s", value_parser = per_second)]
     ramp: f64,

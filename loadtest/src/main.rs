@@ -98,7 +98,12 @@ fn prepare(cli: &Cli) -> Result<(Plan, Arc<dyn Target>), Failure> {
             .as_ref()
             .map(conclave_loadtest::watched::Watched::name),
     };
-    Ok((Plan { title, watched }, target))
+    let plan = Plan {
+        title,
+        watched,
+        settle: cli.settle,
+    };
+    Ok((plan, target))
 }
 
 fn play(cli: &Cli, plan: Plan, target: Arc<dyn Target>) -> Result<Measured> {

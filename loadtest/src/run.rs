@@ -37,6 +37,9 @@ pub struct Plan {
     pub title: Title,
     /// Where the server's use is to be read.
     pub watched: Option<Watched>,
+    /// How long after everybody is there the window opens: estimates of bandwidth need some
+    /// seconds.
+    pub settle: Duration,
 }
 
 /// What a run says of itself while it goes on.
@@ -85,6 +88,7 @@ pub async fn run(
     ticks.tick().await;
     let mut begun = 0;
     let mut steady_since = None;
+    let mut complete_since = None;
     let ended = loop {
         let end = steady_since.map(|since: Instant| since + duration);
         tokio::select! {
@@ -111,8 +115,11 @@ pub async fn run(
                     if book.joins_done() == 0 {
                         break Ended::NobodyJoined;
                     }
-                    book.open_window();
-                    steady_since = Some(now());
+                    let since = *complete_since.get_or_insert_with(now);
+                    if now() - since >= plan.settle {
+                        book.open_window();
+                        steady_since = Some(now());
+                    }
                 }
             }
         }
