@@ -287,6 +287,7 @@ impl BoundShard {
         };
         let sockets = Sockets::bind(&config.addresses, port)?;
         sockets.enlarge_buffers();
+        sockets.note_arrivals();
         let map = AddressMap::new(&config.addresses, index, |family| sockets.port_of(family))?;
         let mut seed = [0; 32];
         seeds.fill_bytes(&mut seed);

@@ -86,6 +86,13 @@ impl Sockets {
         ]
     }
 
+    /// Lets the kernel note when datagrams arrive.
+    pub(crate) fn note_arrivals(&self) {
+        for socket in [&self.v4, &self.v6].into_iter().flatten() {
+            socket.note_arrivals();
+        }
+    }
+
     /// Asks for large buffers and warns of what the system withholds.
     pub(crate) fn enlarge_buffers(&self) {
         for socket in [&self.v4, &self.v6].into_iter().flatten() {

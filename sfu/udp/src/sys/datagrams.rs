@@ -5,6 +5,7 @@ use std::mem;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::os::fd::AsRawFd;
+use std::time::{Duration, SystemTime};
 
 use socket2::Socket;
 
@@ -45,6 +46,8 @@ pub struct ReceiveBatch {
     names: Vec<Name>,
     controls: Vec<Control>,
     facts: Vec<Fact>,
+    /// When the first of them arrived, if the kernel says so.
+    oldest: Option<SystemTime>,
     /// How many datagrams the next call asks for at first: to ask for all 64
     /// costs more than to take one.
     wanted: usize,
@@ -92,8 +95,16 @@ impl ReceiveBatch {
             names: vec![no_name(); count],
             controls: vec![Control::empty(); count],
             facts: Vec::with_capacity(count),
+            oldest: None,
             wanted: count,
         }
+    }
+
+    /// Returns how long the oldest datagram of the last receive has waited in its
+    /// socket. `None` if nothing came, the socket does not
+    /// [note arrivals](UdpSocket::note_arrivals), or the clock was set back.
+    pub fn waited(&self) -> Option<Duration> {
+        SystemTime::now().duration_since(self.oldest?).ok()
     }
 
     /// Returns what the last receive brought; `None` stands for a datagram that was cut off.
@@ -133,10 +144,17 @@ impl UdpSocket {
         let _ = set_int(&self.socket, libc::SOL_UDP, libc::UDP_GRO, 1);
     }
 
+    /// Lets the kernel note when each message arrives, for [`ReceiveBatch::waited`].
+    pub fn note_arrivals(&self) {
+        // One that does not leaves it to the caller to guess.
+        let _ = set_int(&self.socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1);
+    }
+
     /// Takes what has arrived, up to the room of the batch; 0 if there is nothing. Counts messages:
     /// one may have several datagrams if the socket [joins arrivals](UdpSocket::join_arrivals).
     pub fn receive(&self, batch: &mut ReceiveBatch) -> io::Result<usize> {
         batch.facts.clear();
+        batch.oldest = None;
         let (wanted, room) = (batch.wanted, batch.names.len());
         let mut count = self.receive_some(batch, 0..wanted)?;
         if count == wanted && wanted < room {
@@ -194,22 +212,20 @@ impl UdpSocket {
         let count = count as usize;
         let names = &batch.names[range];
         for (header, name) in headers.iter().zip(names).take(count) {
-            batch.facts.push(fact(header, name));
+            let facts = read_facts(&header.msg_hdr);
+            batch.oldest = batch.oldest.or(facts.arrived);
+            batch.facts.push(fact(header, name, &facts));
         }
         Ok(count)
     }
 }
 
-fn fact(header: &libc::mmsghdr, name: &Name) -> Fact {
+fn fact(header: &libc::mmsghdr, name: &Name, facts: &Facts) -> Fact {
     if header.msg_hdr.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0 {
         return None;
     }
-    let Facts {
-        destination,
-        segment,
-    } = read_facts(&header.msg_hdr);
     let len = header.msg_len as usize;
-    let segment = segment.unwrap_or(len).max(1);
+    let segment = facts.segment.unwrap_or(len).max(1);
     if segment > DATAGRAM_MAX {
         return None;
     }
@@ -217,7 +233,7 @@ fn fact(header: &libc::mmsghdr, name: &Name) -> Fact {
         len,
         segment,
         source: read_name(name)?,
-        destination: destination?,
+        destination: facts.destination?,
     })
 }
 

@@ -2,23 +2,26 @@
 
 use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::time::{Duration, SystemTime};
 
 /// Room for an address of either family.
 pub(super) type Name = libc::sockaddr_storage;
 
 /// Room for the control messages of one datagram: at most PKTINFO of IPv6 (40
-/// bytes) and a segment size (24, in either direction), aligned as their headers must be.
+/// bytes), a segment size (24, in either direction) and a time (32), aligned as
+/// their headers must be.
 #[repr(C, align(8))]
 #[derive(Clone, Copy)]
 pub(super) struct Control(pub(super) [u8; CONTROL_LEN]);
 
-const CONTROL_LEN: usize = 64;
+const CONTROL_LEN: usize = 96;
 
 const _: () = {
     // SAFETY: these only compute.
     let needed = unsafe {
         libc::CMSG_SPACE(mem::size_of::<libc::in6_pktinfo>() as u32)
             + libc::CMSG_SPACE(mem::size_of::<libc::c_int>() as u32)
+            + libc::CMSG_SPACE(mem::size_of::<libc::timespec>() as u32)
     };
     assert!(needed as usize <= CONTROL_LEN);
     assert!(mem::align_of::<Control>() >= mem::align_of::<libc::cmsghdr>());
@@ -89,6 +92,8 @@ pub(super) struct Facts {
     pub(super) destination: Option<IpAddr>,
     /// Bytes of each datagram but the last, if the kernel has joined several.
     pub(super) segment: Option<usize>,
+    /// When it arrived, on the clock of the wall.
+    pub(super) arrived: Option<SystemTime>,
 }
 
 /// Reads what `recvmmsg` has filled in.
@@ -126,10 +131,24 @@ pub(super) fn read_facts(header: &libc::msghdr) -> Facts {
             let segment = unsafe { data.cast::<libc::c_int>().read_unaligned() };
             facts.segment = usize::try_from(segment).ok().filter(|segment| *segment > 0);
         }
+        if (level, kind) == (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS)
+            && len >= cmsg_len::<libc::timespec>()
+        {
+            // SAFETY: as above.
+            let time = unsafe { data.cast::<libc::timespec>().read_unaligned() };
+            facts.arrived = wall_time(&time);
+        }
         // SAFETY: `entry` came from these macros for this header.
         entry = unsafe { libc::CMSG_NXTHDR(header, entry) };
     }
     facts
+}
+
+fn wall_time(time: &libc::timespec) -> Option<SystemTime> {
+    let seconds = u64::try_from(time.tv_sec).ok()?;
+    let nanos = u32::try_from(time.tv_nsec).ok()?;
+    SystemTime::UNIX_EPOCH
+        .checked_add(Duration::from_secs(seconds) + Duration::from_nanos(nanos.into()))
 }
 
 /// Writes the control messages of a send: the source address and the segment

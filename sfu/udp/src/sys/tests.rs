@@ -75,6 +75,40 @@ fn what_the_kernel_joins_is_taken_apart_again_and_what_is_too_long_is_not_taken(
 }
 
 #[test]
+fn a_socket_that_notes_arrivals_says_how_long_the_oldest_has_waited() {
+    let mut sender = UdpSocket::bind(Family::V4, 0).unwrap();
+    let receiver = UdpSocket::bind(Family::V4, 0).unwrap();
+    let to = SocketAddr::new(LOCALHOST, receiver.port());
+    let mut batch = SendBatch::new();
+    let mut received = ReceiveBatch::new();
+    assert!(batch.append(None, to, b"one", &[]));
+    sender.send(&mut batch);
+    wait([Some(receiver.as_fd())], Some(PATIENCE)).unwrap();
+    assert_eq!(receiver.receive(&mut received).unwrap(), 1);
+    assert_eq!(received.waited(), None, "nobody asked for it");
+    receiver.note_arrivals();
+    // The kernel begins a moment later, and until then notes what is taken.
+    let begun = Instant::now();
+    loop {
+        let sent = Instant::now();
+        for payload in [b"two", b"six"] {
+            assert!(batch.append(None, to, payload, &[0; 9]));
+            sender.send(&mut batch);
+        }
+        wait([None], Some(Duration::from_millis(30))).unwrap();
+        assert_eq!(receiver.receive(&mut received).unwrap(), 2);
+        let waited = received.waited().unwrap();
+        assert!(waited <= sent.elapsed() + Duration::from_millis(5));
+        if waited >= Duration::from_millis(25) {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{waited:?}");
+    }
+    assert_eq!(receiver.receive(&mut received).unwrap(), 0);
+    assert_eq!(received.waited(), None);
+}
+
+#[test]
 fn a_set_wakes_when_its_deadline_comes_and_for_each_wake_once() {
     let mut set = ReadySet::new().unwrap();
     let waker = Waker::new().unwrap();
