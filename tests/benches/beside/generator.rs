@@ -29,6 +29,12 @@ pub(crate) fn to_janus(url: &str) -> Vec<String> {
         .into()
 }
 
+/// Whether it can leave packets of most viewers as they are.
+pub(crate) fn can_sample(program: &Path) -> bool {
+    let help = Command::new(program).arg("--help").output();
+    help.is_ok_and(|help| String::from_utf8_lossy(&help.stdout).contains("--sample "))
+}
+
 /// Plays a row against a server that runs, and reads what came of it.
 ///
 /// # Errors
@@ -49,6 +55,7 @@ pub(crate) fn run(
         ("--participants", row.participants().to_string()),
         ("--publishers", row.publishers.to_string()),
         ("--duration", format!("{}s", options.window_s)),
+        ("--settle", format!("{}s", options.settle_s)),
         ("--ramp", format!("{}/s", options.ramp_per_s)),
         ("--video", format!("{}kbit", row.video_bps / 1_000)),
         ("--watch", row.watched().to_string()),
@@ -82,6 +89,10 @@ pub(crate) fn run(
     }
     let text = fs::read_to_string(&json).map_err(|error| wrong(&error.to_string()))?;
     let run: Measured = serde_json::from_str(&text).map_err(|error| wrong(&error.to_string()))?;
+    if run.steady.received_per_s == 0.0 {
+        let first = run.failures.first().map(|failure| failure.reason.as_str());
+        return Err(wrong(first.unwrap_or("nothing arrived")));
+    }
     match run.ended {
         Ended::Complete => Ok(run),
         Ended::Interrupted => Err(wrong("interrupted")),
@@ -92,7 +103,7 @@ pub(crate) fn run(
 /// How long a run may take: coming in, settling, the window, and leaving.
 fn patience(row: &Row, options: &Options) -> Duration {
     let ramp_s = row.participants() as u64 / options.ramp_per_s;
-    Duration::from_secs(ramp_s + options.window_s) + SLACK
+    Duration::from_secs(ramp_s + options.settle_s + options.window_s) + SLACK
 }
 
 /// Waits for a process; ends it when it takes too long.

@@ -8,6 +8,7 @@
 //! servers alternate and figures are medians with least and most: good for
 //! ratios within one run, not across machines.
 
+mod climb;
 mod figure;
 mod generator;
 mod options;
@@ -19,18 +20,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use climb::Border;
 use conclave_loadtest::measured::Measured;
 use figure::Figures;
 use options::{Options, Work};
 use pair::Pair;
 use row::Row;
 use server::{Contender, Server};
-
-/// Loss from which on a rate is not kept, in percent.
-const LOSS_MAX: f64 = 0.1;
-/// Share of the packets that should arrive from which on a rate is kept: a server that sheds
-/// streams loses nothing of what it sends.
-const SHARE_MIN: f64 = 0.97;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -54,6 +50,8 @@ struct Stage {
     conclave: PathBuf,
     generator: PathBuf,
     folder: PathBuf,
+    /// Whether the generator can leave packets of most viewers as they are.
+    samples: bool,
 }
 
 /// Where a run is pinned to.
@@ -86,6 +84,7 @@ impl Stage {
                 missing.push(format!("{path} (cargo build --release --bin {package})"));
             }
         }
+        pair::sweep();
         if missing.is_empty()
             && let Err(reason) = Pair::new()
         {
@@ -108,6 +107,7 @@ impl Stage {
         let folder = options.keep.clone();
         let folder = folder.unwrap_or_else(|| std::env::temp_dir().join(own));
         Some(Stage {
+            samples: generator::can_sample(&generator),
             options,
             conclave,
             generator,
@@ -158,70 +158,40 @@ impl Stage {
 
     /// Half a thousand viewers on the cores that there are, the generator among them.
     fn webinar(&self) {
+        let row = self.fit(Row::WEBINAR);
         println!(
-            "\nA webinar, server and generator on the same cores; one viewer of {} decrypts:\n\n{}",
-            Row::WEBINAR.sample,
+            "\nA webinar, server and generator on the same cores; viewers, {}:\n\n{}",
+            row.who_decrypts(),
             figure::HEAD
         );
-        let run = |number| self.try_run(Contender::Conclave, &Row::WEBINAR, Cores::Shared, number);
+        let run = |number| self.try_run(Contender::Conclave, &row, Cores::Shared, number);
         let runs: Vec<Figures> = (1..=self.options.runs).filter_map(run).collect();
-        println!(
-            "{}",
-            figure::line(&Row::WEBINAR, Contender::Conclave.name(), &runs)
-        );
+        println!("{}", figure::line(&row, Contender::Conclave.name(), &runs));
     }
 
-    /// Looks for the highest step that each server keeps, doubling and then halving the distance.
+    /// Looks for the highest step that each server keeps.
     fn climb(&self) {
-        let steps = Row::climb();
+        let steps: Vec<Row> = Row::climb().into_iter().map(|row| self.fit(row)).collect();
         println!(
-            "\nHighest rate below {LOSS_MAX} % loss, 50 viewers; one of {} decrypts:\n",
-            steps[0].sample
-        );
-        println!(
-            "| server | kept | packets/s | lost | delay p99 ms | the next step |\n|---|---|---|---|---|---|"
+            "\nHighest rate below {} % loss, 50 viewers, {}:\n\n{}",
+            climb::LOSS_MAX,
+            steps[0].who_decrypts(),
+            climb::HEAD
         );
         for contender in &self.options.contenders {
-            let mut kept: Option<(usize, Figures)> = None;
-            let mut failed: Option<(usize, Option<Figures>)> = None;
-            while let Some(step) = next_step(
-                kept.as_ref().map(|one| one.0),
-                failed.as_ref().map(|one| one.0),
-                steps.len(),
-            ) {
-                let run = self.try_run(*contender, &steps[step], Cores::Apart, step);
-                match run {
-                    Some(figures) if keeps(&figures, &steps[step], *contender) => {
-                        kept = Some((step, figures))
-                    }
-                    figures => failed = Some((step, figures)),
-                }
+            let mut border = Border::new(steps.clone());
+            while let Some((step, row)) = border.next() {
+                let figures = self.try_run(*contender, &row, Cores::Apart, step);
+                border.note(*contender, step, figures);
             }
-            let beyond = failed.map_or("–".to_owned(), |(step, figures)| {
-                let loss = figures.map_or(f64::NAN, |figures| figures.loss_percent);
-                let rate = figures.map_or(f64::NAN, |figures| figures.packets_per_s);
-                format!(
-                    "{}: {}/s, {} % lost",
-                    steps[step].name(),
-                    figure::spread(vec![rate], 0),
-                    figure::spread(vec![loss], 2)
-                )
-            });
-            let (name, figures) = match kept {
-                Some((step, figures)) => (steps[step].name(), Some(figures)),
-                None => ("none".to_owned(), None),
-            };
-            let told = |of: fn(&Figures) -> f64, digits| {
-                figure::spread(figures.iter().map(of).collect(), digits)
-            };
-            println!(
-                "| {} | {name} | {} | {} % | {} | {beyond} |",
-                contender.name(),
-                told(|one| one.packets_per_s, 0),
-                told(|one| one.loss_percent, 3),
-                told(|one| one.delay_p99_ms, 1),
-            );
+            println!("{}", border.line(*contender));
         }
+    }
+
+    /// Asks of the generator what it can do.
+    fn fit(&self, row: Row) -> Row {
+        let sample = if self.samples { row.sample } else { 1 };
+        Row { sample, ..row }
     }
 
     /// Makes one run; says what went wrong instead of ending all others with it.
@@ -272,28 +242,6 @@ impl Stage {
         let command = pair.command(pair::End::Generator, at_generator, &self.generator);
         generator::run(command, contender, row, &server, &self.options, &folder)
     }
-}
-
-/// Returns what to try next; `None` once the border is found.
-fn next_step(kept: Option<usize>, failed: Option<usize>, count: usize) -> Option<usize> {
-    let next = match (kept, failed) {
-        (None, None) => 0,
-        (Some(kept), None) if kept + 1 < count => (kept * 2 + 1).min(count - 1),
-        (Some(kept), Some(failed)) if kept + 1 < failed => kept + (failed - kept) / 2,
-        _ => return None,
-    };
-    Some(next)
-}
-
-fn keeps(figures: &Figures, row: &Row, contender: Contender) -> bool {
-    let (pictures, sounds) = match contender {
-        Contender::Conclave => (row.watched(), row.heard()),
-        Contender::Janus | Contender::JanusOneLoop => (row.watched(), row.others()),
-    };
-    // Of the packets of a pair, by what is sent.
-    let sound = 50.0 / (50.0 + row.video_bps as f64 * 170.0 / 1.5e6);
-    let due = sound * sounds as f64 + (1.0 - sound) * pictures as f64;
-    figures.loss_percent < LOSS_MAX && figures.failed == 0.0 && figures.pairs_each > SHARE_MIN * due
 }
 
 /// Where programs of the release profile are: benches lie two folders below.

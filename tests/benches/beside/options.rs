@@ -13,6 +13,7 @@ without any, the five rows of the table.
 
   --runs N        runs of each row and server, interleaved [3]
   --window S      seconds that are counted in a run [15]
+  --settle S      seconds between the last one's coming and the window [6]
   --ramp N        participants that begin to come in per second [20]
   --only NAME     conclave, janus or janus-one-loop; may be repeated [all]
   --keep FOLDER   keep what each run says: JSON, page and logs
@@ -37,6 +38,7 @@ pub(crate) struct Options {
     pub(crate) contenders: Vec<Contender>,
     pub(crate) runs: usize,
     pub(crate) window_s: u64,
+    pub(crate) settle_s: u64,
     pub(crate) ramp_per_s: u64,
     pub(crate) keep: Option<PathBuf>,
     pub(crate) conclave: Option<PathBuf>,
@@ -54,6 +56,7 @@ impl Options {
             contenders: Vec::new(),
             runs: 3,
             window_s: 15,
+            settle_s: 6,
             ramp_per_s: 20,
             keep: None,
             conclave: None,
@@ -70,6 +73,7 @@ impl Options {
                 "--bench" => {}
                 "--runs" => options.runs = number(&value()?)?.max(1) as usize,
                 "--window" => options.window_s = number(&value()?)?.max(1),
+                "--settle" => options.settle_s = number(&value()?)?,
                 "--ramp" => options.ramp_per_s = number(&value()?)?.max(1),
                 "--only" => options.contenders.push(contender(&value()?)?),
                 "--keep" => options.keep = Some(value()?.into()),

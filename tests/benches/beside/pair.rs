@@ -76,6 +76,21 @@ impl Drop for Pair {
     }
 }
 
+/// Takes away what a run has left that was interrupted.
+pub(crate) fn sweep() {
+    let entries = std::fs::read_dir("/run/netns").into_iter().flatten();
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let process = name
+            .strip_prefix("beside-")
+            .and_then(|rest| rest.split('-').next());
+        let gone = process.is_some_and(|process| !Path::new("/proc").join(process).exists());
+        if gone {
+            let _ = ip(&["netns", "del", &name]);
+        }
+    }
+}
+
 fn ip(arguments: &[&str]) -> Result<(), String> {
     let output = Command::new("ip").args(arguments).output();
     let output = output.map_err(|error| format!("ip: {error}"))?;

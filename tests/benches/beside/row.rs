@@ -1,7 +1,7 @@
 //! What is played: the rows of the table.
 
-/// M-lines of one connection that Conclave's server takes at most.
-const M_LINES: usize = 24;
+/// Pictures that one participant of Conclave can wish for at once. The same is asked of others.
+const WATCHED_MAX: usize = 12;
 /// Slots for sound that a participant of Conclave offers: the loudest are in them.
 const AUDIO_SLOTS: usize = 4;
 
@@ -61,7 +61,7 @@ impl Row {
     };
 
     /// The steps of the climb: more and more publishers for 50 viewers, and when there are as
-    /// many as a viewer of Conclave has slots for, thicker pictures.
+    /// many as a viewer of Conclave can watch, thicker pictures.
     pub(crate) fn climb() -> Vec<Row> {
         const VIEWERS: usize = 50;
         let step = |publishers, video_bps| Row {
@@ -71,9 +71,8 @@ impl Row {
             video_bps,
             sample: 10,
         };
-        let most = M_LINES - AUDIO_SLOTS;
-        let people = (2..=most).map(|publishers| step(publishers, VIDEO_BPS));
-        let thicker = (7..=12).map(|quarters| step(most, quarters * 250_000));
+        let people = (2..=WATCHED_MAX).map(|publishers| step(publishers, VIDEO_BPS));
+        let thicker = (7..=16).map(|quarters| step(WATCHED_MAX, quarters * 250_000));
         people.chain(thicker).collect()
     }
 
@@ -87,6 +86,14 @@ impl Row {
             format!(" at {} Mbit/s", self.video_bps as f64 / 1e6)
         };
         format!("{} → {}{thickness}", self.publishers, self.viewers)
+    }
+
+    /// Which viewers decrypt what they receive, in words.
+    pub(crate) fn who_decrypts(&self) -> String {
+        match self.sample {
+            0 | 1 => "who all decrypt".to_owned(),
+            sample => format!("of whom one in {sample} decrypts"),
+        }
     }
 
     /// Who comes in.
@@ -108,11 +115,15 @@ impl Row {
         self.publishers - usize::from(self.meets)
     }
 
-    /// How many pictures a receiver asks for: all of the others, as far as Conclave takes so many m-lines.
+    /// How many pictures a receiver asks for.
     pub(crate) fn watched(&self) -> usize {
-        // Camera, microphone, screen and its sound of who sends.
-        let own = if self.meets { 4 } else { 0 };
-        self.others().min(M_LINES - own - AUDIO_SLOTS)
+        self.others().min(WATCHED_MAX)
+    }
+
+    /// Which share of a publisher's packets is sound.
+    pub(crate) fn sound_share(&self) -> f64 {
+        let pictures = 170.0 * self.video_bps as f64 / VIDEO_BPS as f64;
+        50.0 / (50.0 + pictures)
     }
 
     /// How many sounds Conclave sends of the others; Janus sends all.
