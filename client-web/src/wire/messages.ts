@@ -1383,7 +1383,7 @@ export type ParticipantUpdated = {
 };
 
 /** Why nothing is sent in a slot. */
-export type PauseReason = "bandwidth" | "muted" | "source_ended" | "codec_unsupported" | "policy";
+export type PauseReason = "bandwidth" | "overload" | "muted" | "source_ended" | "codec_unsupported" | "policy";
 
 /** Data of `perm.override`. */
 export type PermOverride = {

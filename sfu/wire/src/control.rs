@@ -146,6 +146,18 @@ pub struct View {
     pub priority: Priority,
 }
 
+/// Whom a shard takes, by how much it has to do. Who is in stays.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Admission {
+    /// Everybody.
+    #[default]
+    All,
+    /// Whoever joins a room that is there.
+    NoRooms,
+    /// Nobody new.
+    Nobody,
+}
+
 /// What the room allows in its media.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomPolicy {
@@ -279,6 +291,8 @@ pub enum Command {
 pub enum PauseReason {
     /// There is not enough bandwidth towards the subscriber.
     Bandwidth,
+    /// The shard has more to do than it can.
+    Overload,
     /// The publisher is muted.
     Muted,
     /// The publication ended.
@@ -309,6 +323,8 @@ pub enum OfferError {
     Stale,
     /// The participant is not admitted on this shard.
     UnknownMember,
+    /// There were too many within a minute.
+    TooMany,
 }
 
 /// Why a publication was refused.

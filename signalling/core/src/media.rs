@@ -68,6 +68,7 @@ pub(crate) fn to_priority(priority: Priority) -> control::Priority {
 pub(crate) fn from_pause(reason: control::PauseReason) -> PauseReason {
     match reason {
         control::PauseReason::Bandwidth => PauseReason::Bandwidth,
+        control::PauseReason::Overload => PauseReason::Overload,
         control::PauseReason::Muted => PauseReason::Muted,
         control::PauseReason::SourceEnded => PauseReason::SourceEnded,
         control::PauseReason::CodecUnsupported => PauseReason::CodecUnsupported,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use conclave_sfu_wire::control::Command;
+use conclave_sfu_wire::control::{Admission, Command};
 use conclave_signalling_core::relay::Relay;
 use conclave_signalling_wire::limits::{
     AUDIO_SLOTS, JOINS_PER_SOURCE_BURST, JOINS_PER_SOURCE_PER_S, LINKS_PER_SOURCE,
@@ -27,6 +27,11 @@ pub trait Media: Send + Sync + 'static {
     /// # Errors
     /// [`MediaBusy`] if the queue is full; the room keeps the command and tries again.
     fn send(&self, shard: usize, command: Command) -> Result<(), MediaBusy>;
+
+    /// Returns whom a shard takes at present. Who is in is not asked about.
+    fn admission(&self, _shard: usize) -> Admission {
+        Admission::All
+    }
 
     /// Hears of a command when it is decided, once and in order, before its shard
     /// has room for it: who is in and who is not must be known at once elsewhere.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use conclave_sfu_wire::control::{Event, MemberKey, RoomKey};
+use conclave_sfu_wire::control::{Admission, Event, MemberKey, RoomKey};
 use conclave_signalling_core::clock::ClockAnchor;
 use conclave_signalling_core::digest::{NetworkTag, TokenHash};
 use conclave_signalling_core::output::LinkId;
@@ -383,8 +383,13 @@ impl Registry {
             .map(|load| load.load(Ordering::Relaxed))
             .enumerate();
         loads
-            .min_by_key(|(_, load)| *load)
+            .min_by_key(|(shard, load)| (self.media.admission(*shard), *load))
             .map_or(0, |(shard, _)| shard)
+    }
+
+    /// Returns whether any shard takes another room.
+    pub(crate) fn takes_rooms(&self) -> bool {
+        (0..self.load.len()).any(|shard| self.media.admission(shard) == Admission::All)
     }
 
     pub(crate) fn close(&self, key: RoomKey) {

@@ -265,6 +265,8 @@ pub struct Slot {
 pub enum PauseReason {
     /// There is not enough bandwidth.
     Bandwidth,
+    /// The server has more to do than it can.
+    Overload,
     /// The source is muted.
     Muted,
     /// The publication ended.

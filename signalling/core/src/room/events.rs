@@ -21,6 +21,9 @@ use crate::publications::Publication;
 use crate::record::EndReason;
 use crate::room::Room;
 
+/// After how long another offer is taken from who made too many within a minute.
+const OFFERS_AGAIN_S: u32 = 5;
+
 impl Room {
     /// Takes what the shard reports. What concerns nobody here is ignored: it crossed with a `Drop`.
     pub fn handle_media(&mut self, now: Instant, event: Event) {
@@ -347,6 +350,9 @@ fn offer_error(error: OfferError) -> ErrorBody {
         OfferError::CodecUnsupported => ErrorBody::from(ErrorCode::CodecUnsupported).field("sdp"),
         OfferError::Stale => ErrorBody::bad("generation"),
         OfferError::UnknownMember => ErrorCode::NotAvailable.into(),
+        OfferError::TooMany => {
+            ErrorBody::from(ErrorCode::RateLimited).retry_after_s(OFFERS_AGAIN_S)
+        }
     }
 }
 

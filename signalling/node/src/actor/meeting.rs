@@ -259,6 +259,10 @@ impl Meeting {
     fn take(&mut self, now: Instant, message: ToRoom) {
         let then = now.into_std();
         match message {
+            // Whoever asks may be gone.
+            ToRoom::Join { done, .. } if !self.shard.admits() => {
+                let _ = done.send(Seat::Unavailable);
+            }
             ToRoom::Join {
                 entrant,
                 outbox,

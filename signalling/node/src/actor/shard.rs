@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use conclave_sfu_wire::control::{Command, MemberKey, RoomKey};
+use conclave_sfu_wire::control::{Admission, Command, MemberKey, RoomKey};
 use tokio::time::{Duration, Instant, sleep};
 use tracing::warn;
 
@@ -100,6 +100,16 @@ impl ShardLink {
         self.backlog.clear();
         self.busy_since = None;
         false
+    }
+
+    /// Returns whether the room may grow: its shard has time for more, or, where
+    /// it is on none yet, some shard has time for a room.
+    pub(super) fn admits(&self) -> bool {
+        let media = &self.registry.media;
+        match self.is_open {
+            true => media.admission(self.shard) != Admission::Nobody,
+            false => self.registry.takes_rooms(),
+        }
     }
 
     /// Returns whether commands wait for the shard.

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use conclave_sfu_wire::control::Admission;
 use conclave_signalling_core::record::Actor;
 use conclave_signalling_node::{Config, RoomsCreate, Tuning};
 use serde_json::json;
@@ -424,4 +425,28 @@ async fn a_busy_shard_is_told_later_that_a_room_ended() {
         said.last().is_some_and(|said| said.ends_with("close")),
         "{said:?}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn shards_with_much_to_do_take_no_rooms_and_then_nobody_and_keep_who_is_in() {
+    let server = Server::start().await;
+    let admit = |whom| *server.shard.admission.lock().unwrap() = whom;
+    let (mut ada, _) = server.joined("welcome", "Ada", 1).await;
+    admit(Admission::NoRooms);
+    let mut cem = server.greeted().await;
+    let refused = cem.ask("join", join("other", "Cem", 3)).await;
+    assert_eq!(refused["error"]["code"], "not_available", "{refused}");
+    assert_eq!(refused["error"]["retry_after_s"], 1);
+    let (mut bob, _) = server.joined("welcome", "Bob", 2).await;
+    admit(Admission::Nobody);
+    let refused = cem.ask("join", join("welcome", "Cem", 3)).await;
+    assert_eq!(refused["error"]["code"], "not_available", "{refused}");
+    for (offerer, generation) in [(&mut ada, 1), (&mut bob, 1)] {
+        let offer = json!({"generation": generation, "sdp": "v=0"});
+        let answer = offerer.ask("media.offer", offer).await;
+        assert_eq!(answer["ok"]["generation"], 1, "{answer}");
+    }
+    admit(Admission::All);
+    let came = cem.ask("join", join("other", "Cem", 3)).await;
+    assert_eq!(came["ok"]["outcome"], "joined", "{came}");
 }

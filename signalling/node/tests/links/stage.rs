@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::serve::Listener;
-use conclave_sfu_wire::control::{Command, Event, MidName, Rid, RoomKey, SlotState};
+use conclave_sfu_wire::control::{Admission, Command, Event, MidName, Rid, RoomKey, SlotState};
 use conclave_signalling_core::record::Actor;
 use conclave_signalling_node::{
     ClientAddr, Config, CreatedRoom, Hashing, Media, MediaBusy, NewRoom, Node, Stats,
@@ -40,6 +40,8 @@ pub(crate) struct FakeShard {
     /// The room that was opened last.
     pub(crate) room: Mutex<Option<RoomKey>>,
     pub(crate) is_busy: AtomicBool,
+    /// Whom it takes.
+    pub(crate) admission: Mutex<Admission>,
     /// Who came and went, as it was decided.
     pub(crate) heard: Mutex<Vec<&'static str>>,
 }
@@ -61,6 +63,10 @@ impl FakeShard {
 impl Media for FakeShard {
     fn shards(&self) -> usize {
         2
+    }
+
+    fn admission(&self, _: usize) -> Admission {
+        *self.admission.lock().unwrap()
     }
 
     fn hear(&self, command: &Command) {
@@ -301,6 +307,7 @@ impl Server {
             commands: Mutex::default(),
             room: Mutex::default(),
             is_busy: AtomicBool::new(false),
+            admission: Mutex::default(),
             heard: Mutex::default(),
         });
         let media = Arc::clone(&shard) as Arc<dyn Media>;
