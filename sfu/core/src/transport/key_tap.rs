@@ -75,6 +75,17 @@ thread_local! {
     static BEING_BUILT: RefCell<Option<KeySlot>> = const { RefCell::new(None) };
 }
 
+#[cfg(test)]
+thread_local! {
+    static HANDSHAKES: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// Returns how many DTLS instances this thread has made.
+#[cfg(test)]
+pub(super) fn handshakes_made() -> usize {
+    HANDSHAKES.get()
+}
+
 /// Takes the keys out of a slot that the handshake has filled.
 pub(crate) fn take(slot: &mut KeySlot) -> Option<SrtpKeys> {
     // The instance has let go of the slot, so that this is the only handle.
@@ -127,6 +138,8 @@ impl DtlsProvider for TapProvider {
         dtls_version: DtlsVersion,
         mtu: Option<usize>,
     ) -> Result<Box<dyn DtlsInstance>, CryptoError> {
+        #[cfg(test)]
+        HANDSHAKES.set(HANDSHAKES.get() + 1);
         let inner = self.inner.new_dtls(cert, now, dtls_version, mtu)?;
         let slot = BEING_BUILT.with(|cell| cell.borrow_mut().take());
         Ok(Box::new(TapInstance { inner, slot }))

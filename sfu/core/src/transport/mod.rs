@@ -410,3 +410,6 @@ impl Transport {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
