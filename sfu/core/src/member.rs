@@ -7,6 +7,7 @@ use conclave_sfu_wire::control::{Codec, MemberKey};
 use crate::audio::AudioSlots;
 use crate::packet::MediaPacket;
 use crate::publication::Encoding;
+use crate::room::Believed;
 use crate::sender::{Sender, StreamParams};
 use crate::services::Counters;
 use crate::subscription::{Rewriter, SlotTable};
@@ -34,8 +35,8 @@ pub(crate) struct Link {
     pub(crate) scheduled: Option<Instant>,
     /// Packets wait to be flushed.
     pub(crate) dirty: bool,
-    /// What the path takes, in bit/s.
-    pub(crate) estimate_bps: u64,
+    /// What the path takes.
+    pub(crate) estimate: Believed,
 }
 
 impl Link {

@@ -33,7 +33,7 @@ use stream::{Queued, Stream};
 
 /// Pacing before anything is estimated: as much faster than the first estimate
 /// as every estimate is paced.
-const PACING_START_BPS: u64 = ESTIMATE_START_BPS * 5 / 2;
+const PACING_START_BPS: u64 = ESTIMATE_START_BPS * 5 / 4;
 
 /// Retransmissions begin below this sequence number, so that a receiver that
 /// misses the first still guesses the rollover counter right.
@@ -144,6 +144,7 @@ impl OwnSender {
             return;
         };
         self.pacer.set_rate(now, update.pacing_bps);
+        self.budget.set_path(update.target_bps);
         if !update.probes.is_empty() {
             self.counts.probes += update.probes.iter().count() as u64;
             self.probes.offer(now, &update.probes);

@@ -1,8 +1,8 @@
 //! How much may be sent again.
 //!
 //! A receiver that loses much asks for much, and what is sent again fills the
-//! same line: at most a third of what left in the last second, and each packet
-//! once per round trip.
+//! same line: at most a third of what left in the last second, and of what the
+//! path is thought to take, and each packet once per round trip.
 
 use std::time::{Duration, Instant};
 
@@ -13,9 +13,9 @@ const SLOT: Duration = Duration::from_millis(125);
 /// One in this many bytes of the last second may have been sent again.
 const SHARE: u64 = 3;
 
-/// As much may always be sent again within a second: a dozen packets, so that
-/// a stream that has just begun can be repaired.
-const BYTES_MIN: u64 = 15_000;
+/// As much may always be sent again within a second: a few packets, so that a
+/// stream that has just begun can be repaired.
+const BYTES_MIN: u64 = 4_500;
 
 /// Packets whose last resend is remembered: more than a round trip has.
 const REMEMBERED: usize = 256;
@@ -43,6 +43,8 @@ pub(super) struct RtxBudget {
     newest: usize,
     sent: [u64; SLOTS],
     resent: [u64; SLOTS],
+    /// What the path is thought to take in a second.
+    path_bytes: u64,
     /// By sequence number; empty until something is asked for.
     again: Vec<Option<Again>>,
 }
@@ -54,8 +56,14 @@ impl RtxBudget {
             newest: 0,
             sent: [0; SLOTS],
             resent: [0; SLOTS],
+            path_bytes: u64::MAX,
             again: Vec::new(),
         }
+    }
+
+    /// Notes how many bit/s the path is thought to take.
+    pub(super) fn set_path(&mut self, bps: u64) {
+        self.path_bytes = bps / 8;
     }
 
     /// Counts bytes that left for the first time.
@@ -73,7 +81,8 @@ impl RtxBudget {
         round_trip: Option<Duration>,
     ) -> bool {
         self.turn(now);
-        let budget = (self.sent.iter().sum::<u64>() / SHARE).max(BYTES_MIN);
+        let sent = self.sent.iter().sum::<u64>().min(self.path_bytes);
+        let budget = (sent / SHARE).max(BYTES_MIN);
         if self.resent.iter().sum::<u64>() + bytes as u64 > budget {
             return false;
         }
@@ -138,6 +147,16 @@ mod tests {
             }
         }
         assert!((600..=700).contains(&resent), "{resent} of 2000");
+    }
+
+    #[test]
+    fn a_narrow_path_leaves_less() {
+        let start = epoch();
+        let mut budget = RtxBudget::new(start);
+        budget.sent(start, 90_000);
+        budget.set_path(8 * 30_000);
+        let admitted = (0..100).filter(|seq| budget.admit(start, (0, *seq), 1_000, None));
+        assert_eq!(admitted.count(), 10);
     }
 
     #[test]

@@ -110,7 +110,7 @@ impl GoogCc {
                     // application uses all of a low estimate.
                     requests_alr_probing: Some(false),
                     enable_repeated_initial_probing: Some(true),
-                    pacing_factor: Some(PACING as f64 / 2.0),
+                    pacing_factor: Some(PACING as f64 / 4.0),
                     ..StreamsConfig::default()
                 },
             },

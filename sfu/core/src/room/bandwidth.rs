@@ -47,6 +47,8 @@ struct Plan {
     paused: Vec<(usize, PauseReason)>,
     unwished: Vec<usize>,
     voices_bps: u64,
+    /// What the path takes.
+    estimate_bps: u64,
     /// The estimate does not carry what is sent at the least.
     short: bool,
 }
@@ -72,10 +74,12 @@ impl Room {
         }
     }
 
-    fn plan(&self, now: Instant, place: usize) -> Option<Plan> {
+    fn plan(&mut self, now: Instant, place: usize) -> Option<Plan> {
+        let estimate_bps = link_in(&mut self.members, place)?.estimate.bps(now);
         let member = self.members.get(place)?;
         let link = member.link.as_ref()?;
         let mut plan = Plan {
+            estimate_bps,
             voices_bps: member.audio.in_use() as u64 * AUDIO_BPS,
             ..Plan::default()
         };
@@ -123,7 +127,7 @@ impl Room {
                 }
             })
             .collect();
-        let budget = link.estimate_bps.saturating_sub(plan.voices_bps);
+        let budget = estimate_bps.saturating_sub(plan.voices_bps);
         let lowest = |demand: &Demand<'_>| demand.encodings.first().map_or(0, |cost| cost.bps);
         let sent = demands.iter().filter(|demand| demand.current.is_some());
         let least = sent.map(lowest).sum();
@@ -168,7 +172,7 @@ impl Room {
             let sustain = shares.allocated_bps + shares.next_step_bps + plan.voices_bps;
             let desired =
                 (shares.desired_bps + plan.voices_bps).max(sustain) * DESIRED_QUARTERS / 4;
-            let desired = desired.max(PROVEN_BPS.min(link.estimate_bps * 2));
+            let desired = desired.max(PROVEN_BPS.min(plan.estimate_bps * 2));
             link.sender
                 .set_target(now, &mut link.transport, sustain, desired);
         }

@@ -189,7 +189,7 @@ impl Room {
         match event {
             SenderEvent::Estimate(bps) => {
                 if let Some(link) = member.link.as_mut() {
-                    link.estimate_bps = bps;
+                    link.estimate.tell(now, bps);
                     member.share_due = true;
                 }
             }

@@ -1,6 +1,7 @@
 //! One room on one shard: who is in it and what the control plane may ask.
 
 mod bandwidth;
+mod caution;
 mod forward;
 mod negotiate;
 mod slots;
@@ -14,6 +15,8 @@ use conclave_sfu_wire::control::{
     View,
 };
 use slab::Slab;
+
+pub(crate) use caution::Believed;
 
 use crate::member::{Link, Member};
 use crate::publication::Publication;

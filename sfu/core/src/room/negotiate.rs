@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use conclave_sfu_wire::control::{Codec, Event, MidName, OfferError};
 
-use super::{Offer, Room, link_in};
+use super::{Believed, Offer, Room, link_in};
 use crate::audio::AudioSlots;
 use crate::member::{AudioLine, Link};
 use crate::packet::clock_rate;
@@ -144,7 +144,7 @@ impl Room {
             unreachable_since: None,
             scheduled: None,
             dirty: false,
-            estimate_bps: ESTIMATE_START_BPS,
+            estimate: Believed::new(now, ESTIMATE_START_BPS),
         };
         self.take_link(now, place, link, &negotiated, services);
         Ok(negotiated)

@@ -17,6 +17,16 @@ const GROWTH_LOSS: f32 = 0.1;
 /// as one of libwebrtc, for a jitter of 20 ms lets a shorter one find too much.
 const GROWTH_DURATION: Duration = Duration::from_millis(30);
 const GROWTH_PACKETS: u32 = 5;
+/// A fall this soon after a growth probe was its doing.
+const BLAMED: Duration = Duration::from_millis(1_500);
+/// How long growth then stops a little below where it began (a probe that fits
+/// into a buffer finds too much): at first, and at most, after
+/// more of them. The fall costs a subscriber half of its estimate, a longer
+/// wait finds later that a path got better.
+const CEILING_LEAST: Duration = Duration::from_secs(5);
+const CEILING_MOST: Duration = Duration::from_secs(8);
+/// A probe that is to find less than this share above the target is not worth it.
+const WORTH: u64 = 10;
 /// Growth probes count from here; the controller's count from 1.
 const GROWTH_IDS: u32 = 1 << 30;
 
@@ -32,6 +42,11 @@ pub(super) struct Growth {
     wait: Duration,
     /// What the target was before the last probe, until the path's answer.
     from_bps: Option<u64>,
+    /// When the last probe was sent, and what the target was.
+    probed: Option<(Instant, u64)>,
+    /// What the path did not take more than, and until when that is believed.
+    ceiling: Option<(u64, Instant)>,
+    ceiling_for: Duration,
     /// The share of packets lost, from 0 to 1.
     loss: f32,
     next_id: u32,
@@ -44,6 +59,9 @@ impl Growth {
             due: now + GROWTH_LEAST,
             wait: GROWTH_LEAST,
             from_bps: None,
+            probed: None,
+            ceiling: None,
+            ceiling_for: CEILING_LEAST,
             loss: 0.0,
             next_id: GROWTH_IDS,
         }
@@ -64,6 +82,12 @@ impl Growth {
         if to_bps < from_bps / 10 * 9 {
             self.wait = GROWTH_LEAST;
             self.due = self.due.max(now + GROWTH_LEAST * 2);
+            if let Some((at, before_bps)) = self.probed.take()
+                && now.saturating_duration_since(at) < BLAMED
+            {
+                self.ceiling = Some((before_bps / 20 * 17, now + self.ceiling_for));
+                self.ceiling_for = (self.ceiling_for * 2).min(CEILING_MOST);
+            }
         }
         if self
             .from_bps
@@ -85,6 +109,16 @@ impl Growth {
         if now < self.due || self.loss > GROWTH_LOSS {
             return None;
         }
+        self.ceiling = self.ceiling.filter(|(_, until)| now < *until);
+        let ceiling_bps = self.ceiling.map_or(u64::MAX, |(bps, _)| bps);
+        let rate_bps = target_bps
+            .saturating_mul(2)
+            .min(desired_bps)
+            .min(ceiling_bps);
+        if rate_bps < target_bps + target_bps / WORTH {
+            return None;
+        }
+        self.probed = Some((now, target_bps));
         if self.from_bps.replace(target_bps).is_some() {
             self.wait = (self.wait * 2).min(GROWTH_MOST);
         }
@@ -95,7 +129,6 @@ impl Growth {
         } else {
             GROWTH_IDS
         };
-        let rate_bps = target_bps.saturating_mul(2).min(desired_bps);
         let min_bytes = rate_bps * GROWTH_DURATION.as_micros() as u64 / 8_000_000;
         Some(Probe {
             id,
