@@ -119,6 +119,17 @@ impl OwnSender {
         self.plan_next(now);
     }
 
+    /// Drops what waits of a stream, what was asked for, and what could pad.
+    fn drop_stream(&mut self, params: StreamParams) {
+        self.waiting.forget(params.index);
+        if let Some(stream) = self.streams.get_mut(params.index) {
+            stream.forget();
+        }
+        let of_it =
+            |event: &SenderEvent| matches!(event, SenderEvent::Nack(mid, _) if *mid == params.mid);
+        self.events.retain(|event| !of_it(event));
+    }
+
     /// Opens an RTCP datagram of somebody who sends media or not (`publishes`).
     fn open(&mut self, now: Instant, datagram: &[u8], publishes: bool) -> Route {
         let Some(keys) = self.keys.as_mut() else {
@@ -208,13 +219,7 @@ impl Sender for OwnSender {
     }
 
     fn forget(&mut self, _transport: &mut Transport, params: StreamParams) {
-        self.waiting.forget(params.index);
-        if let Some(stream) = self.streams.get_mut(params.index) {
-            stream.forget();
-        }
-        let of_it =
-            |event: &SenderEvent| matches!(event, SenderEvent::Nack(mid, _) if *mid == params.mid);
-        self.events.retain(|event| !of_it(event));
+        self.drop_stream(params);
     }
 
     fn set_target(
@@ -255,3 +260,6 @@ impl Sender for OwnSender {
         std::mem::take(&mut self.counts)
     }
 }
+
+#[cfg(test)]
+mod tests;
