@@ -8,9 +8,11 @@ mod bandwidth;
 mod barrier;
 mod layers;
 mod loss;
+mod overload;
 mod presence;
 mod relay;
 mod room;
+mod senders;
 mod slots;
 mod transport;
 

@@ -49,6 +49,33 @@ fn an_ice_restart_from_another_address_keeps_the_media() {
 }
 
 #[test]
+fn media_follows_an_address_that_a_translator_changes() {
+    each_seed(|seed| {
+        let mut meeting = everybody(seed, &[1, 2], 180);
+        meeting.run_for(SECOND);
+        for network in 1..=3 {
+            meeting.rebind(2, network);
+            // Nothing is believed until its next check comes from there. The library
+            // checks every fifteen seconds, browsers every few.
+            meeting.run_for(20 * SECOND);
+            let from = meeting.now();
+            meeting.run_for(2 * SECOND);
+            for (viewer, publisher) in [(1, 2), (2, 1)] {
+                let shown = frames(&meeting, viewer, publisher, from, meeting.now()).len();
+                assert!(
+                    shown >= 45,
+                    "seed {seed}: {viewer} saw {shown} frames after change {network}"
+                );
+                let heard = voice(&meeting, viewer, publisher, from, meeting.now());
+                assert!(heard >= 90, "seed {seed}: {viewer} heard {heard} packets");
+            }
+        }
+        assert_eq!(meeting.counters(2).unsealed, 0, "seed {seed}");
+        meeting.check();
+    });
+}
+
+#[test]
 fn a_restart_on_the_same_address_is_hardly_noticed() {
     each_seed(|seed| {
         let mut meeting = everybody(seed, &[1, 2], 180);

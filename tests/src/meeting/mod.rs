@@ -1,5 +1,6 @@
 //! Participants and shards on a virtual clock, with the least control plane that connects them.
 
+mod burden;
 mod control;
 mod oracle;
 mod step;
@@ -15,6 +16,8 @@ use conclave_sfu_wire::relayed::RELAYED_V4;
 use conclave_sfu_wire::ufrag::UfragKey;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+
+use burden::Burden;
 
 use crate::network::{Access, Datagram, Network};
 use control::Signalling;
@@ -70,10 +73,13 @@ pub struct Meeting {
     shards: Vec<(SocketAddr, Shard)>,
     members: BTreeMap<u64, Member>,
     addresses: BTreeMap<SocketAddr, u64>,
+    /// What a translator makes of the addresses of those who are behind one.
+    translated: BTreeMap<SocketAddr, SocketAddr>,
     rooms: Vec<RoomKey>,
     barriers: u64,
     control: control::Queue,
     events: Vec<(Instant, Event)>,
+    burden: Option<Burden>,
 }
 
 impl Meeting {
@@ -120,10 +126,12 @@ impl Meeting {
             shards,
             members: BTreeMap::new(),
             addresses: BTreeMap::new(),
+            translated: BTreeMap::new(),
             rooms: Vec::new(),
             barriers: 0,
             control: control::Queue::default(),
             events: Vec::new(),
+            burden: None,
         }
     }
 
@@ -407,6 +415,18 @@ impl Meeting {
         cut.down.cut = true;
         self.network.set_access(old, cut);
         self.restart_from(member, address);
+    }
+
+    /// Lets the translator of a participant give it another address outside, as
+    /// one does that has forgotten a mapping. The participant does not notice.
+    pub fn rebind(&mut self, member: u64, network: u8) {
+        let inside = self.participant(member).address();
+        let outside = member_address(member, network);
+        let before = self.translated.insert(inside, outside).unwrap_or(inside);
+        let access = self.network.access(before).unwrap_or_default();
+        self.network.set_access(outside, access);
+        self.addresses.remove(&before);
+        self.addresses.insert(outside, member);
     }
 
     /// Moves a participant to a relayed address, from where it restarts ICE and

@@ -69,7 +69,11 @@ impl Meeting {
             .shards
             .iter()
             .filter_map(|(_, shard)| shard.poll_timeout());
-        let queues = [self.network.poll_timeout(), self.control.poll_timeout()];
+        let queues = [
+            self.network.poll_timeout(),
+            self.control.poll_timeout(),
+            self.poll_burden(),
+        ];
         members
             .chain(shards)
             .chain(queues.into_iter().flatten())
@@ -78,6 +82,7 @@ impl Meeting {
 
     fn step(&mut self) {
         let now = self.now;
+        self.bear();
         while let Some(datagram) = self.network.poll_arrival(now) {
             self.deliver(datagram);
         }
@@ -123,6 +128,9 @@ impl Meeting {
                 destination,
                 payload,
             } = datagram;
+            let inside = state.participant.address();
+            let is_translated = self.translated.get(&inside) == Some(&destination);
+            let destination = if is_translated { inside } else { destination };
             state
                 .participant
                 .handle_datagram(now, source, destination, &payload);
@@ -134,7 +142,9 @@ impl Meeting {
         let now = self.now;
         for state in self.members.values_mut() {
             while let Some(outgoing) = state.participant.poll_outgoing() {
-                let (source, destination) = (outgoing.source, outgoing.destination);
+                let outside = self.translated.get(&outgoing.source);
+                let source = outside.copied().unwrap_or(outgoing.source);
+                let destination = outgoing.destination;
                 self.network.send(
                     now,
                     Datagram {
