@@ -8,7 +8,6 @@ mod bandwidth;
 mod barrier;
 mod layers;
 mod loss;
-mod overload;
 mod presence;
 mod relay;
 mod room;
