@@ -1,6 +1,5 @@
 //! Participants and shards on a virtual clock, with the least control plane that connects them.
 
-mod burden;
 mod control;
 mod oracle;
 mod step;
@@ -16,8 +15,6 @@ use conclave_sfu_wire::relayed::RELAYED_V4;
 use conclave_sfu_wire::ufrag::UfragKey;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-
-use burden::Burden;
 
 use crate::network::{Access, Datagram, Network};
 use control::Signalling;
@@ -79,7 +76,6 @@ pub struct Meeting {
     barriers: u64,
     control: control::Queue,
     events: Vec<(Instant, Event)>,
-    burden: Option<Burden>,
 }
 
 impl Meeting {
@@ -131,7 +127,6 @@ impl Meeting {
             barriers: 0,
             control: control::Queue::default(),
             events: Vec::new(),
-            burden: None,
         }
     }
 

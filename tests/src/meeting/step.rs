@@ -69,11 +69,7 @@ impl Meeting {
             .shards
             .iter()
             .filter_map(|(_, shard)| shard.poll_timeout());
-        let queues = [
-            self.network.poll_timeout(),
-            self.control.poll_timeout(),
-            self.poll_burden(),
-        ];
+        let queues = [self.network.poll_timeout(), self.control.poll_timeout()];
         members
             .chain(shards)
             .chain(queues.into_iter().flatten())
@@ -82,7 +78,6 @@ impl Meeting {
 
     fn step(&mut self) {
         let now = self.now;
-        self.bear();
         while let Some(datagram) = self.network.poll_arrival(now) {
             self.deliver(datagram);
         }
