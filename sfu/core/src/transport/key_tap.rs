@@ -23,7 +23,7 @@ use str0m::{Rtc, RtcConfig};
 use super::guard;
 
 /// The SRTP keys of one DTLS association, both directions.
-pub(crate) struct SrtpKeys {
+pub struct SrtpKeys {
     /// Client key, server key, client salt, server salt (RFC 5764, section 4.2).
     material: Vec<u8>,
     profile: SrtpProfile,
@@ -43,7 +43,7 @@ impl SrtpKeys {
     ///
     /// # Errors
     /// When the handshake gave fewer bytes than the profile needs.
-    pub(crate) fn contexts(self) -> Result<(SrtpTx, SrtpRx), KeyError> {
+    pub fn contexts(self) -> Result<(SrtpTx, SrtpRx), KeyError> {
         let profile = match self.profile {
             SrtpProfile::AES128_CM_SHA1_80 => Profile::Aes128CmSha1_80,
             SrtpProfile::AEAD_AES_128_GCM => Profile::AeadAes128Gcm,
@@ -69,7 +69,7 @@ impl Drop for SrtpKeys {
 }
 
 /// Filled once, before the transport reports that it is connected.
-pub(crate) type KeySlot = Arc<OnceLock<SrtpKeys>>;
+pub type KeySlot = Arc<OnceLock<SrtpKeys>>;
 
 thread_local! {
     static BEING_BUILT: RefCell<Option<KeySlot>> = const { RefCell::new(None) };
@@ -87,13 +87,13 @@ pub(super) fn handshakes_made() -> usize {
 }
 
 /// Takes the keys out of a slot that the handshake has filled.
-pub(crate) fn take(slot: &mut KeySlot) -> Option<SrtpKeys> {
+pub fn take(slot: &mut KeySlot) -> Option<SrtpKeys> {
     // The instance has let go of the slot, so that this is the only handle.
     Arc::get_mut(slot)?.take()
 }
 
 /// Builds an `Rtc` and returns it with the slot that its keys will come in.
-pub(crate) fn build(config: RtcConfig, now: Instant) -> (Rtc, KeySlot) {
+pub fn build(config: RtcConfig, now: Instant) -> (Rtc, KeySlot) {
     install();
     let slot = KeySlot::default();
     BEING_BUILT.with(|cell| *cell.borrow_mut() = Some(slot.clone()));

@@ -5,7 +5,7 @@
 
 mod config;
 mod guard;
-mod key_tap;
+pub mod key_tap;
 mod negotiate;
 mod outgoing;
 mod path;
