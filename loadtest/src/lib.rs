@@ -4,7 +4,7 @@
 //! offers, sends made-up VP8 and Opus whose payload says who sent what, and
 //! checks what it receives down to the single packet. It knows no socket and
 //! no clock, so that a scenario can run it on a simulated network and a load
-//! generator on a real one.
+//! generator on a real one. [`LightViewer`] is one that only counts what it receives.
 #![forbid(unsafe_code)]
 
 mod audit;
@@ -15,6 +15,7 @@ pub mod engine;
 pub mod histogram;
 pub mod janus;
 mod journal;
+mod light;
 pub mod link;
 pub mod measured;
 mod observation;
@@ -31,6 +32,7 @@ pub mod watched;
 
 pub use book::Title;
 pub use journal::{Counts, Figures, Record};
+pub use light::LightViewer;
 pub use observation::{
     AudioObservation, AudioSeen, FrameSeen, Observation, SourceRun, VideoObservation,
 };

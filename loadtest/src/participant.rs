@@ -24,9 +24,9 @@ use slots::Slots;
 
 /// Outputs of one drain before it is taken for an endless loop. A burst of
 /// video with all its feedback stays two orders of magnitude below.
-const DRAIN_OUTPUTS_MAX: usize = 100_000;
+pub(crate) const DRAIN_OUTPUTS_MAX: usize = 100_000;
 /// Timeouts served at one instant before the rest is left for the next call.
-const TIMEOUTS_MAX: usize = 1_000;
+pub(crate) const TIMEOUTS_MAX: usize = 1_000;
 /// Sent packets kept for retransmission, and for how long.
 const RTX_PACKETS: usize = 1_024;
 const RTX_AGE: Duration = Duration::from_secs(3);
@@ -534,22 +534,26 @@ impl Participant {
     }
 }
 
-fn build_rtc(now: Instant, config: &ParticipantConfig) -> Rtc {
-    let mut rtc = RtcConfig::new()
+/// What the stack of a participant can do.
+pub(crate) fn rtc_config(config: &ParticipantConfig) -> RtcConfig {
+    RtcConfig::new()
         .set_rtp_mode(true)
         .clear_codecs()
         .enable_opus(true, false)
         .enable_vp8(config.codecs.contains(&Codec::Vp8))
         .enable_h264(config.codecs.contains(&Codec::H264))
         .set_stats_interval(None)
-        .build(now);
+}
+
+fn build_rtc(now: Instant, config: &ParticipantConfig) -> Rtc {
+    let mut rtc = rtc_config(config).build(now);
     if !config.address.ip().is_unspecified() {
         rtc.add_local_candidate(host_candidate(config.address));
     }
     rtc
 }
 
-fn host_candidate(address: SocketAddr) -> Candidate {
+pub(crate) fn host_candidate(address: SocketAddr) -> Candidate {
     Candidate::host(address, "udp").expect("a unicast address over UDP is a host candidate")
 }
 

@@ -12,9 +12,9 @@ use crate::stamp::{PictureStamp, audio_stamp, read_picture};
 use crate::vp8::Descriptor;
 
 /// How long a missing video packet is waited for: several rounds of NACK.
-const VIDEO_PATIENCE: Duration = Duration::from_millis(500);
+pub(crate) const VIDEO_PATIENCE: Duration = Duration::from_millis(500);
 /// Audio is not sent again; only reordering is waited for.
-const AUDIO_PATIENCE: Duration = Duration::from_millis(60);
+pub(crate) const AUDIO_PATIENCE: Duration = Duration::from_millis(60);
 /// The least time between two keyframe requests of one slot, as libwebrtc keeps it.
 const KEYFRAME_REQUEST_PAUSE: Duration = Duration::from_millis(300);
 
