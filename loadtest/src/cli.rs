@@ -41,6 +41,10 @@ pub(crate) struct Cli {
     /// How many begin to come in per second
     #[arg(long, value_name = "N/s", default_value = "20/s", value_parser = per_second)]
     ramp: f64,
+    /// Let one viewer of N open and check what it receives; the others only count packets, for a fraction of
+    /// the cost. Delay and freezes are then those of the sample
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    sample: usize,
 
     /// Bitrate of a picture, of its highest encoding with --simulcast
     #[arg(long, value_name = "RATE", default_value = "1500k", value_parser = bitrate, help_heading = "Media")]
@@ -229,6 +233,12 @@ impl Cli {
             let reason = format!("{publishers} of {participants} participants cannot be");
             return Err(Misuse::new("--publishers", reason));
         }
+        if self.sample == 0 {
+            return Err(Misuse::new(
+                "--sample",
+                "at least one viewer of each N looks",
+            ));
+        }
         if self.duration.is_zero() {
             return Err(Misuse::new("--duration", "a run takes some time"));
         }
@@ -255,7 +265,7 @@ impl Cli {
                 rate_bps: self.rate,
                 seed: self.seed,
             },
-            sample: 1,
+            sample: self.sample,
             threads: self.threads.unwrap_or(cores / 2).max(1),
         })
     }

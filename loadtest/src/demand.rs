@@ -11,7 +11,7 @@ pub enum Demand {
     DelayP99Ms(f64),
     /// The longest join, in milliseconds.
     JoinMs(f64),
-    /// Freezes per participant and minute of the window.
+    /// Freezes per participant that decrypts and minute of the window.
     FreezesPerMinute(f64),
     /// Participants that did not come in or fell out.
     Failures(f64),
@@ -38,7 +38,7 @@ impl Demand {
                 ("--max-join", limit, actual, "ms")
             }
             Demand::FreezesPerMinute(limit) => {
-                let minutes = run.window.seconds() / 60.0 * run.scenario.participants as f64;
+                let minutes = run.window.seconds() / 60.0 * run.scenario.decrypting() as f64;
                 let actual = run.freeze_ms.count as f64 / minutes;
                 (
                     "--max-freezes",

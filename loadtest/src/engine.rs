@@ -5,6 +5,7 @@
 //! participants want sent. Signalling lives elsewhere, and speaks to a [`Seat`].
 
 mod address;
+mod client;
 mod clock;
 mod peer;
 mod ready;

@@ -39,9 +39,10 @@ pub struct Measured {
     /// milliseconds, within the window; of those participants who decrypt.
     pub latency_ms: Quantiles,
     /// From the beginning of the link to the first frame (or the first packet of
-    /// sound, where nothing is to be seen), in milliseconds.
+    /// sound, where nothing is to be seen), in milliseconds. With those who only count it is
+    /// the first packet instead.
     pub join_ms: Quantiles,
-    /// Times without a new frame, in milliseconds; one entry per freeze.
+    /// Times without a new frame, in milliseconds; one entry per freeze of those who decrypt.
     pub freeze_ms: Quantiles,
     /// How well the generator itself kept up.
     pub generator: Generator,
@@ -125,6 +126,23 @@ pub struct Scenario {
     pub sample: usize,
     /// Threads of the generator.
     pub threads: usize,
+}
+
+impl Scenario {
+    /// Returns whether participant `number`, from 1, only counts packets: of the viewers,
+    /// who come behind the publishers, the first of each [`Scenario::sample`] does not.
+    pub fn only_counts(&self, number: u64) -> bool {
+        let Some(viewer) = number.checked_sub(self.publishers as u64 + 1) else {
+            return false;
+        };
+        viewer % self.sample.max(1) as u64 != 0
+    }
+
+    /// Returns how many participants decrypt and check what they receive, publishers among them.
+    pub fn decrypting(&self) -> usize {
+        let viewers = self.participants.saturating_sub(self.publishers);
+        self.publishers + viewers.div_ceil(self.sample.max(1))
+    }
 }
 
 /// A made-up access line; the same in both directions.
@@ -243,7 +261,8 @@ pub struct Totals {
     pub audio_lost: u64,
     /// Packets that came after they had been given up.
     pub late: u64,
-    /// Packets whose payload was changed, or made by nobody here.
+    /// Packets whose payload was changed, or made by nobody here. This and what follows up to
+    /// [`Totals::violations`] is of those participants who decrypt.
     pub corrupt: u64,
     /// Frames that could be shown.
     pub frames: u64,

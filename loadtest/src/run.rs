@@ -190,6 +190,7 @@ fn part(scenario: &Scenario, number: u64) -> Part {
             0
         },
         publishers: scenario.publishers,
+        only_counts: scenario.only_counts(number),
     }
 }
 

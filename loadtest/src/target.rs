@@ -58,6 +58,8 @@ pub struct Part {
     pub watches: usize,
     /// Publishers of the whole run: their numbers are 1 to this.
     pub publishers: usize,
+    /// Whether it only counts the packets that it receives, without opening them.
+    pub only_counts: bool,
 }
 
 impl Part {

@@ -82,6 +82,29 @@ fn sound_alone_viewers_alone_and_churn_come_in() {
 }
 
 #[test]
+fn of_a_sample_of_viewers_all_come_in_and_few_look() {
+    let server = Server::start("sample");
+    let flags = ["--scenario", "webinar", "--participants", "12"];
+    let more = ["--sample", "5", "--duration", "3s", "--max-failed", "0"];
+    let line = ["--loss", "2%", "--delay", "5ms"];
+    let output = server.play(&[&flags[..], &more, &line].concat());
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let run = server.report();
+    assert_eq!((run.totals.joins_done, run.join_ms.count), (12, 12));
+    // Of eleven viewers the first, the sixth and the eleventh; and the publisher.
+    assert_eq!(run.scenario.decrypting(), 4);
+    let (all, frames) = (run.totals.video_packets, run.totals.frames);
+    assert!(all > 0 && frames > 0 && run.latency_ms.count > 0);
+    // Those who look stamp every packet that they receive, and they are three of eleven.
+    let looked_at = run.latency_ms.count as f64 / run.window.seconds();
+    let share = looked_at / run.steady.received_per_s;
+    assert!((0.15..0.4).contains(&share), "{share}");
+    assert!(run.totals.audio_lost > 0);
+    assert_eq!((run.totals.corrupt, run.totals.violations), (0, 0));
+    assert!(run.totals.loss() < 0.02, "{}", run.totals.loss());
+}
+
+#[test]
 fn ctrl_c_ends_a_run_early_with_a_report() {
     let server = Server::start("interrupted");
     let mut tool = server

@@ -9,11 +9,11 @@ use rand::rngs::StdRng;
 use tokio::sync::mpsc;
 
 use super::address::{own_address, server_address};
+use super::client::Client;
 use super::seat::{PeerId, SeatEvent};
 use super::socket::Socket;
 use crate::link::{Link, LinkConfig, Loss, Rate};
 use crate::measured::Line;
-use crate::participant::Participant;
 
 /// How long what a narrow line cannot carry may wait in front of it.
 const LINE_QUEUE: Duration = Duration::from_millis(200);
@@ -23,7 +23,7 @@ const LINE_BURST_BYTES: u64 = 8_000;
 /// What a peer must see before its participant counts as come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Awaits {
-    /// A frame that can be shown.
+    /// A frame that can be shown; a packet of one where the client only counts.
     Frame,
     /// A packet of sound.
     Sound,
@@ -35,7 +35,7 @@ pub(super) enum Awaits {
 
 /// One peer connection.
 pub(super) struct Peer {
-    pub(super) participant: Participant,
+    pub(super) client: Client,
     pub(super) socket: Option<Socket>,
     pub(super) line: Option<ShapedLine>,
     pub(super) awaits: Awaits,
@@ -87,14 +87,14 @@ impl ShapedLine {
 
 impl Peer {
     pub(super) fn new(
-        participant: Participant,
+        client: Client,
         line: Option<ShapedLine>,
         awaits: Awaits,
         began: Instant,
         events: mpsc::Sender<SeatEvent>,
     ) -> Peer {
         Peer {
-            participant,
+            client,
             socket: None,
             line,
             awaits,
@@ -118,21 +118,21 @@ impl Peer {
             .or(toward)
             .ok_or_else(|| io::Error::other("the SDP names no address for media over UDP"))?;
         let socket = Socket::bind(own_address(server)?)?;
-        self.participant.set_address(now, socket.local());
+        self.client.set_address(now, socket.local());
         Ok(self.socket.insert(socket))
     }
 
     /// Tells the seat what has become of the connection; returns how long it took to come
     /// in, once.
     pub(super) fn report(&mut self, id: PeerId) -> Option<Duration> {
-        if !self.connected && self.participant.has_connected() {
+        if !self.connected && self.client.has_connected() {
             self.connected = true;
             self.tell(SeatEvent::Connected(id));
         }
-        if !self.failed && !self.participant.is_alive() {
+        if !self.failed && !self.client.is_alive() {
             self.failed = true;
             self.joined = false;
-            let reason = match self.participant.failure() {
+            let reason = match self.client.failure() {
                 Some(failure) => failure.to_string(),
                 None if self.connected => "the connection ended".to_owned(),
                 None => "no answer on any address that the server named".to_owned(),
@@ -143,8 +143,8 @@ impl Peer {
             return None;
         }
         let at = match self.awaits {
-            Awaits::Frame => self.participant.first_frame(),
-            Awaits::Sound => self.participant.first_sound(),
+            Awaits::Frame => self.client.first_frame(),
+            Awaits::Sound => self.client.first_sound(),
             Awaits::Connection => Some(super::clock::now()),
             Awaits::Nothing => None,
         }?;
@@ -154,7 +154,7 @@ impl Peer {
 
     /// Returns the own address; the unspecified one before there is a socket.
     pub(super) fn local(&self) -> SocketAddr {
-        self.participant.address()
+        self.client.address()
     }
 
     fn tell(&self, event: SeatEvent) {

@@ -14,6 +14,7 @@ use conclave_sfu_wire::control::Source;
 use nix::errno::Errno;
 use tokio::sync::{mpsc, oneshot};
 
+use super::client::Client;
 use super::clock::Moment;
 use super::peer::{Awaits, Peer, ShapedLine};
 use super::ready::{Ready, Waker};
@@ -22,7 +23,7 @@ use super::socket::Batch;
 use super::tally::Tally;
 use super::{EngineConfig, clock};
 use crate::journal::{Counts, Figures, Record};
-use crate::participant::{Participant, ParticipantConfig};
+use crate::participant::ParticipantConfig;
 use crate::target::{Part, TargetError};
 
 /// Commands served before datagrams are looked at again: making a participant takes a
@@ -245,8 +246,11 @@ impl Worker {
             } => {
                 let awaits = awaits(&part, &shape, offer.is_some());
                 let line = ShapedLine::new(&self.config.line, peer);
-                let participant = Participant::new(clock::now(), self.participant(&part, &shape));
-                let made = Peer::new(participant, line, awaits, began, events);
+                // Who publishes is looked at by others and has to look itself.
+                let is_light = part.only_counts && !shape.sends;
+                let config = self.participant(&part, &shape);
+                let client = Client::new(clock::now(), config, is_light);
+                let made = Peer::new(client, line, awaits, began, events);
                 self.peers.insert(peer, made);
                 let _ = reply.send(self.describe(peer, &shape, offer, toward));
                 self.settle(peer);
@@ -262,14 +266,14 @@ impl Worker {
             }
             Command::Publish { peer, source, on } => {
                 if let Some(found) = self.peers.get_mut(&peer) {
-                    found.participant.publish(clock::now(), source, on);
+                    found.client.publish(clock::now(), source, on);
                 }
                 self.settle(peer);
             }
             Command::Close { peer } => {
                 if let Some(peer) = self.peers.remove(&peer) {
-                    self.closed.0 += peer.participant.counts();
-                    self.closed.1 += peer.participant.packets_sent();
+                    self.closed.0 += peer.client.counts();
+                    self.closed.1 += peer.client.packets_sent();
                 }
             }
             Command::Take { ends, reply } => {
@@ -305,7 +309,7 @@ impl Worker {
         let sdp = if let Some(offer) = offer {
             let socket = peer.bind(now, &offer, toward).map_err(no_socket)?;
             self.ready.add(socket, id.0).map_err(no_socket)?;
-            let answered = peer.participant.answer(now, &offer);
+            let answered = peer.client.answer(now, &offer);
             answered.map_err(|error| TargetError::Media(error.to_string()))?
         } else {
             if toward.is_some() {
@@ -313,26 +317,12 @@ impl Worker {
                 let socket = peer.bind(now, "", toward).map_err(no_socket)?;
                 self.ready.add(socket, id.0).map_err(no_socket)?;
             }
-            if shape.sends {
-                peer.participant.offer(now)
-            } else {
-                peer.participant.offer_to_watch(now)
-            }
+            peer.client.offer(now, shape.sends)
         };
-        let sources = [
-            Source::Microphone,
-            Source::Camera,
-            Source::Screen,
-            Source::ScreenAudio,
-        ];
-        let sending = sources.into_iter().filter_map(|source| {
-            let mid = peer.participant.sending_mid(source)?;
-            Some((source, mid.to_string()))
-        });
         Ok(Described {
             peer: id,
             sdp,
-            sending: sending.collect(),
+            sending: peer.client.sending(),
         })
     }
 
@@ -343,7 +333,7 @@ impl Worker {
             let socket = peer.bind(now, sdp, toward).map_err(no_socket)?;
             self.ready.add(socket, id.0).map_err(no_socket)?;
         }
-        let accepted = peer.participant.accept_answer(now, sdp);
+        let accepted = peer.client.accept_answer(now, sdp);
         accepted.map_err(|error| TargetError::Media(error.to_string()))
     }
 
@@ -352,7 +342,7 @@ impl Worker {
         let Some(peer) = self.peers.get_mut(&id) else {
             return Ok(());
         };
-        let (Some(socket), participant) = (&peer.socket, &mut peer.participant) else {
+        let (Some(socket), client) = (&peer.socket, &mut peer.client) else {
             return Ok(());
         };
         let local = socket.local();
@@ -373,7 +363,7 @@ impl Worker {
             tally.received += u64::from(is_rtp(payload));
             tally.received_bytes += payload.len() as u64;
             let Some(line) = line else {
-                participant.handle_datagram(arrival, source, local, payload);
+                client.handle_datagram(arrival, source, local, payload);
                 return;
             };
             let outcomes = line.down.pass(arrival, payload.len(), &mut line.random);
@@ -415,8 +405,7 @@ impl Worker {
                     payload,
                     ..
                 } = datagram;
-                peer.participant
-                    .handle_datagram(at, address, local, &payload);
+                peer.client.handle_datagram(at, address, local, &payload);
                 self.settle(datagram.peer);
             } else if let Some(socket) = &peer.socket {
                 let sent = socket.send(datagram.address, &datagram.payload);
@@ -442,7 +431,7 @@ impl Worker {
             self.tally
                 .timer_lateness
                 .record(now.saturating_duration_since(at));
-            peer.participant.handle_timeout(now.max(at));
+            peer.client.handle_timeout(now.max(at));
             self.settle(id);
             now = clock::now();
         }
@@ -453,7 +442,7 @@ impl Worker {
         let Some(peer) = self.peers.get_mut(&id) else {
             return;
         };
-        while let Some(datagram) = peer.participant.poll_outgoing() {
+        while let Some(datagram) = peer.client.poll_outgoing() {
             let Some(socket) = &peer.socket else {
                 continue;
             };
@@ -478,7 +467,7 @@ impl Worker {
                 }));
             }
         }
-        peer.participant.take_figures(&mut self.figures);
+        peer.client.take_figures(&mut self.figures);
         for delay in self.figures.delays.drain(..) {
             self.tally.latency.record(delay);
         }
@@ -489,7 +478,7 @@ impl Worker {
             self.tally.joins.record(took);
             self.tally.joins_done += 1;
         }
-        let due = peer.participant.poll_timeout();
+        let due = peer.client.poll_timeout();
         if let Some(due) = due
             && peer.scheduled.is_none_or(|scheduled| due < scheduled)
         {
@@ -504,11 +493,11 @@ impl Worker {
         let mut joined = 0;
         for peer in self.peers.values_mut() {
             if ends {
-                peer.participant.close_freezes(now);
-                peer.participant.take_figures(&mut self.figures);
+                peer.client.close_freezes(now);
+                peer.client.take_figures(&mut self.figures);
             }
-            counts += peer.participant.counts();
-            sent += peer.participant.packets_sent();
+            counts += peer.client.counts();
+            sent += peer.client.packets_sent();
             joined += usize::from(peer.joined);
         }
         for length in self.figures.freezes.drain(..) {

@@ -90,7 +90,14 @@ fn facts(run: &Measured) -> Vec<(String, String)> {
     };
     let sample = match scenario.sample {
         0 | 1 => "everybody decrypts and checks".to_owned(),
-        share => format!("one viewer of {share} decrypts and checks"),
+        share => {
+            let looking = scenario.decrypting();
+            format!(
+                "{} decrypt and check (one viewer of {share}, publishers among them), {} only count",
+                count(looking as u64),
+                count(scenario.participants.saturating_sub(looking) as u64)
+            )
+        }
     };
     let environment = &run.environment;
     let mut facts = vec![
@@ -318,8 +325,10 @@ fn notes(run: &Measured) -> Vec<String> {
     }
     if run.scenario.sample > 1 {
         notes.push(format!(
-            "Only one viewer of {} decrypts. The others only count packets: delay and freezes are those of the sample.",
-            run.scenario.sample
+            "Only {} of {} participants decrypt; the others count packets. Delay, frames, freezes and checks are those of the \
+             sample, loss and rates those of all. For who only counts, the first packet counts as joined.",
+            run.scenario.decrypting(),
+            run.scenario.participants
         ));
     }
     notes
