@@ -38,13 +38,17 @@ pub(super) fn leave() -> Vec<u32> {
 /// If its SSRC is ours. The transport ends by it, and alone.
 fn check(header: &[u8]) {
     // RTP and RTCP are told apart as in RFC 5761, section 4.
-    let place = match header.get(1) {
-        Some(192..=223) => header.get(4..8),
-        _ => header.get(8..12),
+    let ssrc = match header.get(1) {
+        Some(192..=223) => number(header, 4),
+        _ => number(header, 8),
     };
-    let ssrc = place.and_then(|bytes| Some(u32::from_be_bytes(bytes.try_into().ok()?)));
     let ours = ssrc.is_none_or(|ssrc| OWNED.with_borrow(|owned| owned.contains(&ssrc)));
     assert!(!ours, "the library was about to seal an SSRC that is ours");
+}
+
+fn number(header: &[u8], at: usize) -> Option<u32> {
+    let bytes = header.get(at..at + 4)?;
+    Some(u32::from_be_bytes(bytes.try_into().ok()?))
 }
 
 /// Returns `stock` behind the guard. To be called once per process: what it
@@ -69,6 +73,39 @@ fn leak<T>(provider: T) -> &'static T {
 
 #[derive(Debug)]
 struct Guarded<T>(T);
+
+/// An AEAD cipher of the library's.
+#[derive(Debug)]
+struct Sealing<T> {
+    cipher: T,
+    #[cfg(debug_assertions)]
+    key: conclave_sfu_srtp::KeyId,
+}
+
+impl<T> Sealing<T> {
+    fn new(cipher: T, key: &[u8]) -> Self {
+        #[cfg(not(debug_assertions))]
+        let _ = key;
+        Sealing {
+            cipher,
+            #[cfg(debug_assertions)]
+            key: conclave_sfu_srtp::KeyId::of(key),
+        }
+    }
+
+    /// Stops what is ours, and in debug builds writes RTCP into the book that
+    /// our own sealer writes: under one key no index is used twice.
+    fn check(&self, header: &[u8]) {
+        check(header);
+        #[cfg(debug_assertions)]
+        if let (Some(192..=223), Some(ssrc), Some(index)) =
+            (header.get(1), number(header, 4), number(header, 8))
+        {
+            use conclave_sfu_srtp::{Kind, ledger};
+            ledger::note(self.key, Kind::Rtcp, ssrc, u64::from(index & 0x7fff_ffff));
+        }
+    }
+}
 
 #[derive(Debug)]
 struct GuardedSrtp {
@@ -108,13 +145,13 @@ impl SupportedAes128CmSha1_80 for Guarded<&'static dyn SupportedAes128CmSha1_80>
 
 impl SupportedAeadAes128Gcm for Guarded<&'static dyn SupportedAeadAes128Gcm> {
     fn create_cipher(&self, key: [u8; 16], encrypt: bool) -> Box<dyn AeadAes128GcmCipher> {
-        Box::new(Guarded(self.0.create_cipher(key, encrypt)))
+        Box::new(Sealing::new(self.0.create_cipher(key, encrypt), &key))
     }
 }
 
 impl SupportedAeadAes256Gcm for Guarded<&'static dyn SupportedAeadAes256Gcm> {
     fn create_cipher(&self, key: [u8; 32], encrypt: bool) -> Box<dyn AeadAes256GcmCipher> {
-        Box::new(Guarded(self.0.create_cipher(key, encrypt)))
+        Box::new(Sealing::new(self.0.create_cipher(key, encrypt), &key))
     }
 }
 
@@ -141,7 +178,7 @@ impl Aes128CmSha1_80Cipher for Guarded<Box<dyn Aes128CmSha1_80Cipher>> {
     }
 }
 
-impl AeadAes128GcmCipher for Guarded<Box<dyn AeadAes128GcmCipher>> {
+impl AeadAes128GcmCipher for Sealing<Box<dyn AeadAes128GcmCipher>> {
     fn encrypt(
         &mut self,
         iv: &[u8; 12],
@@ -149,8 +186,8 @@ impl AeadAes128GcmCipher for Guarded<Box<dyn AeadAes128GcmCipher>> {
         input: &[u8],
         output: &mut [u8],
     ) -> Result<(), CryptoError> {
-        check(aad);
-        self.0.encrypt(iv, aad, input, output)
+        self.check(aad);
+        self.cipher.encrypt(iv, aad, input, output)
     }
 
     fn decrypt(
@@ -160,11 +197,11 @@ impl AeadAes128GcmCipher for Guarded<Box<dyn AeadAes128GcmCipher>> {
         input: &[u8],
         output: &mut [u8],
     ) -> Result<usize, CryptoError> {
-        self.0.decrypt(iv, aads, input, output)
+        self.cipher.decrypt(iv, aads, input, output)
     }
 }
 
-impl AeadAes256GcmCipher for Guarded<Box<dyn AeadAes256GcmCipher>> {
+impl AeadAes256GcmCipher for Sealing<Box<dyn AeadAes256GcmCipher>> {
     fn encrypt(
         &mut self,
         iv: &[u8; 12],
@@ -172,8 +209,8 @@ impl AeadAes256GcmCipher for Guarded<Box<dyn AeadAes256GcmCipher>> {
         input: &[u8],
         output: &mut [u8],
     ) -> Result<(), CryptoError> {
-        check(aad);
-        self.0.encrypt(iv, aad, input, output)
+        self.check(aad);
+        self.cipher.encrypt(iv, aad, input, output)
     }
 
     fn decrypt(
@@ -183,7 +220,7 @@ impl AeadAes256GcmCipher for Guarded<Box<dyn AeadAes256GcmCipher>> {
         input: &[u8],
         output: &mut [u8],
     ) -> Result<usize, CryptoError> {
-        self.0.decrypt(iv, aads, input, output)
+        self.cipher.decrypt(iv, aads, input, output)
     }
 }
 
