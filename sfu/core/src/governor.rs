@@ -14,8 +14,10 @@ mod permit;
 
 use std::time::{Duration, Instant};
 
-use permit::ENCODINGS;
+use conclave_sfu_wire::control::Admission;
+
 pub(crate) use permit::Permit;
+use permit::{ENCODINGS, FULL};
 
 /// How often is decided: three frames of a camera. Shorter takes a frame for a
 /// load, longer lets the backlog grow meanwhile.
@@ -74,30 +76,36 @@ pub(crate) struct Turn {
     pub(crate) others: u32,
 }
 
-/// Who may come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Admission {
-    /// Everybody.
-    All,
-    /// Whoever joins a room that is there.
-    NoRooms,
-    /// Nobody new.
-    Nobody,
+impl Turn {
+    /// Adds packets of one encoding that were forwarded.
+    pub(crate) fn forwarded_pictures(&mut self, encoding: usize, packets: u64) {
+        if let Some(sum) = self.pictures.get_mut(encoding) {
+            *sum = sum.saturating_add(u32::try_from(packets).unwrap_or(u32::MAX));
+        }
+    }
+
+    /// Adds datagrams that were served, or packets of sound that were forwarded.
+    pub(crate) fn did_others(&mut self, packets: u64) {
+        let packets = u32::try_from(packets).unwrap_or(u32::MAX);
+        self.others = self.others.saturating_add(packets);
+    }
 }
 
-/// What a governor has seen and done, for metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Load {
-    /// Whether something is given up.
-    pub(crate) is_shedding: bool,
+/// How much a shard has to do, and what it does without.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Whom it takes.
+    pub admission: Admission,
+    /// How much of all pictures it gives up, in 1/1000; 0 is nothing.
+    pub shed_permille: u64,
     /// How often something was given up.
-    pub(crate) cuts: u64,
+    pub cuts: u64,
     /// How often something was taken back.
-    pub(crate) climbs: u64,
-    /// The longest lag of the last period.
-    pub(crate) lag: Duration,
+    pub climbs: u64,
+    /// How long the oldest datagram had waited at the worst, in the last tenth of a second of work.
+    pub lag: Duration,
     /// Work in a second of arrivals, in 1/1000 s, smoothed.
-    pub(crate) work_permille: u64,
+    pub work_permille: u64,
 }
 
 /// What was seen since the last decision.
@@ -142,13 +150,7 @@ impl Governor {
             cut_at: None,
             climbed_at: None,
             retry: RETRY,
-            load: Load {
-                is_shedding: false,
-                cuts: 0,
-                climbs: 0,
-                lag: Duration::ZERO,
-                work_permille: 0,
-            },
+            load: Load::default(),
         }
     }
 
@@ -167,22 +169,23 @@ impl Governor {
     }
 
     /// Returns what may be sent.
+    #[cfg(test)]
     pub(crate) fn permit(&self) -> Permit {
         self.permit
     }
 
-    /// Returns who may come at `now`.
-    pub(crate) fn admission(&self, now: Instant) -> Admission {
-        match now.saturating_duration_since(self.period.began) < IDLE {
-            true => self.admission,
-            false => Admission::All,
-        }
+    /// Returns when it is to be told of a turn although nothing comes: what was
+    /// given up, or refused, is taken back when there is nothing to do.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let has_limits = self.permit != Permit::FULL || self.admission != Admission::All;
+        has_limits.then(|| self.period.began + IDLE)
     }
 
     /// Returns what was seen and done.
     pub(crate) fn load(&self) -> Load {
         Load {
-            is_shedding: self.permit != Permit::FULL,
+            admission: self.admission,
+            shed_permille: 1000 - u64::from(self.permit.steps()) * 1000 / u64::from(FULL),
             work_permille: self.work,
             ..self.load
         }

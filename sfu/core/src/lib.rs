@@ -16,20 +16,12 @@ mod egress;
 #[cfg(test)]
 mod epoch;
 mod estimate;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the shard that asks it is being changed")
-)]
 mod governor;
 mod keyframes;
 mod layers;
 mod member;
 mod pacer;
 mod packet;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the shard that asks it is being changed")
-)]
 mod policing;
 mod publication;
 mod room;
@@ -40,8 +32,10 @@ mod subscription;
 mod timers;
 mod transport;
 
+pub use governor::Load;
+pub use policing::Refused;
 pub use sender::{EstimatorKind, SenderKind};
 pub use services::Counters;
-pub use shard::{Shard, ShardConfig};
+pub use shard::{Shard, ShardConfig, TurnLoad};
 // For the load test: its light viewers seal by themselves as well.
 pub use transport::key_tap;

@@ -1,17 +1,22 @@
 //! One participant of a room, as the media plane knows it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use conclave_sfu_wire::control::{Codec, MemberKey};
 
 use crate::audio::AudioSlots;
 use crate::packet::MediaPacket;
+use crate::policing::{IngressLimits, Policing};
 use crate::publication::Encoding;
 use crate::room::Believed;
 use crate::sender::{Sender, StreamParams};
 use crate::services::Counters;
 use crate::subscription::{Rewriter, SlotTable};
 use crate::transport::{SendingLine, Transport};
+
+/// For how long after its last publication, or after it came, a participant may
+/// send as one that publishes: what is on its way must not cost it its feedback.
+const PUBLISHES_STILL: Duration = Duration::from_secs(10);
 
 /// The transport of one peer connection and what goes with it.
 pub(crate) struct Link {
@@ -89,11 +94,15 @@ pub(crate) struct Member {
     pub(crate) shared_at: Option<Instant>,
     /// Since when the bandwidth does not carry the lowest encodings of what is sent.
     pub(crate) short_since: Option<Instant>,
+    /// What it may send, over all its peer connections.
+    pub(crate) policing: Policing,
+    /// When it had a publication last, or came.
+    published: Instant,
 }
 
 impl Member {
     /// Makes a participant without transport.
-    pub(crate) fn new(key: MemberKey) -> Self {
+    pub(crate) fn new(now: Instant, key: MemberKey) -> Self {
         Member {
             key,
             link: None,
@@ -105,7 +114,22 @@ impl Member {
             share_due: false,
             shared_at: None,
             short_since: None,
+            policing: Policing::new(now, IngressLimits::PUBLISHER),
+            published: now,
         }
+    }
+
+    /// Sets what it may send by whether it publishes. What comes before a
+    /// publication is accepted goes nowhere, so that nothing is lost by it.
+    pub(crate) fn police(&mut self, now: Instant) {
+        if !self.publications.is_empty() {
+            self.published = now;
+        }
+        let since = now.saturating_duration_since(self.published);
+        self.policing.set_limits(match since < PUBLISHES_STILL {
+            true => IngressLimits::PUBLISHER,
+            false => IngressLimits::VIEWER,
+        });
     }
 
     /// Returns the transport if media can be sent over it.

@@ -5,6 +5,7 @@
 //! second. What is over a limit is dropped and counted; nobody is put out for
 //! it, as a picture of a large screen after an outage is not an attack.
 
+use std::ops::AddAssign;
 use std::time::{Duration, Instant};
 
 /// What one participant may send.
@@ -54,14 +55,29 @@ const KEYFRAME_BURST: Duration = Duration::from_secs(1);
 /// An RTP stream that was silent for this long leaves its place to another.
 const SILENT: Duration = Duration::from_secs(10);
 
-/// What was dropped since the start, by what it was too much of.
+/// What was refused, by what it was too much of.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Refused {
-    pub(crate) packets: u64,
-    pub(crate) bytes: u64,
-    pub(crate) ssrcs: u64,
-    pub(crate) keyframe_requests: u64,
-    pub(crate) offers: u64,
+pub struct Refused {
+    /// Datagrams of media and feedback, by their number.
+    pub packets: u64,
+    /// Datagrams of media and feedback, by their bytes.
+    pub bytes: u64,
+    /// Packets of more RTP streams than there may be.
+    pub ssrcs: u64,
+    /// Requests for keyframes.
+    pub keyframe_requests: u64,
+    /// Offers.
+    pub offers: u64,
+}
+
+impl AddAssign for Refused {
+    fn add_assign(&mut self, other: Refused) {
+        self.packets += other.packets;
+        self.bytes += other.bytes;
+        self.ssrcs += other.ssrcs;
+        self.keyframe_requests += other.keyframe_requests;
+        self.offers += other.offers;
+    }
 }
 
 /// Polices one participant.
@@ -154,9 +170,9 @@ impl Policing {
         admitted
     }
 
-    /// Returns what was refused since the start.
-    pub(crate) fn refused(&self) -> Refused {
-        self.refused
+    /// Takes what was refused since the last time.
+    pub(crate) fn take_refused(&mut self) -> Refused {
+        std::mem::take(&mut self.refused)
     }
 }
 

@@ -12,6 +12,8 @@ use crate::arena::SendArena;
 use crate::clock::ReportClock;
 use crate::demux::Demux;
 use crate::egress::{Making, OwnSender};
+use crate::governor::{Permit, Turn};
+use crate::policing::Refused;
 use crate::sender::{EstimatorKind, Sender, SenderKind};
 use crate::subscription::Beginnings;
 use crate::timers::Timers;
@@ -70,10 +72,14 @@ pub struct Counters {
     pub not_aead: u64,
     /// Slots whose subscriber took longer than two seconds to acknowledge.
     pub unacknowledged_slots: u64,
-    /// Datagrams and packets dropped by the DTLS filter, the policer, or for their size.
+    /// Datagrams and packets dropped by the DTLS filter, or for their size.
     pub filtered: u64,
     /// Transports that ended because code panicked while serving them.
     pub panics: u64,
+    /// Pictures that were stopped because there was more to do than could be done.
+    pub pictures_stopped: u64,
+    /// What participants sent that was more than they may.
+    pub refused: Refused,
 }
 
 /// The part of a shard that its rooms use.
@@ -91,6 +97,10 @@ pub(crate) struct Services {
     pub(crate) estimator: EstimatorKind,
     /// Turns instants into the time of sender reports.
     pub(crate) clock: ReportClock,
+    /// What was done since the turn began.
+    pub(crate) turn: Turn,
+    /// What may be sent.
+    pub(crate) permit: Permit,
 }
 
 /// Length of an ICE password: 190 bits. The minimum is 22 (RFC 8445, section 5.3).

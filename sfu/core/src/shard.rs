@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use conclave_sfu_wire::control::{
     Command, Event, MemberKey, OfferError, PublishError, RoomKey, RoomPolicy,
@@ -17,6 +17,7 @@ use slab::Slab;
 use crate::arena::{DatagramSink, SendArena};
 use crate::clock::ReportClock;
 use crate::demux::{Demux, Unrouted};
+use crate::governor::{Governor, Load, Permit, Turn};
 use crate::room::{Offer, Publish, Room};
 use crate::sender::{EstimatorKind, SenderKind};
 use crate::services::{Counters, Due, Services};
@@ -49,6 +50,15 @@ impl fmt::Debug for ShardConfig {
     }
 }
 
+/// What is known when a turn has received its datagrams, and not served them yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TurnLoad {
+    /// How long the oldest of them had waited in its socket; zero if none came.
+    pub lag: Duration,
+    /// How long the turn before was worked on; waiting is no work.
+    pub busy: Duration,
+}
+
 /// One core's share of the SFU. It owns everything that it touches.
 pub struct Shard {
     rooms: Slab<Room>,
@@ -58,6 +68,7 @@ pub struct Shard {
     /// Rooms with packets to flush at the end of the turn.
     dirty: Vec<usize>,
     services: Services,
+    governor: Governor,
 }
 
 impl Shard {
@@ -81,7 +92,10 @@ impl Shard {
                 sender: config.sender,
                 estimator: config.estimator,
                 clock: ReportClock::new(now, config.ntp_at_start),
+                turn: Turn::default(),
+                permit: Permit::FULL,
             },
+            governor: Governor::new(now),
         }
     }
 
@@ -190,6 +204,23 @@ impl Shard {
         }
     }
 
+    /// Begins a turn: what is too much to do is given up before it is done. A
+    /// shard that is never told how late it is gives up nothing.
+    pub fn begin_turn(&mut self, now: Instant, load: TurnLoad) {
+        let turn = Turn {
+            lag: load.lag,
+            busy: load.busy,
+            ..std::mem::take(&mut self.services.turn)
+        };
+        let Some(permit) = self.governor.handle_turn(now, turn) else {
+            return;
+        };
+        let before = std::mem::replace(&mut self.services.permit, permit);
+        for index in self.by_key.values().copied().collect::<Vec<_>>() {
+            self.in_room(index, |room, services| room.apply_permit(before, services));
+        }
+    }
+
     /// Takes a datagram that came from `source` to our advertised address `destination`.
     pub fn handle_datagram(
         &mut self,
@@ -198,6 +229,7 @@ impl Shard {
         destination: SocketAddr,
         payload: &mut [u8],
     ) {
+        self.services.turn.did_others(1);
         let place = match self.services.demux.route(source, destination, payload) {
             Ok(place) => place,
             Err(Unrouted::Unknown) => {
@@ -239,9 +271,10 @@ impl Shard {
         }
     }
 
-    /// Returns when [`Shard::handle_timeout`] is next due.
+    /// Returns when the next turn is due although nothing comes.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.services.timers.next()
+        let due = [self.services.timers.next(), self.governor.poll_timeout()];
+        due.into_iter().flatten().min()
     }
 
     /// Takes the next event.
@@ -257,6 +290,11 @@ impl Shard {
     /// Returns what was counted since the start.
     pub fn counters(&self) -> Counters {
         self.services.counters
+    }
+
+    /// Returns how much there is to do, and what is done without.
+    pub fn load(&self) -> Load {
+        self.governor.load()
     }
 
     fn open_room(&mut self, key: RoomKey, policy: RoomPolicy) {

@@ -1,10 +1,12 @@
 //! What the sockets of a shard have done, for whoever reads it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use conclave_sfu_core::Counters;
+use conclave_sfu_core::{Counters, Load, Refused};
 
 use conclave_sfu_udp::SendReport;
+use conclave_sfu_wire::control::Admission;
 
 /// Cumulative counts of one shard since its start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -13,6 +15,8 @@ pub struct ShardStats {
     pub io: IoStats,
     /// What it decided.
     pub shard: Counters,
+    /// How much it has to do: no counts, but what holds.
+    pub load: Load,
 }
 
 /// Cumulative counts of the sockets of one shard.
@@ -53,11 +57,17 @@ impl IoStats {
 }
 
 /// The counts as others see them: written by one thread, each value for itself.
-#[derive(Debug, Default)]
-pub(crate) struct SharedStats([AtomicU64; 29]);
+#[derive(Debug)]
+pub(crate) struct SharedStats([AtomicU64; 41]);
+
+impl Default for SharedStats {
+    fn default() -> Self {
+        SharedStats([const { AtomicU64::new(0) }; 41])
+    }
+}
 
 impl SharedStats {
-    pub(crate) fn publish(&self, ShardStats { io, shard }: ShardStats) {
+    pub(crate) fn publish(&self, ShardStats { io, shard, load }: ShardStats) {
         let values = [
             io.datagrams_in,
             io.dropped_in,
@@ -88,6 +98,18 @@ impl SharedStats {
             shard.unsealed,
             shard.rtcp_refused,
             shard.aead,
+            shard.pictures_stopped,
+            load.admission as u64,
+            load.shed_permille,
+            load.cuts,
+            load.climbs,
+            load.lag.as_micros() as u64,
+            load.work_permille,
+            shard.refused.packets,
+            shard.refused.bytes,
+            shard.refused.ssrcs,
+            shard.refused.keyframe_requests,
+            shard.refused.offers,
         ];
         for (cell, value) in self.0.iter().zip(values) {
             cell.store(value, Ordering::Relaxed);
@@ -129,9 +151,31 @@ impl SharedStats {
                 unsealed: value(26),
                 rtcp_refused: value(27),
                 aead: value(28),
+                pictures_stopped: value(29),
+                refused: Refused {
+                    packets: value(36),
+                    bytes: value(37),
+                    ssrcs: value(38),
+                    keyframe_requests: value(39),
+                    offers: value(40),
+                },
+            },
+            load: Load {
+                admission: admission(value(30)),
+                shed_permille: value(31),
+                cuts: value(32),
+                climbs: value(33),
+                lag: Duration::from_micros(value(34)),
+                work_permille: value(35),
             },
         }
     }
+}
+
+fn admission(value: u64) -> Admission {
+    let all = [Admission::All, Admission::NoRooms];
+    let is_told = |one: &Admission| *one as u64 == value;
+    all.into_iter().find(is_told).unwrap_or(Admission::Nobody)
 }
 
 #[cfg(test)]
@@ -173,6 +217,22 @@ mod tests {
                 unsealed: 27,
                 rtcp_refused: 28,
                 aead: 29,
+                pictures_stopped: 30,
+                refused: Refused {
+                    packets: 36,
+                    bytes: 37,
+                    ssrcs: 38,
+                    keyframe_requests: 39,
+                    offers: 40,
+                },
+            },
+            load: Load {
+                admission: Admission::NoRooms,
+                shed_permille: 31,
+                cuts: 32,
+                climbs: 33,
+                lag: Duration::from_micros(34),
+                work_permille: 35,
             },
         };
         let shared = SharedStats::default();

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
-use conclave_sfu_core::Shard;
+use conclave_sfu_core::{Shard, TurnLoad};
 use conclave_sfu_wire::control::{Command, Event, RoomKey};
 use conclave_sfu_wire::relayed::is_relayed;
 use tracing::{error, info, info_span, warn};
@@ -18,7 +18,7 @@ use crate::addresses::AddressMap;
 use crate::relay::RelayPort;
 use crate::sockets::{Egress, Sockets};
 use crate::stats::{IoStats, ShardStats, SharedStats};
-use conclave_sfu_udp::{ReceiveBatch, UdpSocket, Waker, wait};
+use conclave_sfu_udp::{ReceiveBatch, Waker, wait};
 
 /// How many commands one turn takes, so that a flood of them cannot hold up
 /// packets for long: a command costs up to a millisecond (an offer).
@@ -31,6 +31,10 @@ const PARCELS_PER_TURN: usize = 16;
 /// turns a second, so that a timer that is always due does not take the whole
 /// core. Pacing is coarser than this.
 const IDLE_WAIT_MIN: Duration = Duration::from_micros(100);
+
+/// Places of the two families in what is kept for each.
+const V4: usize = 0;
+const V6: usize = 1;
 
 /// What takes the events of one shard, on the shard's thread: it must not wait.
 pub type EventSink = Box<dyn FnMut(Event) + Send>;
@@ -56,7 +60,7 @@ pub(crate) struct ShardThread {
 
 /// What lives from one turn to the next.
 pub(crate) struct Turns {
-    received: ReceiveBatch,
+    received: [ReceiveBatch; 2],
     egress: Egress,
     io: IoStats,
     /// The rooms that the control plane believes open.
@@ -67,18 +71,21 @@ pub(crate) struct Turns {
     has_parcels: bool,
     /// Nothing came in the last turn but time.
     was_idle: bool,
+    /// How long the last turn took.
+    worked: Duration,
 }
 
 impl Turns {
     pub(crate) fn new() -> Turns {
         Turns {
-            received: ReceiveBatch::new(),
+            received: [ReceiveBatch::new(), ReceiveBatch::new()],
             egress: Egress::new(),
             io: IoStats::default(),
             rooms: BTreeSet::new(),
             has_commands: false,
             has_parcels: false,
             was_idle: false,
+            worked: Duration::ZERO,
         }
     }
 }
@@ -131,14 +138,18 @@ impl ShardThread {
 
     fn turn(&mut self, [v4_ready, v6_ready, woken, relay_ready]: [bool; 4]) -> io::Result<()> {
         let now = Instant::now();
-        let mut arrived = 0;
-        if v4_ready {
-            arrived += self.receive(now, |sockets| &sockets.v4)?;
+        let counts = [self.receive(v4_ready, V4)?, self.receive(v6_ready, V6)?];
+        let relay_ready = relay_ready || self.turns.has_parcels;
+        let lag = self.lag(counts, relay_ready);
+        let busy = std::mem::take(&mut self.turns.worked);
+        self.shard.begin_turn(now, TurnLoad { lag, busy });
+        let mut arrived = counts[V4] + counts[V6];
+        for (family, count) in counts.into_iter().enumerate() {
+            if count > 0 {
+                self.serve(now, family);
+            }
         }
-        if v6_ready {
-            arrived += self.receive(now, |sockets| &sockets.v6)?;
-        }
-        if relay_ready || self.turns.has_parcels {
+        if relay_ready {
             arrived += self.take_relayed(now);
         }
         if woken {
@@ -153,22 +164,39 @@ impl ShardThread {
         self.turns.was_idle = arrived == 0 && commands == 0;
         self.shard.handle_timeout(now);
         self.send_and_tell();
+        self.turns.worked = now.elapsed();
         Ok(())
+    }
+
+    /// Returns how long the oldest of what has been received had waited. Where
+    /// nobody says it, it came while the last turn was served.
+    fn lag(&self, counts: [usize; 2], relay_ready: bool) -> Duration {
+        let received = self.turns.received.iter().zip(counts);
+        let of_sockets = received
+            .filter(|(_, count)| *count > 0)
+            .map(|(batch, _)| batch.waited().unwrap_or(self.turns.worked));
+        let of_relay = relay_ready.then_some(self.turns.worked);
+        of_sockets.chain(of_relay).max().unwrap_or_default()
     }
 }
 
 impl ShardThread {
-    fn receive(
-        &mut self,
-        now: Instant,
-        socket: impl Fn(&Sockets) -> &Option<UdpSocket>,
-    ) -> io::Result<usize> {
-        let Some(socket) = socket(&self.sockets) else {
-            return Ok(0);
+    /// Takes what has arrived at a socket that is ready; returns how much.
+    fn receive(&mut self, is_ready: bool, family: usize) -> io::Result<usize> {
+        let socket = match family {
+            V4 => &self.sockets.v4,
+            _ => &self.sockets.v6,
         };
+        match socket.as_ref().filter(|_| is_ready) {
+            Some(socket) => socket.receive(&mut self.turns.received[family]),
+            None => Ok(0),
+        }
+    }
+
+    /// Hands what was received to the shard.
+    fn serve(&mut self, now: Instant, family: usize) {
         let Turns { received, io, .. } = &mut self.turns;
-        let count = socket.receive(received)?;
-        for datagram in received.received() {
+        for datagram in received[family].received() {
             if datagram
                 .as_ref()
                 .is_some_and(|datagram| is_relayed(datagram.source.ip()))
@@ -189,7 +217,6 @@ impl ShardThread {
             self.shard
                 .handle_datagram(now, source, destination, payload);
         }
-        Ok(count)
     }
 
     /// Takes what the relay has handed over; returns how many datagrams. Source
@@ -253,6 +280,7 @@ impl ShardThread {
         self.shared.stats.publish(ShardStats {
             io: *io,
             shard: self.shard.counters(),
+            load: self.shard.load(),
         });
         while let Some(event) = self.shard.poll_event() {
             if let Event::RoomFailed { room } = &event {

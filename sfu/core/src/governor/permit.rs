@@ -38,12 +38,19 @@ impl Permit {
         usize::from(first).min(ENCODINGS).checked_sub(1)
     }
 
+    /// Returns how many steps of [`FULL`] are left.
+    pub(super) fn steps(self) -> u16 {
+        self.0
+    }
+
     /// Returns how many of 256 slots may have a picture.
+    #[cfg(test)]
     pub(crate) fn pictures(self) -> u16 {
         self.0.min(BAND)
     }
 
     /// Returns the highest encoding that any slot may be sent; `None` for no picture at all.
+    #[cfg(test)]
     pub(crate) fn highest_of_all(self) -> Option<usize> {
         usize::from(self.0.div_ceil(BAND)).checked_sub(1)
     }

@@ -23,14 +23,14 @@ fn a_flood_is_cut_and_an_ordinary_sender_never() {
     };
     assert_eq!(flood(start), 4_000);
     assert_eq!(flood(start + SECOND), 2_000);
-    assert_eq!(policing.refused().packets, 194_000);
+    assert_eq!(policing.take_refused().packets, 194_000);
 
     let mut policing = Policing::new(start, IngressLimits::PUBLISHER);
     for packet in 0..10_000u64 {
         let now = start + Duration::from_micros(packet * 1_250);
         assert!(policing.admit_packet(now, 1_200), "packet {packet}");
     }
-    assert_eq!(policing.refused(), Refused::default());
+    assert_eq!(policing.take_refused(), Refused::default());
 }
 
 #[test]
@@ -43,7 +43,10 @@ fn bytes_are_bounded_as_well_and_cost_no_packets() {
     assert_eq!(admitted, 100, "as many as two seconds of bytes are");
     assert!(!policing.admit_packet(start, 1));
     assert_eq!(
-        (policing.refused().bytes, policing.refused().packets),
+        (
+            policing.take_refused().bytes,
+            policing.take_refused().packets
+        ),
         (1, 0)
     );
     // Packets are left for what is small.
@@ -60,7 +63,7 @@ fn who_only_watches_sends_feedback_and_no_media() {
         assert!(policing.admit_packet(now, 120));
     }
     assert!(!policing.admit_ssrc(start, 1));
-    assert_eq!(policing.refused().ssrcs, 1);
+    assert_eq!(policing.take_refused().ssrcs, 1);
 }
 
 #[test]
@@ -98,7 +101,7 @@ fn keyframes_are_asked_for_by_the_second_and_offers_by_the_minute() {
     assert_eq!(offered(start + SECOND * 14), 0);
     assert_eq!(offered(start + SECOND * 15), 1);
     assert_eq!(offered(start + SECOND * 120), 4);
-    let refused = policing.refused();
+    let refused = policing.take_refused();
     assert_eq!((refused.keyframe_requests, refused.offers), (139, 191));
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use conclave_sfu_wire::control::PauseReason;
 
 use super::{Room, link_in};
+use crate::governor::Permit;
 use crate::layers::{self, Demand, EncodingCost, Shares};
 use crate::services::Services;
 
@@ -45,6 +46,8 @@ struct Plan {
     fed: Vec<Fed>,
     shares: Shares,
     paused: Vec<(usize, PauseReason)>,
+    /// Publications and the encodings of them that may be sent but do not come.
+    awaited: Vec<(usize, usize)>,
     unwished: Vec<usize>,
     voices_bps: u64,
     /// What the path takes.
@@ -62,7 +65,7 @@ impl Room {
         };
         member.share_due = false;
         member.shared_at = Some(now);
-        let Some(plan) = self.plan(now, place) else {
+        let Some(plan) = self.plan(now, place, services.permit) else {
             return;
         };
         let member = &mut self.members[place];
@@ -74,7 +77,7 @@ impl Room {
         }
     }
 
-    fn plan(&mut self, now: Instant, place: usize) -> Option<Plan> {
+    fn plan(&mut self, now: Instant, place: usize, permit: Permit) -> Option<Plan> {
         let estimate_bps = link_in(&mut self.members, place)?.estimate.bps(now);
         let member = self.members.get(place)?;
         let link = member.link.as_ref()?;
@@ -101,15 +104,26 @@ impl Room {
                 plan.paused.push((index, PauseReason::Muted));
             } else if !publication.codec.is_none_or(supported) {
                 plan.paused.push((index, PauseReason::CodecUnsupported));
-            } else {
+            } else if let Some(highest) = permit.highest(member.key, index) {
+                if publication
+                    .effective(now, highest)
+                    .is_some_and(|comes| comes > highest)
+                {
+                    plan.paused.push((index, PauseReason::Overload));
+                    plan.awaited.push((at, highest));
+                    continue;
+                }
                 let mut costs = Vec::with_capacity(publication.encodings.len());
                 publication.costs(now, &mut costs);
+                costs.truncate(highest + 1);
                 plan.fed.push(Fed {
                     slot: index,
                     publication: at,
                     costs,
                 });
                 wishes.push(*wish);
+            } else {
+                plan.paused.push((index, PauseReason::Overload));
             }
         }
         let demands: Vec<Demand<'_>> = plan
@@ -122,7 +136,7 @@ impl Room {
                     priority: wish.priority,
                     max_height_px: wish.max_height_px,
                     encodings: &fed.costs,
-                    current: slot.level(),
+                    current: slot.level().filter(|level| *level < fed.costs.len()),
                     may_climb: slot.is_settled(now, CLIMB_AFTER),
                 }
             })
@@ -152,6 +166,9 @@ impl Room {
             member.table.slots[*index].set_level(now, None);
             member.table.slots[*index].set_target(None);
         }
+        for (publication, encoding) in &plan.awaited {
+            self.publications[*publication].want(now, *encoding);
+        }
         let mut sent = 0;
         for (fed, level) in plan.fed.iter().zip(&plan.shares.encodings) {
             let Some(level) = *level else { continue };
@@ -162,7 +179,9 @@ impl Room {
             let slot = &mut member.table.slots[fed.slot];
             slot.set_level(now, Some(level));
             slot.set_target(Some(effective));
-            sent += member.switch_video(now, fed.slot, &publication.encodings);
+            let begun = member.switch_video(now, fed.slot, &publication.encodings);
+            services.turn.forwarded_pictures(effective, begun);
+            sent += begun;
             if let Some(awaited) = member.table.slots[fed.slot].awaits_keyframe() {
                 publication.encodings[awaited].keyframes.want();
             }

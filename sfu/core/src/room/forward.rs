@@ -28,14 +28,23 @@ impl Room {
         services: &mut Services,
     ) {
         let Some(member) = self.at(place) else { return };
+        let class = Class::of(payload);
+        let is_policed = matches!(class, Some(Class::Rtp | Class::Rtcp));
+        if is_policed
+            && !self.members[member]
+                .policing
+                .admit_packet(now, payload.len())
+        {
+            return;
+        }
         let Some(link) = link_in(&mut self.members, member) else {
             return;
         };
-        if !link.transport.admit(now, payload) {
+        if !link.transport.admit(payload) {
             services.counters.filtered += link.transport.take_filtered();
             return;
         }
-        let route = match Class::of(payload) {
+        let route = match class {
             Some(Class::Rtcp) => link.sender.handle_rtcp(now, &link.transport, payload),
             _ => Route::Transport,
         };
@@ -177,6 +186,9 @@ impl Room {
             // signalling link what comes next.
             TransportEvent::Closed => self.end_link(now, place, services),
             TransportEvent::Media { mid, rid, packet } => {
+                if !member.policing.admit_ssrc(now, packet.ssrc) {
+                    return;
+                }
                 self.forward(now, place, mid, rid, &packet, services);
             }
         }
@@ -194,6 +206,9 @@ impl Room {
                 }
             }
             SenderEvent::Keyframe(mid) => {
+                if !member.policing.admit_keyframe_request(now) {
+                    return;
+                }
                 let slot = member.table.on_mid(mid);
                 let shown = slot.and_then(|slot| Some((slot.feed.publication()?, slot.current()?)));
                 if let Some((publication, encoding)) = shown {
@@ -334,6 +349,7 @@ impl Room {
             let sent = member.forward_video(now, subscriber.slot, encoding, packet, encodings);
             if sent > 0 {
                 services.counters.forwarded += sent;
+                services.turn.forwarded_pictures(encoding, sent);
                 self.mark_dirty(subscriber.member);
             }
         }
@@ -379,6 +395,7 @@ impl Room {
             };
             let sent = member.forward_audio(now, slot, start, packet);
             services.counters.forwarded += sent;
+            services.turn.did_others(sent);
             if let Some(link) = member.link.as_mut().filter(|link| sent > 0 && !link.dirty) {
                 link.dirty = true;
                 self.dirty.push(place);

@@ -4,6 +4,7 @@ mod bandwidth;
 mod caution;
 mod forward;
 mod negotiate;
+mod overload;
 mod slots;
 mod upkeep;
 
@@ -99,7 +100,7 @@ impl Room {
         if self.by_key.contains_key(&key) {
             return;
         }
-        let member = self.members.insert(Member::new(key));
+        let member = self.members.insert(Member::new(now, key));
         self.by_key.insert(key, member);
         let place = Place {
             room: self.index,
@@ -205,6 +206,7 @@ impl Room {
         publication.set_encodings(now, &rids);
         let publication = self.publications.insert(publication);
         self.members[place].publications.push(publication);
+        self.members[place].police(now);
         Ok(rids)
     }
 

@@ -58,7 +58,15 @@ impl Room {
         if generation < member.generation || ended {
             return Err(OfferError::Stale);
         }
-        let negotiated = if generation == member.generation {
+        let is_renewal = generation == member.generation;
+        if offer.relay_only && is_renewal {
+            // Even if the offer is refused: it says what its sender wishes.
+            self.hold_to_relay(place, services);
+        }
+        if !self.members[place].policing.admit_offer(now) {
+            return Err(OfferError::TooMany);
+        }
+        let negotiated = if is_renewal {
             self.renegotiate(now, place, offer, services)?
         } else {
             self.connect(now, place, offer, services)?
@@ -79,11 +87,6 @@ impl Room {
             return Err(OfferError::UnknownMember);
         };
         let entry = link.entry;
-        if offer.relay_only {
-            // Even if the offer is refused: it says what its sender wishes.
-            link.transport.set_relay_only(true);
-            services.demux.set_relay_only(entry, true);
-        }
         let negotiated = link.transport.negotiate(offer.sdp, || {
             let ufrag = services.demux.restart(entry).unwrap_or_default();
             services.credentials(ufrag)
@@ -104,6 +107,13 @@ impl Room {
             }
         }
         Ok(negotiated)
+    }
+
+    fn hold_to_relay(&mut self, place: usize, services: &mut Services) {
+        if let Some(link) = link_in(&mut self.members, place) {
+            link.transport.set_relay_only(true);
+            services.demux.set_relay_only(link.entry, true);
+        }
     }
 
     /// Begins a peer connection; a former one ends.

@@ -48,6 +48,8 @@ impl Room {
             self.request_keyframes(now, publication);
         }
         let found = &mut self.members[member];
+        found.police(now);
+        services.counters.refused += found.policing.take_refused();
         let counted = found.table.unacknowledged();
         found.table.count_unacknowledged(now);
         services.counters.unacknowledged_slots += found.table.unacknowledged() - counted;

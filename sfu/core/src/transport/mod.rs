@@ -9,7 +9,6 @@ pub mod key_tap;
 mod negotiate;
 mod outgoing;
 mod path;
-mod policer;
 mod receive;
 mod str0m_sender;
 
@@ -33,7 +32,6 @@ use crate::packet::MediaPacket;
 use crate::sender::{SenderEvent, SenderKind};
 use config::{RTX_PACKETS, codec_of, rtc_config};
 use path::PathWatch;
-use policer::Policer;
 
 pub(crate) use config::{Credentials, ESTIMATE_START_BPS, TransportConfig};
 pub(crate) use key_tap::SrtpKeys;
@@ -96,7 +94,6 @@ pub(crate) struct Transport {
     streams: Vec<(Ssrc, MidName, Option<Rid>)>,
     /// The m-lines of the first offer; later ones may only restart ICE.
     shape: Vec<(MidName, MediaKind, Direction)>,
-    policer: Policer,
     codecs: [Option<Codec>; 128],
     events: VecDeque<TransportEvent>,
     feedback: VecDeque<SenderEvent>,
@@ -133,7 +130,6 @@ impl Transport {
             next_timeout: None,
             streams: Vec::new(),
             shape: Vec::new(),
-            policer: Policer::new(now),
             codecs: [None; 128],
             events: VecDeque::new(),
             feedback: VecDeque::new(),
@@ -177,10 +173,9 @@ impl Transport {
 
     /// Decides whether a datagram that the demultiplexer found to be for this
     /// transport may come in; counts one that may not.
-    pub(crate) fn admit(&mut self, now: Instant, payload: &[u8]) -> bool {
+    pub(crate) fn admit(&mut self, payload: &[u8]) -> bool {
         let passes = match demux::Class::of(payload) {
             Some(demux::Class::Dtls) => self.passes_filter(payload),
-            Some(demux::Class::Rtp | demux::Class::Rtcp) => self.policer.admit(now, payload.len()),
             _ => true,
         };
         self.filtered += u64::from(!passes);
@@ -281,7 +276,7 @@ impl Transport {
     }
 
     /// Takes the number of datagrams and packets that were dropped since the
-    /// last time: by the DTLS filter, the policer, or for their size.
+    /// last time: by the DTLS filter, or for their size.
     pub(crate) fn take_filtered(&mut self) -> u64 {
         std::mem::take(&mut self.filtered)
     }

@@ -77,7 +77,7 @@ impl Pair {
         self.drain_client();
         let mut arena = SendArena::default();
         for datagram in std::mem::take(&mut self.outbox) {
-            if self.transport.admit(self.now, &datagram) {
+            if self.transport.admit(&datagram) {
                 let (source, destination) = (browser(), server());
                 self.transport.handle_datagram(
                     self.now,
