@@ -57,6 +57,7 @@ deb: build
 
 bench: build
 	cargo bench --locked -p conclave-tests --bench sfu
+	cargo bench --locked -p conclave-tests --bench forward
 	cargo bench --locked -p conclave-tests --bench signalling
 	@scripts/need-turn-clients.sh || true
 	cargo bench --locked -p conclave-tests --bench turn

@@ -7,6 +7,7 @@
 //! network and the same media, not the same bytes: scenarios judge by oracles.
 #![forbid(unsafe_code)]
 
+pub mod fanout;
 pub mod lab;
 pub mod meeting;
 pub mod network;
