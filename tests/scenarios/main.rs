@@ -8,6 +8,7 @@ mod bandwidth;
 mod barrier;
 mod layers;
 mod loss;
+mod overload;
 mod presence;
 mod relay;
 mod room;

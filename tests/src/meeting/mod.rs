@@ -1,5 +1,6 @@
 //! Participants and shards on a virtual clock, with the least control plane that connects them.
 
+mod burden;
 mod control;
 mod oracle;
 mod step;
@@ -15,6 +16,8 @@ use conclave_sfu_wire::relayed::RELAYED_V4;
 use conclave_sfu_wire::ufrag::UfragKey;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+
+use burden::Burden;
 
 use crate::network::{Access, Datagram, Network};
 use control::Signalling;
@@ -76,6 +79,7 @@ pub struct Meeting {
     barriers: u64,
     control: control::Queue,
     events: Vec<(Instant, Event)>,
+    burden: Option<Burden>,
 }
 
 impl Meeting {
@@ -127,6 +131,7 @@ impl Meeting {
             barriers: 0,
             control: control::Queue::default(),
             events: Vec::new(),
+            burden: None,
         }
     }
 

@@ -69,7 +69,11 @@ impl Meeting {
             .shards
             .iter()
             .filter_map(|(_, shard)| shard.poll_timeout());
-        let queues = [self.network.poll_timeout(), self.control.poll_timeout()];
+        let queues = [
+            self.network.poll_timeout(),
+            self.control.poll_timeout(),
+            self.poll_burden(),
+        ];
         members
             .chain(shards)
             .chain(queues.into_iter().flatten())
@@ -78,6 +82,7 @@ impl Meeting {
 
     fn step(&mut self) {
         let now = self.now;
+        self.bear();
         while let Some(datagram) = self.network.poll_arrival(now) {
             self.deliver(datagram);
         }
