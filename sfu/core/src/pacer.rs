@@ -30,8 +30,7 @@ const OVERDUE: Duration = Duration::from_millis(200);
 /// Within how long a queue should leave. A keyframe may be half a second's
 /// worth of the target: at the usual pacing it would be dropped on its way.
 const LEAVES_WITHIN: Duration = Duration::from_millis(170);
-/// How many times the pacing rate that may take: two and a half times the
-/// target, as libwebrtc paces at most.
+/// How many times the pacing rate that may take.
 const HASTE_MOST: u64 = 2;
 /// µbits of a byte: what one bit/s drains in a µs is one of them.
 const BYTE: u64 = 8_000_000;

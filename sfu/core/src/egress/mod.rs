@@ -31,10 +31,6 @@ use reports::Reports;
 use rtx::RtxBudget;
 use stream::{Queued, Stream};
 
-/// Pacing before anything is estimated: as much faster than the first estimate
-/// as every estimate is paced.
-const PACING_START_BPS: u64 = ESTIMATE_START_BPS * 5 / 4;
-
 /// Retransmissions begin below this sequence number, so that a receiver that
 /// misses the first still guesses the rollover counter right.
 const RTX_SEQ_LIMIT: u64 = 1 << 14;
@@ -84,7 +80,7 @@ impl OwnSender {
             path: None,
             streams: Vec::new(),
             waiting: Waiting::default(),
-            pacer: Pacer::new(making.clock.start(), PACING_START_BPS),
+            pacer: Pacer::new(making.clock.start(), ESTIMATE_START_BPS),
             probes: ProbePlan::default(),
             history: SentHistory::new(now),
             estimator: making.estimator,

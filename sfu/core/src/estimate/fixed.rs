@@ -60,7 +60,7 @@ mod tests {
             fixed.process(start),
             Some(Update {
                 target_bps: 1_000_000,
-                pacing_bps: 1_250_000,
+                pacing_bps: 1_000_000,
                 ..Update::default()
             })
         );

@@ -21,11 +21,11 @@ pub(crate) use history::SentHistory;
 const BPS_MIN: u64 = 50_000;
 /// The most that an estimate says, in bit/s: more than a link of ours needs.
 const BPS_MAX: u64 = 1_000_000_000;
-/// How much faster than the target a queue is drained, in quarters. libwebrtc
-/// takes ten, for a target that is what the encoder sends; ours is what the
-/// path takes, and a keyframe that leaves much faster fills its buffer and
-/// halves the estimate.
-const PACING: u64 = 5;
+/// How much faster than the target a queue is drained, in quarters: not at
+/// all. libwebrtc takes ten, for a target that is what the encoder sends; ours
+/// is what the path takes, and a keyframe that leaves faster fills its buffer
+/// and halves the estimate. A queue that would get old is hastened by the pacer.
+const PACING: u64 = 4;
 
 /// What a packet carried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +113,7 @@ pub(crate) struct Update {
 }
 
 impl Update {
-    /// Returns an update that paces a little faster than the target, without padding.
+    /// Returns an update that paces at [`PACING`], without padding.
     fn paced(target_bps: u64, probes: Probes) -> Self {
         Update {
             target_bps,
