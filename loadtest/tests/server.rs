@@ -101,7 +101,8 @@ fn of_a_sample_of_viewers_all_come_in_and_few_look() {
     assert!((0.15..0.4).contains(&share), "{share}");
     assert!(run.totals.audio_lost > 0);
     assert_eq!((run.totals.corrupt, run.totals.violations), (0, 0));
-    assert!(run.totals.loss() < 0.02, "{}", run.totals.loss());
+    // Two lines lose 2 % each; resending makes good for some of it.
+    assert!(run.totals.loss() < 0.04, "{:?}", run.totals);
 }
 
 #[test]
