@@ -9,7 +9,7 @@ use anyhow::Context;
 use conclave_sfu_node::{
     EventSink, MediaAddr, MediaHandle, MediaNode, NodeConfig, RelayPort, Secrets,
 };
-use conclave_sfu_wire::control::{Command, Event, MemberKey, RoomKey};
+use conclave_sfu_wire::control::{Admission, Command, Event, MemberKey, RoomKey};
 use conclave_signalling_node::MediaBusy;
 use conclave_turn_node::RelayHandle;
 use tokio::sync::mpsc::{self, error::TrySendError};
@@ -49,6 +49,13 @@ impl conclave_signalling_node::Media for Shards {
         // A shard that has ended takes nothing either: the room tries again until it ends itself.
         let shard = u8::try_from(shard).map_err(|_| MediaBusy)?;
         self.shards.send(shard, command).map_err(|_| MediaBusy)
+    }
+
+    fn admission(&self, shard: usize) -> Admission {
+        let stats = u8::try_from(shard)
+            .ok()
+            .and_then(|shard| self.shards.stats(shard));
+        stats.map_or(Admission::Nobody, |stats| stats.load.admission)
     }
 
     /// Tells the relay, whose credentials work from here on, or never again.

@@ -199,7 +199,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     counter(
         "conclave_media_datagrams_dropped_total",
         &["shard", "reason"],
-        "Datagrams dropped: `arrival` cut off or to no media address, `forged` with an address that only the relay gives, `unroutable` for no transport, `not_relayed` where only the relay is allowed, `filtered` by the DTLS filter, the policer or for their size, `full` socket, `refused` by the kernel.",
+        "Datagrams dropped: `arrival` cut off or to no media address, `forged` with an address that only the relay gives, `unroutable` for no transport, `not_relayed` where only the relay is allowed, `filtered` by the DTLS filter or for their size, `full` socket, `refused` by the kernel.",
     ),
     counter(
         "conclave_media_packets_received_total",
@@ -230,6 +230,41 @@ pub(crate) const FAMILIES: &[Family] = &[
         "conclave_media_not_aead_total",
         &["shard"],
         "Connections whose media is sealed without an AEAD.",
+    ),
+    counter(
+        "conclave_media_policed_total",
+        &["shard", "reason"],
+        "What participants sent that was more than they may: datagrams by their `packets` or `bytes`, packets of more `streams`, requests for `keyframes`, `offers`.",
+    ),
+    gauge(
+        "conclave_media_lag_seconds",
+        &["shard"],
+        "How long the oldest datagram had waited for a shard, at the worst in the last tenth of a second of work.",
+    ),
+    gauge(
+        "conclave_media_work_ratio",
+        &["shard"],
+        "Work in a second of arrivals, in seconds; above 1 a shard does not keep up.",
+    ),
+    gauge(
+        "conclave_media_shed_ratio",
+        &["shard"],
+        "How much of all pictures a shard gives up for want of time: 0 is nothing, above 2/3 there are people who get none, at 1 nobody gets any.",
+    ),
+    counter(
+        "conclave_media_shed_changes_total",
+        &["shard", "change"],
+        "How often a shard gave something up (`down`), and took some of it back (`up`).",
+    ),
+    counter(
+        "conclave_media_pictures_stopped_total",
+        &["shard"],
+        "Pictures that a shard stopped sending to somebody for want of time.",
+    ),
+    gauge(
+        "conclave_media_admission",
+        &["shard"],
+        "Whom a shard takes: 0 everybody, 1 no new rooms, 2 nobody new.",
     ),
     counter(
         "conclave_media_panics_total",

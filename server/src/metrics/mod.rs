@@ -209,8 +209,14 @@ impl Meetings {
         each("conclave_media_slots_late_total", late);
         each("conclave_media_not_aead_total", |it| it.shard.not_aead);
         each("conclave_media_panics_total", |it| it.shard.panics);
+        each("conclave_media_pictures_stopped_total", |it| {
+            it.shard.pictures_stopped
+        });
+        each("conclave_media_admission", |it| it.load.admission as u64);
+        write_load(page, &shards);
         let mut dropped = page.family("conclave_media_datagrams_dropped_total");
-        for (shard, ShardStats { io, shard: core }) in &shards {
+        for (shard, it) in &shards {
+            let (io, core) = (&it.io, &it.shard);
             for (reason, value) in [
                 ("arrival", io.dropped_in),
                 ("forged", io.forged_in),
@@ -267,6 +273,37 @@ impl Meetings {
         page.known("conclave_webhook_deliveries_pending", pending);
         let dead = kept.map(|kept| kept.dead);
         page.known("conclave_webhook_deliveries_dead", dead);
+    }
+}
+
+fn write_load(page: &mut Page, shards: &[(u8, ShardStats)]) {
+    let mut each = |name: &str, value: fn(&ShardStats) -> f64| {
+        page.by(name, shards.iter().map(|(shard, it)| (shard, value(it))));
+    };
+    each("conclave_media_lag_seconds", |it| it.load.lag.as_secs_f64());
+    each("conclave_media_work_ratio", |it| {
+        it.load.work_permille as f64 / 1000.0
+    });
+    each("conclave_media_shed_ratio", |it| {
+        it.load.shed_permille as f64 / 1000.0
+    });
+    let mut changes = page.family("conclave_media_shed_changes_total");
+    for (shard, it) in shards {
+        changes.sample(&[shard, &"down"], it.load.cuts);
+        changes.sample(&[shard, &"up"], it.load.climbs);
+    }
+    let mut policed = page.family("conclave_media_policed_total");
+    for (shard, it) in shards {
+        let refused = it.shard.refused;
+        for (reason, value) in [
+            ("packets", refused.packets),
+            ("bytes", refused.bytes),
+            ("streams", refused.ssrcs),
+            ("keyframes", refused.keyframe_requests),
+            ("offers", refused.offers),
+        ] {
+            policed.sample(&[shard, &reason], value);
+        }
     }
 }
 
