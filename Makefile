@@ -62,6 +62,8 @@ bench: build
 	@scripts/need-turn-clients.sh || true
 	cargo bench --locked -p conclave-tests --bench turn
 	cargo bench --locked -p conclave-tests --bench api
+	cargo build --release --locked -p conclave-loadtest
+	cargo bench --locked -p conclave-tests --bench beside
 
 fuzz: tools
 	@scripts/need-cargo.sh cargo-fuzz
