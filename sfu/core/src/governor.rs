@@ -55,6 +55,9 @@ const ROOMS_AGAIN: Permille = 700;
 /// The same for joins: those who are in go before those who want in.
 const JOINS_UNTIL: Permille = 920;
 const JOINS_AGAIN: Permille = 800;
+/// Who gives something up for this long, and is busy, takes nobody. A machine that stood still
+/// for a moment, and left a backlog, is no reason to turn people away.
+const REFUSES_AFTER: Duration = Duration::from_secs(3);
 /// Up to this much work is taken back without being asked twice. The rest is
 /// for frames that come at once; small batches cost more than large ones, so
 /// that beyond this there may be room or not: it is tried.
@@ -134,6 +137,8 @@ pub(crate) struct Governor {
     work: Permille,
     cut_at: Option<Instant>,
     climbed_at: Option<Instant>,
+    /// Since when something is given up without a pause.
+    sheds_since: Option<Instant>,
     retry: Duration,
     load: Load,
 }
@@ -149,6 +154,7 @@ impl Governor {
             work: 0,
             cut_at: None,
             climbed_at: None,
+            sheds_since: None,
             retry: RETRY,
             load: Load::default(),
         }
@@ -204,7 +210,9 @@ impl Governor {
         } else if standing <= LOW {
             self.climb(now);
         }
-        self.admission = self.admit();
+        let sheds = self.permit != Permit::FULL;
+        self.sheds_since = sheds.then(|| self.sheds_since.unwrap_or(now));
+        self.admission = self.admit(now);
         self.load.lag = self.period.worst;
         self.lag = self.period.last;
         self.period = Period::new(now);
@@ -259,8 +267,11 @@ impl Governor {
         self.climbed_at = Some(now);
     }
 
-    fn admit(&self) -> Admission {
-        if self.permit != Permit::FULL {
+    fn admit(&self, now: Instant) -> Admission {
+        let sheds_for = self
+            .sheds_since
+            .map(|since| now.saturating_duration_since(since));
+        if self.work >= JOINS_AGAIN && sheds_for.is_some_and(|time| time >= REFUSES_AFTER) {
             return Admission::Nobody;
         }
         let (joins, rooms) = match self.admission {
