@@ -109,6 +109,7 @@ impl Media for FakeShard {
             }),
             Command::Barrier { room, number } => self.report(Event::Passed { room, number }),
             Command::OpenRoom { .. }
+            | Command::Span { .. }
             | Command::CloseRoom { .. }
             | Command::EndTransport { .. }
             | Command::Wish { .. }

@@ -11,6 +11,7 @@ pub mod arena;
 mod audio;
 mod cache;
 mod clock;
+mod crossing;
 mod demux;
 mod egress;
 #[cfg(test)]
@@ -32,6 +33,7 @@ mod subscription;
 mod timers;
 mod transport;
 
+pub use crossing::Crossing;
 pub use governor::Load;
 pub use policing::Refused;
 pub use sender::{EstimatorKind, SenderKind};

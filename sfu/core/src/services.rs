@@ -10,6 +10,7 @@ use rand::{RngExt, SeedableRng};
 
 use crate::arena::SendArena;
 use crate::clock::ReportClock;
+use crate::crossing::Crossing;
 use crate::demux::Demux;
 use crate::egress::{Making, OwnSender};
 use crate::governor::{Permit, Turn};
@@ -86,6 +87,8 @@ pub struct Counters {
 pub(crate) struct Services {
     pub(crate) arena: SendArena,
     pub(crate) events: VecDeque<Event>,
+    /// What is for other shards.
+    pub(crate) crossings: VecDeque<(u8, Crossing)>,
     pub(crate) timers: Timers<Due>,
     pub(crate) demux: Demux,
     pub(crate) candidates: Vec<SocketAddr>,

@@ -16,6 +16,7 @@ use slab::Slab;
 
 use crate::arena::{DatagramSink, SendArena};
 use crate::clock::ReportClock;
+use crate::crossing::{Crossing, Message};
 use crate::demux::{Demux, Unrouted};
 use crate::governor::{Governor, Load, Permit, Turn};
 use crate::room::{Offer, Publish, Room};
@@ -61,14 +62,25 @@ pub struct TurnLoad {
 
 /// One core's share of the SFU. It owns everything that it touches.
 pub struct Shard {
+    index: u8,
     rooms: Slab<Room>,
     by_key: BTreeMap<RoomKey, usize>,
     /// The room of each member.
     members: BTreeMap<MemberKey, usize>,
     /// Rooms with packets to flush at the end of the turn.
     dirty: Vec<usize>,
+    /// Barriers that other shards have not passed yet.
+    barriers: Vec<Barrier>,
     services: Services,
     governor: Governor,
+}
+
+/// A barrier of a room that spans shards.
+struct Barrier {
+    room: RoomKey,
+    number: u64,
+    /// Who has not passed it.
+    awaited: Vec<u8>,
 }
 
 impl Shard {
@@ -77,13 +89,16 @@ impl Shard {
         let mut rng = StdRng::from_seed(config.seed);
         let hash_seed = (rng.random(), rng.random());
         Shard {
+            index: config.index,
             rooms: Slab::new(),
             by_key: BTreeMap::new(),
             members: BTreeMap::new(),
             dirty: Vec::new(),
+            barriers: Vec::new(),
             services: Services {
                 arena: SendArena::default(),
                 events: VecDeque::new(),
+                crossings: VecDeque::new(),
                 timers: Timers::default(),
                 demux: Demux::new(config.index, config.ufrag_key, hash_seed),
                 candidates: config.candidates,
@@ -103,6 +118,7 @@ impl Shard {
     pub fn handle_command(&mut self, now: Instant, command: Command) {
         match command {
             Command::OpenRoom { room, policy } => self.open_room(room, policy),
+            Command::Span { room, shards } => self.span(now, room, &shards),
             Command::CloseRoom { room } => self.close_room(now, room),
             Command::Admit { room, member } => self.admit(now, room, member),
             Command::Drop { member } => {
@@ -196,10 +212,28 @@ impl Shard {
             }
             // Whatever ends a publication empties the queues that hold it, so
             // that nothing is left to wait for.
-            Command::Barrier { room, number } => {
+            Command::Barrier { room, number } => self.begin_barrier(room, number),
+        }
+    }
+
+    /// Takes what the shard `from` has given for us, in the order in which it has.
+    pub fn handle_crossing(&mut self, now: Instant, from: u8, crossing: Crossing) {
+        let Crossing { room, message } = crossing;
+        match message {
+            // Whatever was said before it has taken effect by now.
+            Message::Barrier { number } => {
+                let message = Message::BarrierPassed { number };
                 self.services
-                    .events
-                    .push_back(Event::Passed { room, number });
+                    .crossings
+                    .push_back((from, Crossing { room, message }));
+            }
+            Message::BarrierPassed { number } => self.pass_barrier(from, room, number),
+            message => {
+                if let Some(index) = self.by_key.get(&room).copied() {
+                    self.in_room(index, |room, services| {
+                        room.handle_crossing(now, from, message, services);
+                    });
+                }
             }
         }
     }
@@ -282,6 +316,13 @@ impl Shard {
         self.services.events.pop_front()
     }
 
+    /// Takes the next thing that is for another shard, and its number. To be
+    /// called after [`Shard::handle_timeout`]. What is for one shard is to get
+    /// there in this order; of that, media may be lost.
+    pub fn poll_crossing(&mut self) -> Option<(u8, Crossing)> {
+        self.services.crossings.pop_front()
+    }
+
     /// Hands all waiting datagrams to `sink`.
     pub fn flush(&mut self, sink: &mut dyn DatagramSink) {
         self.services.arena.flush(sink);
@@ -306,6 +347,57 @@ impl Shard {
         self.by_key.insert(key, entry.key());
         let index = entry.key();
         entry.insert(Room::new(key, index, policy));
+    }
+
+    fn span(&mut self, now: Instant, room: RoomKey, shards: &[u8]) {
+        let own = self.index;
+        if let Some(index) = self.by_key.get(&room).copied() {
+            self.in_room(index, |room, services| {
+                room.span(now, own, shards, services);
+            });
+        }
+    }
+
+    /// Asks the other shards of a room to pass a barrier; alone it is passed:
+    /// whatever ends a publication empties the queues that hold it, so that
+    /// nothing is left to wait for.
+    fn begin_barrier(&mut self, room: RoomKey, number: u64) {
+        let held = self
+            .by_key
+            .get(&room)
+            .and_then(|index| self.rooms.get(*index));
+        let awaited: Vec<u8> = held.into_iter().flat_map(Room::peers).collect();
+        if awaited.is_empty() {
+            self.services
+                .events
+                .push_back(Event::Passed { room, number });
+            return;
+        }
+        for peer in &awaited {
+            let message = Message::Barrier { number };
+            self.services
+                .crossings
+                .push_back((*peer, Crossing { room, message }));
+        }
+        self.barriers.push(Barrier {
+            room,
+            number,
+            awaited,
+        });
+    }
+
+    fn pass_barrier(&mut self, by: u8, room: RoomKey, number: u64) {
+        let is_it = |barrier: &Barrier| (barrier.room, barrier.number) == (room, number);
+        let Some(at) = self.barriers.iter().position(is_it) else {
+            return;
+        };
+        self.barriers[at].awaited.retain(|peer| *peer != by);
+        if self.barriers[at].awaited.is_empty() {
+            self.barriers.remove(at);
+            self.services
+                .events
+                .push_back(Event::Passed { room, number });
+        }
     }
 
     fn close_room(&mut self, now: Instant, key: RoomKey) {
@@ -347,7 +439,10 @@ impl Shard {
             self.services.counters.panics += 1;
             self.services.events.push_back(Event::RoomFailed { room });
             self.forget_room(room);
-        } else if room.is_dirty() && !self.dirty.contains(&index) {
+            return true;
+        }
+        room.take_crossings(services);
+        if room.is_dirty() && !self.dirty.contains(&index) {
             self.dirty.push(index);
         }
         true

@@ -183,6 +183,17 @@ pub enum Command {
         /// What it allows.
         policy: RoomPolicy,
     },
+    /// Says which shards hold a room: told to each of them whenever that
+    /// changes. What is published on one is then to be had on all. A shard that
+    /// is not listed any more is forgotten, with all that came from it. Without
+    /// it, or with one shard, a room is alone.
+    Span {
+        /// The room, already open.
+        room: RoomKey,
+        /// All of them, the one that is told included: the home shard first,
+        /// which tells who speaks.
+        shards: Vec<u8>,
+    },
     /// Ends a room and every transport in it.
     CloseRoom {
         /// The room.
@@ -277,7 +288,8 @@ pub enum Command {
     },
     /// Asks to be told when everything before it has taken effect: what was
     /// muted, ended or dropped is not forwarded any more, not even from a
-    /// queue. Answered by [`Event::Passed`], even for an unknown room.
+    /// queue, nor by another shard that holds the room. Answered by
+    /// [`Event::Passed`], even for an unknown room.
     Barrier {
         /// The room.
         room: RoomKey,

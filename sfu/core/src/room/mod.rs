@@ -6,6 +6,7 @@ mod forward;
 mod negotiate;
 mod overload;
 mod slots;
+mod span;
 mod upkeep;
 
 use std::collections::BTreeMap;
@@ -55,6 +56,8 @@ pub(crate) struct Room {
     publications: Slab<Publication>,
     /// Members with packets to flush.
     dirty: Vec<usize>,
+    /// The other shards that hold it, if any do.
+    span: Option<Box<span::Span>>,
     report: upkeep::Report,
 }
 
@@ -69,6 +72,7 @@ impl Room {
             by_key: BTreeMap::new(),
             publications: Slab::new(),
             dirty: Vec::new(),
+            span: None,
             report: upkeep::Report::default(),
         }
     }

@@ -543,6 +543,7 @@ fn order(command: &Command) -> String {
         Command::Unpublish { member, source } => format!("unpublish {} {source:?}", member.0),
         Command::Wish { member, views } => format!("wish {} {}", member.0, views.len()),
         Command::AckSlots { member, rev } => format!("ack {} {rev}", member.0),
+        Command::Span { shards, .. } => format!("span {shards:?}"),
         Command::SetLink { member, up } => format!("link {} {up}", member.0),
     }
 }

@@ -104,7 +104,8 @@ impl Shard {
                 room: *room,
                 number: *number,
             }),
-            Command::Offer { .. }
+            Command::Span { .. }
+            | Command::Offer { .. }
             | Command::EndTransport { .. }
             | Command::Wish { .. }
             | Command::AckSlots { .. }

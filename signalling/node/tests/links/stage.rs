@@ -151,6 +151,7 @@ impl Media for FakeShard {
                 self.report(Event::Passed { room, number });
                 "barrier"
             }
+            Command::Span { .. } => "span",
             Command::SetLink { up: true, .. } => "up",
             Command::SetLink { up: false, .. } => "down",
         };
