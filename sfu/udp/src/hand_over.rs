@@ -87,6 +87,31 @@ struct Datagram {
 }
 
 impl Parcel {
+    /// Adds a datagram behind the others. How much there may be is the caller's to say.
+    pub fn push(&mut self, source: SocketAddr, destination: SocketAddr, payload: &[u8]) {
+        self.bytes.extend_from_slice(payload);
+        self.datagrams.push(Datagram {
+            source,
+            destination,
+            len: payload.len(),
+        });
+    }
+
+    /// Returns the bytes of all payloads together.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Returns how many datagrams it has.
+    pub fn len(&self) -> usize {
+        self.datagrams.len()
+    }
+
+    /// Returns whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.datagrams.is_empty()
+    }
+
     /// Walks through the datagrams in the order in which they were given:
     /// source, destination, payload.
     pub fn datagrams(&mut self) -> impl Iterator<Item = (SocketAddr, SocketAddr, &mut [u8])> {
@@ -102,7 +127,8 @@ impl Parcel {
         self.datagrams.len() < DATAGRAMS_MAX && self.bytes.len() + len <= BYTES_MAX
     }
 
-    fn clear(&mut self) {
+    /// Empties it, and keeps its memory.
+    pub fn clear(&mut self) {
         self.bytes.clear();
         self.datagrams.clear();
     }
@@ -129,12 +155,7 @@ impl Sender {
             self.dropped += 1;
             return;
         }
-        self.open.bytes.extend_from_slice(payload);
-        self.open.datagrams.push(Datagram {
-            source,
-            destination,
-            len: payload.len(),
-        });
+        self.open.push(source, destination, payload);
     }
 
     /// Lets everything go and wakes the other thread, once for all.

@@ -1,10 +1,12 @@
-//! UDP of Linux in batches, a wait with a waker, and the queue that hands
-//! datagrams from one thread to another without a socket between them.
+//! UDP of Linux in batches, a wait with a waker, the queue that hands datagrams
+//! from one thread to another without a socket between them, and what a shard's
+//! loop needs to know of a relay that lives in it.
 //!
 //! The shards of the SFU and the relay share it: all unsafe code of the media
 //! plane is in its module `sys`.
 
 mod hand_over;
+mod lodger;
 #[allow(
     unsafe_code,
     reason = "batched sockets need system calls that std does not wrap"
@@ -12,6 +14,7 @@ mod hand_over;
 mod sys;
 
 pub use hand_over::{HandOver, Parcel, Receiver, Sender, hand_over};
+pub use lodger::Lodger;
 pub use sys::{
     BufferSizes, Family, IcmpError, PeerBatch, ReadySet, ReceiveBatch, Received, RelayedSocket,
     SendBatch, SendRefused, SendReport, UdpSocket, WaitList, Waker, Watch, wait,

@@ -1,6 +1,7 @@
 //! The two makes of relayed addresses.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use conclave_sfu_udp::Watch;
@@ -12,6 +13,14 @@ use crate::config::BackendConfig;
 use crate::real::RealBackend;
 use crate::shards::Shards;
 use crate::streams::StreamEntrance;
+
+/// What is to have the relayed addresses.
+pub(crate) enum Wanted {
+    /// As the configuration says: for a thread.
+    Apart(BackendConfig),
+    /// The table, for the loop of the one shard that has these addresses.
+    Within(Vec<SocketAddr>),
+}
 
 /// What has the relayed addresses.
 pub(crate) enum BackendSide {
@@ -25,19 +34,22 @@ impl BackendSide {
     /// Makes it; tasks that it needs report to `entrance`, and `watch` tells what has come
     /// from peers: under the index of a shard, or under a number of the sockets'.
     pub(crate) fn open(
-        config: BackendConfig,
+        wanted: Wanted,
         entrance: StreamEntrance,
         watch: Watch,
     ) -> io::Result<BackendSide> {
-        Ok(match config {
-            BackendConfig::Virtual(shards) => {
+        Ok(match wanted {
+            Wanted::Within(addresses) => {
+                BackendSide::Virtual(Box::new(Shards::within(addresses, seed()?)))
+            }
+            Wanted::Apart(BackendConfig::Virtual(shards)) => {
                 let shards = Shards::new(shards, seed()?);
                 for (index, way) in shards.descriptors().enumerate() {
                     watch.add_waker(way, index as u64)?;
                 }
                 BackendSide::Virtual(Box::new(shards))
             }
-            BackendConfig::Real(config) => {
+            Wanted::Apart(BackendConfig::Real(config)) => {
                 BackendSide::Real(Box::new(RealBackend::open(&config, entrance, watch)?))
             }
         })

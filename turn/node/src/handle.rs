@@ -4,20 +4,24 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use conclave_sfu_udp::{UdpSocket, Waker};
+use conclave_sfu_udp::{Lodger, UdpSocket, Waker};
+use conclave_turn_core::ServerConfig;
 use conclave_turn_core::auth::{Secret, SessionKey};
 
+use crate::backend::Wanted;
 use crate::config::RelayConfig;
 use crate::control::{self, Control};
 use crate::listeners::Listeners;
 use crate::stats::{RelayStats, SharedStats};
 use crate::streams::{self, StreamEntrance};
-use crate::thread::{Parts, RelayThread};
+use crate::thread;
+use crate::turns::{Parts, Turns};
+use crate::within::Within;
 
-/// What the thread shares with those who hold its handle.
+/// What the relay shares with those who hold its handle.
 pub(crate) struct Shared {
     pub(crate) waker: Waker,
     pub(crate) stop: AtomicBool,
@@ -67,7 +71,14 @@ impl RelayHandle {
 pub struct Relay {
     handle: RelayHandle,
     addresses: Vec<SocketAddr>,
-    thread: Option<JoinHandle<()>>,
+    end: Option<End>,
+}
+
+/// How to see that it has ended.
+enum End {
+    Thread(JoinHandle<()>),
+    /// What never comes, from the loop of a shard.
+    Within(Receiver<()>),
 }
 
 impl Relay {
@@ -76,7 +87,49 @@ impl Relay {
     /// # Errors
     /// Those of binding, such as a port in use.
     pub fn start(config: RelayConfig) -> io::Result<Relay> {
-        let listeners = Listeners::bind(&config.listeners)?;
+        let backend = Wanted::Apart(config.backend);
+        let (mut relay, turns) = Relay::open(&config.listeners, config.server, backend)?;
+        let thread = std::thread::Builder::new()
+            .name("relay".to_owned())
+            .spawn(move || thread::run(turns))?;
+        relay.end = Some(End::Thread(thread));
+        Ok(relay)
+    }
+
+    /// Binds the UDP sockets for a relay within the loop of the only shard, which clients know
+    /// by `addresses`; `listeners` and `server` are as in a [`RelayConfig`] with virtual addresses.
+    /// What is to be given to the shard comes with it.
+    ///
+    /// Called within the runtime by which streams come.
+    ///
+    /// # Errors
+    /// Those of binding, such as a port in use.
+    pub fn within(
+        listeners: &[SocketAddr],
+        server: ServerConfig,
+        addresses: Vec<SocketAddr>,
+    ) -> io::Result<(Relay, Box<dyn Lodger>)> {
+        let (relay, within) = Relay::open_within(listeners, server, addresses)?;
+        Ok((relay, Box::new(within)))
+    }
+
+    pub(crate) fn open_within(
+        listeners: &[SocketAddr],
+        server: ServerConfig,
+        addresses: Vec<SocketAddr>,
+    ) -> io::Result<(Relay, Within)> {
+        let (mut relay, turns) = Relay::open(listeners, server, Wanted::Within(addresses))?;
+        let (alive, ended) = sync_channel(0);
+        relay.end = Some(End::Within(ended));
+        Ok((relay, Within::new(turns, alive)?))
+    }
+
+    fn open(
+        listeners: &[SocketAddr],
+        server: ServerConfig,
+        backend: Wanted,
+    ) -> io::Result<(Relay, Turns)> {
+        let listeners = Listeners::bind(listeners)?;
         let addresses = listeners.sockets().map(UdpSocket::local).collect();
         let shared = Arc::new(Shared {
             waker: Waker::new()?,
@@ -85,30 +138,25 @@ impl Relay {
         });
         let (control, inbox) = control::queue();
         let (entrance, streams, stream_inbox) = streams::queues(&shared);
-        let thread = RelayThread::new(
-            config.server,
-            Parts {
-                listeners,
-                streams,
-                stream_inbox,
-                entrance: entrance.clone(),
-                control: inbox,
-                shared: Arc::clone(&shared),
-            },
-            config.backend,
-        )?;
-        let thread = std::thread::Builder::new()
-            .name("relay".to_owned())
-            .spawn(move || thread.run())?;
-        Ok(Relay {
+        let parts = Parts {
+            listeners,
+            streams,
+            stream_inbox,
+            entrance: entrance.clone(),
+            control: inbox,
+            shared: Arc::clone(&shared),
+        };
+        let turns = Turns::new(server, parts, backend)?;
+        let relay = Relay {
             handle: RelayHandle {
                 control,
                 shared,
                 streams: entrance,
             },
             addresses,
-            thread: Some(thread),
-        })
+            end: None,
+        };
+        Ok((relay, turns))
     }
 
     /// Returns what reaches the relay.
@@ -128,7 +176,7 @@ impl Relay {
         ports
     }
 
-    /// Ends all allocations and waits until the thread has ended.
+    /// Ends all allocations and waits until that is done.
     pub fn shutdown(mut self) {
         self.end();
     }
@@ -136,9 +184,12 @@ impl Relay {
     fn end(&mut self) {
         self.handle.shared.stop.store(true, Ordering::Release);
         self.handle.shared.waker.wake();
-        if let Some(thread) = self.thread.take() {
+        match self.end.take() {
             // A panic has been reported where it was caught.
-            let _ = thread.join();
+            Some(End::Thread(thread)) => drop(thread.join()),
+            // Nothing is ever sent: it waits until the other end is dropped.
+            Some(End::Within(ended)) => drop(ended.recv()),
+            None => {}
         }
     }
 }

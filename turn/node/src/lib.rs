@@ -1,8 +1,9 @@
 //! The relay of this process: its clients, and the ways to the shards and to peers.
 //!
 //! [`Relay::start`] binds the UDP sockets and starts one plain thread, which
-//! owns the TURN server and everything that it decides. TCP and TLS clients begin as
-//! tasks of the async runtime, which lend their streams to the thread
+//! owns the TURN server and everything that it decides; [`Relay::within`] gives the
+//! same to the loop of the only shard. TCP and TLS clients begin as
+//! tasks of the async runtime, which lend their streams to that thread
 //! ([`RelayHandle::serve_stream`]).
 
 #![forbid(unsafe_code)]
@@ -19,6 +20,8 @@ mod shards;
 mod stats;
 mod streams;
 mod thread;
+mod turns;
+mod within;
 
 pub use config::{BackendConfig, RelayConfig, ShardPort};
 pub use handle::{Relay, RelayHandle};

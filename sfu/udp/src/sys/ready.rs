@@ -61,8 +61,8 @@ impl ReadySet {
     ///
     /// At most 64 are told at once, the others with the next call, in turn. A signal ends the wait.
     pub fn wait(&mut self, due: Option<Instant>, is_brief: bool) -> io::Result<()> {
-        if !is_brief && self.due != due {
-            self.set_timer(due)?;
+        if !is_brief {
+            self.set_due(due)?;
         }
         // SAFETY: the events are writable, as many as told, and outlive the call.
         let count = unsafe {
@@ -88,6 +88,14 @@ impl ReadySet {
             self.due = None;
         }
         Ok(())
+    }
+
+    /// Sets when a wait ends though nothing came, and when the set itself is readable: `None` is never.
+    pub fn set_due(&mut self, due: Option<Instant>) -> io::Result<()> {
+        if self.due == due {
+            return Ok(());
+        }
+        self.set_timer(due)
     }
 
     /// Returns the numbers that the last wait found.
@@ -124,6 +132,13 @@ impl ReadySet {
         }
         self.due = due;
         Ok(())
+    }
+}
+
+impl AsFd for ReadySet {
+    /// What is readable while a wait would find something: for a wait of somebody else's.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.0.as_fd()
     }
 }
 
@@ -196,4 +211,36 @@ unsafe fn owned(fd: libc::c_int) -> io::Result<OwnedFd> {
     }
     // SAFETY: as the caller promises.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{UdpSocket, wait};
+    use super::*;
+
+    #[test]
+    fn the_set_is_readable_for_another_wait_when_something_came_or_time_is_due() {
+        let mut set = ReadySet::new().unwrap();
+        let socket = UdpSocket::bind_to("127.0.0.1:0".parse().unwrap()).unwrap();
+        set.watch().add(socket.as_fd(), 7).unwrap();
+        let is_readable = |set: &ReadySet, timeout| {
+            let [is_readable] = wait([Some(set.as_fd())], timeout).unwrap();
+            is_readable
+        };
+        assert!(!is_readable(&set, Some(Duration::ZERO)));
+
+        set.set_due(Some(Instant::now())).unwrap();
+        assert!(is_readable(&set, None));
+        set.wait(None, true).unwrap();
+        assert_eq!(set.ready().count(), 0);
+        assert!(!is_readable(&set, Some(Duration::ZERO)));
+
+        let other = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        other.send_to(b"x", socket.local()).unwrap();
+        assert!(is_readable(&set, None));
+        set.wait(None, true).unwrap();
+        assert_eq!(set.ready().collect::<Vec<_>>(), [7]);
+        // Nobody took it.
+        assert!(is_readable(&set, None));
+    }
 }

@@ -16,6 +16,7 @@ use super::*;
 use crate::config::ShardPort;
 use crate::handle::RelayHandle;
 use crate::stats::SharedStats;
+use crate::thread::{run, turn};
 use crate::{control, streams};
 
 const ADA: SessionKey = SessionKey(1);
@@ -32,11 +33,16 @@ fn after_a_panic_allocations_are_gone_and_who_is_in_allocates_again() {
     client.connect(address).unwrap();
     let credential = mint.mint(ADA, now().unix_s + 600, [2; 8]);
 
-    let before = allocate(&mut thread, &client, &credential);
+    let exchange = |thread: &mut Turns| {
+        allocate(&credential, |bytes| {
+            exchange(thread, &client, bytes, |thread| turn(thread).unwrap())
+        })
+    };
+    let before = exchange(&mut thread);
     assert_eq!(thread.core.server.counters().allocations, 1);
     thread.begin_anew().unwrap();
     assert_eq!(thread.core.server.counters().allocations, 0);
-    let after = allocate(&mut thread, &client, &credential);
+    let after = exchange(&mut thread);
     assert_ne!(
         before, after,
         "late packets for the one do not reach the other"
@@ -115,7 +121,7 @@ async fn a_stream_may_mind_the_time_while_its_client_takes_nothing() {
             .serve_stream(stalled, None, tls, client, local, stopped)
             .await;
     });
-    let relay = std::thread::spawn(|| thread.run());
+    let relay = std::thread::spawn(|| run(thread));
     timeout(Duration::from_secs(10), minds.notified())
         .await
         .unwrap();
@@ -124,11 +130,14 @@ async fn a_stream_may_mind_the_time_while_its_client_takes_nothing() {
     relay.join().unwrap();
 }
 
-/// Challenge and answer, a turn of the relay for each.
-fn allocate(thread: &mut RelayThread, client: &UdpSocket, credential: &Credential) -> SocketAddr {
+/// Challenge and answer.
+pub(crate) fn allocate(
+    credential: &Credential,
+    mut exchange: impl FnMut(&[u8]) -> Vec<u8>,
+) -> SocketAddr {
     let mut bytes = Vec::new();
     request(&mut bytes).finish(None).unwrap();
-    let answer = exchange(thread, client, &bytes);
+    let answer = exchange(&bytes);
     let challenge = Reply::parse(&answer).unwrap();
     assert_eq!(challenge.error, Some(401));
     let Credential { username, password } = credential;
@@ -140,7 +149,7 @@ fn allocate(thread: &mut RelayThread, client: &UdpSocket, credential: &Credentia
         .nonce(challenge.nonce.unwrap())
         .finish(Some((Mac::Sha1, &key)))
         .unwrap();
-    let answer = exchange(thread, client, &bytes);
+    let answer = exchange(&bytes);
     let reply = Reply::parse(&answer).unwrap();
     assert_eq!(reply.error, None);
     reply.relayed.unwrap().0
@@ -151,30 +160,25 @@ fn request(bytes: &mut Vec<u8>) -> Builder<'_> {
         .requested_transport(RequestedTransport::Udp)
 }
 
-fn exchange(thread: &mut RelayThread, client: &UdpSocket, bytes: &[u8]) -> Vec<u8> {
+fn exchange(
+    turns: &mut Turns,
+    client: &UdpSocket,
+    bytes: &[u8],
+    turn: impl Fn(&mut Turns),
+) -> Vec<u8> {
     client.send(bytes).unwrap();
-    let before = thread.core.clients.udp.stats().datagrams_in;
-    while thread.core.clients.udp.stats().datagrams_in == before {
-        thread.wait().unwrap();
-        thread.turn().unwrap();
+    let before = turns.core.clients.udp.stats().datagrams_in;
+    while turns.core.clients.udp.stats().datagrams_in == before {
+        turn(turns);
     }
     let mut answer = [0; 1_500];
     let len = client.recv(&mut answer).unwrap();
     answer[..len].to_vec()
 }
 
-/// A thread that is driven by the test, the shard's ends, and the way in for streams.
-fn thread(mint: &Mint) -> (RelayThread, (Taking, Giving), StreamEntrance) {
-    let [to_shard, from_shard] = [hand_over(8).unwrap(), hand_over(8).unwrap()];
-    let shared = Arc::new(Shared {
-        waker: Waker::new().unwrap(),
-        stop: AtomicBool::new(false),
-        stats: SharedStats::new(),
-    });
-    let (_control, inbox) = control::queue();
-    let (entrance, streams, stream_inbox) = streams::queues(&shared);
-    let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
-    let config = ServerConfig {
+/// What a relay is told; who has a ticket of `mint` may use it.
+pub(crate) fn config(mint: &Mint) -> ServerConfig {
+    ServerConfig {
         realm: REALM.to_owned(),
         credentials: CredentialsConfig {
             tickets: Some(mint.clone()),
@@ -186,7 +190,20 @@ fn thread(mint: &Mint) -> (RelayThread, (Taking, Giving), StreamEntrance) {
         replies_per_s: 1_000,
         seed: [3; 32],
         legacy_channel_numbers: false,
-    };
+    }
+}
+
+/// A thread that is driven by the test, the shard's ends, and the way in for streams.
+fn thread(mint: &Mint) -> (Turns, (Taking, Giving), StreamEntrance) {
+    let [to_shard, from_shard] = [hand_over(8).unwrap(), hand_over(8).unwrap()];
+    let shared = Arc::new(Shared {
+        waker: Waker::new().unwrap(),
+        stop: AtomicBool::new(false),
+        stats: SharedStats::new(),
+    });
+    let (_control, inbox) = control::queue();
+    let (entrance, streams, stream_inbox) = streams::queues(&shared);
+    let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
     let parts = Parts {
         listeners,
         streams,
@@ -203,6 +220,6 @@ fn thread(mint: &Mint) -> (RelayThread, (Taking, Giving), StreamEntrance) {
     };
     let backend = BackendConfig::Virtual(vec![port]);
     let others = (to_shard.receiver, from_shard.sender);
-    let thread = RelayThread::new(config, parts, backend).unwrap();
+    let thread = Turns::new(config(mint), parts, Wanted::Apart(backend)).unwrap();
     (thread, others, entrance)
 }
