@@ -6,6 +6,8 @@
 mod audio;
 mod bandwidth;
 mod barrier;
+#[cfg(debug_assertions)]
+mod guard;
 mod layers;
 mod loss;
 mod overload;

@@ -333,6 +333,14 @@ impl Shard {
         self.services.counters
     }
 
+    /// Leaves the library the streams of a member that are ours: what the guard
+    /// of nonces stands against. Only scenarios do so.
+    #[cfg(debug_assertions)]
+    #[doc(hidden)]
+    pub fn leave_streams(&mut self, member: MemberKey) {
+        self.in_room_of(member, |room, _| room.leave_streams(member));
+    }
+
     /// Returns how much there is to do, and what is done without.
     pub fn load(&self) -> Load {
         self.governor.load()

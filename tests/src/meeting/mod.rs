@@ -2,6 +2,8 @@
 
 mod burden;
 mod control;
+#[cfg(debug_assertions)]
+mod faults;
 mod oracle;
 mod step;
 

@@ -2,6 +2,8 @@
 
 mod bandwidth;
 mod caution;
+#[cfg(debug_assertions)]
+mod faults;
 mod forward;
 mod negotiate;
 mod overload;

@@ -45,7 +45,7 @@ impl Transport {
 
     /// Gives the library its streams back for the time of a negotiation: for a
     /// sending m-line without one it would draw new SSRCs.
-    pub(super) fn lend_streams(&mut self) {
+    pub(crate) fn lend_streams(&mut self) {
         let mut direct = self.rtc.direct_api();
         for line in &self.outgoing {
             let rtx = line.rtx.map(Into::into);
