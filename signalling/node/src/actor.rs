@@ -4,7 +4,9 @@ mod backlog;
 mod keeping;
 mod meeting;
 mod shard;
+mod span;
 mod voices;
+mod way;
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};

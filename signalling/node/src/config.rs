@@ -33,6 +33,12 @@ pub trait Media: Send + Sync + 'static {
         Admission::All
     }
 
+    /// Returns how much a shard has to do, in percent of what it can. It may be
+    /// more than it can.
+    fn work_percent(&self, _shard: usize) -> u32 {
+        0
+    }
+
     /// Hears of a command when it is decided, once and in order, before its shard
     /// has room for it: who is in and who is not must be known at once elsewhere.
     fn hear(&self, _command: &Command) {}
@@ -111,6 +117,10 @@ pub struct Config {
     pub video_slots: u16,
     /// Audio slots that clients are told to offer.
     pub audio_slots: u16,
+    /// How much the home shard of a room may have to do, in percent, before who
+    /// comes to the room goes to another one; 0 to 100. With 0 participants are
+    /// spread over the shards as evenly as they come.
+    pub spill_above_percent: u8,
     /// What makes credentials for the relay, if there is one.
     pub relay: Option<Arc<dyn Relay>>,
     /// How long links stay open after `server.draining`.
@@ -142,6 +152,8 @@ impl Default for Config {
             codecs: vec![Codec::Vp8, Codec::H264],
             video_slots: VIDEO_SLOTS,
             audio_slots: AUDIO_SLOTS,
+            // The rest is for those who are there already: what they show grows.
+            spill_above_percent: 70,
             relay: None,
             drain: Duration::from_millis(300),
             retry_after: Duration::from_secs(2),

@@ -37,6 +37,7 @@ mod refusals;
 mod registry;
 mod rooms;
 mod screened;
+mod shards;
 mod sites;
 mod source;
 mod tuning;

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::RandomState;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use conclave_sfu_wire::control::{Admission, Event, MemberKey, RoomKey};
+use conclave_sfu_wire::control::{Event, MemberKey, RoomKey};
 use conclave_signalling_core::clock::ClockAnchor;
 use conclave_signalling_core::digest::{NetworkTag, TokenHash};
 use conclave_signalling_core::output::LinkId;
@@ -33,6 +33,7 @@ use crate::joins::JoinCounts;
 use crate::node::StartError;
 use crate::refusals::Refusals;
 use crate::rooms::embedders;
+use crate::shards::Shards;
 use crate::sites::Sites;
 use crate::source::{PerSource, Sources};
 use crate::tuning::{self, KeptSettings, Tuning};
@@ -71,8 +72,7 @@ pub(crate) struct Registry {
     keys: DashMap<RoomKey, Arc<Inbox>>,
     /// The meetings that go on.
     sessions: DashMap<SessionId, RoomId>,
-    /// Participants of each shard.
-    load: Vec<AtomicUsize>,
+    pub(crate) shards: Shards,
     next_key: AtomicU64,
     pub(crate) refusals: Refusals,
     pub(crate) panics: AtomicU64,
@@ -131,9 +131,7 @@ impl Registry {
         let (joins, burst) = (tuning.joins_per_source_per_s, tuning.joins_per_source_burst);
         let rooms = tuning.rooms_per_source_per_hour;
         Ok(Registry {
-            load: (0..media.shards().max(1))
-                .map(|_| AtomicUsize::new(0))
-                .collect(),
+            shards: Shards::new(Arc::clone(&media), config.spill_above_percent),
             joins: PerSource::new(joins, SECOND, burst),
             creations: PerSource::new(rooms, HOUR, rooms),
             sites: Sites::new(config.embedders.clone(), added, since_s),
@@ -374,22 +372,10 @@ impl Registry {
         self.sessions.get(&session).map(|room| *room)
     }
 
-    /// Picks the shard with the fewest participants for a room.
+    /// Takes a room to the media plane. Returns the shard that is its home.
     pub(crate) fn open(&self, key: RoomKey, inbox: Arc<Inbox>) -> usize {
         self.keys.insert(key, inbox);
-        let loads = self
-            .load
-            .iter()
-            .map(|load| load.load(Ordering::Relaxed))
-            .enumerate();
-        loads
-            .min_by_key(|(shard, load)| (self.media.admission(*shard), *load))
-            .map_or(0, |(shard, _)| shard)
-    }
-
-    /// Returns whether any shard takes another room.
-    pub(crate) fn takes_rooms(&self) -> bool {
-        (0..self.load.len()).any(|shard| self.media.admission(shard) == Admission::All)
+        self.shards.home()
     }
 
     pub(crate) fn close(&self, key: RoomKey) {
@@ -398,16 +384,12 @@ impl Registry {
 
     pub(crate) fn add_member(&self, member: MemberKey, shard: usize, inbox: Arc<Inbox>) {
         self.members.insert(member, inbox);
-        if let Some(load) = self.load.get(shard) {
-            load.fetch_add(1, Ordering::Relaxed);
-        }
+        self.shards.add(shard);
     }
 
     pub(crate) fn remove_member(&self, member: MemberKey, shard: usize) {
-        if self.members.remove(&member).is_some()
-            && let Some(load) = self.load.get(shard)
-        {
-            load.fetch_sub(1, Ordering::Relaxed);
+        if self.members.remove(&member).is_some() {
+            self.shards.remove(shard);
         }
         if self.members.is_empty() {
             self.emptied.notify_one();

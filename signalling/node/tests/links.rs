@@ -20,5 +20,7 @@ mod meeting;
 mod relay;
 #[path = "links/sites.rs"]
 mod sites;
+#[path = "links/spread.rs"]
+mod spread;
 #[path = "links/stage.rs"]
 mod stage;

@@ -23,8 +23,9 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
 
 use crate::actor::keeping::{Keeping, Progress};
-use crate::actor::shard::{RETRY_AFTER, ShardLink};
+use crate::actor::shard::ShardLink;
 use crate::actor::voices::{Held, Voices};
+use crate::actor::way::RETRY_AFTER;
 use crate::actor::{Deletion, End, Later, turn_away_all};
 use crate::hashing::{Busy, busy};
 use crate::inbox::{Inbox, Queues, Seat, ToRoom};
@@ -209,7 +210,11 @@ impl Meeting {
         let mut progress = Progress::Waits;
         match woken {
             Woken::Message(message) => self.take(now, message),
-            Woken::Media(event) => self.room.handle_media(now.into_std(), event),
+            Woken::Media(event) => {
+                if let Some(event) = self.shard.take(now, event) {
+                    self.room.handle_media(now.into_std(), event);
+                }
+            }
             Woken::Hashed(ticket, hash) => {
                 self.asked = self.hashing_for.take();
                 self.hashed(now, ticket, hash);

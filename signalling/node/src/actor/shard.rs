@@ -1,33 +1,30 @@
-//! The way of one room to its shard.
+//! The way of one room to its shards.
+//!
+//! A room has a home, and comes to further shards where the home has enough to
+//! do. What concerns a member goes to the shard of that member, what concerns
+//! the room to all; what they answer together is one answer.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use conclave_sfu_wire::control::{Admission, Command, MemberKey, RoomKey};
-use tokio::time::{Duration, Instant, sleep};
-use tracing::warn;
+use conclave_sfu_wire::control::{Command, Event, MemberKey, RoomKey, RoomPolicy};
+use tokio::time::Instant;
 
+use crate::actor::span::Span;
+use crate::actor::way::Way;
 use crate::inbox::Inbox;
 use crate::registry::Registry;
 
-/// How soon a command is offered to a busy shard again.
-pub(super) const RETRY_AFTER: Duration = Duration::from_millis(5);
-/// Commands that may wait for a busy shard, and for how long. A shard so far
-/// behind is lost, and the room with it.
-const BACKLOG: usize = 4096;
-const LOST_AFTER: Duration = Duration::from_secs(10);
-
-/// Which shard the room is on, who of it is there, and what it has not taken yet.
+/// Which shards the room is on, and what they have not taken yet.
 pub(super) struct ShardLink {
     registry: Arc<Registry>,
     own: Arc<Inbox>,
     room: RoomKey,
-    shard: usize,
-    members: BTreeSet<MemberKey>,
-    is_open: bool,
-    backlog: VecDeque<Command>,
-    /// Since when the shard takes nothing; `None` without a backlog.
-    busy_since: Option<Instant>,
+    span: Span,
+    /// What the room allows; `None` while it is not open.
+    policy: Option<RoomPolicy>,
+    /// To each shard that the room is on, or was.
+    ways: BTreeMap<usize, Way>,
 }
 
 impl ShardLink {
@@ -36,145 +33,178 @@ impl ShardLink {
             registry,
             own,
             room,
-            shard: 0,
-            members: BTreeSet::new(),
-            is_open: false,
-            backlog: VecDeque::new(),
-            busy_since: None,
+            span: Span::default(),
+            policy: None,
+            ways: BTreeMap::new(),
         }
     }
 
-    /// Gives a command to the shard, or keeps it until the shard takes it.
+    /// Gives a command to those whom it concerns, each of which gets it as soon
+    /// as it takes it.
     pub(super) fn send(&mut self, now: Instant, command: Command) {
         self.registry.media.hear(&command);
-        match &command {
-            Command::OpenRoom { room, .. } if !self.is_open => {
-                self.shard = self.registry.open(*room, Arc::clone(&self.own));
-                self.is_open = true;
+        match command {
+            Command::OpenRoom { policy, .. } => self.open(now, policy),
+            Command::CloseRoom { .. } => {
+                self.tell_all(now, &command);
+                // What the shards still say of the room concerns its actor.
+                self.forget_members();
             }
-            Command::Admit { member, .. } => {
-                self.members.insert(*member);
-                self.registry
-                    .add_member(*member, self.shard, Arc::clone(&self.own));
+            Command::Admit { member, .. } => self.admit(now, member),
+            Command::Drop { member } => self.drop_member(now, member),
+            Command::Barrier { number, .. } => {
+                self.span.expect(number);
+                self.tell_all(now, &command);
             }
-            Command::Drop { member } => {
-                self.members.remove(member);
-                self.registry.remove_member(*member, self.shard);
+            Command::Span { .. } => self.tell_all(now, &command),
+            Command::Offer { member, .. }
+            | Command::EndTransport { member }
+            | Command::Publish { member, .. }
+            | Command::SetMuted { member, .. }
+            | Command::Unpublish { member, .. }
+            | Command::Wish { member, .. }
+            | Command::AckSlots { member, .. }
+            | Command::SetLink { member, .. } => {
+                // The home answers for those who are not there.
+                let shard = self.span.shard_of(member).or(self.span.home());
+                self.tell(now, shard.unwrap_or_default(), command);
             }
-            // What the shard still says of the room concerns its actor.
-            Command::CloseRoom { .. } => self.forget_members(),
-            _ => {}
-        }
-        // The order of commands is part of their meaning.
-        let is_busy = !self.backlog.is_empty() || !self.offer(&command);
-        if is_busy {
-            self.busy_since.get_or_insert(now);
-            self.backlog.push_back(command);
         }
     }
 
-    /// Offers what waits to the shard again. Returns false if the shard is lost.
+    /// Takes what a shard says. Returns what the room is told: what all shards
+    /// say together, as soon as they have.
+    pub(super) fn take(&mut self, now: Instant, event: Event) -> Option<Event> {
+        match event {
+            Event::Passed { room, number } if room == self.room => {
+                let has_passed = self.span.passed(number);
+                self.retire(now);
+                has_passed.then_some(Event::Passed { room, number })
+            }
+            Event::Quality { room, levels } if room == self.room => {
+                let levels = self.span.levels(levels)?;
+                Some(Event::Quality { room, levels })
+            }
+            event => Some(event),
+        }
+    }
+
+    /// Offers what waits to the shards again. Returns false if one is lost.
     pub(super) fn flush(&mut self, now: Instant) -> bool {
-        while let Some(command) = self.backlog.front() {
-            if !self.offer(command) {
-                break;
-            }
-            self.backlog.pop_front();
-            self.busy_since = Some(now);
+        let mut are_there = true;
+        for way in self.ways.values_mut() {
+            are_there &= way.flush(now);
         }
-        if self.backlog.is_empty() {
-            self.busy_since = None;
-            return true;
-        }
-        let is_late = self
-            .busy_since
-            .is_some_and(|since| now.duration_since(since) >= LOST_AFTER);
-        if !is_late && self.backlog.len() <= BACKLOG {
-            return true;
-        }
-        warn!(
-            room = self.room.0,
-            shard = self.shard,
-            "a shard takes no commands; its room ends"
-        );
-        self.backlog.clear();
-        self.busy_since = None;
-        false
+        are_there
     }
 
-    /// Returns whether the room may grow: its shard has time for more, or, where
-    /// it is on none yet, some shard has time for a room.
-    pub(super) fn admits(&self) -> bool {
-        let media = &self.registry.media;
-        match self.is_open {
-            true => media.admission(self.shard) != Admission::Nobody,
-            false => self.registry.takes_rooms(),
-        }
-    }
-
-    /// Returns whether commands wait for the shard.
-    pub(super) fn is_busy(&self) -> bool {
-        !self.backlog.is_empty()
-    }
-
-    /// Closes the room there and forgets it. A shard that is busy is told as
-    /// soon as it listens, that is, after this.
+    /// Closes the room everywhere and forgets it.
     pub(super) fn end(&mut self) {
-        // What waits may be the order to close it.
-        let was_open = self.is_open || !self.backlog.is_empty();
-        let mut last = std::mem::take(&mut self.backlog);
-        last.retain(|command| matches!(command, Command::Drop { .. }));
         self.forget_members();
         self.registry.close(self.room);
-        if !was_open {
-            return;
+        let ways = std::mem::take(&mut self.ways);
+        if ways.values().any(|way| way.is_open() || way.is_busy()) {
+            let close = Command::CloseRoom { room: self.room };
+            self.registry.media.hear(&close);
         }
-        let close = Command::CloseRoom { room: self.room };
-        self.registry.media.hear(&close);
-        last.push_back(close);
-        while last.front().is_some_and(|command| self.offer(command)) {
-            last.pop_front();
-        }
-        if !last.is_empty() {
-            let (registry, room, shard) = (Arc::clone(&self.registry), self.room, self.shard);
-            tokio::spawn(insist(registry, room, shard, last));
+        for way in ways.into_values() {
+            way.end();
         }
     }
 
-    fn offer(&self, command: &Command) -> bool {
-        self.registry
-            .media
-            .send(self.shard, command.clone())
-            .is_ok()
+    /// Returns whether the room may grow: some shard has time for more, or,
+    /// where it is on none yet, for a room.
+    pub(super) fn admits(&self) -> bool {
+        match self.policy {
+            Some(_) => self.registry.shards.takes_members(),
+            None => self.registry.shards.takes_rooms(),
+        }
+    }
+
+    /// Returns whether commands wait for a shard.
+    pub(super) fn is_busy(&self) -> bool {
+        self.ways.values().any(Way::is_busy)
+    }
+
+    /// Opens the room at home, or lets it allow something else everywhere.
+    fn open(&mut self, now: Instant, policy: RoomPolicy) {
+        if self.policy.is_none() {
+            let home = self.registry.open(self.room, Arc::clone(&self.own));
+            self.span.add(home);
+        }
+        self.policy = Some(policy.clone());
+        let room = self.room;
+        self.tell_all(now, &Command::OpenRoom { room, policy });
+    }
+
+    fn admit(&mut self, now: Instant, member: MemberKey) {
+        let room = self.room;
+        let shards = self.span.shards();
+        let shard = self.registry.shards.place(shards);
+        if let Some(policy) = self.policy.clone()
+            && !shards.contains(&shard)
+        {
+            self.span.add(shard);
+            self.tell(now, shard, Command::OpenRoom { room, policy });
+            self.tell_span(now);
+        }
+        self.span.admit(member, shard);
+        let inbox = Arc::clone(&self.own);
+        self.registry.add_member(member, shard, inbox);
+        self.tell(now, shard, Command::Admit { room, member });
+    }
+
+    fn drop_member(&mut self, now: Instant, member: MemberKey) {
+        let shard = self.span.remove(member);
+        if let Some(shard) = shard {
+            self.registry.remove_member(member, shard);
+        }
+        let shard = shard.or(self.span.home()).unwrap_or_default();
+        self.tell(now, shard, Command::Drop { member });
+        self.retire(now);
+    }
+
+    /// Leaves the shards where the room has nobody any more.
+    fn retire(&mut self, now: Instant) {
+        let left = self.span.retire();
+        if left.is_empty() {
+            return;
+        }
+        self.tell_span(now);
+        for shard in left {
+            self.tell(now, shard, Command::CloseRoom { room: self.room });
+        }
+    }
+
+    /// Tells all shards of the room which they are.
+    fn tell_span(&mut self, now: Instant) {
+        // A shard has a number of eight bits.
+        let shards = self.span.shards().iter().map(|shard| *shard as u8);
+        let span = Command::Span {
+            room: self.room,
+            shards: shards.collect(),
+        };
+        self.tell_all(now, &span);
+    }
+
+    fn tell_all(&mut self, now: Instant, command: &Command) {
+        for shard in self.span.shards().to_vec() {
+            self.tell(now, shard, command.clone());
+        }
+    }
+
+    fn tell(&mut self, now: Instant, shard: usize, command: Command) {
+        let (media, room) = (&self.registry.media, self.room);
+        self.ways
+            .entry(shard)
+            .or_insert_with(|| Way::new(Arc::clone(media), room, shard))
+            .send(now, command);
     }
 
     fn forget_members(&mut self) {
-        for member in std::mem::take(&mut self.members) {
-            self.registry.remove_member(member, self.shard);
+        for (member, shard) in self.span.clear() {
+            self.registry.remove_member(member, shard);
         }
-        self.is_open = false;
-    }
-}
-
-/// Offers the last commands of a room to a busy shard until it takes them or is lost.
-async fn insist(
-    registry: Arc<Registry>,
-    room: RoomKey,
-    shard: usize,
-    mut commands: VecDeque<Command>,
-) {
-    let mut busy_since = Instant::now();
-    while let Some(command) = commands.front() {
-        if registry.media.send(shard, command.clone()).is_ok() {
-            commands.pop_front();
-            busy_since = Instant::now();
-        } else if busy_since.elapsed() >= LOST_AFTER {
-            return warn!(
-                room = room.0,
-                shard, "a shard was not told that a room ended"
-            );
-        } else {
-            sleep(RETRY_AFTER).await;
-        }
+        self.policy = None;
     }
 }

@@ -4,13 +4,15 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::serve::Listener;
-use conclave_sfu_wire::control::{Admission, Command, Event, MidName, Rid, RoomKey, SlotState};
+use conclave_sfu_wire::control::{
+    Admission, Command, Event, MemberKey, MidName, Rid, RoomKey, SlotState,
+};
 use conclave_signalling_core::record::Actor;
 use conclave_signalling_node::{
     ClientAddr, Config, CreatedRoom, Hashing, Media, MediaBusy, NewRoom, Node, Stats,
@@ -40,6 +42,10 @@ pub(crate) struct FakeShard {
     /// The room that was opened last.
     pub(crate) room: Mutex<Option<RoomKey>>,
     pub(crate) is_busy: AtomicBool,
+    /// One of the shards that is busy alone, or none that there is.
+    pub(crate) busy_shard: AtomicUsize,
+    /// Who was admitted, in order.
+    members: Mutex<Vec<MemberKey>>,
     /// Whom it takes.
     pub(crate) admission: Mutex<Admission>,
     /// Who came and went, as it was decided.
@@ -53,6 +59,10 @@ impl FakeShard {
 
     pub(crate) async fn say(&self, event: Event) {
         self.events.send(event).await.ok().unwrap();
+    }
+
+    pub(crate) fn admitted(&self) -> Vec<MemberKey> {
+        self.members.lock().unwrap().clone()
     }
 
     pub(crate) fn said(&self) -> Vec<String> {
@@ -80,7 +90,8 @@ impl Media for FakeShard {
     }
 
     fn send(&self, shard: usize, command: Command) -> Result<(), MediaBusy> {
-        if self.is_busy.load(Ordering::Relaxed) {
+        let is_busy = self.busy_shard.load(Ordering::Relaxed) == shard;
+        if is_busy || self.is_busy.load(Ordering::Relaxed) {
             return Err(MediaBusy);
         }
         let text = match command {
@@ -89,7 +100,10 @@ impl Media for FakeShard {
                 "open"
             }
             Command::CloseRoom { .. } => "close",
-            Command::Admit { .. } => "admit",
+            Command::Admit { member, .. } => {
+                self.members.lock().unwrap().push(member);
+                "admit"
+            }
             Command::Drop { .. } => "drop",
             Command::Offer {
                 member,
@@ -151,7 +165,7 @@ impl Media for FakeShard {
                 self.report(Event::Passed { room, number });
                 "barrier"
             }
-            Command::Span { .. } => "span",
+            Command::Span { shards, .. } => &format!("span {shards:?}"),
             Command::SetLink { up: true, .. } => "up",
             Command::SetLink { up: false, .. } => "down",
         };
@@ -308,6 +322,8 @@ impl Server {
             commands: Mutex::default(),
             room: Mutex::default(),
             is_busy: AtomicBool::new(false),
+            busy_shard: AtomicUsize::new(usize::MAX),
+            members: Mutex::default(),
             admission: Mutex::default(),
             heard: Mutex::default(),
         });
