@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod addresses;
+mod crossing;
 mod node;
 mod relay;
 mod sockets;

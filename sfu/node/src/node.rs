@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU8;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -18,11 +18,11 @@ use rand::{Rng, SeedableRng, TryRng};
 use thiserror::Error;
 
 use crate::addresses::{AddressMap, MediaAddr};
+use crate::crossing::Crossings;
 use crate::relay::RelayPort;
 use crate::sockets::Sockets;
-use crate::stats::{ShardStats, SharedStats};
+use crate::stats::ShardStats;
 use crate::thread::{EventSink, ShardThread, Shared, Turns};
-use conclave_sfu_udp::Waker;
 
 /// How many commands wait for a shard at most. Some for each of a thousand
 /// participants fit; a queue that is longer means that the shard does not keep
@@ -169,17 +169,15 @@ impl MediaNode {
         let mut starts = Vec::new();
         for shard in bound {
             let (commands, inbox) = sync_channel(COMMAND_QUEUE);
-            let shared = Arc::new(Shared {
-                waker: Waker::new()?,
-                stop: AtomicBool::new(false),
-                stats: SharedStats::default(),
-            });
+            let shared = Arc::new(Shared::new()?);
             inboxes.push(Inbox {
                 commands,
                 shared: shared.clone(),
             });
             starts.push((shard, inbox, shared));
         }
+        let shared: Vec<Arc<Shared>> = inboxes.iter().map(|inbox| inbox.shared.clone()).collect();
+        let crossings = Crossings::between(&shared);
         let handle = MediaHandle {
             inboxes: inboxes.into(),
         };
@@ -190,15 +188,18 @@ impl MediaNode {
             advertised,
         };
         for (
-            BoundShard {
-                index,
-                sockets,
-                map,
-                config,
-            },
-            inbox,
-            shared,
-        ) in starts
+            (
+                BoundShard {
+                    index,
+                    sockets,
+                    map,
+                    config,
+                },
+                inbox,
+                shared,
+            ),
+            crossings,
+        ) in starts.into_iter().zip(crossings)
         {
             let sink = sink_of(index);
             let relay = relay.next();
@@ -210,6 +211,7 @@ impl MediaNode {
                     sockets,
                     map,
                     relay,
+                    crossings,
                     inbox,
                     sink,
                     shared,

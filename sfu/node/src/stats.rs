@@ -45,6 +45,10 @@ pub struct IoStats {
     pub full_out: u64,
     /// Datagrams that the kernel refused, such as for want of a route.
     pub refused_out: u64,
+    /// Packets of media handed to other shards, one for each of these.
+    pub crossed: u64,
+    /// The same dropped because too much waited on the way.
+    pub crossings_dropped: u64,
 }
 
 impl IoStats {
@@ -54,15 +58,23 @@ impl IoStats {
         self.full_out += report.full;
         self.refused_out += report.refused;
     }
+
+    pub(crate) fn add_crossing(&mut self, is_media: bool, is_sent: bool) {
+        if is_media && is_sent {
+            self.crossed += 1;
+        } else if is_media {
+            self.crossings_dropped += 1;
+        }
+    }
 }
 
 /// The counts as others see them: written by one thread, each value for itself.
 #[derive(Debug)]
-pub(crate) struct SharedStats([AtomicU64; 41]);
+pub(crate) struct SharedStats([AtomicU64; 43]);
 
 impl Default for SharedStats {
     fn default() -> Self {
-        SharedStats([const { AtomicU64::new(0) }; 41])
+        SharedStats([const { AtomicU64::new(0) }; 43])
     }
 }
 
@@ -110,6 +122,8 @@ impl SharedStats {
             shard.refused.ssrcs,
             shard.refused.keyframe_requests,
             shard.refused.offers,
+            io.crossed,
+            io.crossings_dropped,
         ];
         for (cell, value) in self.0.iter().zip(values) {
             cell.store(value, Ordering::Relaxed);
@@ -131,6 +145,8 @@ impl SharedStats {
                 relayed_out: value(8),
                 bytes_in: value(17),
                 bytes_out: value(18),
+                crossed: value(41),
+                crossings_dropped: value(42),
             },
             shard: Counters {
                 not_relayed: value(9),
@@ -197,6 +213,8 @@ mod tests {
                 relayed_out: 16,
                 bytes_in: 18,
                 bytes_out: 19,
+                crossed: 51,
+                crossings_dropped: 52,
             },
             shard: Counters {
                 unroutable: 7,

@@ -15,6 +15,7 @@ use conclave_sfu_wire::relayed::is_relayed;
 use tracing::{error, info, info_span, warn};
 
 use crate::addresses::AddressMap;
+use crate::crossing::Crossings;
 use crate::relay::RelayPort;
 use crate::sockets::{Egress, Sockets};
 use crate::stats::{IoStats, ShardStats, SharedStats};
@@ -44,6 +45,33 @@ pub(crate) struct Shared {
     pub(crate) waker: Waker,
     pub(crate) stop: AtomicBool,
     pub(crate) stats: SharedStats,
+    /// Another shard has sent something that was not looked at since.
+    rung: AtomicBool,
+}
+
+impl Shared {
+    pub(crate) fn new() -> io::Result<Shared> {
+        Ok(Shared {
+            waker: Waker::new()?,
+            stop: AtomicBool::new(false),
+            stats: SharedStats::default(),
+            rung: AtomicBool::new(false),
+        })
+    }
+
+    /// Lets the shard look at what others have sent. One that was told, and has
+    /// not looked yet, is not woken again.
+    pub(crate) fn ring(&self) {
+        if !self.rung.swap(true, Ordering::AcqRel) {
+            self.waker.wake();
+        }
+    }
+
+    /// Returns whether there may be something to look at. To be asked before
+    /// looking: what comes behind rings again.
+    pub(crate) fn was_rung(&self) -> bool {
+        self.rung.load(Ordering::Relaxed) && self.rung.swap(false, Ordering::AcqRel)
+    }
 }
 
 pub(crate) struct ShardThread {
@@ -52,6 +80,7 @@ pub(crate) struct ShardThread {
     pub(crate) sockets: Sockets,
     pub(crate) map: AddressMap,
     pub(crate) relay: Option<RelayPort>,
+    pub(crate) crossings: Crossings,
     pub(crate) inbox: Receiver<Command>,
     pub(crate) sink: EventSink,
     pub(crate) shared: Arc<Shared>,
@@ -62,7 +91,7 @@ pub(crate) struct ShardThread {
 pub(crate) struct Turns {
     received: [ReceiveBatch; 2],
     egress: Egress,
-    io: IoStats,
+    pub(crate) io: IoStats,
     /// The rooms that the control plane believes open.
     rooms: BTreeSet<RoomKey>,
     /// More commands wait than the last turn took.
@@ -128,7 +157,7 @@ impl ShardThread {
             .poll_timeout()
             .map(|due| due.saturating_duration_since(Instant::now()));
         let timeout = match until_due {
-            _ if self.turns.has_commands || self.turns.has_parcels => Some(Duration::ZERO),
+            _ if self.has_leftovers() => Some(Duration::ZERO),
             Some(until_due) if self.turns.was_idle => Some(until_due.max(IDLE_WAIT_MIN)),
             other => other,
         };
@@ -136,11 +165,19 @@ impl ShardThread {
         wait([v4, v6, Some(self.shared.waker.as_fd()), relay], timeout)
     }
 
+    /// Returns whether the last turn took less than there was.
+    fn has_leftovers(&self) -> bool {
+        self.turns.has_commands || self.turns.has_parcels || self.crossings.has_more()
+    }
+
     fn turn(&mut self, [v4_ready, v6_ready, woken, relay_ready]: [bool; 4]) -> io::Result<()> {
         let now = Instant::now();
         let counts = [self.receive(v4_ready, V4)?, self.receive(v6_ready, V6)?];
         let relay_ready = relay_ready || self.turns.has_parcels;
-        let lag = self.lag(counts, relay_ready);
+        let crossed = self.receive_crossings(now);
+        let lag = self
+            .lag(counts, relay_ready)
+            .max(crossed.unwrap_or_default());
         let busy = std::mem::take(&mut self.turns.worked);
         self.shard.begin_turn(now, TurnLoad { lag, busy });
         let mut arrived = counts[V4] + counts[V6];
@@ -152,6 +189,7 @@ impl ShardThread {
         if relay_ready {
             arrived += self.take_relayed(now);
         }
+        arrived += self.serve_crossings(now);
         if woken {
             // Before the inbox is read: what comes behind wakes again.
             self.shared.waker.drain();
@@ -163,6 +201,7 @@ impl ShardThread {
         };
         self.turns.was_idle = arrived == 0 && commands == 0;
         self.shard.handle_timeout(now);
+        self.send_crossings();
         self.send_and_tell();
         self.turns.worked = now.elapsed();
         Ok(())
