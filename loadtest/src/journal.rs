@@ -20,12 +20,14 @@ pub struct Counts {
     pub video_packets: u64,
     /// Packets of sound, put in order.
     pub audio_packets: u64,
-    /// Packets of pictures that never came.
-    pub video_lost: u64,
-    /// Packets of sound that never came.
-    pub audio_lost: u64,
-    /// Packets that came after they had been given up.
-    pub late: u64,
+    /// Packets of pictures that did not come in time.
+    pub video_given_up: u64,
+    /// Packets of sound that did not come in time.
+    pub audio_given_up: u64,
+    /// Packets of pictures that came after they had been given up.
+    pub video_late: u64,
+    /// Packets of sound that came after they had been given up.
+    pub audio_late: u64,
     /// Packets whose payload was changed, or made by nobody here.
     pub corrupt: u64,
     /// Frames that could be shown.
@@ -44,15 +46,27 @@ impl Counts {
         Counts {
             video_packets: op(self.video_packets, other.video_packets),
             audio_packets: op(self.audio_packets, other.audio_packets),
-            video_lost: op(self.video_lost, other.video_lost),
-            audio_lost: op(self.audio_lost, other.audio_lost),
-            late: op(self.late, other.late),
+            video_given_up: op(self.video_given_up, other.video_given_up),
+            audio_given_up: op(self.audio_given_up, other.audio_given_up),
+            video_late: op(self.video_late, other.video_late),
+            audio_late: op(self.audio_late, other.audio_late),
             corrupt: op(self.corrupt, other.corrupt),
             frames: op(self.frames, other.frames),
             undecodable: op(self.undecodable, other.undecodable),
             keyframe_requests: op(self.keyframe_requests, other.keyframe_requests),
             violations: op(self.violations, other.violations),
         }
+    }
+
+    /// Returns how many packets of pictures never came, after all resending.
+    pub fn video_lost(self) -> u64 {
+        // In a part of a run some may come that were given up before it.
+        self.video_given_up.saturating_sub(self.video_late)
+    }
+
+    /// Returns how many packets of sound never came.
+    pub fn audio_lost(self) -> u64 {
+        self.audio_given_up.saturating_sub(self.audio_late)
     }
 
     /// Returns what was added since `earlier`.

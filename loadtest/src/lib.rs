@@ -12,6 +12,7 @@ mod book;
 pub mod conclave;
 pub mod demand;
 pub mod engine;
+mod given_up;
 pub mod histogram;
 pub mod janus;
 mod journal;

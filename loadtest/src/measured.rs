@@ -255,11 +255,12 @@ pub struct Totals {
     pub video_packets: u64,
     /// Packets of sound that were put in order.
     pub audio_packets: u64,
-    /// Packets of pictures that never came, after all resending.
+    /// Packets of pictures that never came, after all resending: lost on the line, or given
+    /// up by the server.
     pub video_lost: u64,
     /// Packets of sound that never came.
     pub audio_lost: u64,
-    /// Packets that came after they had been given up.
+    /// Packets that came, but after they had been given up: not among the lost.
     pub late: u64,
     /// Packets whose payload was changed, or made by nobody here. This and what follows up to
     /// [`Totals::violations`] is of those participants who decrypt.
@@ -287,7 +288,7 @@ impl Totals {
     /// Returns the share of media packets that never came, 0 to 1.
     pub fn loss(&self) -> f64 {
         let lost = self.video_lost + self.audio_lost;
-        let all = lost + self.video_packets + self.audio_packets;
+        let all = lost + self.late + self.video_packets + self.audio_packets;
         if all == 0 {
             0.0
         } else {

@@ -95,10 +95,11 @@ impl VideoReceiver {
         while let Some(ordered) = self.reorder.poll(now) {
             match ordered {
                 Ordered::Packet(_, packet) => self.deliver(now, &packet, journal),
-                Ordered::Gap(missing) => self.give_up(missing),
+                Ordered::Gap(_) => self.give_up(),
             }
         }
-        self.observation.late = self.reorder.late();
+        let given_up = self.reorder.given_up();
+        (self.observation.lost, self.observation.late) = (given_up.lost(), given_up.late());
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
@@ -124,8 +125,8 @@ impl VideoReceiver {
     pub(crate) fn count(&self, counts: &mut Counts) {
         let seen = &self.observation;
         counts.video_packets += seen.packets;
-        counts.video_lost += seen.lost;
-        counts.late += seen.late;
+        counts.video_given_up += self.reorder.given_up().count();
+        counts.video_late += seen.late;
         counts.corrupt += seen.corrupt;
         counts.frames += self.frames;
         counts.undecodable += seen.undecodable;
@@ -142,8 +143,7 @@ impl VideoReceiver {
         self.pace.reset();
     }
 
-    fn give_up(&mut self, missing: u64) {
-        self.observation.lost += missing;
+    fn give_up(&mut self) {
         if self.assembly.take().is_some() {
             self.observation.incomplete += 1;
         }
@@ -329,10 +329,11 @@ impl AudioReceiver {
         while let Some(ordered) = self.reorder.poll(now) {
             match ordered {
                 Ordered::Packet(_, packet) => self.deliver(now, &packet, journal),
-                Ordered::Gap(missing) => self.observation.lost += missing,
+                Ordered::Gap(_) => {}
             }
         }
-        self.observation.late = self.reorder.late();
+        let given_up = self.reorder.given_up();
+        (self.observation.lost, self.observation.late) = (given_up.lost(), given_up.late());
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
@@ -347,8 +348,8 @@ impl AudioReceiver {
     pub(crate) fn count(&self, counts: &mut Counts) {
         let seen = &self.observation;
         counts.audio_packets += self.packets;
-        counts.audio_lost += seen.lost;
-        counts.late += seen.late;
+        counts.audio_given_up += self.reorder.given_up().count();
+        counts.audio_late += seen.late;
         counts.corrupt += seen.corrupt;
         let violations = seen.violations();
         counts.violations += violations.iter().map(|(_, count)| count).sum::<u64>();

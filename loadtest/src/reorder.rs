@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::given_up::GivenUp;
+
 /// What comes out of a [`Reorder`], in the order of sequence numbers.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ordered<T> {
@@ -19,7 +21,7 @@ pub(crate) struct Reorder<T> {
     next: Option<u64>,
     /// With the time of arrival.
     waiting: BTreeMap<u64, (Instant, T)>,
-    late: u64,
+    given_up: GivenUp,
 }
 
 impl<T> Reorder<T> {
@@ -29,7 +31,7 @@ impl<T> Reorder<T> {
             patience,
             next: None,
             waiting: BTreeMap::new(),
-            late: 0,
+            given_up: GivenUp::default(),
         }
     }
 
@@ -37,7 +39,7 @@ impl<T> Reorder<T> {
     pub(crate) fn handle_packet(&mut self, now: Instant, seq: u64, packet: T) {
         let next = *self.next.get_or_insert(seq);
         if seq < next {
-            self.late += 1;
+            self.given_up.handle_packet(seq);
             return;
         }
         self.waiting.entry(seq).or_insert((now, packet));
@@ -56,6 +58,7 @@ impl<T> Reorder<T> {
             return None;
         }
         self.next = Some(first);
+        self.given_up.give_up(next..first);
         Some(Ordered::Gap(first - next))
     }
 
@@ -65,9 +68,9 @@ impl<T> Reorder<T> {
         (Some(first) != self.next).then_some(arrival + self.patience)
     }
 
-    /// Returns how many packets came after they had been given up.
-    pub(crate) fn late(&self) -> u64 {
-        self.late
+    /// What was given up, and what of it came.
+    pub(crate) fn given_up(&self) -> &GivenUp {
+        &self.given_up
     }
 }
 
@@ -105,7 +108,8 @@ mod tests {
         assert_eq!(reorder.poll(due), Some(Ordered::Gap(2)));
         assert_eq!(reorder.poll(due), Some(Ordered::Packet(13, ())));
         reorder.handle_packet(due, 11, ());
-        assert_eq!((reorder.poll(due), reorder.late()), (None, 1));
+        reorder.handle_packet(due, 13, ());
+        assert_eq!((reorder.poll(due), reorder.given_up().late()), (None, 1));
     }
 
     #[test]

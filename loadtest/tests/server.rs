@@ -86,7 +86,9 @@ fn of_a_sample_of_viewers_all_come_in_and_few_look() {
     let server = Server::start("sample");
     let flags = ["--scenario", "webinar", "--participants", "12"];
     let more = ["--sample", "5", "--duration", "3s", "--max-failed", "0"];
-    let line = ["--loss", "2%", "--delay", "5ms"];
+    // A picture for which the server's first guess at each path is enough: of a larger one it gives
+    // up what waits for too long, and that is lost as well.
+    let line = ["--loss", "2%", "--delay", "5ms", "--video", "300kbit"];
     let output = server.play(&[&flags[..], &more, &line].concat());
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let run = server.report();
@@ -99,10 +101,14 @@ fn of_a_sample_of_viewers_all_come_in_and_few_look() {
     let looked_at = run.latency_ms.count as f64 / run.window.seconds();
     let share = looked_at / run.steady.received_per_s;
     assert!((0.15..0.4).contains(&share), "{share}");
-    assert!(run.totals.audio_lost > 0);
     assert_eq!((run.totals.corrupt, run.totals.violations), (0, 0));
-    // Two lines lose 2 % each; resending makes good for some of it.
-    assert!(run.totals.loss() < 0.04, "{:?}", run.totals);
+    // Two lines lose 2 % each, and the publisher's some 4 packets of sound for all: with bad luck
+    // the double. Pictures are sent again.
+    let lost = |lost: u64, came: u64| lost as f64 / (lost + came) as f64;
+    let sound = lost(run.totals.audio_lost, run.totals.audio_packets);
+    assert!((0.01..0.08).contains(&sound), "{:?}", run.totals);
+    let pictures = lost(run.totals.video_lost, run.totals.video_packets);
+    assert!(pictures < 0.005, "{:?}", run.totals);
 }
 
 #[test]

@@ -189,14 +189,16 @@ impl Media {
     pub(super) fn counts(&self) -> Counts {
         let mut counts = Counts::default();
         for stream in &self.streams {
-            let (packets, lost) = if stream.is_video() {
-                (&mut counts.video_packets, &mut counts.video_lost)
+            let given_up = stream.given_up();
+            if stream.is_video() {
+                counts.video_packets += stream.packets();
+                counts.video_given_up += given_up.count();
+                counts.video_late += given_up.late();
             } else {
-                (&mut counts.audio_packets, &mut counts.audio_lost)
-            };
-            *packets += stream.packets();
-            *lost += stream.lost();
-            counts.late += stream.late();
+                counts.audio_packets += stream.packets();
+                counts.audio_given_up += given_up.count();
+                counts.audio_late += given_up.late();
+            }
         }
         counts
     }

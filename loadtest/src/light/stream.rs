@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use conclave_sfu_wire::rtcp::ReportBlock;
 use conclave_sfu_wire::rtp::Header;
 
+use crate::given_up::GivenUp;
 use crate::receive::{AUDIO_PATIENCE, VIDEO_PATIENCE};
 
 /// From one request for a packet to the next, as libwebrtc has it while it knows no round trip.
@@ -27,8 +28,7 @@ pub(super) struct Stream {
     packets: u64,
     /// Packets of the stream itself, for reports: RFC 3550 counts what was sent again apart.
     direct: u64,
-    lost: u64,
-    late: u64,
+    given_up: GivenUp,
     frames: u64,
     missing: VecDeque<Missing>,
     transit: Option<i64>,
@@ -59,8 +59,7 @@ impl Stream {
             highest: first - 1,
             packets: 0,
             direct: 0,
-            lost: 0,
-            late: 0,
+            given_up: GivenUp::default(),
             frames: 0,
             missing: VecDeque::new(),
             transit: None,
@@ -83,14 +82,9 @@ impl Stream {
         self.packets
     }
 
-    /// Packets that were given up.
-    pub(super) fn lost(&self) -> u64 {
-        self.lost
-    }
-
-    /// Packets that came after they had been given up, or twice.
-    pub(super) fn late(&self) -> u64 {
-        self.late
+    /// What was given up, and what of it came.
+    pub(super) fn given_up(&self) -> &GivenUp {
+        &self.given_up
     }
 
     /// Ends of frames that came by themselves.
@@ -111,16 +105,14 @@ impl Stream {
         let ahead = header.seq.wrapping_sub(self.highest as u16) as i16;
         let seq = self.highest.saturating_add_signed(i64::from(ahead));
         if ahead <= 0 {
-            if !self.recover(seq) {
-                self.late += 1;
-            }
+            self.recover(seq);
             return false;
         }
         self.packets += 1;
         self.frames += u64::from(self.is_video && header.marker);
         let skipped = seq - self.highest - 1;
         if skipped > SKIPPED_MAX {
-            self.lost += skipped;
+            self.given_up.give_up(self.highest + 1..seq);
         } else {
             self.missing
                 .extend((self.highest + 1..seq).map(|seq| Missing {
@@ -148,13 +140,11 @@ impl Stream {
     /// Gives up what was waited for long enough.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         let patience = self.patience();
-        while self
-            .missing
-            .front()
-            .is_some_and(|missing| missing.since + patience <= now)
+        while let Some(first) = self.missing.front()
+            && first.since + patience <= now
         {
+            self.given_up.give_up(first.seq..first.seq + 1);
             self.missing.pop_front();
-            self.lost += 1;
         }
     }
 
@@ -201,14 +191,13 @@ impl Stream {
         }
     }
 
-    fn recover(&mut self, seq: u64) -> bool {
+    fn recover(&mut self, seq: u64) {
         let found = self.missing.iter().position(|missing| missing.seq == seq);
         let Some(place) = found else {
-            return false;
+            return self.given_up.handle_packet(seq);
         };
         self.missing.remove(place);
         self.packets += 1;
-        true
     }
 
     fn note_jitter(&mut self, since_epoch: Duration, timestamp: u32) {
@@ -263,12 +252,17 @@ mod tests {
         stream.poll_nacks(start + NACK_PAUSE, &mut numbers);
         assert_eq!(numbers, [65_535, 1]);
         stream.handle_timeout(start + VIDEO_PATIENCE);
-        assert_eq!((stream.packets(), stream.lost()), (3, 2));
+        assert_eq!((stream.packets(), stream.given_up().lost()), (3, 2));
         assert_eq!(stream.poll_timeout(), None);
+        // The one that comes all the same is not lost, and not counted again.
+        stream.handle_resent(65_535);
+        stream.handle_resent(65_535);
+        let given_up = stream.given_up();
+        assert_eq!((given_up.lost(), given_up.late()), (1, 1));
     }
 
     #[test]
-    fn one_out_of_order_is_no_loss_and_one_that_came_twice_is_late() {
+    fn one_out_of_order_is_no_loss_and_one_that_came_twice_counts_once() {
         let start = epoch();
         let mut stream = None;
         for seq in [10, 12, 11, 11] {
@@ -276,7 +270,9 @@ mod tests {
         }
         let stream = stream.as_mut().unwrap();
         stream.handle_timeout(start + VIDEO_PATIENCE);
-        assert_eq!((stream.packets(), stream.lost(), stream.late()), (3, 0, 1));
+        let given_up = stream.given_up();
+        let figures = (stream.packets(), given_up.lost(), given_up.late());
+        assert_eq!(figures, (3, 0, 0));
     }
 
     #[test]
