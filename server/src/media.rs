@@ -58,6 +58,14 @@ impl conclave_signalling_node::Media for Shards {
         stats.map_or(Admission::Nobody, |stats| stats.load.admission)
     }
 
+    fn work_percent(&self, shard: usize) -> u32 {
+        let stats = u8::try_from(shard)
+            .ok()
+            .and_then(|shard| self.shards.stats(shard));
+        let percent = stats.map_or(100, |stats| stats.load.work_permille / 10);
+        u32::try_from(percent).unwrap_or(u32::MAX)
+    }
+
     /// Tells the relay, whose credentials work from here on, or never again.
     fn hear(&self, command: &Command) {
         let Some((relay, members)) = &self.relay else {

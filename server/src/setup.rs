@@ -170,6 +170,7 @@ pub(crate) fn node_config(
         joins_per_source_per_s: pace.joins_per_source_per_s,
         joins_per_source_burst: pace.joins_per_source_burst,
         links_max: config.limits.connections,
+        spill_above_percent: config.media.spill_above_percent,
         drain: config.drain.max(NodeConfig::default().drain),
         ..NodeConfig::default()
     }

@@ -182,6 +182,12 @@ pub(crate) const KEYS: &[Key] = &[
         "threads of the SFU",
     ),
     fixed(
+        "media.spill_above_percent",
+        Kind::Number,
+        "70",
+        "how busy the shard of a room may be, 0 to 100, before other shards take who comes; 0 spreads participants evenly from the first on, for meetings of hundreds",
+    ),
+    fixed(
         "turn.enabled",
         Kind::Switch,
         "`true`",

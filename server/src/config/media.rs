@@ -16,6 +16,8 @@ pub(crate) struct Media {
     pub(crate) port_base: u16,
     /// How many shards: as many as a ufrag can name.
     pub(crate) shards: NonZeroU8,
+    /// How much the home shard of a room may have to do before others take newcomers; 0 to 100.
+    pub(crate) spill_above_percent: u8,
 }
 
 impl Reader<'_> {
@@ -50,10 +52,16 @@ impl Reader<'_> {
                 "with one port per shard, ports would go beyond 65535",
             );
         }
+        let spill = u8::try_from(self.number("media.spill_above_percent")).ok();
+        let spill_above_percent = spill.filter(|percent| *percent <= 100).unwrap_or_else(|| {
+            self.complain("media.spill_above_percent", "must be 0 to 100");
+            0
+        });
         Media {
             ips,
             port_base,
             shards,
+            spill_above_percent,
         }
     }
 }

@@ -161,6 +161,8 @@ pub(crate) fn add_defaults(layers: &mut Layers, surroundings: Surroundings) {
     // One core is left to signalling.
     let shards = surroundings.cores.saturating_sub(1).clamp(1, 255);
     layers.set_default("media.shards", shards as i64);
+    let spill = conclave_signalling_node::Config::default().spill_above_percent;
+    layers.set_default("media.spill_above_percent", i64::from(spill));
     turn::add_defaults(layers);
     limits::add_defaults(layers);
     // Whoever develops wants the port back at once.

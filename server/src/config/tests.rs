@@ -40,7 +40,8 @@ fn flags_win_over_environment_over_file_over_defaults() {
         Media {
             ips: vec![],
             port_base: 2,
-            shards: NonZeroU8::new(4).unwrap()
+            shards: NonZeroU8::new(4).unwrap(),
+            spill_above_percent: 70,
         }
     );
     let origin = |path| layers.get(path).unwrap().origin.to_string();
@@ -184,9 +185,15 @@ fn ports_of_media_end_at_65535() {
 
 #[test]
 fn every_problem_of_the_values_is_told_at_once_with_its_place() {
-    let file = "public_url = \"http://a\"\n[tls]\nkey_file = \"k\"\n[media]\nips = [\"0.0.0.0\"]\nshards = 0\n";
+    let file = "public_url = \"http://a\"\n[tls]\nkey_file = \"k\"\n[media]\nips = [\"0.0.0.0\"]\nshards = 0\nspill_above_percent = 101\n";
     let error = from_file(file, false).unwrap_err().to_string();
-    let fields = ["public_url", "tls.key_file", "media.ips", "media.shards"];
+    let fields = [
+        "public_url",
+        "tls.key_file",
+        "media.ips",
+        "media.shards",
+        "media.spill_above_percent",
+    ];
     for field in fields {
         assert!(
             error.contains(&format!("file c.toml: `{field}`: ")),
