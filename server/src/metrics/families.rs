@@ -212,6 +212,16 @@ pub(crate) const FAMILIES: &[Family] = &[
         "Packets handed to senders.",
     ),
     counter(
+        "conclave_media_crossed_total",
+        &["shard"],
+        "Packets that a shard handed to another shard of the room, once for each.",
+    ),
+    counter(
+        "conclave_media_crossings_dropped_total",
+        &["shard"],
+        "The same dropped because the other shard was late.",
+    ),
+    counter(
         "conclave_media_packets_unpublished_total",
         &["shard"],
         "Packets dropped because nothing is published on their m-line, or because it is muted.",

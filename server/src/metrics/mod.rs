@@ -201,6 +201,10 @@ impl Meetings {
         each("conclave_media_packets_received_total", received);
         let forwarded: fn(&ShardStats) -> u64 = |it| it.shard.forwarded;
         each("conclave_media_packets_forwarded_total", forwarded);
+        each("conclave_media_crossed_total", |it| it.io.crossed);
+        each("conclave_media_crossings_dropped_total", |it| {
+            it.io.crossings_dropped
+        });
         let unpublished: fn(&ShardStats) -> u64 = |it| it.shard.unpublished;
         each("conclave_media_packets_unpublished_total", unpublished);
         let asked: fn(&ShardStats) -> u64 = |it| it.shard.keyframes_requested;
