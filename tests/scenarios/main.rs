@@ -14,6 +14,7 @@ mod overload;
 mod presence;
 mod relay;
 mod room;
+mod rtx;
 mod senders;
 mod slots;
 mod transport;
