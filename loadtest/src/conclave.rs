@@ -8,10 +8,10 @@ mod trust;
 use std::sync::Arc;
 use std::time::Duration;
 
-use conclave_sfu_wire::control::Source;
+use conclave_sfu_wire::control::{Rid, Source};
 use conclave_signalling_wire::limits::PROTOCOL;
 use conclave_signalling_wire::objects;
-use conclave_signalling_wire::push::Push;
+use conclave_signalling_wire::push::{MediaLayers, Push};
 use conclave_signalling_wire::reply::{
     Done, HelloOutcome, JoinOutcome, Joined, MediaAnswer, Published,
 };
@@ -69,7 +69,10 @@ impl Conclave {
                     SeatEvent::Failed(_, reason) => return Err(TargetError::Media(reason)),
                     SeatEvent::Leave => break,
                 },
-                push = link.next() => handle(push?, &mut roster, &mut link).await?,
+                push = link.next() => match push? {
+                    Push::MediaLayers(layers) => demand(&seat, peer.peer, &layers),
+                    push => handle(push, &mut roster, &mut link).await?,
+                },
                 () = sleep_until(next_wish), if roster.has_changed() => {
                     let (rev, views) = roster.wish();
                     link.tell(MediaWish { rev, views }).await?;
@@ -162,6 +165,20 @@ async fn publish(seat: &Seat, link: &mut Link, described: &Described) -> Result<
         seat.publish(peer, *source, true);
     }
     Ok(())
+}
+
+/// Sends what somebody wants to see of a picture, and nothing else.
+fn demand(seat: &Seat, peer: PeerId, layers: &MediaLayers) {
+    let source = match layers.source {
+        objects::PictureSource::Camera => Source::Camera,
+        objects::PictureSource::Screen => Source::Screen,
+    };
+    let active = layers.active.iter().map(|rid| match rid {
+        objects::Rid::Q => Rid::Q,
+        objects::Rid::H => Rid::H,
+        objects::Rid::F => Rid::F,
+    });
+    seat.demand(peer, source, active.collect());
 }
 
 async fn handle(push: Push, roster: &mut Roster, link: &mut Link) -> Result<(), TargetError> {

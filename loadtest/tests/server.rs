@@ -112,6 +112,34 @@ fn of_a_sample_of_viewers_all_come_in_and_few_look() {
 }
 
 #[test]
+fn encodings_that_nobody_wants_are_not_sent_until_somebody_does() {
+    let server = Server::start("demand");
+    // Four seconds pass before the viewer comes; the server waits two with what nobody wants.
+    let flags = [
+        "--scenario",
+        "webinar",
+        "--participants",
+        "2",
+        "--simulcast",
+    ];
+    let pace = ["--ramp", "0.25", "--duration", "3s", "--max-failed", "0"];
+    let output = server.play(&[&flags[..], &pace].concat());
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let run = server.report();
+    let sent: Vec<_> = run
+        .timeline
+        .iter()
+        .map(|second| (second.sent as f64 / second.length_s) as u64)
+        .collect();
+    // Fifty packets of sound, and some two hundred of three encodings.
+    let silent = sent.iter().rposition(|sent| (1..70).contains(sent));
+    let silent = silent.unwrap_or_else(|| panic!("{sent:?}"));
+    assert!(sent[..silent].iter().any(|sent| *sent > 150), "{sent:?}");
+    assert!(run.totals.frames > 20, "{:?}", run.totals);
+    assert_eq!(run.totals.violations, 0);
+}
+
+#[test]
 fn ctrl_c_ends_a_run_early_with_a_report() {
     let server = Server::start("interrupted");
     let mut tool = server

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use conclave_sfu_wire::control::Source;
+use conclave_sfu_wire::control::{Rid, Source};
 use str0m::RtcError;
 
 use crate::journal::{Counts, Figures};
@@ -62,6 +62,12 @@ impl Client {
     pub(super) fn publish(&mut self, now: Instant, source: Source, on: bool) {
         if let Client::Full(participant) = self {
             participant.publish(now, source, on);
+        }
+    }
+
+    pub(super) fn set_active(&mut self, source: Source, active: &[Rid]) {
+        if let Client::Full(participant) = self {
+            participant.set_active(source, active);
         }
     }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use conclave_sfu_wire::control::Source;
+use conclave_sfu_wire::control::{Rid, Source};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::worker::{Command, Mailbox};
@@ -175,6 +175,16 @@ impl Seat {
     /// Lets a connected peer that offered send a source from its devices, or stop.
     pub fn publish(&self, peer: PeerId, source: Source, on: bool) {
         self.send(Command::Publish { peer, source, on });
+    }
+
+    /// Lets a peer send those encodings of a picture that are wanted; as with a browser, a picture
+    /// of one encoding goes on.
+    pub fn demand(&self, peer: PeerId, source: Source, active: Vec<Rid>) {
+        self.send(Command::Demand {
+            peer,
+            source,
+            active,
+        });
     }
 
     /// Waits for what happens next. Can be dropped and called again at any time.

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
-use conclave_sfu_wire::control::Source;
+use conclave_sfu_wire::control::{Rid, Source};
 use nix::errno::Errno;
 use tokio::sync::{mpsc, oneshot};
 
@@ -57,6 +57,12 @@ pub(super) enum Command {
         peer: PeerId,
         source: Source,
         on: bool,
+    },
+    /// Send these encodings of a picture.
+    Demand {
+        peer: PeerId,
+        source: Source,
+        active: Vec<Rid>,
     },
     /// Forget a peer.
     Close { peer: PeerId },
@@ -269,6 +275,16 @@ impl Worker {
                     found.client.publish(clock::now(), source, on);
                 }
                 self.settle(peer);
+            }
+            Command::Demand {
+                peer,
+                source,
+                active,
+            } => {
+                let has_encodings = self.config.simulcast && source == Source::Camera;
+                if let Some(found) = self.peers.get_mut(&peer).filter(|_| has_encodings) {
+                    found.client.set_active(source, &active);
+                }
             }
             Command::Close { peer } => {
                 if let Some(peer) = self.peers.remove(&peer) {
