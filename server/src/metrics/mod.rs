@@ -227,6 +227,7 @@ impl Meetings {
                 ("unroutable", core.unroutable),
                 ("not_relayed", core.not_relayed),
                 ("filtered", core.filtered),
+                ("late", core.pictures_late),
                 ("full", io.full_out),
                 ("refused", io.refused_out),
             ] {

@@ -38,6 +38,6 @@ pub use governor::Load;
 pub use policing::Refused;
 pub use sender::{EstimatorKind, SenderKind};
 pub use services::Counters;
-pub use shard::{Shard, ShardConfig, TurnLoad};
+pub use shard::{Datagram, Shard, ShardConfig, TurnLoad};
 // For the load test: its light viewers seal by themselves as well.
 pub use transport::key_tap;

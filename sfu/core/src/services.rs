@@ -79,6 +79,8 @@ pub struct Counters {
     pub panics: u64,
     /// Pictures that were stopped because there was more to do than could be done.
     pub pictures_stopped: u64,
+    /// Datagrams of pictures that had waited too long to be worth opening.
+    pub pictures_late: u64,
     /// What participants sent that was more than they may.
     pub refused: Refused,
 }

@@ -60,6 +60,18 @@ pub struct TurnLoad {
     pub busy: Duration,
 }
 
+/// A datagram as it came out of a socket.
+pub struct Datagram<'a> {
+    /// Who sent it.
+    pub source: SocketAddr,
+    /// Our advertised address that it came to.
+    pub destination: SocketAddr,
+    /// How long it has waited in the socket.
+    pub waited: Duration,
+    /// What it says.
+    pub payload: &'a mut [u8],
+}
+
 /// One core's share of the SFU. It owns everything that it touches.
 pub struct Shard {
     index: u8,
@@ -255,7 +267,8 @@ impl Shard {
         }
     }
 
-    /// Takes a datagram that came from `source` to our advertised address `destination`.
+    /// Takes a datagram that came from `source` to our advertised address
+    /// `destination` just now.
     pub fn handle_datagram(
         &mut self,
         now: Instant,
@@ -263,6 +276,25 @@ impl Shard {
         destination: SocketAddr,
         payload: &mut [u8],
     ) {
+        let waited = Duration::ZERO;
+        let datagram = Datagram {
+            source,
+            destination,
+            waited,
+            payload,
+        };
+        self.handle_waiting(now, datagram);
+    }
+
+    /// Takes a datagram that has waited in its socket: a picture may be too late
+    /// to be worth anything. Nothing else is.
+    pub fn handle_waiting(&mut self, now: Instant, datagram: Datagram<'_>) {
+        let Datagram {
+            source,
+            destination,
+            waited,
+            payload,
+        } = datagram;
         self.services.turn.did_others(1);
         let place = match self.services.demux.route(source, destination, payload) {
             Ok(place) => place,
@@ -276,7 +308,9 @@ impl Shard {
             }
         };
         self.in_room(place.room, |room, services| {
-            room.handle_datagram(now, place, source, destination, payload, services);
+            if !room.drops_late(now, place, waited, payload, services) {
+                room.handle_datagram(now, place, source, destination, payload, services);
+            }
         });
     }
 

@@ -70,11 +70,11 @@ impl IoStats {
 
 /// The counts as others see them: written by one thread, each value for itself.
 #[derive(Debug)]
-pub(crate) struct SharedStats([AtomicU64; 43]);
+pub(crate) struct SharedStats([AtomicU64; 44]);
 
 impl Default for SharedStats {
     fn default() -> Self {
-        SharedStats([const { AtomicU64::new(0) }; 43])
+        SharedStats([const { AtomicU64::new(0) }; 44])
     }
 }
 
@@ -122,6 +122,7 @@ impl SharedStats {
             shard.refused.ssrcs,
             shard.refused.keyframe_requests,
             shard.refused.offers,
+            shard.pictures_late,
             io.crossed,
             io.crossings_dropped,
         ];
@@ -145,8 +146,8 @@ impl SharedStats {
                 relayed_out: value(8),
                 bytes_in: value(17),
                 bytes_out: value(18),
-                crossed: value(41),
-                crossings_dropped: value(42),
+                crossed: value(42),
+                crossings_dropped: value(43),
             },
             shard: Counters {
                 not_relayed: value(9),
@@ -168,6 +169,7 @@ impl SharedStats {
                 rtcp_refused: value(27),
                 aead: value(28),
                 pictures_stopped: value(29),
+                pictures_late: value(41),
                 refused: Refused {
                     packets: value(36),
                     bytes: value(37),
@@ -236,6 +238,7 @@ mod tests {
                 rtcp_refused: 28,
                 aead: 29,
                 pictures_stopped: 30,
+                pictures_late: 41,
                 refused: Refused {
                     packets: 36,
                     bytes: 37,

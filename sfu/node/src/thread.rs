@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
-use conclave_sfu_core::{Shard, TurnLoad};
+use conclave_sfu_core::{Datagram, Shard, TurnLoad};
 use conclave_sfu_wire::control::{Command, Event, RoomKey};
 use conclave_sfu_wire::relayed::is_relayed;
 use tracing::{error, info, info_span, warn};
@@ -244,17 +244,20 @@ impl ShardThread {
                 continue;
             }
             let addressed = datagram.and_then(|datagram| {
-                let destination = self.map.advertised(datagram.destination)?;
-                Some((datagram.source, destination, datagram.payload))
+                Some(Datagram {
+                    source: datagram.source,
+                    destination: self.map.advertised(datagram.destination)?,
+                    waited: datagram.waited.unwrap_or_default(),
+                    payload: datagram.payload,
+                })
             });
-            let Some((source, destination, payload)) = addressed else {
+            let Some(datagram) = addressed else {
                 io.dropped_in += 1;
                 continue;
             };
             io.datagrams_in += 1;
-            io.bytes_in += payload.len() as u64;
-            self.shard
-                .handle_datagram(now, source, destination, payload);
+            io.bytes_in += datagram.payload.len() as u64;
+            self.shard.handle_waiting(now, datagram);
         }
     }
 

@@ -230,7 +230,7 @@ impl Room {
         }
     }
 
-    fn want_keyframe(&mut self, now: Instant, publication: usize, encoding: usize) {
+    pub(super) fn want_keyframe(&mut self, now: Instant, publication: usize, encoding: usize) {
         let found = self.publications.get_mut(publication);
         if let Some(encoding) =
             found.and_then(|publication| publication.encodings.get_mut(encoding))

@@ -2,6 +2,7 @@
 //! parsed here, once per packet.
 
 use conclave_sfu_wire::control::{Codec, MidName, Rid};
+use conclave_sfu_wire::demux::Class;
 use conclave_sfu_wire::{h264, vp8};
 use str0m::rtp::{RtpPacket, Ssrc, VideoOrientation};
 
@@ -56,6 +57,23 @@ impl Transport {
         };
         self.events
             .push_back(TransportEvent::Media { mid, rid, packet });
+    }
+
+    /// Returns whether a datagram is RTP of anything but sound, by its clear
+    /// header: it need not be authentic.
+    pub(crate) fn seems_a_picture(&self, datagram: &[u8]) -> bool {
+        let payload_type = datagram.get(1).map(|second| usize::from(second & 0x7f));
+        let codec = payload_type.and_then(|payload_type| self.codecs.get(payload_type));
+        Class::of(datagram) == Some(Class::Rtp) && codec != Some(&Some(Codec::Opus))
+    }
+
+    /// Returns the m-line and encoding of an RTP datagram, by its clear header:
+    /// it need not be authentic. `None` if nothing was received yet under its SSRC.
+    pub(crate) fn seems_to_be_of(&self, datagram: &[u8]) -> Option<(MidName, Option<Rid>)> {
+        let ssrc = datagram.get(8..12)?.try_into().ok()?;
+        let ssrc = Ssrc::from(u32::from_be_bytes(ssrc));
+        let known = self.streams.iter().find(|(known, _, _)| *known == ssrc)?;
+        Some((known.1, known.2))
     }
 
     /// Returns the m-line and encoding that an SSRC was bound to.

@@ -63,6 +63,7 @@ struct Arrival {
     segment: usize,
     source: SocketAddr,
     destination: IpAddr,
+    at: Option<SystemTime>,
 }
 
 /// One datagram that arrived.
@@ -71,6 +72,8 @@ pub struct Received<'a> {
     pub source: SocketAddr,
     /// The local address that it was sent to.
     pub destination: IpAddr,
+    /// How long it has waited in its socket, as far as that is known.
+    pub waited: Option<Duration>,
     /// Its bytes.
     pub payload: &'a mut [u8],
 }
@@ -110,28 +113,35 @@ impl ReceiveBatch {
     /// Returns what the last receive brought; `None` stands for a datagram that was cut off.
     pub fn received(&mut self) -> impl Iterator<Item = Option<Received<'_>>> {
         let places = self.bytes.chunks_mut(self.place);
-        self.facts.iter().zip(places).flat_map(|(fact, bytes)| {
-            let datagrams = fact.map(|fact| {
-                let len = fact.len.min(bytes.len());
-                bytes[..len].chunks_mut(fact.segment).map(move |payload| {
-                    Some(Received {
+        let now = self.oldest.map(|_| SystemTime::now());
+        let waited = move |fact: &Arrival| now?.duration_since(fact.at?).ok();
+        self.facts
+            .iter()
+            .zip(places)
+            .flat_map(move |(fact, bytes)| {
+                let datagrams = fact.map(|fact| {
+                    let len = fact.len.min(bytes.len());
+                    bytes[..len].chunks_mut(fact.segment).map(move |payload| {
+                        Some(Received {
+                            source: fact.source,
+                            destination: fact.destination,
+                            waited: waited(&fact),
+                            payload,
+                        })
+                    })
+                });
+                let other = match fact {
+                    None => Some(None),
+                    Some(fact) if fact.len == 0 => Some(Some(Received {
                         source: fact.source,
                         destination: fact.destination,
-                        payload,
-                    })
-                })
-            });
-            let other = match fact {
-                None => Some(None),
-                Some(fact) if fact.len == 0 => Some(Some(Received {
-                    source: fact.source,
-                    destination: fact.destination,
-                    payload: &mut [],
-                })),
-                Some(_) => None,
-            };
-            datagrams.into_iter().flatten().chain(other)
-        })
+                        waited: waited(fact),
+                        payload: &mut [],
+                    })),
+                    Some(_) => None,
+                };
+                datagrams.into_iter().flatten().chain(other)
+            })
     }
 }
 
@@ -234,6 +244,7 @@ fn fact(header: &libc::mmsghdr, name: &Name, facts: &Facts) -> Fact {
         segment,
         source: read_name(name)?,
         destination: facts.destination?,
+        at: facts.arrived,
     })
 }
 

@@ -99,6 +99,8 @@ fn a_socket_that_notes_arrivals_says_how_long_the_oldest_has_waited() {
         assert_eq!(receiver.receive(&mut received).unwrap(), 2);
         let waited = received.waited().unwrap();
         assert!(waited <= sent.elapsed() + Duration::from_millis(5));
+        let each: Vec<_> = received.received().flatten().map(|it| it.waited).collect();
+        assert!(each[1] <= each[0] && each[0] >= Some(waited), "{each:?}");
         if waited >= Duration::from_millis(25) {
             break;
         }
