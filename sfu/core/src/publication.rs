@@ -6,6 +6,7 @@ use conclave_sfu_wire::control::{Codec, MemberKey, MidName, Rid, Source};
 
 use crate::audio::Loudness;
 use crate::cache::EncodingCache;
+use crate::crossing::{Across, Encodings, Track};
 use crate::keyframes::KeyframeGate;
 use crate::layers::EncodingCost;
 use crate::packet::{MediaPacket, clock_rate};
@@ -114,11 +115,26 @@ impl Newest {
     }
 }
 
+/// Where a publication comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A member here, by its place in the room.
+    Here(usize),
+    /// A member of another shard that holds the room.
+    There {
+        shard: u8,
+        /// The announcement of that shard that it is known from.
+        epoch: u32,
+        /// What that shard was asked to give.
+        asked: Encodings,
+    },
+}
+
 /// One accepted source.
 #[derive(Debug)]
 pub(crate) struct Publication {
-    /// Place of the publisher in the room.
-    pub(crate) publisher: usize,
+    /// Where it comes from.
+    pub(crate) origin: Origin,
     /// The publisher.
     pub(crate) member: MemberKey,
     /// What it carries.
@@ -131,6 +147,8 @@ pub(crate) struct Publication {
     pub(crate) encodings: Vec<Encoding>,
     /// Video slots that it feeds.
     pub(crate) subscribers: Vec<Subscriber>,
+    /// The other shards that were told of it; none in a room that is alone.
+    pub(crate) across: Vec<Across>,
     /// How loud it is.
     pub(crate) loudness: Loudness,
     /// The codec of its last packet.
@@ -145,20 +163,21 @@ impl Publication {
     /// Accepts a source at `now`.
     pub(crate) fn new(
         now: Instant,
-        publisher: usize,
+        origin: Origin,
         member: MemberKey,
         source: Source,
         mid: MidName,
         muted: bool,
     ) -> Self {
         Publication {
-            publisher,
+            origin,
             member,
             source,
             mid,
             muted,
             encodings: Vec::new(),
             subscribers: Vec::new(),
+            across: Vec::new(),
             loudness: Loudness::default(),
             codec: None,
             last_wanted: Vec::new(),
@@ -181,6 +200,31 @@ impl Publication {
         self.last_wanted = vec![None; self.encodings.len()];
         self.announced = None;
         self.since = now;
+    }
+
+    /// Returns what every shard calls it.
+    pub(crate) fn track(&self) -> Track {
+        let (member, source) = (self.member, self.source);
+        Track { member, source }
+    }
+
+    /// Returns the names of its encodings; none without simulcast.
+    pub(crate) fn rids(&self) -> Vec<Rid> {
+        let encodings = self.encodings.iter();
+        encodings.filter_map(|encoding| encoding.rid).collect()
+    }
+
+    /// Returns whether it comes from another shard.
+    pub(crate) fn comes_from(&self, other: u8) -> bool {
+        matches!(self.origin, Origin::There { shard, .. } if shard == other)
+    }
+
+    /// Returns whether an encoding is to be taken from the other shard that it
+    /// comes from. Sound always is.
+    pub(crate) fn asks_for(&self, encoding: usize) -> bool {
+        let is_asked =
+            matches!(self.origin, Origin::There { asked, .. } if asked.contains(encoding));
+        encoding < self.encodings.len() && (is_asked || !self.source.is_video())
     }
 
     /// Returns the place of an encoding.
@@ -293,12 +337,14 @@ impl Publication {
 
     /// Returns which encodings the publisher should send, if that is news.
     pub(crate) fn poll_demand(&mut self, now: Instant) -> Option<Vec<Rid>> {
+        let across = |encoding| self.across.iter().any(|it| it.wanted.contains(encoding));
         let wanted: Vec<bool> = self
             .last_wanted
             .iter()
-            .map(|wanted| {
+            .enumerate()
+            .map(|(encoding, wanted)| {
                 let since = wanted.unwrap_or(self.since);
-                now.saturating_duration_since(since) < STOP_AFTER
+                now.saturating_duration_since(since) < STOP_AFTER || across(encoding)
             })
             .collect();
         let active: Vec<Rid> = if self
@@ -322,6 +368,32 @@ impl Publication {
         }
         self.announced = Some(active.clone());
         Some(active)
+    }
+
+    /// Returns which encodings the other shard that it comes from should give,
+    /// if that is news. What is asked for no more is forgotten, for what comes
+    /// of it later does not follow on it.
+    pub(crate) fn poll_ask(&mut self, now: Instant) -> Option<Encodings> {
+        let Origin::There { asked, .. } = &mut self.origin else {
+            return None;
+        };
+        let is_wanted = |at: Instant| now.saturating_duration_since(at) < STOP_AFTER;
+        let places = self.last_wanted.iter().enumerate();
+        let wanted: Encodings = places
+            .filter(|(_, last)| last.is_some_and(is_wanted))
+            .map(|(place, _)| place)
+            .collect();
+        if *asked == wanted || !self.source.is_video() {
+            return None;
+        }
+        let dropped = std::mem::replace(asked, wanted).without(wanted);
+        for (place, encoding) in self.encodings.iter_mut().enumerate() {
+            if dropped.contains(place) {
+                encoding.cache.clear();
+                encoding.last_packet = None;
+            }
+        }
+        Some(wanted)
     }
 }
 
@@ -375,7 +447,8 @@ mod tests {
 
     fn camera(now: Instant) -> Publication {
         let mid = MidName::new("1").unwrap();
-        let mut publication = Publication::new(now, 0, MemberKey(1), Source::Camera, mid, false);
+        let (origin, member) = (Origin::Here(0), MemberKey(1));
+        let mut publication = Publication::new(now, origin, member, Source::Camera, mid, false);
         publication.set_encodings(now, &[Rid::F, Rid::Q, Rid::H]);
         publication
     }

@@ -7,6 +7,7 @@ use conclave_sfu_wire::control::PauseReason;
 use super::{Room, link_in};
 use crate::governor::Permit;
 use crate::layers::{self, Demand, EncodingCost, Shares};
+use crate::publication::Origin;
 use crate::services::Services;
 
 /// Set aside per voice that is heard: Opus with its headers.
@@ -229,14 +230,16 @@ impl Room {
     }
 
     /// Sends the keyframe requests that are due for a publication.
-    pub(super) fn request_keyframes(&mut self, now: Instant, publication: usize) {
-        let Some(publication) = self.publications.get_mut(publication) else {
+    pub(super) fn request_keyframes(&mut self, now: Instant, index: usize) {
+        let Some(publication) = self.publications.get_mut(index) else {
             return;
+        };
+        let Origin::Here(publisher) = publication.origin else {
+            return self.ask_across(now, index);
         };
         if publication.muted {
             return;
         }
-        let publisher = publication.publisher;
         let Some(link) = link_in(&mut self.members, publisher) else {
             return;
         };

@@ -9,6 +9,7 @@ use conclave_sfu_wire::demux::Class;
 use super::{Room, link_in};
 use crate::audio::Claim;
 use crate::packet::{MediaPacket, clock_rate};
+use crate::publication::Origin;
 use crate::sender::{Route, SenderEvent};
 use crate::services::{Due, Place, Services};
 use crate::transport::TransportEvent;
@@ -89,6 +90,7 @@ impl Room {
 
     /// Lets go of everything that was pushed since the last time.
     pub(crate) fn flush(&mut self, now: Instant, services: &mut Services) {
+        self.settle_span(now, services);
         // Serving one member can make another dirty: a keyframe request.
         while let Some(member) = self.dirty.pop() {
             let Some(link) = link_in(&mut self.members, member) else {
@@ -295,6 +297,22 @@ impl Room {
             services.counters.unpublished += 1;
             return;
         };
+        if !publication.across.is_empty() {
+            self.cross(index, encoding, packet);
+        }
+        self.fan_out(now, index, encoding, packet, services);
+    }
+
+    /// Forwards a packet of a publication to everybody here who gets it.
+    pub(super) fn fan_out(
+        &mut self,
+        now: Instant,
+        index: usize,
+        encoding: usize,
+        packet: &MediaPacket,
+        services: &mut Services,
+    ) {
+        let publication = &mut self.publications[index];
         let began = !publication.encodings[encoding].is_live(now);
         if publication.begins_stream(encoding, packet) {
             self.restart_stream(index, encoding);
@@ -304,7 +322,7 @@ impl Room {
         if publication.source.is_video() {
             self.forward_video(now, index, encoding, packet, began, services);
         } else {
-            self.forward_audio(now, index, from, packet, services);
+            self.forward_audio(now, index, packet, services);
         }
     }
 
@@ -364,11 +382,11 @@ impl Room {
         &mut self,
         now: Instant,
         index: usize,
-        from: usize,
         packet: &MediaPacket,
         services: &mut Services,
     ) {
         let publication = &mut self.publications[index];
+        let origin = publication.origin;
         publication
             .loudness
             .update(packet.level.map_or(0, |level| level.loudness));
@@ -376,7 +394,7 @@ impl Room {
         let silent = packet.payload.len() <= SILENCE_BYTES;
         let camera = self.publication_of(publisher, conclave_sfu_wire::control::Source::Camera);
         for (place, member) in &mut self.members {
-            if place == from || member.connected().is_none() {
+            if origin == Origin::Here(place) || member.connected().is_none() {
                 continue;
             }
             let held = member.audio.slot_of(index);

@@ -22,8 +22,9 @@ use slab::Slab;
 
 pub(crate) use caution::Believed;
 
+use crate::crossing::Track;
 use crate::member::{Link, Member};
-use crate::publication::Publication;
+use crate::publication::{Origin, Publication};
 use crate::services::{Due, Place, Services};
 
 /// How often a member's bandwidth, keyframes and demand are looked after.
@@ -91,7 +92,7 @@ impl Room {
 
     /// Returns whether packets wait to be flushed.
     pub(crate) fn is_dirty(&self) -> bool {
-        !self.dirty.is_empty()
+        !self.dirty.is_empty() || self.is_unsettled()
     }
 
     /// Returns the demultiplexer's entries of all transports.
@@ -208,9 +209,11 @@ impl Room {
             }
             self.end_publication(former, services);
         }
-        let mut publication = Publication::new(now, place, key, source, mid, muted);
+        let origin = Origin::Here(place);
+        let mut publication = Publication::new(now, origin, key, source, mid, muted);
         publication.set_encodings(now, &rids);
         let publication = self.publications.insert(publication);
+        self.announce(publication);
         self.members[place].publications.push(publication);
         self.members[place].police(now);
         Ok(rids)
@@ -289,6 +292,7 @@ impl Room {
             return;
         }
         changed.set_muted(muted);
+        self.tell_muted(publication);
         self.halt_publication(now, publication, services);
     }
 
@@ -326,9 +330,12 @@ impl Room {
         let Some(ended) = self.publications.try_remove(publication) else {
             return;
         };
-        if let Some(member) = self.members.get_mut(ended.publisher) {
+        if let Origin::Here(publisher) = ended.origin
+            && let Some(member) = self.members.get_mut(publisher)
+        {
             member.publications.retain(|other| *other != publication);
         }
+        self.tell_ended(&ended);
         self.release_voice(publication);
         self.vacate(publication, &ended, services);
     }
@@ -388,7 +395,11 @@ impl Room {
     }
 
     fn publication_of(&self, key: MemberKey, source: Source) -> Option<usize> {
-        let member = self.members.get(*self.by_key.get(&key)?)?;
+        let Some(place) = self.by_key.get(&key) else {
+            let member = key;
+            return self.publication_there(Track { member, source });
+        };
+        let member = self.members.get(*place)?;
         member
             .publications
             .iter()

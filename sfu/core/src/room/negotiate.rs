@@ -204,6 +204,7 @@ impl Room {
                 Some(line) => {
                     self.publications[publication].set_encodings(now, &line.rids);
                     self.halt_publication(now, publication, services);
+                    self.announce(publication);
                 }
                 None => self.end_publication(publication, services),
             }

@@ -59,7 +59,9 @@ impl Room {
             self.share_bandwidth(now, member, services);
         }
         self.check_reachable(now, member, services);
-        self.report(now, services);
+        self.tend_span(now, services);
+        self.report_speakers(now, services);
+        self.report_quality(now, services);
     }
 
     fn tell_demand(&mut self, now: Instant, publication: usize, services: &mut Services) {
@@ -85,11 +87,9 @@ impl Room {
         }
     }
 
-    fn report(&mut self, now: Instant, services: &mut Services) {
-        let due = |at: Option<Instant>, every| {
-            at.is_none_or(|at| now.saturating_duration_since(at) >= every)
-        };
-        if due(self.report.speakers_at, SPEAKERS_EVERY) {
+    /// Tells who speaks, if this shard is the one to tell it.
+    pub(super) fn report_speakers(&mut self, now: Instant, services: &mut Services) {
+        if is_due(now, self.report.speakers_at, SPEAKERS_EVERY) && self.is_home() {
             self.report.speakers_at = Some(now);
             let speakers = self.speakers();
             if is_news(&self.report.speakers, &speakers) {
@@ -100,7 +100,10 @@ impl Room {
                 });
             }
         }
-        if due(self.report.quality_at, QUALITY_EVERY) {
+    }
+
+    fn report_quality(&mut self, now: Instant, services: &mut Services) {
+        if is_due(now, self.report.quality_at, QUALITY_EVERY) {
             self.report.quality_at = Some(now);
             let levels: Vec<_> = self
                 .members
@@ -172,6 +175,10 @@ impl Room {
         });
         Some(if lowered { 2 } else { 3 })
     }
+}
+
+fn is_due(now: Instant, last: Option<Instant>, every: Duration) -> bool {
+    last.is_none_or(|last| now.saturating_duration_since(last) >= every)
 }
 
 fn is_news(before: &[(MemberKey, u8)], now: &[(MemberKey, u8)]) -> bool {

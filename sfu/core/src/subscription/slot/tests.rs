@@ -1,7 +1,7 @@
 use super::*;
 use crate::epoch::epoch;
 use crate::packet::CodecFacts;
-use crate::publication::Publication;
+use crate::publication::{Origin, Publication};
 use crate::subscription::Beginnings;
 use conclave_sfu_wire::control::{Codec, MemberKey, MidName, Rid, Source};
 use conclave_sfu_wire::vp8::PictureId;
@@ -17,7 +17,8 @@ impl Bench {
     fn new() -> Self {
         let now = epoch();
         let mid = MidName::new("1").unwrap();
-        let mut publication = Publication::new(now, 0, MemberKey(1), Source::Camera, mid, false);
+        let (origin, member) = (Origin::Here(0), MemberKey(1));
+        let mut publication = Publication::new(now, origin, member, Source::Camera, mid, false);
         publication.set_encodings(now, &Rid::ALL);
         let beginnings = Beginnings {
             seq: 100,
