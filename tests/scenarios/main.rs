@@ -17,6 +17,7 @@ mod room;
 mod rtx;
 mod senders;
 mod slots;
+mod span;
 mod transport;
 
 use std::time::{Duration, Instant};

@@ -125,8 +125,11 @@ impl Meeting {
 
     /// Tells a shard what the control plane has decided by itself.
     pub(super) fn order(&mut self, shard: usize, command: Command) {
-        self.control
-            .push(self.now, Message::ToShard(shard, command));
+        self.order_at(self.now, shard, command);
+    }
+
+    pub(super) fn order_at(&mut self, at: Instant, shard: usize, command: Command) {
+        self.control.push(at, Message::ToShard(shard, command));
     }
 
     /// Sends on what waited for the link.

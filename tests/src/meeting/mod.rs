@@ -5,6 +5,7 @@ mod control;
 #[cfg(debug_assertions)]
 mod faults;
 mod oracle;
+mod span;
 mod step;
 
 use std::collections::BTreeMap;
@@ -47,6 +48,8 @@ pub struct JoinOptions {
     pub relayed: bool,
     /// Whether it insists on the relay.
     pub relay_only: bool,
+    /// The shard that it goes to in a room that spans shards; by its number if `None`.
+    pub shard: Option<usize>,
 }
 
 /// A participant and what the control plane knows about it.
@@ -77,7 +80,8 @@ pub struct Meeting {
     addresses: BTreeMap<SocketAddr, u64>,
     /// What a translator makes of the addresses of those who are behind one.
     translated: BTreeMap<SocketAddr, SocketAddr>,
-    rooms: Vec<RoomKey>,
+    spread: span::Spread,
+    carrier: span::Carrier,
     barriers: u64,
     control: control::Queue,
     events: Vec<(Instant, Event)>,
@@ -87,7 +91,12 @@ pub struct Meeting {
 impl Meeting {
     /// Makes a server with one shard and nobody in it.
     pub fn new(seed: u64) -> Self {
-        Meeting::with_shards(seed, 1)
+        // SHARDS=4 lets every room span four.
+        let shards = std::env::var("SHARDS").ok();
+        match shards.and_then(|count| count.parse().ok()) {
+            Some(count) => Meeting::spanning(seed, count),
+            None => Meeting::with_shards(seed, 1),
+        }
     }
 
     /// Makes a server with `count` shards; rooms are spread over them by number.
@@ -129,7 +138,8 @@ impl Meeting {
             members: BTreeMap::new(),
             addresses: BTreeMap::new(),
             translated: BTreeMap::new(),
-            rooms: Vec::new(),
+            spread: span::Spread::default(),
+            carrier: span::Carrier::default(),
             barriers: 0,
             control: control::Queue::default(),
             events: Vec::new(),
@@ -161,10 +171,12 @@ impl Meeting {
         let room = RoomKey(room);
         self.network.set_access(address, options.access);
         self.addresses.insert(address, member);
+        let by_number = if self.spread.spans { member } else { room.0 };
+        let by_number = by_number as usize % self.shards.len();
         let state = Member {
             participant,
             room,
-            shard: room.0 as usize % self.shards.len(),
+            shard: options.shard.unwrap_or(by_number),
             generation: 1,
             relay_only: options.relay_only,
             signalling: Signalling::new(SIGNALLING_DELAY),
@@ -177,16 +189,7 @@ impl Meeting {
             refusals: Vec::new(),
         };
         self.members.insert(member, state);
-        if !self.rooms.contains(&room) {
-            self.rooms.push(room);
-            self.command(
-                member,
-                Command::OpenRoom {
-                    room,
-                    policy: Default::default(),
-                },
-            );
-        }
+        self.open_room(member, room);
         let key = MemberKey(member);
         self.command(member, Command::Admit { room, member: key });
         self.command(
@@ -327,17 +330,15 @@ impl Meeting {
         let number = self.barriers;
         let state = self.member(member);
         let (shard, room) = (state.shard, state.room);
-        self.order(shard, command);
-        self.order(shard, Command::Barrier { room, number });
+        if matches!(command, Command::CloseRoom { .. }) {
+            for shard in self.shards_of(room) {
+                self.order(shard, command.clone());
+            }
+        } else {
+            self.order(shard, command);
+        }
+        self.order_barrier(room, number);
         number
-    }
-
-    /// Returns when a barrier was passed.
-    pub fn passed_at(&self, number: u64) -> Option<Instant> {
-        let passed =
-            |event: &Event| matches!(event, Event::Passed { number: of, .. } if *of == number);
-        let found = self.events.iter().find(|(_, event)| passed(event));
-        found.map(|(at, _)| *at)
     }
 
     /// Sends the whole list of wanted pictures.

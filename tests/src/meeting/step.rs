@@ -72,6 +72,7 @@ impl Meeting {
         let queues = [
             self.network.poll_timeout(),
             self.control.poll_timeout(),
+            self.carrier.poll_timeout(),
             self.poll_burden(),
         ];
         members
@@ -86,6 +87,7 @@ impl Meeting {
         while let Some(datagram) = self.network.poll_arrival(now) {
             self.deliver(datagram);
         }
+        self.deliver_crossings();
         while let Some(message) = self.control.poll(now) {
             match message {
                 Message::ToShard(shard, command) => {
@@ -167,6 +169,7 @@ impl Meeting {
         for event in events {
             self.report(event);
         }
+        self.collect_crossings();
     }
 }
 
