@@ -1,25 +1,30 @@
 //! A WebRTC client on str0m in RTP mode.
 
+mod config;
 mod devices;
+mod sdp;
 mod slots;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use conclave_sfu_wire::control::{Codec, MidName, Rid, Source};
+use conclave_sfu_wire::control::{MidName, Rid, Source};
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid, Rid as RtcRid};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::RtpPacket;
-use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig, RtcError};
+use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcError};
 
 use crate::audit::SequenceAudit;
 use crate::journal::{Counts, Figures, Journal, Record};
 use crate::observation::Observation;
-use crate::source::{PictureShape, PictureSource};
+use crate::source::PictureSource;
 
+pub use config::ParticipantConfig;
+pub(crate) use config::rtc_config;
 use devices::{Devices, Due};
+use sdp::without_simulcast_ssrcs;
 use slots::Slots;
 
 /// Outputs of one drain before it is taken for an endless loop. A burst of
@@ -30,51 +35,6 @@ pub(crate) const TIMEOUTS_MAX: usize = 1_000;
 /// Sent packets kept for retransmission, and for how long.
 const RTX_PACKETS: usize = 1_024;
 const RTX_AGE: Duration = Duration::from_secs(3);
-
-/// What a participant offers and sends.
-#[derive(Debug, Clone)]
-pub struct ParticipantConfig {
-    /// Who it is; stands in every packet that it makes.
-    pub id: u64,
-    /// Its host candidate; none if it is the unspecified address, until
-    /// [`Participant::set_address`].
-    pub address: SocketAddr,
-    /// Receiving m-lines for pictures.
-    pub video_slots: usize,
-    /// Receiving m-lines for sound.
-    pub audio_slots: usize,
-    /// Whether the camera has three encodings.
-    pub simulcast: bool,
-    /// Codecs offered; Opus is always offered. Only VP8 is ever sent.
-    pub codecs: Vec<Codec>,
-    /// How its pictures look.
-    pub pictures: PictureShape,
-    /// Gives the beginnings of sequence numbers, timestamps and picture ids.
-    pub seed: u64,
-    /// What is kept of what arrives.
-    pub record: Record,
-    /// From when the stamps of packets count: one instant for all whose delays are to be
-    /// compared. The time of [`Participant::new`] if `None`.
-    pub epoch: Option<Instant>,
-}
-
-impl ParticipantConfig {
-    /// A participant as a browser would be, with 12 video and 4 audio slots.
-    pub fn new(id: u64, address: SocketAddr) -> Self {
-        ParticipantConfig {
-            id,
-            address,
-            video_slots: 12,
-            audio_slots: 4,
-            simulcast: true,
-            codecs: vec![Codec::Vp8, Codec::H264],
-            pictures: PictureShape::default(),
-            seed: id,
-            record: Record::Everything,
-            epoch: None,
-        }
-    }
-}
 
 /// Why a participant cannot go on with what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -534,17 +494,6 @@ impl Participant {
     }
 }
 
-/// What the stack of a participant can do.
-pub(crate) fn rtc_config(config: &ParticipantConfig) -> RtcConfig {
-    RtcConfig::new()
-        .set_rtp_mode(true)
-        .clear_codecs()
-        .enable_opus(true, false)
-        .enable_vp8(config.codecs.contains(&Codec::Vp8))
-        .enable_h264(config.codecs.contains(&Codec::H264))
-        .set_stats_interval(None)
-}
-
 fn build_rtc(now: Instant, config: &ParticipantConfig) -> Rtc {
     let mut rtc = rtc_config(config).build(now);
     if !config.address.ip().is_unspecified() {
@@ -559,29 +508,6 @@ pub(crate) fn host_candidate(address: SocketAddr) -> Candidate {
 
 fn name_of(mid: Mid) -> MidName {
     MidName::new(&mid).expect("str0m makes mids of three letters and digits")
-}
-
-/// Takes the `a=ssrc` lines out of a simulcast m-line: browsers write none there,
-/// so a server must find its streams by rid.
-fn without_simulcast_ssrcs(sdp: &str, simulcast: Option<Mid>) -> String {
-    let Some(mid) = simulcast else {
-        return sdp.to_owned();
-    };
-    let marker = format!("a=mid:{mid}");
-    let mut sections = sdp.split("\r\nm=");
-    let mut out = sections.next().unwrap_or_default().to_owned();
-    for section in sections {
-        out.push_str("\r\nm=");
-        if section.lines().any(|line| line == marker) {
-            let kept = section
-                .split("\r\n")
-                .filter(|line| !line.starts_with("a=ssrc"));
-            out.push_str(&kept.collect::<Vec<_>>().join("\r\n"));
-        } else {
-            out.push_str(section);
-        }
-    }
-    out
 }
 
 #[cfg(test)]
