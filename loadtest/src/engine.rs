@@ -7,11 +7,13 @@
 mod address;
 mod client;
 mod clock;
+mod mailbox;
 mod peer;
 mod ready;
 mod seat;
 mod socket;
 mod tally;
+mod under_way;
 mod worker;
 
 use std::io;
@@ -29,7 +31,7 @@ pub use tally::Tally;
 use crate::measured::Line;
 use crate::source::PictureShape;
 use crate::target::Part;
-use worker::{Command, Mailbox};
+use mailbox::{Command, Mailbox};
 
 /// What all participants of a run have in common.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@ use std::time::Instant;
 use conclave_sfu_wire::control::{Rid, Source};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::worker::{Command, Mailbox};
+use super::mailbox::{Command, Mailbox};
 use crate::target::{Part, TargetError};
 
 /// What a peer connection is to carry.

@@ -1,30 +1,29 @@
 //! One thread of the engine.
 
-use std::cmp::{Ordering as Order, Reverse};
+mod negotiate;
+
+use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::Receiver;
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
-use conclave_sfu_wire::control::{Rid, Source};
-use nix::errno::Errno;
-use tokio::sync::{mpsc, oneshot};
+use conclave_sfu_wire::control::Source;
 
 use super::client::Client;
 use super::clock::Moment;
-use super::peer::{Awaits, Peer, ShapedLine};
-use super::ready::{Ready, Waker};
-use super::seat::{Described, PeerId, PeerShape, SeatEvent};
+use super::mailbox::{Command, Mailbox};
+use super::peer::{Peer, ShapedLine};
+use super::ready::Ready;
+use super::seat::PeerId;
 use super::socket::Batch;
 use super::tally::Tally;
+use super::under_way::UnderWay;
 use super::{EngineConfig, clock};
-use crate::journal::{Counts, Figures, Record};
-use crate::participant::ParticipantConfig;
-use crate::target::{Part, TargetError};
+use crate::journal::{Counts, Figures};
+use negotiate::awaits;
 
 /// Commands served before datagrams are looked at again: making a participant takes a
 /// millisecond, and packets of others wait for it.
@@ -32,84 +31,14 @@ const COMMANDS_PER_TURN: usize = 4;
 /// Deadlines this near are served at once: str0m asks to be woken a microsecond after each packet.
 const QUANTUM: Duration = Duration::from_micros(5);
 
-/// What a thread is told.
-pub(super) enum Command {
-    /// Make a peer, which offers, or answers `offer`.
-    Open {
-        peer: PeerId,
-        part: Part,
-        began: Instant,
-        shape: PeerShape,
-        offer: Option<String>,
-        toward: Option<IpAddr>,
-        events: mpsc::Sender<SeatEvent>,
-        reply: oneshot::Sender<Result<Described, TargetError>>,
-    },
-    /// The answer to the offer of a peer.
-    Answer {
-        peer: PeerId,
-        sdp: String,
-        toward: Option<IpAddr>,
-        reply: oneshot::Sender<Result<(), TargetError>>,
-    },
-    /// Switch a device on or off.
-    Publish {
-        peer: PeerId,
-        source: Source,
-        on: bool,
-    },
-    /// Send these encodings of a picture.
-    Demand {
-        peer: PeerId,
-        source: Source,
-        active: Vec<Rid>,
-    },
-    /// Forget a peer.
-    Close { peer: PeerId },
-    /// Say what happened.
-    Take {
-        ends: bool,
-        reply: oneshot::Sender<Tally>,
-    },
-    /// End the thread.
-    End,
-}
-
-/// Where a thread gets its commands. The queue has no bound of its own: each seat waits for
-/// the answer to most of what it sends, so that it holds some entries per participant at most.
-pub(super) struct Mailbox {
-    commands: Sender<Command>,
-    waker: Arc<Waker>,
-    peers: AtomicU64,
-}
-
-impl Mailbox {
-    /// Draws the number of a peer.
-    pub(super) fn new_peer(&self) -> PeerId {
-        PeerId(self.peers.fetch_add(1, Ordering::Relaxed))
-    }
-
-    pub(super) fn send(&self, command: Command) {
-        // A thread that has ended answers nothing, and that is what its askers see.
-        let _ = self.commands.send(command);
-        self.waker.wake();
-    }
-}
-
 /// Starts thread `number`.
 pub(super) fn start(
     number: usize,
     epoch: Instant,
     config: EngineConfig,
 ) -> io::Result<(Arc<Mailbox>, JoinHandle<()>)> {
-    let (commands, inbox) = channel();
     let (ready, waker) = Ready::new()?;
-    let mailbox = Arc::new(Mailbox {
-        commands,
-        waker,
-        // Peers of one thread count from a place of their own: seeds are drawn from them.
-        peers: AtomicU64::new((number as u64) << 40),
-    });
+    let (mailbox, inbox) = Mailbox::new(number, waker);
     let mut worker = Worker {
         epoch,
         config,
@@ -157,44 +86,6 @@ struct Worker {
     ended: bool,
 }
 
-/// A datagram on a made-up line, ordered by when it comes out.
-struct UnderWay {
-    at: Instant,
-    /// Of two at one time the one that went in first comes first.
-    order: u64,
-    peer: PeerId,
-    is_down: bool,
-    /// The server's.
-    address: SocketAddr,
-    payload: Vec<u8>,
-}
-
-impl UnderWay {
-    fn key(&self) -> (Instant, u64) {
-        (self.at, self.order)
-    }
-}
-
-impl PartialEq for UnderWay {
-    fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
-    }
-}
-
-impl Eq for UnderWay {}
-
-impl PartialOrd for UnderWay {
-    fn partial_cmp(&self, other: &Self) -> Option<Order> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for UnderWay {
-    fn cmp(&self, other: &Self) -> Order {
-        self.key().cmp(&other.key())
-    }
-}
-
 impl Worker {
     fn run(&mut self) -> io::Result<()> {
         let mut ready = Vec::new();
@@ -233,7 +124,7 @@ impl Worker {
             self.handle(command);
             if left == 0 {
                 // There may be more; come back after the datagrams.
-                self.mailbox.waker.wake();
+                self.mailbox.wake();
             }
         }
     }
@@ -297,60 +188,6 @@ impl Worker {
             }
             Command::End => self.ended = true,
         }
-    }
-
-    fn participant(&self, part: &Part, shape: &PeerShape) -> ParticipantConfig {
-        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        ParticipantConfig {
-            video_slots: shape.video_slots,
-            audio_slots: shape.audio_slots,
-            simulcast: self.config.simulcast,
-            pictures: self.config.pictures,
-            record: Record::Figures,
-            epoch: Some(self.epoch),
-            ..ParticipantConfig::new(part.number, nowhere)
-        }
-    }
-
-    /// Makes the first SDP of a peer.
-    fn describe(
-        &mut self,
-        id: PeerId,
-        shape: &PeerShape,
-        offer: Option<String>,
-        toward: Option<IpAddr>,
-    ) -> Result<Described, TargetError> {
-        let peer = self.peers.get_mut(&id).ok_or_else(gone)?;
-        let now = clock::now();
-        let sdp = if let Some(offer) = offer {
-            let socket = peer.bind(now, &offer, toward).map_err(no_socket)?;
-            self.ready.add(socket, id.0).map_err(no_socket)?;
-            let answered = peer.client.answer(now, &offer);
-            answered.map_err(|error| TargetError::Media(error.to_string()))?
-        } else {
-            if toward.is_some() {
-                // No SDP names an address yet: the caller does.
-                let socket = peer.bind(now, "", toward).map_err(no_socket)?;
-                self.ready.add(socket, id.0).map_err(no_socket)?;
-            }
-            peer.client.offer(now, shape.sends)
-        };
-        Ok(Described {
-            peer: id,
-            sdp,
-            sending: peer.client.sending(),
-        })
-    }
-
-    fn accept(&mut self, id: PeerId, sdp: &str, toward: Option<IpAddr>) -> Result<(), TargetError> {
-        let peer = self.peers.get_mut(&id).ok_or_else(gone)?;
-        let now = clock::now();
-        if peer.socket.is_none() {
-            let socket = peer.bind(now, sdp, toward).map_err(no_socket)?;
-            self.ready.add(socket, id.0).map_err(no_socket)?;
-        }
-        let accepted = peer.client.accept_answer(now, sdp);
-        accepted.map_err(|error| TargetError::Media(error.to_string()))
     }
 
     /// Takes what has arrived for a peer.
@@ -529,34 +366,7 @@ impl Worker {
     }
 }
 
-/// Says when a participant with such a peer has come in.
-fn awaits(part: &Part, shape: &PeerShape, is_offered: bool) -> Awaits {
-    let others = part.publishers - usize::from(part.is_publisher());
-    if others == 0 {
-        Awaits::Connection
-    } else if !is_offered && shape.video_slots + shape.audio_slots == 0 {
-        Awaits::Nothing
-    } else if part.watches > 0 {
-        Awaits::Frame
-    } else {
-        Awaits::Sound
-    }
-}
-
 /// RTP and not RTCP (RFC 7983, and RFC 5761, section 4).
 fn is_rtp(datagram: &[u8]) -> bool {
     matches!(datagram, [first, second, ..] if first >> 6 == 2 && !(192..=223).contains(second))
-}
-
-fn gone() -> TargetError {
-    TargetError::Media("the peer is gone".to_owned())
-}
-
-fn no_socket(error: io::Error) -> TargetError {
-    let help = if error.raw_os_error() == Some(Errno::EMFILE as i32) {
-        "; raise the limit of open files (ulimit -n)"
-    } else {
-        ""
-    };
-    TargetError::Media(format!("no socket: {error}{help}"))
 }
