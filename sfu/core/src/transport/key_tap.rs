@@ -80,6 +80,31 @@ thread_local! {
     static HANDSHAKES: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
+#[cfg(test)]
+thread_local! {
+    static FORCED: std::cell::Cell<Option<(SrtpProfile, usize)>> = const { std::cell::Cell::new(None) };
+}
+
+/// Makes every handshake of this thread end with `profile`, whose keys and
+/// salts take `material` bytes. The library offers all profiles, and takes the
+/// strongest, so that two of its make never agree on another one.
+#[cfg(test)]
+pub(super) fn force(profile: SrtpProfile, material: usize) {
+    FORCED.set(Some((profile, material)));
+}
+
+/// Gives out as much of the secret as the profile of this thread needs.
+#[cfg(test)]
+fn as_forced(output: DtlsOutput<'_>) -> DtlsOutput<'_> {
+    use str0m::crypto::dtls::KeyingMaterial;
+    match (output, FORCED.get()) {
+        (DtlsOutput::KeyingMaterial(material, _), Some((profile, len))) => {
+            DtlsOutput::KeyingMaterial(KeyingMaterial::new(&material[..len]), profile)
+        }
+        (output, _) => output,
+    }
+}
+
 /// Returns how many DTLS instances this thread has made.
 #[cfg(test)]
 pub(super) fn handshakes_made() -> usize {
@@ -164,6 +189,8 @@ impl DtlsInstance for TapInstance {
 
     fn poll_output<'a>(&mut self, buf: &'a mut [u8]) -> DtlsOutput<'a> {
         let output = self.inner.poll_output(buf);
+        #[cfg(test)]
+        let output = as_forced(output);
         if let DtlsOutput::KeyingMaterial(material, profile) = &output
             && let Some(slot) = self.slot.take()
         {

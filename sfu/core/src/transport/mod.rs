@@ -407,4 +407,6 @@ impl Transport {
 }
 
 #[cfg(test)]
+mod live;
+#[cfg(test)]
 mod tests;
