@@ -7,6 +7,10 @@
 
 #[path = "media/life.rs"]
 mod life;
+#[path = "media/spread.rs"]
+mod spread;
+
+use std::num::NonZeroU8;
 
 use conclave_sfu_wire::control::Source;
 use serde_json::{Value, json};
@@ -35,7 +39,11 @@ impl Meeting {
 
     /// The same with a speaker of another role and another policy for screens.
     async fn begin_with(preset: &str, speaker: &str, screen: &str) -> Meeting {
-        let stage = Stage::with_media().await;
+        let stage = Stage::with_media(NonZeroU8::MIN).await;
+        Meeting::begin_on(stage, preset, speaker, screen).await
+    }
+
+    async fn begin_on(stage: Stage, preset: &str, speaker: &str, screen: &str) -> Meeting {
         let update = json!({"lobby": "off", "start_without_host": true, "screen": screen});
         let room = stage.room(preset, update).await;
         let mut host = stage.host(&room).await;
@@ -155,7 +163,10 @@ impl Meeting {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_muted_voice_that_goes_on_sending_is_not_heard_until_its_owner_unmutes() {
-    let mut meeting = Meeting::begin("meeting").await;
+    muted_voice(Meeting::begin("meeting").await).await;
+}
+
+async fn muted_voice(mut meeting: Meeting) {
     meeting.attacker_speaks().await;
     let mute = meeting.mute(Source::Microphone);
     let ok = meeting.host_stops_voice("media.mute", mute).await;
@@ -228,7 +239,10 @@ async fn a_demotedspeaker_who_goes_on_sending_is_not_heard() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_right_that_is_taken_or_denied_stops_what_it_carried() {
-    let mut meeting = Meeting::begin("meeting").await;
+    right_taken(Meeting::begin("meeting").await).await;
+}
+
+async fn right_taken(mut meeting: Meeting) {
     meeting.attacker_speaks().await;
     let take = meeting.on_attacker(json!({"source": "microphone", "on": false}));
     meeting.host_stops_voice("media.grant", take).await;
@@ -274,7 +288,10 @@ async fn whoever_may_not_publish_is_not_heard_by_sending_all_the_same() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_removed_participant_who_goes_on_sending_reaches_nobody() {
-    let mut meeting = Meeting::begin("meeting").await;
+    removed(Meeting::begin("meeting").await).await;
+}
+
+async fn removed(mut meeting: Meeting) {
     meeting.attacker_speaks().await;
     meeting.attacker_shows(Source::Camera).await;
     let remove = meeting.on_attacker(json!({}));
@@ -306,7 +323,10 @@ async fn a_removed_participant_who_goes_on_sending_reaches_nobody() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_is_sent_to_the_lobby_is_neither_heard_nor_hears() {
-    let mut meeting = Meeting::begin("meeting").await;
+    sent_to_the_lobby(Meeting::begin("meeting").await).await;
+}
+
+async fn sent_to_the_lobby(mut meeting: Meeting) {
     meeting.attacker_speaks().await;
     meeting.weapon.hears(&meeting.voice).await;
     let order = meeting.on_attacker(json!({}));
@@ -331,7 +351,10 @@ async fn whoever_is_sent_to_the_lobby_is_neither_heard_nor_hears() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_camera_that_was_switched_off_by_a_host_and_goes_on_sending_is_not_seen() {
-    let mut meeting = Meeting::begin("meeting").await;
+    camera_off(Meeting::begin("meeting").await).await;
+}
+
+async fn camera_off(mut meeting: Meeting) {
     meeting.attacker_shows(Source::Camera).await;
     let mute = meeting.mute(Source::Camera);
     meeting.host.link.ok("media.mute", mute).await;
@@ -345,7 +368,10 @@ async fn a_camera_that_was_switched_off_by_a_host_and_goes_on_sending_is_not_see
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_share_that_a_host_stopped_and_that_goes_on_sending_is_not_seen() {
-    let mut meeting = Meeting::begin("meeting").await;
+    share_stopped(Meeting::begin("meeting").await).await;
+}
+
+async fn share_stopped(mut meeting: Meeting) {
     meeting.attacker_shows(Source::Screen).await;
     let stop = meeting.mute(Source::Screen);
     meeting.host.link.ok("media.mute", stop).await;

@@ -34,7 +34,7 @@ async fn when_everything_has_crossed_the_room_is_the_same_for_all_and_nobody_has
     };
     let mut acts = Acts::default();
     for seed in &seeds {
-        play(*seed, &mut acts).await;
+        play(Stage::start().await, *seed, &mut acts).await;
     }
     println!(
         "races: {} seeds, {} acts done, {} refused, {} cut off",
@@ -47,6 +47,16 @@ async fn when_everything_has_crossed_the_room_is_the_same_for_all_and_nobody_has
         seeds.len() == 1 || acts.done > acts.refused / 10,
         "{acts:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_is_the_same_where_everybody_is_on_another_shard() {
+    let mut acts = Acts::default();
+    for seed in 101..=106 {
+        let stage = play(Stage::spread(4).await, seed, &mut acts).await;
+        assert_eq!(stage.shard.as_ref().unwrap().used(), 4);
+    }
+    assert!(acts.done > acts.refused / 10, "{acts:?}");
 }
 
 /// What came of what was tried.
@@ -68,10 +78,10 @@ impl Drop for Playing {
     }
 }
 
-async fn play(seed: u64, acts: &mut Acts) {
+/// Plays a seed on a new stage, and returns that.
+async fn play(stage: Stage, seed: u64, acts: &mut Acts) -> Stage {
     let _playing = Playing(seed);
     let mut random = StdRng::seed_from_u64(seed);
-    let stage = Stage::start().await;
     let mut cast = Cast::gather(&stage).await;
     for round in 0..ROUNDS {
         let mut plans = plan(&mut cast, &stage, &mut random).await;
@@ -101,6 +111,7 @@ async fn play(seed: u64, acts: &mut Acts) {
         check::check(&cast, stage.shard.as_ref().unwrap())
             .unwrap_or_else(|what| panic!("seed {seed}, round {round}: {what}"));
     }
+    stage
 }
 
 /// One message that is under way.

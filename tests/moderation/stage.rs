@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 
 use crate::link::Link;
 use crate::person::{Entry, Person};
-use crate::shard::FakeShard;
+use crate::shard::FakeShards;
 
 /// The origin of the page that is served beside the node.
 pub(crate) const ORIGIN: &str = "https://meet.example.org";
@@ -57,7 +57,7 @@ impl Relay for ToldRelay {
 pub(crate) struct Stage {
     pub(crate) node: Node,
     pub(crate) store: Store,
-    pub(crate) shard: Option<Arc<FakeShard>>,
+    pub(crate) shard: Option<Arc<FakeShards>>,
     /// The media plane ends with the stage.
     _media: Option<MediaNode>,
     address: SocketAddr,
@@ -80,18 +80,28 @@ impl Stage {
 
     /// The same, configured otherwise.
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::on(1, change).await
+    }
+
+    /// The same with so many shards, on which participants are in turn.
+    pub(crate) async fn spread(shards: usize) -> Self {
+        Self::on(shards, |config| config.spill_above_percent = 0).await
+    }
+
+    async fn on(shards: usize, change: impl FnOnce(&mut Config)) -> Self {
         let (events, reported) = mpsc::channel(EVENTS);
-        let shard = Arc::new(FakeShard::new(events));
+        let shard = Arc::new(FakeShards::new(shards, events));
         let media = Arc::clone(&shard) as Arc<dyn Media>;
         Self::build(change, media, reported, Some(shard), None).await
     }
 
-    /// Starts with our media node on loopback.
-    pub(crate) async fn with_media() -> Self {
+    /// Starts with our media node on loopback, and so many shards, on which
+    /// participants are in turn.
+    pub(crate) async fn with_media(shards: NonZeroU8) -> Self {
         let config = NodeConfig {
             addresses: vec![MediaAddr::direct(IpAddr::V4(Ipv4Addr::LOCALHOST))],
             base_port: 0,
-            shards: NonZeroU8::MIN,
+            shards,
             secrets: Secrets::draw().unwrap(),
             relay: Vec::new(),
         };
@@ -105,14 +115,15 @@ impl Stage {
         })
         .unwrap();
         let shards = Arc::new(Shards(media.handle()));
-        Self::build(|_| {}, shards, reported, None, Some(media)).await
+        let spread = |config: &mut Config| config.spill_above_percent = 0;
+        Self::build(spread, shards, reported, None, Some(media)).await
     }
 
     async fn build(
         change: impl FnOnce(&mut Config),
         media: Arc<dyn Media>,
         events: mpsc::Receiver<conclave_sfu_wire::control::Event>,
-        shard: Option<Arc<FakeShard>>,
+        shard: Option<Arc<FakeShards>>,
         media_node: Option<MediaNode>,
     ) -> Self {
         let mut config = Config {

@@ -46,7 +46,10 @@ impl Meeting {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_everything_is_suspended_not_one_packet_comes_after_the_answer() {
-    let mut meeting = Meeting::begin_with("meeting", "co_host", "one").await;
+    suspended(Meeting::begin_with("meeting", "co_host", "one").await).await;
+}
+
+pub(super) async fn suspended(mut meeting: Meeting) {
     meeting.attacker_speaks().await;
     let on = json!({"on": true});
     meeting.host_stops_voice("panic.suspend", on).await;

@@ -9,9 +9,9 @@ use super::cast::Cast;
 use crate::person::Person;
 use crate::rtc::name_of;
 use crate::rules::{permissions, to_publish};
-use crate::shard::FakeShard;
+use crate::shard::FakeShards;
 
-pub(super) fn check(cast: &Cast, shard: &FakeShard) -> Result<(), String> {
+pub(super) fn check(cast: &Cast, shard: &FakeShards) -> Result<(), String> {
     for person in cast.inside() {
         is_told_the_same(cast.observer(), person)?;
         may_what_its_role_may(person)?;
@@ -133,7 +133,7 @@ fn publishes_what_it_may(cast: &Cast) -> Result<(), String> {
 }
 
 /// The media plane forwards what the roster shows, muted where it shows that.
-fn is_forwarded_what_is_shown(cast: &Cast, shard: &FakeShard) -> Result<(), String> {
+fn is_forwarded_what_is_shown(cast: &Cast, shard: &FakeShards) -> Result<(), String> {
     let mut shown: Vec<(Source, bool)> = Vec::new();
     for person in cast.observer().mirror.people.values() {
         for source in [Source::Microphone, Source::Camera] {
