@@ -469,16 +469,28 @@ export class Participant {
    * "host udp"; null while there is none, or more than one.
    */
   async way() {
+    const { local } = await this.#selected();
+    if (!local) return null;
+    return `${local.candidateType} ${local.candidateType === "relay" ? local.relayProtocol : local.protocol}`;
+  }
+
+  /** Returns the port of the server with which media is exchanged, which says on which shard that is. */
+  mediaPort() {
+    return until(`${this.name} has media`, async () => (await this.#selected()).remote?.port);
+  }
+
+  /** Returns the two candidates between which media goes; neither while there is no such pair, or more than one. */
+  async #selected() {
     const rows = await this.stats();
     const pairs = rows.filter(
       (row) =>
         row.type === "candidate-pair" &&
         (row.selected || rows.some((one) => one.peer === row.peer && one.selectedCandidatePairId === row.id)),
     );
-    if (pairs.length !== 1) return null;
-    const local = rows.find((row) => row.peer === pairs[0].peer && row.id === pairs[0].localCandidateId);
-    if (!local) return null;
-    return `${local.candidateType} ${local.candidateType === "relay" ? local.relayProtocol : local.protocol}`;
+    if (pairs.length !== 1) return {};
+    const [{ peer, localCandidateId, remoteCandidateId }] = pairs;
+    const row = (id) => rows.find((one) => one.peer === peer && one.id === id);
+    return { local: row(localCandidateId), remote: row(remoteCandidateId) };
   }
 
   /** Waits until media takes the way that `wanted` says, as in "relay tls" or a pattern. */

@@ -57,7 +57,7 @@ export class Server {
   async #run(settings, file, apart) {
     this.#ports = apart
       ? { https: 443, http: 80, media: 40000 }
-      : { https: await freeTcpPort(), http: await freeTcpPort(), media: await freeUdpPort() };
+      : { https: await freeTcpPort(), http: await freeTcpPort(), media: await freeUdpPorts(settings.MEDIA__SHARDS) };
     const { https, http, media } = this.#ports;
     const readyFile = join(this.#folder, "ready.json");
     const flags = ["serve", "--dev", "--ready-file", readyFile, "--data-dir", this.#data];
@@ -184,11 +184,29 @@ async function freeTcpPort() {
   return port;
 }
 
-async function freeUdpPort() {
-  const probe = createSocket("udp4").bind(0, "0.0.0.0");
-  await once(probe, "listening");
-  const { port } = probe.address();
+/** Returns the first of `count` ports in a row. */
+async function freeUdpPorts(count = 1) {
+  for (;;) {
+    const probe = createSocket("udp4").bind(0, "0.0.0.0");
+    await once(probe, "listening");
+    const { port } = probe.address();
+    const others = Array.from({ length: count - 1 }, (_, index) => port + 1 + index);
+    const free = await Promise.all(others.map(isFreeUdpPort));
+    probe.close();
+    await once(probe, "close");
+    if (free.every(Boolean)) return port;
+  }
+}
+
+async function isFreeUdpPort(port) {
+  if (port > 65535) return false;
+  const probe = createSocket("udp4").bind(port, "0.0.0.0");
+  try {
+    await once(probe, "listening");
+  } catch {
+    return false;
+  }
   probe.close();
   await once(probe, "close");
-  return port;
+  return true;
 }
