@@ -9,9 +9,15 @@ mod peer;
 
 use std::time::Duration;
 
+use conclave_sfu_core::Counters;
 use conclave_sfu_wire::control::{Command, Event, MemberKey, Priority, RoomKey, Source, View};
 use node::Node;
 use peer::{Peer, PeerRole};
+use webrtc::peer_connection::SrtpProtectionProfile;
+
+const AES_128_GCM: SrtpProtectionProfile = SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm;
+const AES_256_GCM: SrtpProtectionProfile = SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm;
+const AES_128_CM: SrtpProtectionProfile = SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80;
 
 const ROOM: RoomKey = RoomKey(1);
 const PUBLISHER: MemberKey = MemberKey(1);
@@ -25,13 +31,38 @@ const WANTED: usize = 25;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_independent_client_publishes_and_another_one_watches() {
+    let all = [AES_128_GCM, AES_256_GCM, AES_128_CM];
+    let counted = one_publishes_and_another_watches(all.to_vec()).await;
+    assert_eq!((counted.aead, counted.not_aead), (2, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_with_aes_128_gcm_alone_are_served() {
+    let counted = one_publishes_and_another_watches(vec![AES_128_GCM]).await;
+    assert_eq!((counted.aead, counted.not_aead), (2, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_with_aes_256_gcm_alone_are_served() {
+    let counted = one_publishes_and_another_watches(vec![AES_256_GCM]).await;
+    assert_eq!((counted.aead, counted.not_aead), (2, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_without_an_aead_are_served() {
+    let counted = one_publishes_and_another_watches(vec![AES_128_CM]).await;
+    assert_eq!((counted.aead, counted.not_aead), (0, 2));
+}
+
+/// Returns what the node has counted, when media had come through.
+async fn one_publishes_and_another_watches(profiles: Vec<SrtpProtectionProfile>) -> Counters {
     let mut node = Node::start();
     node.send(Command::OpenRoom {
         room: ROOM,
         policy: Default::default(),
     });
-    let mut publisher = join(&mut node, PUBLISHER, PeerRole::Publisher).await;
-    let mut viewer = join(&mut node, VIEWER, PeerRole::Viewer).await;
+    let mut publisher = join(&mut node, PUBLISHER, PeerRole::Publisher, profiles.clone()).await;
+    let mut viewer = join(&mut node, VIEWER, PeerRole::Viewer, profiles).await;
     publisher.connected(PATIENCE).await;
     viewer.connected(PATIENCE).await;
 
@@ -77,7 +108,15 @@ async fn an_independent_client_publishes_and_another_one_watches() {
 
     let sent = publisher.send_media();
     let seen = viewer.receive(WANTED, PATIENCE).await;
+    let counters = node
+        .counted("it reports on both", PATIENCE, |counters| {
+            counters.sender_reports >= 2
+        })
+        .await;
     sent.abort();
+    // Whatever RTCP came was opened, and all that was to leave was sealed.
+    assert_eq!(counters.rtcp_refused, 0, "{counters:?}");
+    assert_eq!(counters.unsealed, 0, "{counters:?}");
     assert!(seen.pictures >= WANTED && seen.sounds >= WANTED, "{seen:?}");
     assert_eq!(
         seen.foreign, 0,
@@ -86,11 +125,17 @@ async fn an_independent_client_publishes_and_another_one_watches() {
     publisher.close().await;
     viewer.close().await;
     node.shutdown();
+    counters
 }
 
 /// Lets a peer offer, and gives it the answer of the node.
-async fn join(node: &mut Node, member: MemberKey, role: PeerRole) -> Peer {
-    let mut peer = Peer::new(role).await;
+async fn join(
+    node: &mut Node,
+    member: MemberKey,
+    role: PeerRole,
+    profiles: Vec<SrtpProtectionProfile>,
+) -> Peer {
+    let mut peer = Peer::new(role, profiles).await;
     let sdp = peer.offer().await;
     node.send(Command::Admit { room: ROOM, member });
     node.send(Command::Offer {

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU8;
 use std::time::Duration;
 
+use conclave_sfu_core::Counters;
 use conclave_sfu_node::{MediaAddr, MediaHandle, MediaNode, NodeConfig, Secrets};
 use conclave_sfu_wire::control::{Command, Event, OfferError, PublishError};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -61,6 +62,28 @@ impl Node {
                 }
                 if is_it(&event) {
                     return event;
+                }
+            }
+        };
+        let found = tokio::time::timeout(patience, search).await;
+        found.unwrap_or_else(|_| panic!("not within {patience:?}: {what}"))
+    }
+
+    /// Waits until the shard has counted what is waited for, and returns all that it has.
+    pub(crate) async fn counted(
+        &self,
+        what: &str,
+        patience: Duration,
+        is_it: impl Fn(&Counters) -> bool,
+    ) -> Counters {
+        let search = async {
+            // Shards tell what they have counted once a second.
+            let mut pace = tokio::time::interval(Duration::from_millis(20));
+            loop {
+                pace.tick().await;
+                let stats = self.handle.stats(0).expect("there is a shard");
+                if is_it(&stats.shard) {
+                    return stats.shard;
                 }
             }
         };

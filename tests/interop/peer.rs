@@ -22,7 +22,7 @@ use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use webrtc::peer_connection::{
     MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler,
-    RTCPeerConnectionState, RTCSessionDescription,
+    RTCPeerConnectionState, RTCSessionDescription, SettingEngineBuilder, SrtpProtectionProfile,
 };
 
 const VP8: u8 = 96;
@@ -89,7 +89,8 @@ impl PeerConnectionEventHandler for Handler {
 }
 
 impl Peer {
-    pub(crate) async fn new(role: PeerRole) -> Peer {
+    /// Makes a peer that offers these profiles of SRTP.
+    pub(crate) async fn new(role: PeerRole, profiles: Vec<SrtpProtectionProfile>) -> Peer {
         let (state, watched) = watch::channel(RTCPeerConnectionState::New);
         let (sender, packets) = unbounded_channel();
         let mut engine = media_engine();
@@ -97,6 +98,11 @@ impl Peer {
             .expect("the default interceptors fit the default engine");
         let built = PeerConnectionBuilder::new()
             .with_media_engine(engine)
+            .with_setting_engine(
+                SettingEngineBuilder::new()
+                    .with_srtp_protection_profiles(profiles)
+                    .build(),
+            )
             .with_interceptor_registry(registry)
             .with_handler(Arc::new(Handler {
                 state,
