@@ -7,6 +7,7 @@ mod stand_in;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use conclave_sfu_node::MediaNode;
 use conclave_turn_core::ServerConfig;
 use conclave_turn_core::auth::{Credential, CredentialsConfig, Mint, Secret, SessionKey};
 use conclave_turn_core::policy::{PeerList, PeerPolicy};
@@ -29,22 +30,21 @@ impl Stage {
         let mint = Mint::new(Secret::random([7; 32]));
         let config = RelayConfig {
             listeners: vec![listener.parse().expect("an address and a port")],
-            server: ServerConfig {
-                realm: REALM.to_owned(),
-                credentials: CredentialsConfig {
-                    tickets: Some(mint.clone()),
-                    ..CredentialsConfig::default()
-                },
-                policy: PeerPolicy::Closed(PeerList::exact([])),
-                quotas: Default::default(),
-                allocation: Default::default(),
-                replies_per_s: 1_000,
-                seed: [9; 32],
-                legacy_channel_numbers: false,
-            },
+            server: server(&mint),
             backend: BackendConfig::Virtual(shards),
         };
         let relay = Relay::start(config).expect("loopback has a free port");
+        Stage { relay, mint }
+    }
+
+    /// Starts one within the loop of the only shard of `node`.
+    fn within(listener: &str, node: &MediaNode) -> Stage {
+        let mint = Mint::new(Secret::random([7; 32]));
+        let listeners = [listener.parse().expect("an address and a port")];
+        let addresses = node.advertised(0).to_vec();
+        let (relay, lodger) =
+            Relay::within(&listeners, server(&mint), addresses).expect("loopback has a free port");
+        node.lodge(lodger).expect("the shard runs");
         Stage { relay, mint }
     }
 
@@ -65,6 +65,22 @@ impl Stage {
             });
         }
         address
+    }
+}
+
+fn server(mint: &Mint) -> ServerConfig {
+    ServerConfig {
+        realm: REALM.to_owned(),
+        credentials: CredentialsConfig {
+            tickets: Some(mint.clone()),
+            ..CredentialsConfig::default()
+        },
+        policy: PeerPolicy::Closed(PeerList::exact([])),
+        quotas: Default::default(),
+        allocation: Default::default(),
+        replies_per_s: 1_000,
+        seed: [9; 32],
+        legacy_channel_numbers: false,
     }
 }
 

@@ -18,6 +18,15 @@ const ROOM: RoomKey = RoomKey(1);
 const MEMBER: MemberKey = MemberKey(1);
 const CHANNEL: u16 = 0x4000;
 
+/// Where the relay is.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// On a thread of its own.
+    Apart,
+    /// In the loop of the shard.
+    Within,
+}
+
 /// A media plane of one shard with a relay before it, and one participant.
 struct Meeting {
     node: MediaNode,
@@ -28,14 +37,17 @@ struct Meeting {
 }
 
 impl Meeting {
-    fn new() -> Meeting {
-        let (port, ends) = RelayPort::pair().expect("there are descriptors");
+    fn new(place: Place) -> Meeting {
+        let (port, ends) = match place {
+            Place::Apart => Some(RelayPort::pair().expect("there are descriptors")).unzip(),
+            Place::Within => (None, None),
+        };
         let config = NodeConfig {
             addresses: vec![MediaAddr::direct(IpAddr::V4(Ipv4Addr::LOCALHOST))],
             base_port: 0,
             shards: NonZeroU8::MIN,
             secrets: Secrets::draw().expect("the system gives random bytes"),
-            relay: vec![port],
+            relay: port.into_iter().collect(),
         };
         let (sender, events) = channel();
         let node = MediaNode::start(config, |_| {
@@ -44,13 +56,18 @@ impl Meeting {
             Box::new(move |event| drop(sender.send(event)))
         });
         let node = node.expect("loopback has a free port");
-        let shard = ShardPort {
-            index: 0,
-            addresses: node.advertised(0).to_vec(),
-            to_shard: ends.to_shard,
-            from_shard: ends.from_shard,
+        let stage = match ends {
+            Some(ends) => {
+                let shard = ShardPort {
+                    index: 0,
+                    addresses: node.advertised(0).to_vec(),
+                    to_shard: ends.to_shard,
+                    from_shard: ends.from_shard,
+                };
+                Stage::new("127.0.0.1:0", vec![shard])
+            }
+            None => Stage::within("127.0.0.1:0", &node),
         };
-        let stage = Stage::new("127.0.0.1:0", vec![shard]);
         stage.relay.handle().admit(ADA);
         let mut client = Client::new(stage.address(), stage.credential(ADA));
         let relayed = client.allocate(Family::V4).expect("an allocation").0;
@@ -111,7 +128,13 @@ impl Meeting {
 
 #[test]
 fn a_participant_who_insists_on_the_relay_connects_through_it() {
-    let meeting = Meeting::new();
+    for place in [Place::Apart, Place::Within] {
+        connects_through_the_relay(place);
+    }
+}
+
+fn connects_through_the_relay(place: Place) {
+    let meeting = Meeting::new(place);
     let mut participant = meeting.join(meeting.relayed, true);
     let end = Instant::now() + PATIENCE;
     let mut is_connected = false;
@@ -140,8 +163,13 @@ fn a_participant_who_insists_on_the_relay_connects_through_it() {
 
 #[test]
 fn a_direct_check_is_not_answered_to_who_insists_on_the_relay_and_is_to_who_does_not() {
-    for relay_only in [true, false] {
-        let meeting = Meeting::new();
+    for (relay_only, place) in [
+        (true, Place::Apart),
+        (false, Place::Apart),
+        (true, Place::Within),
+        (false, Place::Within),
+    ] {
+        let meeting = Meeting::new(place);
         let direct = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
         let address = direct.local_addr().expect("it is bound");
         let mut participant = meeting.join(address, relay_only);
@@ -172,4 +200,20 @@ fn a_direct_check_is_not_answered_to_who_insists_on_the_relay_and_is_to_who_does
         let stats = handle.stats(0).expect("a shard");
         assert_eq!(stats.shard.not_relayed, u64::from(relay_only));
     }
+}
+
+#[test]
+fn a_relay_in_the_loop_of_a_shard_ends_before_it_and_with_it() {
+    let Meeting { node, stage, .. } = Meeting::new(Place::Within);
+    let handle = stage.relay.handle();
+    assert_eq!(handle.stats().server.allocations, 1);
+    let address = stage.relay.addresses()[0];
+    stage.relay.shutdown();
+    // Its port is free again, and the shard is there for another one.
+    let stage = Stage::within(&address.to_string(), &node);
+    assert_eq!(stage.relay.addresses(), [address]);
+    node.shutdown();
+    // Nobody is left to tell, and nobody waits.
+    stage.relay.handle().admit(ADA);
+    stage.relay.shutdown();
 }

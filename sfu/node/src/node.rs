@@ -19,10 +19,11 @@ use thiserror::Error;
 
 use crate::addresses::{AddressMap, MediaAddr};
 use crate::crossing::Crossings;
-use crate::relay::RelayPort;
+use crate::relay::{Relay, RelayPort};
 use crate::sockets::Sockets;
 use crate::stats::ShardStats;
 use crate::thread::{EventSink, ShardThread, Shared, Turns};
+use conclave_sfu_udp::Lodger;
 
 /// How many commands wait for a shard at most. Some for each of a thousand
 /// participants fit; a queue that is longer means that the shard does not keep
@@ -41,7 +42,8 @@ pub struct NodeConfig {
     /// What the shards draw their secrets from.
     pub secrets: Secrets,
     /// The ways to the relay of this process, one for each shard in order; none
-    /// without a relay.
+    /// without a relay, and where it is to live in the loop of the only shard
+    /// ([`MediaNode::lodge`]).
     pub relay: Vec<RelayPort>,
 }
 
@@ -90,6 +92,7 @@ pub enum SendError {
 
 struct Inbox {
     commands: SyncSender<Command>,
+    lodgers: SyncSender<Box<dyn Lodger>>,
     shared: Arc<Shared>,
 }
 
@@ -121,6 +124,13 @@ impl MediaHandle {
             })?;
         inbox.shared.waker.wake();
         Ok(())
+    }
+
+    /// Returns whether there is such a shard, and it has not ended.
+    pub fn is_running(&self, shard: u8) -> bool {
+        self.inboxes
+            .get(usize::from(shard))
+            .is_some_and(|inbox| !inbox.shared.stop.load(Ordering::Acquire))
     }
 
     /// Returns what a shard has counted, as of its last turn; `None` if there is no such shard.
@@ -170,11 +180,13 @@ impl MediaNode {
         for shard in bound {
             let (commands, inbox) = sync_channel(COMMAND_QUEUE);
             let shared = Arc::new(Shared::new()?);
+            let (lodgers, entrance) = sync_channel(1);
             inboxes.push(Inbox {
                 commands,
+                lodgers,
                 shared: shared.clone(),
             });
-            starts.push((shard, inbox, shared));
+            starts.push((shard, inbox, entrance, shared));
         }
         let shared: Vec<Arc<Shared>> = inboxes.iter().map(|inbox| inbox.shared.clone()).collect();
         let crossings = Crossings::between(&shared);
@@ -196,13 +208,14 @@ impl MediaNode {
                     config,
                 },
                 inbox,
+                lodgers,
                 shared,
             ),
             crossings,
         ) in starts.into_iter().zip(crossings)
         {
             let sink = sink_of(index);
-            let relay = relay.next();
+            let relay = Relay::apart(relay.next());
             let run = move || {
                 let shard = Shard::new(Instant::now(), config);
                 ShardThread {
@@ -211,6 +224,7 @@ impl MediaNode {
                     sockets,
                     map,
                     relay,
+                    lodgers,
                     crossings,
                     inbox,
                     sink,
@@ -231,6 +245,21 @@ impl MediaNode {
     /// Returns what reaches the shards.
     pub fn handle(&self) -> MediaHandle {
         self.handle.clone()
+    }
+
+    /// Gives the relay to the loop of shard 0, for good: the shard of a node that has no
+    /// other, and no ways to a relay elsewhere.
+    ///
+    /// # Errors
+    /// When the shard has ended; the relay is dropped.
+    pub fn lodge(&self, relay: Box<dyn Lodger>) -> Result<(), SendError> {
+        let inbox = self.handle.inboxes.first().ok_or(SendError::Gone(0))?;
+        inbox.lodgers.try_send(relay).map_err(|error| match error {
+            TrySendError::Full(_) => SendError::Busy(0),
+            TrySendError::Disconnected(_) => SendError::Gone(0),
+        })?;
+        inbox.shared.waker.wake();
+        Ok(())
     }
 
     /// Returns the bound UDP port of each shard, in order.

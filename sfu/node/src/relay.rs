@@ -1,13 +1,19 @@
 //! The way between a shard and the relay of this process.
 
 use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
 
-use conclave_sfu_udp::{HandOver, Receiver, Sender, hand_over};
+use conclave_sfu_udp::{HandOver, Lodger, Parcel, Receiver, Sender, hand_over};
 
 /// How many parcels wait in each direction: turns of the giving thread, in each
 /// of which may have been a single datagram. More would only be delay. What
 /// finds the queue full is dropped and counted, as at a socket.
 const PARCELS: usize = 1_024;
+
+/// How many parcels of the relay one turn takes, each of up to 64 datagrams.
+const PARCELS_PER_TURN: usize = 16;
 
 /// A shard's ends of the way to the relay and back.
 pub struct RelayPort {
@@ -50,3 +56,121 @@ impl RelayPort {
         Ok((port, ends))
     }
 }
+
+/// The relay as its shard has it.
+pub(crate) enum Relay {
+    /// There is none, or none for this shard yet.
+    None,
+    /// On a thread of its own.
+    Apart {
+        port: RelayPort,
+        /// More parcels wait than the last turn took.
+        has_more: bool,
+    },
+    /// In the loop of this shard.
+    Within {
+        lodger: Box<dyn Lodger>,
+        arrived: Parcel,
+    },
+}
+
+impl Relay {
+    pub(crate) fn apart(port: Option<RelayPort>) -> Relay {
+        port.map_or(Relay::None, |port| Relay::Apart {
+            port,
+            has_more: false,
+        })
+    }
+
+    pub(crate) fn within(lodger: Box<dyn Lodger>) -> Relay {
+        Relay::Within {
+            lodger,
+            arrived: Parcel::default(),
+        }
+    }
+
+    /// Returns what is readable when it has something.
+    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Relay::None => None,
+            Relay::Apart { port, .. } => Some(port.from_relay.as_fd()),
+            Relay::Within { lodger, .. } => Some(lodger.descriptor()),
+        }
+    }
+
+    /// Returns whether it has more than the last turn took: the loop is not to wait.
+    pub(crate) fn has_more(&self) -> bool {
+        match self {
+            Relay::None => false,
+            Relay::Apart { has_more, .. } => *has_more,
+            Relay::Within { lodger, .. } => lodger.has_more(),
+        }
+    }
+
+    /// Takes what it has for the shard: source and destination are as the shard
+    /// knows them, relayed, and advertised. Returns what the relay worked itself.
+    pub(crate) fn take(
+        &mut self,
+        mut serve: impl FnMut(SocketAddr, SocketAddr, &mut [u8]),
+    ) -> Duration {
+        match self {
+            Relay::None => {}
+            Relay::Apart { port, has_more } => {
+                // Before the queue is read: what comes behind wakes again.
+                port.from_relay.drain();
+                *has_more = true;
+                for _ in 0..PARCELS_PER_TURN {
+                    let Some(mut parcel) = port.from_relay.take() else {
+                        *has_more = false;
+                        break;
+                    };
+                    for (source, destination, payload) in parcel.datagrams() {
+                        serve(source, destination, payload);
+                    }
+                    port.from_relay.give_back(parcel);
+                }
+            }
+            Relay::Within { lodger, arrived } => {
+                let began = Instant::now();
+                let goes_on = lodger.serve(arrived);
+                let worked = began.elapsed();
+                for (source, destination, payload) in arrived.datagrams() {
+                    serve(source, destination, payload);
+                }
+                arrived.clear();
+                if !goes_on {
+                    *self = Relay::None;
+                }
+                return worked;
+            }
+        }
+        Duration::ZERO
+    }
+
+    /// Hands a datagram to it; `false` if there is none.
+    pub(crate) fn send(
+        &mut self,
+        source: SocketAddr,
+        destination: SocketAddr,
+        payload: &[u8],
+    ) -> bool {
+        match self {
+            Relay::None => return false,
+            Relay::Apart { port, .. } => port.to_relay.push(source, destination, payload),
+            Relay::Within { lodger, .. } => lodger.send(source, destination, payload),
+        }
+        true
+    }
+
+    /// Lets everything go.
+    pub(crate) fn flush(&mut self) {
+        match self {
+            Relay::None => {}
+            Relay::Apart { port, .. } => port.to_relay.flush(),
+            Relay::Within { lodger, .. } => lodger.flush(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

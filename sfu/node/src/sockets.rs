@@ -9,8 +9,9 @@ use conclave_sfu_wire::relayed::is_relayed;
 use tracing::warn;
 
 use crate::addresses::{AddressMap, MediaAddr};
+use crate::relay::Relay;
 use crate::stats::IoStats;
-use conclave_sfu_udp::{Family, SendBatch, Sender, UdpSocket};
+use conclave_sfu_udp::{Family, SendBatch, UdpSocket};
 
 /// The wish for each socket buffer. The kernel io about 2.3 kB for a packet
 /// of 1.2 kB, so that some 1,800 fit: a key frame to everybody in a large room.
@@ -131,7 +132,7 @@ impl Egress {
     pub(crate) fn sink<'a>(
         &'a mut self,
         sockets: &'a mut Sockets,
-        relay: Option<&'a mut Sender>,
+        relay: &'a mut Relay,
         map: &'a AddressMap,
         io: &'a mut IoStats,
     ) -> Sink<'a> {
@@ -148,7 +149,7 @@ impl Egress {
 pub(crate) struct Sink<'a> {
     egress: &'a mut Egress,
     sockets: &'a mut Sockets,
-    relay: Option<&'a mut Sender>,
+    relay: &'a mut Relay,
     map: &'a AddressMap,
     io: &'a mut IoStats,
 }
@@ -158,12 +159,9 @@ impl Sink<'_> {
     /// may get them by TCP. None of them ever reaches a socket.
     fn hand_over(&mut self, batch: Batch<'_>) {
         for datagram in batch.payload.chunks(batch.segment) {
-            match &mut self.relay {
-                Some(relay) => {
-                    relay.push(batch.source, batch.destination, datagram);
-                    self.io.relayed_out += 1;
-                }
-                None => self.io.refused_out += 1,
+            match self.relay.send(batch.source, batch.destination, datagram) {
+                true => self.io.relayed_out += 1,
+                false => self.io.refused_out += 1,
             }
         }
     }
@@ -189,9 +187,7 @@ impl DatagramSink for Sink<'_> {
     fn flush(&mut self) {
         send_waiting(&mut self.egress.v4, &mut self.sockets.v4, self.io);
         send_waiting(&mut self.egress.v6, &mut self.sockets.v6, self.io);
-        if let Some(relay) = &mut self.relay {
-            relay.flush();
-        }
+        self.relay.flush();
     }
 }
 
@@ -241,7 +237,7 @@ mod tests {
             expected.push(datagram);
         }
         let (mut egress, mut io) = (Egress::new(), IoStats::default());
-        arena.flush(&mut egress.sink(&mut sockets, None, &map, &mut io));
+        arena.flush(&mut egress.sink(&mut sockets, &mut Relay::None, &map, &mut io));
         assert_eq!((io.datagrams_out, io.full_out, io.refused_out), (150, 0, 0));
         assert!(io.messages_out < 100, "{} messages", io.messages_out);
         let mut batch = ReceiveBatch::new();
@@ -273,9 +269,10 @@ mod tests {
             arena.push(here, relayed[0], &vec![1; len]);
         }
         arena.push(here, relayed[1], &[2; 20]);
-        let (mut port, ends) = RelayPort::pair().unwrap();
+        let (port, ends) = RelayPort::pair().unwrap();
+        let mut relay = Relay::apart(Some(port));
         let (mut egress, mut io) = (Egress::new(), IoStats::default());
-        arena.flush(&mut egress.sink(&mut sockets, Some(&mut port.to_relay), &map, &mut io));
+        arena.flush(&mut egress.sink(&mut sockets, &mut relay, &map, &mut io));
         assert_eq!(
             (io.relayed_out, io.datagrams_out, io.refused_out),
             (4, 0, 0)
@@ -296,7 +293,7 @@ mod tests {
             ]
         );
         arena.push(here, relayed[0], &[3; 20]);
-        arena.flush(&mut egress.sink(&mut sockets, None, &map, &mut io));
+        arena.flush(&mut egress.sink(&mut sockets, &mut Relay::None, &map, &mut io));
         assert_eq!(
             (io.relayed_out, io.datagrams_out, io.refused_out),
             (4, 0, 1)

@@ -16,17 +16,14 @@ use tracing::{error, info, info_span, warn};
 
 use crate::addresses::AddressMap;
 use crate::crossing::Crossings;
-use crate::relay::RelayPort;
+use crate::relay::Relay;
 use crate::sockets::{Egress, Sockets};
 use crate::stats::{IoStats, ShardStats, SharedStats};
-use conclave_sfu_udp::{ReceiveBatch, Waker, wait};
+use conclave_sfu_udp::{Lodger, ReceiveBatch, Waker, wait};
 
 /// How many commands one turn takes, so that a flood of them cannot hold up
 /// packets for long: a command costs up to a millisecond (an offer).
 const COMMANDS_PER_TURN: usize = 16;
-
-/// How many parcels of the relay one turn takes, each of up to 64 datagrams.
-const PARCELS_PER_TURN: usize = 16;
 
 /// The shortest wait after a turn in which nothing came: at most 10,000 such
 /// turns a second, so that a timer that is always due does not take the whole
@@ -79,7 +76,9 @@ pub(crate) struct ShardThread {
     pub(crate) shard: Shard,
     pub(crate) sockets: Sockets,
     pub(crate) map: AddressMap,
-    pub(crate) relay: Option<RelayPort>,
+    pub(crate) relay: Relay,
+    /// Brings what is to live in this loop.
+    pub(crate) lodgers: Receiver<Box<dyn Lodger>>,
     pub(crate) crossings: Crossings,
     pub(crate) inbox: Receiver<Command>,
     pub(crate) sink: EventSink,
@@ -96,12 +95,13 @@ pub(crate) struct Turns {
     rooms: BTreeSet<RoomKey>,
     /// More commands wait than the last turn took.
     has_commands: bool,
-    /// More parcels of the relay wait than the last turn took.
-    has_parcels: bool,
     /// Nothing came in the last turn but time.
     was_idle: bool,
     /// How long the last turn took.
     worked: Duration,
+    /// How long of it the relay worked on what clients sent: nothing that the
+    /// shard could do without, and strangers must not make it turn people away.
+    lodged: Duration,
 }
 
 impl Turns {
@@ -112,9 +112,9 @@ impl Turns {
             io: IoStats::default(),
             rooms: BTreeSet::new(),
             has_commands: false,
-            has_parcels: false,
             was_idle: false,
             worked: Duration::ZERO,
+            lodged: Duration::ZERO,
         }
     }
 }
@@ -135,6 +135,8 @@ impl ShardThread {
             Ok(Err(error)) => error!(%error, "shard has lost its sockets"),
             Err(_) => error!("shard has panicked"),
         }
+        // Whoever hears that a room has failed takes it elsewhere.
+        self.shared.stop.store(true, Ordering::Release);
         for room in std::mem::take(&mut self.turns.rooms) {
             (self.sink)(Event::RoomFailed { room });
         }
@@ -161,24 +163,25 @@ impl ShardThread {
             Some(until_due) if self.turns.was_idle => Some(until_due.max(IDLE_WAIT_MIN)),
             other => other,
         };
-        let relay = self.relay.as_ref().map(|relay| relay.from_relay.as_fd());
+        let relay = self.relay.descriptor();
         wait([v4, v6, Some(self.shared.waker.as_fd()), relay], timeout)
     }
 
     /// Returns whether the last turn took less than there was.
     fn has_leftovers(&self) -> bool {
-        self.turns.has_commands || self.turns.has_parcels || self.crossings.has_more()
+        self.turns.has_commands || self.relay.has_more() || self.crossings.has_more()
     }
 
     fn turn(&mut self, [v4_ready, v6_ready, woken, relay_ready]: [bool; 4]) -> io::Result<()> {
         let now = Instant::now();
         let counts = [self.receive(v4_ready, V4)?, self.receive(v6_ready, V6)?];
-        let relay_ready = relay_ready || self.turns.has_parcels;
+        let relay_ready = relay_ready || self.relay.has_more();
         let crossed = self.receive_crossings(now);
         let lag = self
             .lag(counts, relay_ready)
             .max(crossed.unwrap_or_default());
-        let busy = std::mem::take(&mut self.turns.worked);
+        let lodged = std::mem::take(&mut self.turns.lodged);
+        let busy = std::mem::take(&mut self.turns.worked).saturating_sub(lodged);
         self.shard.begin_turn(now, TurnLoad { lag, busy });
         let mut arrived = counts[V4] + counts[V6];
         for (family, count) in counts.into_iter().enumerate() {
@@ -193,6 +196,9 @@ impl ShardThread {
         if woken {
             // Before the inbox is read: what comes behind wakes again.
             self.shared.waker.drain();
+            if let Ok(lodger) = self.lodgers.try_recv() {
+                self.relay = Relay::within(lodger);
+            }
         }
         let commands = if woken || self.turns.has_commands {
             self.take_commands(now)
@@ -261,30 +267,22 @@ impl ShardThread {
         }
     }
 
-    /// Takes what the relay has handed over; returns how many datagrams. Source
-    /// and destination are as the shard knows them: relayed, and advertised.
+    /// Takes what the relay has; returns how many datagrams.
     fn take_relayed(&mut self, now: Instant) -> usize {
-        let Some(relay) = &self.relay else { return 0 };
-        // Before the queue is read: what comes behind wakes again.
-        relay.from_relay.drain();
-        self.turns.has_parcels = false;
+        let ShardThread {
+            relay,
+            shard,
+            turns: Turns { io, lodged, .. },
+            ..
+        } = self;
         let mut count = 0;
-        for _ in 0..PARCELS_PER_TURN {
-            let Some(mut parcel) = relay.from_relay.take() else {
-                return count;
-            };
-            let before = count;
-            for (source, destination, payload) in parcel.datagrams() {
-                debug_assert!(is_relayed(source.ip()), "the relay has its own addresses");
-                self.turns.io.bytes_in += payload.len() as u64;
-                self.shard
-                    .handle_datagram(now, source, destination, payload);
-                count += 1;
-            }
-            self.turns.io.relayed_in += (count - before) as u64;
-            relay.from_relay.give_back(parcel);
-        }
-        self.turns.has_parcels = true;
+        *lodged = relay.take(|source, destination, payload| {
+            debug_assert!(is_relayed(source.ip()), "the relay has its own addresses");
+            io.bytes_in += payload.len() as u64;
+            shard.handle_datagram(now, source, destination, payload);
+            count += 1;
+        });
+        io.relayed_in += count as u64;
         count
     }
 
@@ -316,9 +314,8 @@ impl ShardThread {
         let Turns {
             egress, io, rooms, ..
         } = &mut self.turns;
-        let relay = self.relay.as_mut().map(|relay| &mut relay.to_relay);
-        self.shard
-            .flush(&mut egress.sink(&mut self.sockets, relay, &self.map, io));
+        let mut sink = egress.sink(&mut self.sockets, &mut self.relay, &self.map, io);
+        self.shard.flush(&mut sink);
         self.shared.stats.publish(ShardStats {
             io: *io,
             shard: self.shard.counters(),
