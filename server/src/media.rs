@@ -52,8 +52,10 @@ impl conclave_signalling_node::Media for Shards {
     }
 
     fn admission(&self, shard: usize) -> Admission {
+        // What a shard that has ended said last would draw everybody there.
         let stats = u8::try_from(shard)
             .ok()
+            .filter(|shard| self.shards.is_running(*shard))
             .and_then(|shard| self.shards.stats(shard));
         stats.map_or(Admission::Nobody, |stats| stats.load.admission)
     }

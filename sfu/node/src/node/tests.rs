@@ -121,6 +121,82 @@ fn each_shard_has_its_port_and_its_queue() {
 }
 
 #[test]
+fn shards_of_a_room_pass_a_barrier_together() {
+    let addresses = [MediaAddr::direct(Ipv4Addr::LOCALHOST.into())];
+    let (node, events) = start(&addresses, 3);
+    let handle = node.handle();
+    let room = RoomKey(1);
+    for shard in [2, 0] {
+        handle.send(shard, open(1)).unwrap();
+        let shards = vec![2, 0];
+        handle.send(shard, Command::Span { room, shards }).unwrap();
+    }
+    // Each waits for what the other says to it, over and over: nobody sleeps
+    // through a message.
+    for number in 0..1_000 {
+        for shard in [0, 2] {
+            handle
+                .send(shard, Command::Barrier { room, number })
+                .unwrap();
+        }
+        let mut passed = [0, 0].map(|_| {
+            let (shard, event) = events.recv_timeout(PATIENCE).unwrap();
+            let Event::Passed { number: of, .. } = event else {
+                panic!("nothing else is asked for")
+            };
+            (shard, of)
+        });
+        passed.sort_unstable();
+        assert_eq!(passed, [(0, number), (2, number)]);
+    }
+}
+
+#[test]
+fn a_shard_goes_on_without_one_that_has_ended() {
+    let (sender, events) = channel();
+    let config = config(&[MediaAddr::direct(Ipv4Addr::LOCALHOST.into())], 2);
+    let node = MediaNode::start(config, |shard| {
+        let sender = sender.clone();
+        Box::new(move |event| match event {
+            Event::OfferRefused { .. } => panic!("on purpose, as a fault of the shard would"),
+            event => sender.send((shard, event)).unwrap(),
+        })
+    })
+    .unwrap();
+    let handle = node.handle();
+    let room = RoomKey(1);
+    for shard in [0, 1] {
+        handle.send(shard, open(1)).unwrap();
+        let shards = vec![0, 1];
+        handle.send(shard, Command::Span { room, shards }).unwrap();
+    }
+    let offer = Command::Offer {
+        member: MemberKey(8),
+        generation: 1,
+        sdp: String::new(),
+        relay_only: false,
+    };
+    handle.send(1, offer).unwrap();
+    let failed = events.recv_timeout(PATIENCE).unwrap();
+    assert!(matches!(failed, (1, Event::RoomFailed { .. })));
+    assert!(handle.is_running(0) && !handle.is_running(1));
+    // It serves its rooms as before; this one ends at the word of the control plane.
+    let number = 1;
+    handle.send(0, Command::Barrier { room, number }).unwrap();
+    handle.send(0, Command::CloseRoom { room }).unwrap();
+    handle
+        .send(0, Command::Barrier { room, number: 2 })
+        .unwrap();
+    loop {
+        let (shard, event) = events.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(shard, 0);
+        if matches!(event, Event::Passed { number: 2, .. }) {
+            return;
+        }
+    }
+}
+
+#[test]
 fn both_families_answer_on_one_port() {
     if UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
         return;
@@ -203,6 +279,7 @@ fn a_panic_on_a_shard_ends_it_and_reports_its_rooms() {
             panic!("a room fails")
         };
         assert_eq!(room, RoomKey(expected));
+        assert!(!handle.is_running(0), "by the time that it is heard");
     }
     drop(node);
     assert_eq!(handle.send(0, open(4)), Err(SendError::Gone(0)));
