@@ -10,6 +10,7 @@
 mod audit;
 mod book;
 pub mod conclave;
+mod connection;
 pub mod demand;
 pub mod engine;
 mod given_up;
@@ -32,12 +33,13 @@ mod vp8;
 pub mod watched;
 
 pub use book::Title;
+pub use connection::{Outgoing, ParticipantError};
 pub use journal::{Counts, Figures, Record};
 pub use light::LightViewer;
 pub use observation::{
     AudioObservation, AudioSeen, FrameSeen, Observation, SourceRun, VideoObservation,
 };
-pub use participant::{Outgoing, Participant, ParticipantConfig, ParticipantError};
+pub use participant::{Participant, ParticipantConfig};
 pub use source::{EncodingShape, PictureShape};
 pub use stamp::{AudioStamp, PictureStamp, StampError, audio_stamp, picture_stamp};
 

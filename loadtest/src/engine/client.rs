@@ -6,9 +6,10 @@ use std::time::Instant;
 use conclave_sfu_wire::control::{Rid, Source};
 use str0m::RtcError;
 
+use crate::connection::{Outgoing, ParticipantError};
 use crate::journal::{Counts, Figures};
 use crate::light::LightViewer;
-use crate::participant::{Outgoing, Participant, ParticipantConfig, ParticipantError};
+use crate::participant::{Participant, ParticipantConfig};
 
 /// One of both.
 pub(super) enum Client {

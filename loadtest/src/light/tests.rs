@@ -261,7 +261,7 @@ impl Rig {
             let times = self.down.pass(self.now, len, &mut self.random);
             let is_rtp = Class::of(&outgoing.payload) == Some(Class::Rtp);
             if let Some(header) = Header::parse(&outgoing.payload).filter(|_| is_rtp) {
-                let media = self.viewer.media.as_ref().unwrap();
+                let media = self.viewer.media().unwrap();
                 let content = media.lines().content(header.payload_type).unwrap();
                 if content != Content::Rtx {
                     let is_audio = matches!(content, Content::Audio(_));

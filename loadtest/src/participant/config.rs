@@ -5,6 +5,8 @@ use std::time::Instant;
 
 use conclave_sfu_wire::control::Codec;
 use str0m::RtcConfig;
+use str0m::change::SdpApi;
+use str0m::media::{Direction, MediaKind, Mid};
 
 use crate::journal::Record;
 use crate::source::PictureShape;
@@ -63,4 +65,23 @@ pub(crate) fn rtc_config(config: &ParticipantConfig) -> RtcConfig {
         .enable_vp8(config.codecs.contains(&Codec::Vp8))
         .enable_h264(config.codecs.contains(&Codec::H264))
         .set_stats_interval(None)
+}
+
+/// Adds the receiving m-lines to an offer: pictures, then sound.
+pub(crate) fn offer_slots(
+    api: &mut SdpApi<'_>,
+    config: &ParticipantConfig,
+    mut note: impl FnMut(Mid, MediaKind),
+) {
+    for (kind, count) in [
+        (MediaKind::Video, config.video_slots),
+        (MediaKind::Audio, config.audio_slots),
+    ] {
+        for _ in 0..count {
+            note(
+                api.add_media(kind, Direction::RecvOnly, None, None, None),
+                kind,
+            );
+        }
+    }
 }

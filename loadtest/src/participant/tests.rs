@@ -3,7 +3,10 @@
 use super::*;
 use crate::epoch;
 use crate::source::splitmix;
-use str0m::rtp::{ExtensionValues, RtpWrite};
+use str0m::change::SdpOffer;
+use str0m::net::{Protocol, Receive};
+use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite};
+use str0m::{Candidate, Input, Output};
 
 const HERE: &str = "192.0.2.1:4000";
 const SERVER: &str = "198.51.100.1:10000";
