@@ -1,17 +1,19 @@
 //! The relay of a server with meetings.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use conclave_sfu_node::{MediaNode, RelayEnds, RelayPort};
 use conclave_signalling_core::relay::Relay as Minted;
+use conclave_turn_core::ServerConfig;
 use conclave_turn_core::auth::Secret;
-use conclave_turn_node::{Relay, RelayHandle, ShardPort};
+use conclave_turn_node::{BackendConfig, Relay, RelayConfig, RelayHandle, ShardPort};
 use tokio::sync::watch;
 use tokio::time::{Instant, interval_at};
 
-use super::start::{Sockets, start};
+use super::start::{Sockets, server};
 use super::{Minting, Places, Served, counts};
 use crate::config::Config;
 use crate::listen;
@@ -29,15 +31,15 @@ pub(crate) struct OwnRelay {
     pub(crate) places: Places,
 }
 
-/// Makes the ways between the shards and the relay, one for each; none without a relay.
+/// Makes the ways between the shards and the relay, one for each; none without a relay, and none
+/// for the only shard: the relay lives in its loop.
 ///
 /// # Errors
 /// When the system gives no descriptors.
 pub(crate) fn ways(config: &Config) -> anyhow::Result<(Vec<RelayPort>, Vec<RelayEnds>)> {
-    let shards = if config.turn.enabled {
-        config.media.shards.get()
-    } else {
-        0
+    let shards = match config.media.shards.get() {
+        2.. if config.turn.enabled => config.media.shards.get(),
+        _ => 0,
     };
     let ways = (0..shards).map(|_| RelayPort::pair());
     let ways = ways.collect::<Result<Vec<_>, _>>();
@@ -45,8 +47,21 @@ pub(crate) fn ways(config: &Config) -> anyhow::Result<(Vec<RelayPort>, Vec<Relay
     Ok(ways.into_iter().unzip())
 }
 
+/// Starts the relay in the loop of the only shard.
+fn lodge(
+    listeners: &[SocketAddr],
+    server: ServerConfig,
+    media: &MediaNode,
+) -> anyhow::Result<Relay> {
+    let addresses = media.advertised(0).to_vec();
+    let (relay, lodger) = Relay::within(listeners, server, addresses)?;
+    media.lodge(lodger)?;
+    Ok(relay)
+}
+
 impl OwnRelay {
-    /// Starts it, unless it is off.
+    /// Starts it, unless it is off: in the loop of the only shard, where no packet waits for
+    /// another thread, or on a thread of its own beside several.
     ///
     /// # Errors
     /// When a socket cannot be bound.
@@ -66,14 +81,28 @@ impl OwnRelay {
             public_url: site.public_url.clone(),
             bound_port: https_port,
         };
-        let shards = (0..).zip(ends).map(|(index, ends)| ShardPort {
-            index,
-            addresses: media.advertised(index).to_vec(),
-            to_shard: ends.to_shard,
-            from_shard: ends.from_shard,
-        });
         let realm = site.public_url.host().trim_matches(['[', ']']);
-        let (relay, mint) = start(&config.turn, realm, sockets, shards.collect())?;
+        let (server, mint) = server(&config.turn, realm);
+        let listeners = sockets.udp.clone();
+        sockets.release();
+        let relay = if ends.is_empty() {
+            lodge(&listeners, server, media)
+        } else {
+            let shards = (0..).zip(ends).map(|(index, ends)| ShardPort {
+                index,
+                addresses: media.advertised(index).to_vec(),
+                to_shard: ends.to_shard,
+                from_shard: ends.from_shard,
+            });
+            let backend = BackendConfig::Virtual(shards.collect());
+            Relay::start(RelayConfig {
+                listeners,
+                server,
+                backend,
+            })
+            .map_err(anyhow::Error::from)
+        };
+        let relay = relay.context("cannot start the relay")?;
         Ok(Some(OwnRelay {
             relay,
             minting: Arc::new(Minting::new(mint, places.clone())),

@@ -7,7 +7,6 @@ use anyhow::Context;
 use conclave_turn_core::auth::{CredentialsConfig, Mint, Secret};
 use conclave_turn_core::policy::{PeerList, PeerPolicy};
 use conclave_turn_core::{AllocationLimits, ServerConfig, limits, quota::QuotaLimits};
-use conclave_turn_node::{BackendConfig, Relay, RelayConfig, ShardPort};
 use tokio::net::TcpListener;
 
 use crate::config::{Config, Listen, Turn};
@@ -127,17 +126,9 @@ fn hold(address: SocketAddr) -> io::Result<Vec<UdpSocket>> {
     Ok(held)
 }
 
-/// Starts the relay of a server with meetings, which reaches its shards and nothing else.
-/// Returns what mints tickets for it.
-///
-/// # Errors
-/// When a socket cannot be bound.
-pub(crate) fn start(
-    turn: &Turn,
-    realm: &str,
-    sockets: &mut Sockets,
-    shards: Vec<ShardPort>,
-) -> anyhow::Result<(Relay, Mint)> {
+/// Returns how the relay of a server with meetings serves, which reaches its shards and nothing
+/// else, and what mints tickets for it.
+pub(super) fn server(turn: &Turn, realm: &str) -> (ServerConfig, Mint) {
     let mint = Mint::new(Secret::random(rand::random()));
     let credentials = CredentialsConfig {
         tickets: Some(mint.clone()),
@@ -145,15 +136,7 @@ pub(crate) fn start(
     };
     // The relay takes the addresses of the shards for the list.
     let policy = PeerPolicy::Closed(PeerList::default());
-    let server = server_config(turn, realm, credentials, policy);
-    let config = RelayConfig {
-        listeners: sockets.udp.clone(),
-        server,
-        backend: BackendConfig::Virtual(shards),
-    };
-    sockets.release();
-    let relay = Relay::start(config).context("cannot start the relay")?;
-    Ok((relay, mint))
+    (server_config(turn, realm, credentials, policy), mint)
 }
 
 /// Returns how a relay serves, by what was said of every relay.
