@@ -10,7 +10,7 @@ use conclave_tests::lab::{Lab, Pid};
 use crate::Server;
 use crate::certificate;
 use crate::client::{self, User};
-use crate::relay::{ECHO_THREAD, PASSWORD, PORT, REALM, USER};
+use crate::relay::{PASSWORD, PORT, REALM, USER};
 
 /// Clients of `turnutils_uclient`, and the size of their packets.
 const CLIENTS: u32 = 50;
@@ -243,12 +243,7 @@ fn coturn(lab: &Lab) -> Command {
     command
 }
 
-/// What the server itself used: not what stands for the shard.
+/// What all threads of the server used.
 fn cpu(pid: Pid) -> Duration {
-    let threads = pid.cpu();
-    threads
-        .iter()
-        .filter(|(name, _)| *name != ECHO_THREAD)
-        .map(|(_, time)| *time)
-        .sum()
+    pid.cpu().values().sum()
 }

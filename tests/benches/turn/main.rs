@@ -5,9 +5,9 @@
 //! network namespace of its own, the same client against each: turnutils_uclient
 //! of Debian's coturn, and media in bursts as meetings send it (`media.rs`). With a
 //! word behind `--`, such as `media`, only rows with that word are measured. The
-//! relay is a process of its own (this binary again), with real sockets and with
-//! virtual addresses, where a thread that sends everything back stands for the
-//! shard. Runs alternate and figures are medians: good for ratios within one run,
+//! relay is a process of its own (this binary again), with real sockets, and with
+//! virtual addresses in the loop of a shard, where an echo stands between the two for
+//! the shard's own work. Runs alternate and figures are medians: good for ratios within one run,
 //! not across machines.
 
 mod certificate;

@@ -16,7 +16,7 @@ use conclave_turn_wire::fast::{channel_data, channel_header};
 use crate::client::User;
 use crate::load::{Arrival, Way};
 use crate::login::Login;
-use crate::relay::{ECHO_PORTS, PASSWORD, PORT, USER};
+use crate::relay::{ECHO_PORT, PASSWORD, PORT, USER};
 use crate::streams;
 
 /// How many clients there are.
@@ -161,7 +161,7 @@ pub(crate) fn echo() {
 
 /// The peer's address.
 pub(crate) fn peer() -> SocketAddr {
-    (Ipv4Addr::LOCALHOST, ECHO_PORTS[0]).into()
+    (Ipv4Addr::LOCALHOST, ECHO_PORT).into()
 }
 
 /// The clients' side of [`crate::load::media`], in a process within the namespace: says

@@ -1,16 +1,17 @@
 //! The relay in a process of its own, for measurements: this binary again.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::AsFd;
-use std::thread;
+use std::num::NonZeroU8;
+use std::os::fd::BorrowedFd;
 
-use conclave_sfu_udp::{HandOver, Receiver, Sender, hand_over, wait};
+use conclave_sfu_node::{MediaAddr, MediaNode, NodeConfig, Secrets};
+use conclave_sfu_udp::{Lodger, Parcel};
 use conclave_turn_core::auth::CredentialsConfig;
 use conclave_turn_core::policy::{PeerList, PeerPolicy};
 use conclave_turn_core::quota::QuotaLimits;
 use conclave_turn_core::{AllocationLimits, ServerConfig};
 use conclave_turn_node::{
-    BackendConfig, ClientSocket, RealConfig, Relay, RelayConfig, RelayHandle, RelayIp, ShardPort,
+    BackendConfig, ClientSocket, RealConfig, Relay, RelayConfig, RelayHandle, RelayIp,
 };
 use conclave_turn_wire::ClientTransport;
 use tokio::net::{TcpListener, TcpStream};
@@ -27,10 +28,8 @@ pub(crate) const REALM: &str = "bench.invalid";
 pub(crate) const PORT: u16 = 3478;
 /// Where TLS clients come to.
 pub(crate) const TLS_PORT: u16 = 5349;
-/// Where the echo is that stands for a shard: the ports of `turnutils_peer`.
-pub(crate) const ECHO_PORTS: [u16; 2] = [3480, 3481];
-/// The name of the thread that is not the relay's.
-pub(crate) const ECHO_THREAD: &str = "echo";
+/// Where the echo is: the first port of `turnutils_peer`, and that of the shard.
+pub(crate) const ECHO_PORT: u16 = 3480;
 
 const HERE: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -41,17 +40,14 @@ const HERE: [IpAddr; 2] = [
 pub(crate) fn serve(backend: &str) {
     let runtime = tokio::runtime::Runtime::new().expect("threads start");
     runtime.block_on(async {
-        let backend = match backend {
-            "real" => real(),
-            "virtual" => echo(),
+        let (relay, _node) = match backend {
+            "real" => (on_sockets(), None),
+            "virtual" => {
+                let (relay, node) = with_shard();
+                (relay, Some(node))
+            }
             other => panic!("no backend {other}"),
         };
-        let relay = Relay::start(RelayConfig {
-            listeners: vec![SocketAddr::from((Ipv6Addr::UNSPECIFIED, PORT))],
-            server: server(),
-            backend,
-        })
-        .expect("it starts");
         let listen = async |port| {
             let address = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
             TcpListener::bind(address).await.expect("the port is free")
@@ -96,46 +92,80 @@ fn server() -> ServerConfig {
     }
 }
 
-fn real() -> BackendConfig {
-    BackendConfig::Real(RealConfig {
-        addresses: HERE.map(RelayIp::from).to_vec(),
-        ports: 49_152..=65_535,
-    })
+fn listeners() -> Vec<SocketAddr> {
+    vec![SocketAddr::from((Ipv6Addr::UNSPECIFIED, PORT))]
 }
 
-/// A thread that sends back what it gets, in the place of a shard.
-fn echo() -> BackendConfig {
-    let (up, down) = (way(), way());
-    let (from_relay, to_relay) = (up.receiver, down.sender);
-    thread::Builder::new()
-        .name(ECHO_THREAD.to_owned())
-        .spawn(move || send_back(&from_relay, to_relay))
-        .expect("a thread starts");
+fn on_sockets() -> Relay {
+    Relay::start(RelayConfig {
+        listeners: listeners(),
+        server: server(),
+        backend: BackendConfig::Real(RealConfig {
+            addresses: HERE.map(RelayIp::from).to_vec(),
+            ports: 49_152..=65_535,
+        }),
+    })
+    .expect("it starts")
+}
+
+/// The relay in the loop of a shard as a server has both, but that the shard sends
+/// back what it gets: everything runs but what media costs, of which coturn does nothing.
+fn with_shard() -> (Relay, MediaNode) {
+    let node = MediaNode::start(
+        NodeConfig {
+            addresses: HERE.map(MediaAddr::direct).to_vec(),
+            base_port: ECHO_PORT,
+            shards: NonZeroU8::MIN,
+            secrets: Secrets::draw().expect("the system gives random bytes"),
+            relay: Vec::new(),
+        },
+        |_| Box::new(drop),
+    )
+    .expect("the port is free");
+    // The client of Debian asks for the next port as well, for RTCP.
     let addresses = HERE
         .iter()
-        .flat_map(|ip| ECHO_PORTS.map(|port| (*ip, port).into()));
-    BackendConfig::Virtual(vec![ShardPort {
-        index: 0,
-        addresses: addresses.collect(),
-        to_shard: up.sender,
-        from_shard: down.receiver,
-    }])
+        .flat_map(|ip| [ECHO_PORT, ECHO_PORT + 1].map(|port| (*ip, port).into()));
+    let (relay, lodger) =
+        Relay::within(&listeners(), server(), addresses.collect()).expect("it starts");
+    let echo = Echo {
+        relay: lodger,
+        arrived: Parcel::default(),
+    };
+    node.lodge(Box::new(echo)).expect("the shard runs");
+    (relay, node)
 }
 
-fn way() -> HandOver {
-    hand_over(1_024).expect("descriptors are there")
+/// A relay that gets back what it has for the shard.
+struct Echo {
+    relay: Box<dyn Lodger>,
+    arrived: Parcel,
 }
 
-fn send_back(from_relay: &Receiver, mut to_relay: Sender) {
-    while wait([Some(from_relay.as_fd())], None).is_ok() {
-        from_relay.drain();
-        while let Some(mut parcel) = from_relay.take() {
-            for (source, destination, payload) in parcel.datagrams() {
-                to_relay.push(destination, source, payload);
-            }
-            from_relay.give_back(parcel);
+impl Lodger for Echo {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.relay.descriptor()
+    }
+
+    fn has_more(&self) -> bool {
+        self.relay.has_more()
+    }
+
+    fn serve(&mut self, _: &mut Parcel) -> bool {
+        let goes_on = self.relay.serve(&mut self.arrived);
+        for (source, destination, payload) in self.arrived.datagrams() {
+            self.relay.send(destination, source, payload);
         }
-        to_relay.flush();
+        self.arrived.clear();
+        goes_on
+    }
+
+    fn send(&mut self, source: SocketAddr, destination: SocketAddr, payload: &[u8]) {
+        self.relay.send(source, destination, payload);
+    }
+
+    fn flush(&mut self) {
+        self.relay.flush();
     }
 }
 
