@@ -109,7 +109,7 @@ pub(crate) enum Message {
 }
 
 impl Message {
-    fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Message::Hello { .. } => "hello",
             Message::Began(_) => "began",

@@ -470,7 +470,11 @@ impl Shard {
     }
 
     /// Serves a room so that a panic ends that room alone. Returns whether it is there.
-    fn in_room(&mut self, index: usize, serve: impl FnOnce(&mut Room, &mut Services)) -> bool {
+    pub(crate) fn in_room(
+        &mut self,
+        index: usize,
+        serve: impl FnOnce(&mut Room, &mut Services),
+    ) -> bool {
         let Some(room) = self.rooms.get_mut(index) else {
             return false;
         };

@@ -454,3 +454,6 @@ impl Room {
         self.request_keyframes(now, index);
     }
 }
+
+#[cfg(test)]
+mod tests;
