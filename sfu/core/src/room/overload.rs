@@ -44,7 +44,8 @@ impl Room {
     }
 
     /// Asks for a keyframe of an encoding that lacks something, if anybody gets
-    /// it: what comes behind the gap cannot be shown without what was in it.
+    /// it, here or on another shard: what comes behind the gap cannot be shown
+    /// without what was in it.
     fn mend_gap(&mut self, now: Instant, publisher: usize, mid: MidName, rid: Option<Rid>) {
         let of_mid = |index: &usize| {
             let publication = self.publications.get(*index);
@@ -66,7 +67,10 @@ impl Room {
             let slot = member.and_then(|member| member.table.slots.get(subscriber.slot));
             slot.is_some_and(|slot| slot.current() == Some(encoding))
         };
-        if publication.subscribers.iter().any(gets_it) {
+        let mut across = publication.across.iter();
+        if publication.subscribers.iter().any(gets_it)
+            || across.any(|it| it.wanted.contains(encoding))
+        {
             self.want_keyframe(now, index, encoding);
         }
     }
