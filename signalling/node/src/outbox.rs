@@ -12,13 +12,17 @@ use tokio::time::{
     Duration, Instant, MissedTickBehavior, interval_at, sleep_until, timeout, timeout_at,
 };
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use tokio_tungstenite::tungstenite::{self, Bytes, Message, Utf8Bytes};
 
 use crate::upgrade::Socket;
 
 /// Messages that may wait. The bytes are the bound that counts; this one keeps
 /// many tiny messages from costing more than them.
 const QUEUE: usize = 4096;
+/// Bytes of a frame at most; what is longer goes in several.
+const FRAME_BYTES: usize = 4096;
 /// How long a peer that does not read may hold up a close.
 pub(crate) const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
@@ -177,7 +181,7 @@ impl Writer {
             };
             tokio::select! {
                 biased;
-                sent = sink.send(message) => {
+                sent = write(&mut sink, message) => {
                     if sent.is_err() {
                         return;
                     }
@@ -187,6 +191,38 @@ impl Writer {
             }
         }
     }
+}
+
+/// Writes a message, a long text in parts (RFC 6455, section 5.4): the library
+/// keeps room for the largest frame that it ever wrote, and the roster of a
+/// large room would be kept for as long as the link lasts.
+async fn write(
+    sink: &mut SplitSink<Socket, Message>,
+    message: Message,
+) -> Result<(), tungstenite::Error> {
+    match message {
+        Message::Text(text) if text.len() > FRAME_BYTES => {
+            for part in parts(&Bytes::from(text)) {
+                sink.send(Message::Frame(part)).await?;
+            }
+            Ok(())
+        }
+        short => sink.send(short).await,
+    }
+}
+
+/// Takes a text apart into frames of one message.
+fn parts(text: &Bytes) -> impl Iterator<Item = Frame> {
+    (0..text.len()).step_by(FRAME_BYTES).map(|start| {
+        let end = text.len().min(start + FRAME_BYTES);
+        let kind = if start == 0 {
+            Data::Text
+        } else {
+            Data::Continue
+        };
+        let is_last = end == text.len();
+        Frame::message(text.slice(start..end), OpCode::Data(kind), is_last)
+    })
 }
 
 /// Waits until the link is cut, which returns why, or until the time for its
@@ -224,4 +260,30 @@ async fn close(sink: &mut SplitSink<Socket, Message>, code: CloseCode) {
     };
     // Whoever does not read it is gone with the socket.
     let _ = timeout(CLOSE_WITHIN, sink.send(Message::Close(Some(frame)))).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_comes_apart_into_one_message_of_several_frames() {
+        // Two bytes each: some frames end between the two.
+        let text = Bytes::from("ö".repeat(FRAME_BYTES) + "x");
+        let mut whole = Vec::new();
+        let frames: Vec<_> = parts(&text).collect();
+        for (number, frame) in frames.iter().enumerate() {
+            let header = frame.header();
+            let kind = if number == 0 {
+                Data::Text
+            } else {
+                Data::Continue
+            };
+            assert_eq!(header.opcode, OpCode::Data(kind));
+            assert_eq!(header.is_final, number + 1 == frames.len());
+            assert!(frame.payload().len() <= FRAME_BYTES);
+            whole.extend_from_slice(frame.payload());
+        }
+        assert_eq!((frames.len(), whole.as_slice()), (3, &text[..]));
+    }
 }
