@@ -183,6 +183,15 @@ impl GoogCc {
 
     /// Takes what the controller answered.
     fn take(&mut self, now: Instant, update: NetworkControlUpdate) {
+        // It pads for an encoder that wants to be padded, of which we have none,
+        // and under a trial that is off: after loss, up to the estimate. That
+        // would be media of nobody on a path that has just lost some; growth
+        // probes find out the same in bursts of 30 ms.
+        let padding = update.pacer_config.map(|pacer| pacer.pad_window);
+        debug_assert!(
+            padding.is_none_or(|padding| padding == DataSize::zero()),
+            "nothing pads but probes"
+        );
         if let Some(target) = update.target_rate {
             self.growth.lost(target.network_estimate.loss_rate_ratio);
             let target_bps = target.target_rate.bps_or(0).try_into().unwrap_or(BPS_MIN);

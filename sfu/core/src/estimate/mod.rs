@@ -106,19 +106,16 @@ pub(crate) struct Update {
     pub(crate) target_bps: u64,
     /// How fast a queue may be drained, in bit/s; never below the target.
     pub(crate) pacing_bps: u64,
-    /// Up to which rate padding keeps the path busy, in bit/s; 0 is none.
-    pub(crate) padding_bps: u64,
     /// What is to be probed.
     pub(crate) probes: Probes,
 }
 
 impl Update {
-    /// Returns an update that paces at [`PACING`], without padding.
+    /// Returns an update that paces at [`PACING`].
     fn paced(target_bps: u64, probes: Probes) -> Self {
         Update {
             target_bps,
             pacing_bps: target_bps.saturating_mul(PACING) / 4,
-            padding_bps: 0,
             probes,
         }
     }
