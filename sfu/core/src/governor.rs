@@ -62,6 +62,9 @@ const REFUSES_AFTER: Duration = Duration::from_secs(3);
 /// for frames that come at once; small batches cost more than large ones, so
 /// that beyond this there may be room or not: it is tried.
 const COMFORT: Permille = 900;
+/// Up to this much work is taken back although a step was too large before: what
+/// it cost at first, in keyframes above all, is not what it costs for long.
+const EASE: Permille = 850;
 /// What is left after giving something up.
 const WANTED: Permille = 950;
 const WANTED_MIN: Permille = 500;
@@ -252,12 +255,16 @@ impl Governor {
         }
         let room = COMFORT.saturating_sub(self.work);
         let is_known = self.retry == RETRY || self.work < ROOMS_AGAIN;
-        let (steps, pause) = match room {
-            1.. if is_known => {
-                let units = self.period.units() * room / self.work.max(1) / 2;
-                (self.permit.steps_of(units, &self.period.pictures), SETTLED)
-            }
-            _ => (1, self.retry),
+        // Part of what there is room for: it shows later than it is done.
+        let (part, pause) = match room {
+            1.. if is_known => (2, SETTLED),
+            _ if self.work < EASE => (4, REST),
+            _ => (0, self.retry),
+        };
+        let units = self.period.units() * room / self.work.max(1);
+        let steps = match units.checked_div(part) {
+            Some(units) => self.permit.steps_of(units, &self.period.pictures),
+            None => 1,
         };
         if self.climbed_at.is_some_and(|at| since(at) < pause) {
             return;

@@ -148,6 +148,31 @@ fn a_machine_that_stood_still_for_a_moment_turns_nobody_away() {
 }
 
 #[test]
+fn a_step_that_was_too_large_does_not_keep_the_rest_away() {
+    let start = epoch();
+    let mut governor = Governor::new(start);
+    let mut now = start;
+    let mut turns = |governor: &mut Governor, lag: u64, busy: u64, tenths: u32| {
+        for _ in 0..tenths * 10 {
+            now += ms(10);
+            governor.handle_turn(now, turn(ms(lag), Duration::from_micros(busy * 10)));
+        }
+        governor.load()
+    };
+    turns(&mut governor, 40, 1_000, 3);
+    turns(&mut governor, 1, 750, 20);
+    let failed = turns(&mut governor, 40, 1_000, 3);
+    assert!(failed.climbs > 0 && failed.cuts > 1, "{failed:?}");
+    // A quarter of the time is left: not all of it waits for the next try.
+    let later = turns(&mut governor, 1, 750, 100);
+    assert!(later.climbs >= failed.climbs + 5, "{later:?}");
+    assert!(
+        later.shed_permille + 50 <= failed.shed_permille,
+        "{later:?}"
+    );
+}
+
+#[test]
 fn a_shard_that_nobody_is_on_any_more_takes_everybody() {
     let start = epoch();
     let mut governor = Governor::new(start);
