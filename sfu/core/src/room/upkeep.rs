@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use conclave_sfu_wire::control::{Codec, Event, MemberKey, PauseReason, Source};
 
 use super::{Room, TICK};
+use crate::governor::Permit;
 use crate::services::{Due, Place, Services};
 
 /// Bandwidth is shared anew at least this often, because rates change.
@@ -105,10 +106,11 @@ impl Room {
     fn report_quality(&mut self, now: Instant, services: &mut Services) {
         if is_due(now, self.report.quality_at, QUALITY_EVERY) {
             self.report.quality_at = Some(now);
+            let permit = services.permit;
             let levels: Vec<_> = self
                 .members
                 .iter()
-                .filter_map(|(place, member)| Some((member.key, self.quality(now, place)?)))
+                .filter_map(|(place, member)| Some((member.key, self.quality(now, place, permit)?)))
                 .collect();
             if levels != self.report.quality {
                 self.report.quality.clone_from(&levels);
@@ -135,8 +137,9 @@ impl Room {
     }
 
     /// 0 lost, 1 poor (pictures paused), 2 fair (pictures lowered), 3 good.
-    /// Nothing is said of who never had a transport or is just connecting.
-    fn quality(&self, now: Instant, place: usize) -> Option<u8> {
+    /// Nothing is said of who never had a transport or is just connecting, and
+    /// what the shard does without is no fault of a connection.
+    fn quality(&self, now: Instant, place: usize, permit: Permit) -> Option<u8> {
         let member = self.members.get(place)?;
         let Some(link) = &member.link else {
             return (member.generation > 0).then_some(0);
@@ -156,16 +159,23 @@ impl Room {
         {
             return Some(1);
         }
-        let lowered = slots
-            .iter()
-            .filter_map(|slot| Some((slot.feed.publication()?, slot.level()?)));
-        let lowered = lowered.into_iter().any(|(publication, level)| {
+        let lowered = slots.iter().enumerate().any(|(index, slot)| {
+            let shown = slot.feed.publication().zip(slot.level());
+            let Some((publication, level)) = shown else {
+                return false;
+            };
+            // It may have been lowered with the permit, and not climbed since.
+            if permit != Permit::FULL && !slot.is_settled(now, QUALITY_EVERY) {
+                return false;
+            }
             let Some(publication) = self.publications.get(publication) else {
                 return false;
             };
             let wish = member.table.wish(publication.member, publication.source);
             let mut costs = Vec::new();
             publication.costs(now, &mut costs);
+            let highest = permit.highest(member.key, index);
+            costs.truncate(highest.map_or(0, |highest| highest + 1));
             wish.is_some_and(|wish| {
                 level + 1 < costs.len()
                     && costs
