@@ -39,6 +39,14 @@ fn tcp(server: &Server) -> TcpStream {
     stream
 }
 
+/// Starts a server with so many shards: with one, the relay is in its loop.
+fn start(test: &str, shards: usize) -> Server {
+    let mut command = conclave();
+    command.stderr(Stdio::null());
+    let flags = ["--shards", &shards.to_string()];
+    Server::spawn_with(folder(&format!("{test}-{shards}")), command, &flags)
+}
+
 async fn guest(server: &Server, name: &str) -> (Guest, Value) {
     let http = server.ready()["http"].as_str().unwrap().to_owned();
     let mut guest = Guest::open(&http).await;
@@ -72,7 +80,13 @@ fn until_dead(client: &mut Client) -> u16 {
 
 #[tokio::test]
 async fn a_participant_reaches_the_media_by_every_way_and_nothing_else() {
-    let server = Server::start("relay-ways");
+    for shards in [1, 2] {
+        reaches_the_media(shards).await;
+    }
+}
+
+async fn reaches_the_media(shards: usize) {
+    let server = start("relay-ways", shards);
     let (_guest, joined) = guest(&server, "Bob").await;
     let servers = &joined["ice_servers"];
     let port = place(&server).port();
@@ -95,7 +109,7 @@ async fn a_participant_reaches_the_media_by_every_way_and_nothing_else() {
         let address = client.allocate().unwrap().unwrap();
         assert_eq!(address.ip(), RELAYED);
         relayed.push(address);
-        for shard in 0..2 {
+        for shard in 0..shards {
             assert_eq!(client.permit(media(&server, shard)), Ok(None));
         }
         assert_eq!(client.bind(media(&server, 0)), Ok(None));
@@ -121,7 +135,13 @@ async fn a_participant_reaches_the_media_by_every_way_and_nothing_else() {
 #[tokio::test]
 async fn allocations_and_credentials_end_with_whoever_leaves_is_removed_or_was_in_a_meeting_that_ended()
  {
-    let server = Server::start("relay-ends");
+    for shards in [1, 2] {
+        allocations_and_credentials_end(shards).await;
+    }
+}
+
+async fn allocations_and_credentials_end(shards: usize) {
+    let server = start("relay-ends", shards);
     let mut host = host(&server).await;
     let (mut bob, of_bob) = guest(&server, "Bob").await;
     let (_carl, of_carl) = guest(&server, "Carl").await;

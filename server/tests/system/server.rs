@@ -60,16 +60,14 @@ impl Server {
         if !said {
             command.env(ADMIN_LISTEN, "127.0.0.1:0");
         }
+        let shards: &[&str] = match flags.contains(&"--shards") {
+            true => &[],
+            false => &["--shards", "2"],
+        };
         let mut process = command
             .args(["serve", "--https", "127.0.0.1:0", "--http", "localhost:0"])
-            .args([
-                "--media-port",
-                "0",
-                "--media-ip",
-                "127.0.0.1",
-                "--shards",
-                "2",
-            ])
+            .args(["--media-port", "0", "--media-ip", "127.0.0.1"])
+            .args(shards)
             .args(flags)
             .arg("--data-dir")
             .arg(folder.join("data"))
