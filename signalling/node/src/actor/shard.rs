@@ -54,7 +54,10 @@ impl ShardLink {
             Command::Drop { member } => self.drop_member(now, member),
             Command::Barrier { number, .. } => {
                 self.span.expect(number);
-                self.tell_all(now, &command);
+                match self.policy {
+                    Some(_) => self.tell_all(now, &command),
+                    None => self.tell(now, self.spokesman(), command),
+                }
             }
             Command::Span { .. } => self.tell_all(now, &command),
             Command::Offer { member, .. }
@@ -65,9 +68,8 @@ impl ShardLink {
             | Command::Wish { member, .. }
             | Command::AckSlots { member, .. }
             | Command::SetLink { member, .. } => {
-                // The home answers for those who are not there.
-                let shard = self.span.shard_of(member).or(self.span.home());
-                self.tell(now, shard.unwrap_or_default(), command);
+                let shard = self.span.shard_of(member).unwrap_or(self.spokesman());
+                self.tell(now, shard, command);
             }
         }
     }
@@ -159,7 +161,7 @@ impl ShardLink {
         if let Some(shard) = shard {
             self.registry.remove_member(member, shard);
         }
-        let shard = shard.or(self.span.home()).unwrap_or_default();
+        let shard = shard.unwrap_or(self.spokesman());
         self.tell(now, shard, Command::Drop { member });
         self.retire(now);
     }
@@ -185,6 +187,12 @@ impl ShardLink {
             shards: shards.collect(),
         };
         self.tell_all(now, &span);
+    }
+
+    /// Returns the shard that answers for a room that is on none, and for
+    /// members who are not there: every shard does.
+    fn spokesman(&self) -> usize {
+        self.span.home().unwrap_or_default()
     }
 
     fn tell_all(&mut self, now: Instant, command: &Command) {
