@@ -19,6 +19,11 @@ const OSN_LEN: usize = 2;
 /// Most padding of a packet (RFC 3550, section 5.1: its length is one byte).
 const PADDING_MAX: usize = 255;
 
+/// How far behind the newest packet the one is that pads. Half a round of 16 bits
+/// behind, a receiver would take it for one that is still to come; much nearer
+/// costs nothing, for large packets come all the time.
+const RECENT: u64 = 1 << 10;
+
 /// A packet that waits to be sent: the shared payload and the numbers that this
 /// subscriber sees.
 #[derive(Debug, Clone)]
@@ -181,8 +186,11 @@ impl Stream {
             arrival: packet.arrival,
             clock_rate: clock_rate(packet.codec),
         });
-        let larger = |recent: &Queued| recent.len() <= packet.len() + HEADER_MAX;
-        if self.rtx.is_some() && self.recent.as_ref().is_none_or(larger) {
+        let replaces = |recent: &Queued| {
+            recent.len() <= packet.len() + HEADER_MAX
+                || packet.seq.saturating_sub(recent.seq) > RECENT
+        };
+        if self.rtx.is_some() && self.recent.as_ref().is_none_or(replaces) {
             self.recent = Some(packet.clone());
         }
         Ok(sent)

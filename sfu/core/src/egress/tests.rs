@@ -2,6 +2,7 @@ use super::*;
 use crate::arena::{Batch, DatagramSink};
 use crate::clock::ReportClock;
 use crate::epoch::epoch;
+use crate::estimate::{Probe, Probes};
 use crate::packet::{CodecFacts, MediaPacket};
 use crate::sender::EstimatorKind;
 use crate::transport::Format;
@@ -374,6 +375,38 @@ fn a_storm_of_nacks_is_bounded() {
     }
     assert!(resent > sent / 4, "{resent} of {sent}");
     assert!(resent < sent * 2 / 5, "{resent} of {sent}");
+}
+
+#[test]
+fn padding_is_of_what_the_receiver_has_just_had() {
+    let mut link = Link::new(Profile::AeadAes128Gcm);
+    // A picture that was large once, and has been small for 20 minutes.
+    link.push(picture(), 100, &[1; 1_000]);
+    link.opened();
+    let newest = 40_000;
+    for seq in (500..=newest).step_by(500) {
+        link.now += Duration::from_secs(15);
+        link.push(picture(), seq, &[2; 300]);
+        link.opened();
+    }
+    let mut probes = Probes::default();
+    probes.push(Probe {
+        id: 1,
+        rate_bps: 3_000_000,
+        min_bytes: 3_000,
+        min_packets: 5,
+        duration: Duration::from_millis(15),
+    });
+    link.sender.probes.offer(link.now, &probes);
+    let padding = link.opened();
+    assert!(!padding.is_empty(), "it probes with what it has");
+    for again in padding {
+        assert_eq!(again.ssrc, RTX);
+        let original = u16::from_be_bytes([again.payload[0], again.payload[1]]);
+        let behind = (newest as u16).wrapping_sub(original);
+        // Further behind it would be taken for one that is still to come.
+        assert!(behind < 1 << 14, "{behind} behind the newest");
+    }
 }
 
 #[test]
