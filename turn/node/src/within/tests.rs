@@ -54,6 +54,25 @@ fn who_ends_it_waits_until_the_loop_has_let_it_go() {
     shared.admit(ADA);
 }
 
+#[test]
+fn a_flood_is_served_in_bounded_turns() {
+    let (relay, mut within) = relay(&Mint::new(Secret::random([1; 32])));
+    let client = client(&relay);
+    let sent = 500;
+    for _ in 0..sent {
+        client.send(b"junk").unwrap();
+    }
+    let mut before = 0;
+    while before < sent {
+        assert!(turn(&mut within));
+        let stats = relay.handle().stats().udp;
+        // Loopback joins nothing that was sent apart, and one batch has 16 messages.
+        assert!((1..=16).contains(&(stats.datagrams_in - before)));
+        before = stats.datagrams_in;
+    }
+    drop(within);
+}
+
 /// A relay whose loop is the test.
 fn relay(mint: &Mint) -> (Relay, Within) {
     let listeners = ["127.0.0.1:0".parse().unwrap()];
