@@ -13,7 +13,7 @@ const DELAY: Duration = Duration::from_micros(200);
 
 /// How much later than the one before a shard hears which shards hold a room.
 /// All do before a participant says something.
-const LAG: Duration = Duration::from_millis(3);
+const LAG: Duration = Duration::from_millis(1);
 
 /// How much waits on one way before media is dropped.
 const WAITING_MAX: usize = 4_096;
