@@ -137,8 +137,9 @@ impl Room {
     }
 
     /// 0 lost, 1 poor (pictures paused), 2 fair (pictures lowered), 3 good.
-    /// Nothing is said of who never had a transport or is just connecting, and
-    /// what the shard does without is no fault of a connection.
+    /// Nothing is said of who never had a transport or is just connecting. Nobody
+    /// is fair while the shard gives something up: it lowers pictures itself then,
+    /// and estimates take its lateness for that of a path.
     fn quality(&self, now: Instant, place: usize, permit: Permit) -> Option<u8> {
         let member = self.members.get(place)?;
         let Some(link) = &member.link else {
@@ -159,23 +160,19 @@ impl Room {
         {
             return Some(1);
         }
-        let lowered = slots.iter().enumerate().any(|(index, slot)| {
-            let shown = slot.feed.publication().zip(slot.level());
-            let Some((publication, level)) = shown else {
-                return false;
-            };
-            // It may have been lowered with the permit, and not climbed since.
-            if permit != Permit::FULL && !slot.is_settled(now, QUALITY_EVERY) {
-                return false;
-            }
+        if permit != Permit::FULL {
+            return Some(3);
+        }
+        let lowered = slots
+            .iter()
+            .filter_map(|slot| Some((slot.feed.publication()?, slot.level()?)));
+        let lowered = lowered.into_iter().any(|(publication, level)| {
             let Some(publication) = self.publications.get(publication) else {
                 return false;
             };
             let wish = member.table.wish(publication.member, publication.source);
             let mut costs = Vec::new();
             publication.costs(now, &mut costs);
-            let highest = permit.highest(member.key, index);
-            costs.truncate(highest.map_or(0, |highest| highest + 1));
             wish.is_some_and(|wish| {
                 level + 1 < costs.len()
                     && costs
