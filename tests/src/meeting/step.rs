@@ -65,10 +65,8 @@ impl Meeting {
             .members
             .values()
             .filter_map(|member| member.participant.poll_timeout());
-        let shards = self
-            .shards
-            .iter()
-            .filter_map(|(_, shard)| shard.poll_timeout());
+        let free = self.shards.iter().skip(usize::from(self.burden.is_some()));
+        let shards = free.filter_map(|(_, shard)| shard.poll_timeout());
         let queues = [
             self.network.poll_timeout(),
             self.control.poll_timeout(),
@@ -83,7 +81,6 @@ impl Meeting {
 
     fn step(&mut self) {
         let now = self.now;
-        self.bear();
         while let Some(datagram) = self.network.poll_arrival(now) {
             self.deliver(datagram);
         }
@@ -91,7 +88,8 @@ impl Meeting {
         while let Some(message) = self.control.poll(now) {
             match message {
                 Message::ToShard(shard, command) => {
-                    self.shards[shard].1.handle_command(now, command)
+                    self.shards[shard].1.handle_command(now, command);
+                    self.wake();
                 }
                 Message::ToMember(member, event) => self.handle_told(member, *event),
             }
@@ -105,11 +103,15 @@ impl Meeting {
                 state.participant.handle_timeout(now);
             }
         }
+        self.bear();
         self.collect_all();
     }
 
-    fn deliver(&mut self, mut datagram: Datagram) {
+    fn deliver(&mut self, datagram: Datagram) {
         let now = self.now;
+        let Some(mut datagram) = self.wait_in_socket(datagram) else {
+            return;
+        };
         let shard = self
             .shards
             .iter_mut()
@@ -158,7 +160,8 @@ impl Meeting {
             }
         }
         let mut events = Vec::new();
-        for (_, shard) in &mut self.shards {
+        let free = usize::from(self.burden.is_some());
+        for (_, shard) in self.shards.iter_mut().skip(free) {
             shard.handle_timeout(now);
             shard.flush(&mut Wire {
                 now,
@@ -174,9 +177,10 @@ impl Meeting {
 }
 
 /// The socket of a shard.
-struct Wire<'a> {
-    now: Instant,
-    network: &'a mut Network,
+pub(super) struct Wire<'a> {
+    /// When what it sends leaves.
+    pub(super) now: Instant,
+    pub(super) network: &'a mut Network,
 }
 
 impl DatagramSink for Wire<'_> {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use conclave_sfu_wire::control::PauseReason;
+use conclave_sfu_wire::control::{PauseReason, View};
 
 use super::{Room, link_in};
 use crate::governor::Permit;
@@ -51,10 +51,19 @@ struct Plan {
     awaited: Vec<(usize, usize)>,
     unwished: Vec<usize>,
     voices_bps: u64,
+    /// What it would cost to give everybody what they want, if the shard could.
+    wanted_bps: u64,
     /// What the path takes.
     estimate_bps: u64,
     /// The estimate does not carry what is sent at the least.
     short: bool,
+}
+
+/// Returns what it costs to fulfil a wish.
+fn wanted_bps(wish: &View, costs: &[EncodingCost]) -> u64 {
+    let fills = |cost: &&EncodingCost| cost.height_px >= wish.max_height_px;
+    let wanted = costs.iter().find(fills).or(costs.last());
+    wanted.map_or(0, |cost| cost.bps)
 }
 
 impl Room {
@@ -103,9 +112,15 @@ impl Room {
             let supported = |codec| link.video_codecs.contains(&codec);
             if publication.muted {
                 plan.paused.push((index, PauseReason::Muted));
+                continue;
             } else if !publication.codec.is_none_or(supported) {
                 plan.paused.push((index, PauseReason::CodecUnsupported));
-            } else if let Some(highest) = permit.highest(member.key, index) {
+                continue;
+            }
+            let mut costs = Vec::with_capacity(publication.encodings.len());
+            publication.costs(now, &mut costs);
+            plan.wanted_bps += wanted_bps(wish, &costs);
+            if let Some(highest) = permit.highest(member.key, index) {
                 if publication
                     .effective(now, highest)
                     .is_some_and(|comes| comes > highest)
@@ -114,8 +129,6 @@ impl Room {
                     plan.awaited.push((at, highest));
                     continue;
                 }
-                let mut costs = Vec::with_capacity(publication.encodings.len());
-                publication.costs(now, &mut costs);
                 costs.truncate(highest + 1);
                 plan.fed.push(Fed {
                     slot: index,
@@ -190,8 +203,9 @@ impl Room {
         if let Some(link) = member.link.as_mut() {
             let shares = &plan.shares;
             let sustain = shares.allocated_bps + shares.next_step_bps + plan.voices_bps;
-            let desired =
-                (shares.desired_bps + plan.voices_bps).max(sustain) * DESIRED_QUARTERS / 4;
+            // What the shard does without says nothing about the path: what is
+            // known of it is to be known still when there is time again.
+            let desired = (plan.wanted_bps + plan.voices_bps).max(sustain) * DESIRED_QUARTERS / 4;
             let desired = desired.max(PROVEN_BPS.min(plan.estimate_bps * 2));
             link.sender
                 .set_target(now, &mut link.transport, sustain, desired);
