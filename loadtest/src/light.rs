@@ -11,10 +11,13 @@ mod media;
 mod stream;
 
 use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use conclave_sfu_core::key_tap::{self, KeySlot};
+use conclave_sfu_keytap::{self as keytap, KeySlot};
 use conclave_sfu_wire::demux::Class;
+use str0m::config::CryptoProvider;
+use str0m::crypto::from_feature_flags;
 use str0m::{Event, Rtc, RtcError};
 
 use crate::connection::{Connection, Ends, Outgoing, ParticipantError};
@@ -46,7 +49,7 @@ impl Ends for Viewing {
         if !matches!(event, Event::Connected) {
             return;
         }
-        let contexts = key_tap::take(&mut self.slot).map(|keys| keys.contexts());
+        let contexts = keytap::take(&mut self.slot).map(|keys| keys.contexts());
         if let (Some(Ok((tx, rx))), Some(media)) = (contexts, &mut self.media) {
             media.connect(tx, rx);
         }
@@ -58,7 +61,7 @@ impl LightViewer {
     ///
     /// Of `config` it needs neither pictures nor what is to be recorded.
     pub fn new(now: Instant, config: ParticipantConfig) -> Self {
-        let (rtc, slot) = key_tap::build(rtc_config(&config), now);
+        let (rtc, slot) = keytap::build(rtc_config(&config).set_crypto_provider(provider()), now);
         let ends = Viewing { slot, media: None };
         LightViewer {
             // Media is answered here: the stack would seal reports of its own, of nothing.
@@ -221,6 +224,14 @@ impl LightViewer {
             self.connection.push_outgoing(server, payload);
         }
     }
+}
+
+/// Returns what the stack of every viewer is keyed with; media is sealed here, with keys taken
+/// from the handshake.
+fn provider() -> Arc<CryptoProvider> {
+    static TAPPED: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
+    let tapped = TAPPED.get_or_init(|| Arc::new(keytap::tapped(from_feature_flags())));
+    Arc::clone(tapped)
 }
 
 #[cfg(test)]

@@ -39,5 +39,3 @@ pub use policing::Refused;
 pub use sender::{EstimatorKind, SenderKind};
 pub use services::Counters;
 pub use shard::{Datagram, Shard, ShardConfig, TurnLoad};
-// For the load test: its light viewers seal by themselves as well.
-pub use transport::key_tap;

@@ -1,14 +1,14 @@
 //! ICE, DTLS, SDP and receiving for one participant.
 //!
-//! The only folder of the server that names str0m. A transport has no send
+//! The only folder of this crate that names str0m. A transport has no send
 //! method: [`crate::sender::Sender`] sends, over the path that this holds.
 
 mod config;
 mod guard;
-pub mod key_tap;
 mod negotiate;
 mod outgoing;
 mod path;
+mod provider;
 mod receive;
 mod str0m_sender;
 
@@ -17,6 +17,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use conclave_sfu_keytap::KeySlot;
 use conclave_sfu_wire::control::{Codec, MidName, Rid, TransportFailure};
 use conclave_sfu_wire::relayed::is_relayed;
 use conclave_sfu_wire::sdp::{Direction, MediaKind};
@@ -33,8 +34,8 @@ use crate::sender::{SenderEvent, SenderKind};
 use config::{RTX_PACKETS, codec_of, rtc_config};
 use path::PathWatch;
 
+pub(crate) use conclave_sfu_keytap::SrtpKeys;
 pub(crate) use config::{Credentials, ESTIMATE_START_BPS, TransportConfig};
-pub(crate) use key_tap::SrtpKeys;
 pub(crate) use negotiate::{Negotiated, SendingLine};
 pub(crate) use outgoing::{Format, OutgoingLine};
 pub(crate) use path::Path;
@@ -82,7 +83,7 @@ enum State {
 pub(crate) struct Transport {
     rtc: Rtc,
     kind: SenderKind,
-    keys: key_tap::KeySlot,
+    keys: KeySlot,
     /// The SSRCs that the library must seal nothing under; it only grows.
     owned: Vec<u32>,
     outgoing: Vec<OutgoingLine>,
@@ -110,7 +111,7 @@ pub(crate) struct Transport {
 impl Transport {
     /// Builds a transport that waits for an offer.
     pub(crate) fn new(now: Instant, config: TransportConfig<'_>) -> Self {
-        let (mut rtc, keys) = key_tap::build(rtc_config(&config), now);
+        let (mut rtc, keys) = provider::build(rtc_config(&config), now);
         for address in config.candidates {
             // An address that is no valid host candidate was refused at start.
             if let Ok(candidate) = Candidate::host(*address, Protocol::Udp) {
@@ -375,7 +376,7 @@ impl Transport {
     fn handle_event(&mut self, event: Event) {
         match event {
             Event::Connected => {
-                let Some(keys) = key_tap::take(&mut self.keys) else {
+                let Some(keys) = conclave_sfu_keytap::take(&mut self.keys) else {
                     return self.fail(TransportFailure::Dtls);
                 };
                 self.state = State::Connected;
@@ -406,6 +407,8 @@ impl Transport {
     }
 }
 
+#[cfg(test)]
+mod handshakes;
 #[cfg(test)]
 mod live;
 #[cfg(test)]

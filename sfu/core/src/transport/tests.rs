@@ -136,17 +136,17 @@ impl DatagramSink for Collected {
 
 #[test]
 fn each_transport_makes_one_handshake_whose_keys_come_with_the_connection() {
-    let before = key_tap::handshakes_made();
+    let before = handshakes::made();
     let mut pair = Pair::new(SenderKind::Own);
     // The client's provider is the process's as well, so that it counts.
-    assert_eq!(key_tap::handshakes_made(), before + 2);
+    assert_eq!(handshakes::made(), before + 2);
     for _ in 0..400 {
         pair.step();
         while let Some(event) = pair.transport.poll_event() {
             if let TransportEvent::Connected { keys } = event {
                 assert!(keys.is_aead());
                 assert!(keys.contexts().is_ok());
-                assert_eq!(key_tap::handshakes_made(), before + 2);
+                assert_eq!(handshakes::made(), before + 2);
                 return;
             }
         }

@@ -104,7 +104,7 @@ impl World {
             sender: kind,
         };
         let mut transport = Transport::new(now, config);
-        let (mut client, _) = key_tap::build(Rtc::builder().set_rtp_mode(true), now);
+        let (mut client, _) = provider::build(Rtc::builder().set_rtp_mode(true), now);
         client.add_local_candidate(Candidate::host(browser(), Protocol::Udp).unwrap());
         let mut changes = client.sdp_api();
         let mut line_of =

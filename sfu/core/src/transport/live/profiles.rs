@@ -27,7 +27,7 @@ fn aes_128_cm_is_opened_by_both_sides() {
 }
 
 fn opened_by_both_sides(profile: SrtpProfile, ours: Profile) {
-    key_tap::force(profile, ours.material_len());
+    handshakes::force(profile, ours.material_len());
     let line = Line::of(100_000_000);
     let mut world = World::connected(SenderKind::Own, line, 1);
     assert_eq!(world.seen.aead, Some(ours.is_aead()));

@@ -1,14 +1,14 @@
-//! Takes the SRTP keys of a transport as the DTLS handshake gives them out.
+//! Takes the SRTP keys of a connection as the DTLS handshake gives them out.
 //!
-//! The DTLS provider of the process wraps the stock one; each `Rtc` makes
-//! exactly one DTLS instance, synchronously, while it is built. A slot in
-//! thread-local storage ties that instance to the transport being built. This
-//! is the only place of our own that sees key bytes; they are wiped once the
-//! session keys are derived.
+//! A DTLS provider wraps another; each `Rtc` makes exactly one DTLS instance,
+//! synchronously, while it is built. A slot in thread-local storage ties that
+//! instance to the connection being built. This is the only place of our own
+//! that sees key bytes; they are wiped once the session keys are derived.
+#![forbid(unsafe_code)]
 
 use std::cell::RefCell;
 use std::fmt;
-use std::sync::{Arc, Once, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use conclave_sfu_srtp::{KeyError, Profile, SrtpRx, SrtpTx, contexts};
@@ -19,8 +19,6 @@ use str0m::crypto::dtls::{
     SrtpProfile,
 };
 use str0m::{Rtc, RtcConfig};
-
-use super::guard;
 
 /// The SRTP keys of one DTLS association, both directions.
 pub struct SrtpKeys {
@@ -34,7 +32,7 @@ pub struct SrtpKeys {
 impl SrtpKeys {
     /// Returns whether packets are sealed with an AEAD (RFC 7714). The other
     /// profile hashes each packet with SHA-1 and costs five times as much.
-    pub(crate) fn is_aead(&self) -> bool {
+    pub fn is_aead(&self) -> bool {
         !matches!(self.profile, SrtpProfile::AES128_CM_SHA1_80)
     }
 
@@ -68,58 +66,28 @@ impl Drop for SrtpKeys {
     }
 }
 
-/// Filled once, before the transport reports that it is connected.
+/// Filled once, before the connection reports that it is up.
 pub type KeySlot = Arc<OnceLock<SrtpKeys>>;
 
 thread_local! {
     static BEING_BUILT: RefCell<Option<KeySlot>> = const { RefCell::new(None) };
 }
 
-#[cfg(test)]
-thread_local! {
-    static HANDSHAKES: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
-}
-
-#[cfg(test)]
-thread_local! {
-    static FORCED: std::cell::Cell<Option<(SrtpProfile, usize)>> = const { std::cell::Cell::new(None) };
-}
-
-/// Makes every handshake of this thread end with `profile`, whose keys and
-/// salts take `material` bytes. The library offers all profiles, and takes the
-/// strongest, so that two of its make never agree on another one.
-#[cfg(test)]
-pub(super) fn force(profile: SrtpProfile, material: usize) {
-    FORCED.set(Some((profile, material)));
-}
-
-/// Gives out as much of the secret as the profile of this thread needs.
-#[cfg(test)]
-fn as_forced(output: DtlsOutput<'_>) -> DtlsOutput<'_> {
-    use str0m::crypto::dtls::KeyingMaterial;
-    match (output, FORCED.get()) {
-        (DtlsOutput::KeyingMaterial(material, _), Some((profile, len))) => {
-            DtlsOutput::KeyingMaterial(KeyingMaterial::new(&material[..len]), profile)
-        }
-        (output, _) => output,
+/// Returns `provider` with its DTLS tapped. To be called once for each use that
+/// a process makes of it: what it returns lives as long.
+pub fn tapped(provider: CryptoProvider) -> CryptoProvider {
+    let tap: &'static TapProvider = Box::leak(Box::new(TapProvider {
+        inner: provider.dtls_provider,
+    }));
+    CryptoProvider {
+        dtls_provider: tap,
+        ..provider
     }
 }
 
-/// Returns how many DTLS instances this thread has made.
-#[cfg(test)]
-pub(super) fn handshakes_made() -> usize {
-    HANDSHAKES.get()
-}
-
-/// Takes the keys out of a slot that the handshake has filled.
-pub fn take(slot: &mut KeySlot) -> Option<SrtpKeys> {
-    // The instance has let go of the slot, so that this is the only handle.
-    Arc::get_mut(slot)?.take()
-}
-
-/// Builds an `Rtc` and returns it with the slot that its keys will come in.
+/// Builds an `Rtc` and returns it with the slot that its keys will come in. Its
+/// provider, or that of the process, must be a [`tapped`] one: else none come.
 pub fn build(config: RtcConfig, now: Instant) -> (Rtc, KeySlot) {
-    install();
     let slot = KeySlot::default();
     BEING_BUILT.with(|cell| *cell.borrow_mut() = Some(slot.clone()));
     let rtc = config.build(now);
@@ -127,23 +95,10 @@ pub fn build(config: RtcConfig, now: Instant) -> (Rtc, KeySlot) {
     (rtc, slot)
 }
 
-/// Makes the wrapped provider the one of this process.
-fn install() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let stock = str0m::crypto::from_feature_flags();
-        // One per process: the provider must live as long as the process does.
-        let tap: &'static TapProvider = Box::leak(Box::new(TapProvider {
-            inner: stock.dtls_provider,
-        }));
-        CryptoProvider {
-            dtls_provider: tap,
-            srtp_provider: guard::guarded_srtp(stock.srtp_provider),
-            sha1_hmac_provider: guard::guarded_hmac(stock.sha1_hmac_provider),
-            ..stock
-        }
-        .install_process_default();
-    });
+/// Takes the keys out of a slot that the handshake has filled.
+pub fn take(slot: &mut KeySlot) -> Option<SrtpKeys> {
+    // The instance has let go of the slot, so that this is the only handle.
+    Arc::get_mut(slot)?.take()
 }
 
 #[derive(Debug)]
@@ -163,8 +118,6 @@ impl DtlsProvider for TapProvider {
         dtls_version: DtlsVersion,
         mtu: Option<usize>,
     ) -> Result<Box<dyn DtlsInstance>, CryptoError> {
-        #[cfg(test)]
-        HANDSHAKES.set(HANDSHAKES.get() + 1);
         let inner = self.inner.new_dtls(cert, now, dtls_version, mtu)?;
         let slot = BEING_BUILT.with(|cell| cell.borrow_mut().take());
         Ok(Box::new(TapInstance { inner, slot }))
@@ -189,8 +142,6 @@ impl DtlsInstance for TapInstance {
 
     fn poll_output<'a>(&mut self, buf: &'a mut [u8]) -> DtlsOutput<'a> {
         let output = self.inner.poll_output(buf);
-        #[cfg(test)]
-        let output = as_forced(output);
         if let DtlsOutput::KeyingMaterial(material, profile) = &output
             && let Some(slot) = self.slot.take()
         {
