@@ -44,6 +44,12 @@ const LOST_MAX: usize = 256;
 const KNOWN_PROBES: usize = 8;
 /// A probe is not worth it when this much of what is desired is proven.
 const PROVEN: f64 = 0.9;
+/// For how long the controller has no rate of its own of what arrives: it takes
+/// the first from a window of a second (libwebrtc's has half of one), and halves
+/// the estimate with each feedback of a full path until then.
+const BLIND: Duration = Duration::from_millis(1_500);
+/// How much of that has to be heard before ours counts.
+const HEARD: Duration = Duration::from_millis(100);
 /// For how long nothing is sent before the controller is left alone: nothing
 /// that it could learn comes.
 const QUIET: Duration = Duration::from_secs(5);
@@ -70,6 +76,8 @@ pub(crate) struct GoogCc {
     lost: Vec<Lost>,
     growth: Growth,
     expecting_until: Instant,
+    /// When feedback began, and how many bytes it has said arrived since.
+    heard: Option<(Instant, u64)>,
     /// When something was last sent.
     sent_at: Instant,
     next: Option<Instant>,
@@ -138,6 +146,7 @@ impl GoogCc {
             lost: Vec::new(),
             growth: Growth::new(now),
             expecting_until: now,
+            heard: None,
             sent_at: now,
             next: None,
         }
@@ -206,6 +215,31 @@ impl GoogCc {
             self.growth.defer(now);
             self.ask(now, probe);
         }
+    }
+
+    /// Keeps the estimate from falling far below what arrives while the
+    /// controller does not know that.
+    fn hold(&mut self, now: Instant, at_time: Timestamp, acked: &[Acked]) {
+        let arrived = acked.iter().filter(|acked| acked.arrival_us.is_some());
+        let bytes: u64 = arrived.map(|acked| u64::from(acked.size)).sum();
+        // What the first message tells of arrived before the count begins.
+        let (since, heard) = self.heard.get_or_insert((now, 0));
+        let elapsed = now.saturating_duration_since(*since);
+        if elapsed.is_zero() || elapsed > BLIND {
+            return;
+        }
+        *heard += bytes;
+        let arriving_bps = *heard * 8_000 / elapsed.as_millis().max(1) as u64;
+        if elapsed < HEARD || self.target_bps >= arriving_bps / 10 * 7 {
+            return;
+        }
+        let start_bps = (arriving_bps / 20 * 17).clamp(BPS_MIN, self.bound_bps.max(BPS_MIN));
+        let update = self.controller.on_target_rate_constraints(constraints(
+            at_time,
+            self.bound_bps,
+            Some(start_bps),
+        ));
+        self.take(now, update);
     }
 
     /// Asks for a growth probe if one is due and worth it.
@@ -338,6 +372,7 @@ impl Estimator for GoogCc {
                 ..TransportPacketsFeedback::default()
             });
         self.take(now, update);
+        self.hold(now, feedback_time, acked);
     }
 
     fn report(&mut self, now: Instant, loss: f32, rtt: Option<Duration>) {
@@ -360,6 +395,7 @@ impl Estimator for GoogCc {
         }
         let at_time = self.clock.at(now);
         self.clock.forget_receiver();
+        self.heard = None;
         self.lost.clear();
         self.bound_bps = self.desired_bps;
         self.bound_at = Some(now);
