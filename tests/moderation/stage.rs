@@ -59,7 +59,7 @@ pub(crate) struct Stage {
     pub(crate) store: Store,
     pub(crate) shard: Option<Arc<FakeShards>>,
     /// The media plane ends with the stage.
-    _media: Option<MediaNode>,
+    media: Option<MediaNode>,
     address: SocketAddr,
     rooms: AtomicU32,
     sources: AtomicU32,
@@ -159,11 +159,18 @@ impl Stage {
             node,
             store,
             shard,
-            _media: media_node,
+            media: media_node,
             address,
             rooms: AtomicU32::new(0),
             sources: AtomicU32::new(0),
         }
+    }
+
+    /// Returns how many packets have gone from shard to shard.
+    pub(crate) fn crossed(&self) -> u64 {
+        let media = self.media.as_ref().unwrap().handle();
+        let stats = (0..media.shards()).filter_map(|shard| media.stats(shard));
+        stats.map(|stats| stats.io.crossed).sum()
     }
 
     /// Makes a room of a preset. `update` is in the form of `room.update`.

@@ -3,16 +3,72 @@
 
 use std::num::NonZeroU8;
 
+use conclave_sfu_wire::control::Source;
+use serde_json::json;
+
 use super::life::suspended;
 use super::{
     Meeting, camera_off, muted_voice, removed, right_taken, sent_to_the_lobby, share_stopped,
 };
+use crate::rtc::Peer;
 use crate::stage::Stage;
 
 /// As [`Meeting::begin_with`], everybody on a shard of their own.
 async fn apart(speaker: &str) -> Meeting {
     let stage = Stage::with_media(NonZeroU8::new(4).unwrap()).await;
     Meeting::begin_on(stage, "meeting", speaker, "one").await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shard_that_was_left_hears_and_is_heard_when_somebody_comes_again() {
+    let Meeting {
+        stage,
+        room,
+        mut host,
+        ears,
+        speaker: _speaker,
+        voice,
+        mut attacker,
+        weapon,
+    } = apart("presenter").await;
+    ears.hears(&voice).await;
+    assert!(stage.crossed() > 0, "they are apart");
+    // Each time it is the shard that has been left just before, or the one that never was used.
+    for id in [10, 11, 12] {
+        let mut guest = stage.invited(&room, "attendee").await;
+        let peer = Peer::connect(&mut guest, id).await;
+        let publication = peer.publication(Source::Microphone);
+        guest.link.ok("media.publish", publication).await;
+        peer.send(Source::Microphone, true);
+        peer.hears(&voice).await;
+        ears.hears(&peer).await;
+        weapon.hears(&peer).await;
+        guest.link.ok("leave", json!({})).await;
+        let left = guest.id.clone();
+        host.link
+            .push_where("participant.left", |data| {
+                data["participant"] == left.as_str()
+            })
+            .await;
+        // Its client goes on sending, and nobody hears it.
+        ears.hears(&voice).await;
+        let before = (
+            ears.heard(&peer, Source::Microphone),
+            weapon.heard(&peer, Source::Microphone),
+        );
+        ears.hears(&voice).await;
+        let after = (
+            ears.heard(&peer, Source::Microphone),
+            weapon.heard(&peer, Source::Microphone),
+        );
+        assert_eq!(before, after);
+    }
+    // The same for the home, which stays.
+    attacker.link.ok("leave", json!({})).await;
+    host.link.ok("leave", json!({})).await;
+    let mut host = stage.host(&room).await;
+    let ears = Peer::connect(&mut host, 20).await;
+    ears.hears(&voice).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
