@@ -4,6 +4,7 @@ mod attendance;
 mod audit;
 mod bans;
 mod chat;
+mod deliveries;
 mod duplicate;
 mod embedders;
 mod invites;
@@ -36,6 +37,7 @@ pub(crate) fn routes() -> Vec<Route> {
         ("sessions", attendance::routes()),
         ("sessions", chat::routes()),
         ("webhooks", webhooks::routes()),
+        ("webhooks", deliveries::routes()),
         ("keys", keys::routes()),
         ("audit", audit::routes()),
         ("embedders", embedders::routes()),
