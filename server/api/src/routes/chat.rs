@@ -22,18 +22,13 @@ use crate::auth::Caller;
 use crate::call::{Answer, Call};
 use crate::lists::{List, cut};
 use crate::problem::Problem;
-use crate::routes::sessions::{Announce, Found, NOBODYS, announce};
-use crate::table::{Count, Example, Route};
+use crate::routes::sessions::{Announce, Found, announce, of_nobody};
+use crate::table::{Count, Route};
 
 /// Messages that are read at once: a room gives no more.
 const PAGE: usize = 100;
 
 pub(crate) fn routes() -> Vec<Route> {
-    let of_nobody = |name| {
-        Example::new(name)
-            .at("session", NOBODYS)
-            .answers(StatusCode::NOT_FOUND)
-    };
     vec![
         Route::get("/sessions/{session}/chat", "listChat")
             .scope(Scope::ContentRead)

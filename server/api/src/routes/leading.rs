@@ -13,8 +13,8 @@ use serde_json::json;
 
 use crate::call::{Answer, Call};
 use crate::problem::Problem;
-use crate::routes::sessions::{Found, NOBODYS};
-use crate::table::{Example, Route};
+use crate::routes::sessions::{Found, of_nobody};
+use crate::table::Route;
 
 /// Participants that are left out.
 const EXCEPT_MAX: usize = 100;
@@ -48,11 +48,6 @@ struct AllMuted {
 }
 
 pub(crate) fn routes() -> Vec<Route> {
-    let of_nobody = |name| {
-        Example::new(name)
-            .at("session", NOBODYS)
-            .answers(StatusCode::NOT_FOUND)
-    };
     vec![
         Route::post("/sessions/{session}/mute", "muteAll")
             .scope(Scope::SessionsAct)

@@ -253,12 +253,14 @@ pub(super) fn not_live() -> Problem {
     Problem::new(StatusCode::CONFLICT, "not_live").detail("the session is over")
 }
 
+/// Returns an example of a session that there is not: a request that does nothing.
+pub(super) fn of_nobody(name: &'static str) -> Example {
+    Example::new(name)
+        .at("session", NOBODYS)
+        .answers(StatusCode::NOT_FOUND)
+}
+
 pub(crate) fn routes() -> Vec<Route> {
-    let of_nobody = |name| {
-        Example::new(name)
-            .at("session", NOBODYS)
-            .answers(StatusCode::NOT_FOUND)
-    };
     vec![
         Route::get("/sessions", "listSessions")
             .scope(Scope::SessionsRead)
