@@ -336,6 +336,19 @@ impl Participant {
         without_simulcast_ssrcs(offer, camera.filter(|_| self.config.simulcast))
     }
 
+    /// Asks for a keyframe on every video slot that gets something, needed or
+    /// not: what somebody does who means harm.
+    pub fn pester(&mut self, now: Instant) {
+        self.connection.advance(now);
+        for mid in self.slots_mut().video_mids() {
+            let mut api = self.connection.rtc.direct_api();
+            if let Some(stream) = api.stream_rx_by_mid(mid, None) {
+                stream.request_keyframe(KeyframeRequestKind::Pli);
+            }
+            self.connection.drain();
+        }
+    }
+
     fn request_keyframes(&mut self) {
         let clock = self.connection.clock();
         for mid in self.slots_mut().poll_keyframe_requests(clock) {

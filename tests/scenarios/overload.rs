@@ -8,7 +8,7 @@ use conclave_sfu_wire::control::{Event, PauseReason, Rid, Source};
 use conclave_tests::Meeting;
 use conclave_tests::seeds::each_seed;
 
-use crate::{SECOND, camera, frames, voice};
+use crate::{SECOND, camera, frames, freeze, voice};
 
 const MEMBERS: [u64; 10] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
 /// The only one who speaks, so that most of the work are pictures.
@@ -176,6 +176,92 @@ fn a_machine_that_stood_still_loses_old_pictures_and_no_sound() {
             assert!((95..=105).contains(&heard), "seed {seed}: {heard} of 100");
         }
         meeting.run_until("everything is back", 20 * SECOND, has_everything);
+        meeting.check_stopped(8);
+    });
+}
+
+/// Returns how many frames were cut short at anybody's.
+fn torn(meeting: &Meeting) -> u64 {
+    let seen = MEMBERS.map(|member| meeting.observation(member));
+    let slots = seen.iter().flat_map(|seen| seen.video.values());
+    slots.map(|video| video.torn).sum()
+}
+
+/// Makes something of each kind that a shard tells apart, with numbers of its own.
+fn junk(count: u32) -> Vec<u8> {
+    let mut datagram = vec![0x5a; 1_000];
+    let (first, second) = match count % 5 {
+        0 => (0x80, 96 + (count / 5 % 16) as u8),
+        1 => (0x81, 206),
+        2 => (0x00, 0x01),
+        3 => (22, 0xfe),
+        _ => (0x80, 111),
+    };
+    datagram[..2].copy_from_slice(&[first, second]);
+    datagram[4..8].copy_from_slice(&count.to_be_bytes());
+    // Of a stream of its own.
+    datagram[8..12].copy_from_slice(&count.wrapping_mul(0x9e37_79b9).to_be_bytes());
+    datagram
+}
+
+#[test]
+fn who_floods_takes_nothing_from_anybody() {
+    const FLOODER: u64 = 77;
+    const STEP: Duration = Duration::from_millis(2);
+    each_seed(|seed| {
+        let mut meeting = room(seed);
+        meeting.gather(1, &[FLOODER]);
+        meeting.wish(FLOODER, MEMBERS.map(|other| camera(other, 180)).to_vec());
+        // What it sends like this is authentic, but nobody has allowed it.
+        meeting.switch_device(FLOODER, Source::Camera, true);
+        meeting.switch_device(FLOODER, Source::Microphone, true);
+        let before = meeting.packets();
+        meeting.run_for(4 * SECOND);
+        let offered = (meeting.packets() - before) as f64 / 4.0;
+        meeting.set_cost(Some(Duration::from_secs_f64(0.6 / offered)));
+        run_in_time(&mut meeting, 8);
+        let (from, before) = (meeting.now(), torn(&meeting));
+        let (here, there) = (
+            meeting.participant(FLOODER).address(),
+            meeting.server_address(FLOODER),
+        );
+        meeting.take_waits();
+        // 5,000 datagrams and 5 Mbyte a second, and 1,000 requests for keyframes.
+        for step in 0..6 * 500 {
+            for one in 0..10 {
+                meeting.inject(here, there, junk(step * 10 + one));
+            }
+            if step % 5 == 0 {
+                meeting.pester(FLOODER);
+            }
+            meeting.run_for(STEP);
+        }
+        let (until, refused) = (meeting.now(), meeting.counters(1).refused);
+        let (latest, overflown) = meeting.take_waits();
+        assert!(latest < LATEST / 4, "seed {seed}: {latest:?} late");
+        assert_eq!(overflown, 0, "seed {seed}");
+        for viewer in MEMBERS {
+            let heard = voice(&meeting, viewer, SPEAKER, from, until);
+            assert!(
+                viewer == SPEAKER || (295..=305).contains(&heard),
+                "seed {seed}: {viewer} heard {heard} of 300"
+            );
+            for other in MEMBERS.into_iter().filter(|other| *other != viewer) {
+                let longest = freeze(&meeting, viewer, other, from, until);
+                assert!(
+                    longest < LATEST,
+                    "seed {seed}: {viewer} {other} {longest:?}"
+                );
+            }
+        }
+        assert!(
+            refused.packets + refused.bytes > 10_000,
+            "seed {seed}: {refused:?}"
+        );
+        assert!(refused.ssrcs > 100, "seed {seed}: {refused:?}");
+        assert!(refused.keyframe_requests > 100, "seed {seed}: {refused:?}");
+        assert_eq!(torn(&meeting), before, "seed {seed}");
+        // Estimates waver while everybody comes in, and pictures are stopped for it.
         meeting.check_stopped(8);
     });
 }

@@ -116,6 +116,11 @@ impl Slots {
             .min()
     }
 
+    /// Returns the m-lines of all video slots.
+    pub(super) fn video_mids(&self) -> Vec<Mid> {
+        self.video.values().map(|(mid, _)| *mid).collect()
+    }
+
     /// Returns the m-lines for which a keyframe is to be asked.
     pub(super) fn poll_keyframe_requests(&mut self, now: Instant) -> Vec<Mid> {
         self.video

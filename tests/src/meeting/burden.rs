@@ -15,7 +15,8 @@ use crate::network::Datagram;
 const TURN: Duration = Duration::from_millis(5);
 /// What the socket holds: 4 MiB, of which the kernel counts some 2.3 kB for each.
 const SOCKET: usize = 1_800;
-/// A datagram that is looked at and dropped costs this share of one that is served.
+/// A datagram that is no media, or is looked at and dropped, costs this share of
+/// one that is.
 const DROPPED: u32 = 8;
 
 /// The socket and the core of the first shard. What comes while the shard works
@@ -35,11 +36,13 @@ pub(super) struct Burden {
 }
 
 impl Burden {
-    /// Returns how long it takes to do what was counted since `before`.
-    fn work(&self, before: Counters, after: Counters) -> Duration {
-        let served = after.received + after.forwarded - before.received - before.forwarded;
-        let dropped = after.pictures_late - before.pictures_late;
+    /// Returns how long it takes to serve `taken` datagrams and to do what was
+    /// counted since `before`.
+    fn work(&self, taken: u64, before: Counters, after: Counters) -> Duration {
+        let received = after.received - before.received;
+        let served = received + after.forwarded - before.forwarded;
         let times = |packets: u64| u32::try_from(packets).unwrap_or(u32::MAX);
+        let dropped = taken.saturating_sub(received);
         self.cost * times(served) + self.cost * times(dropped) / DROPPED
     }
 }
@@ -142,7 +145,8 @@ impl Meeting {
         burden.lag_max = burden.lag_max.max(lag);
         let busy = burden.worked;
         shard.begin_turn(now, TurnLoad { lag, busy });
-        while burden.work(before, shard.counters()) < TURN
+        let mut taken = 0;
+        while burden.work(taken, before, shard.counters()) < TURN
             && let Some((at, mut datagram)) = burden.socket.pop_front()
         {
             let waiting = Waiting {
@@ -152,9 +156,10 @@ impl Meeting {
                 payload: &mut datagram.payload,
             };
             shard.handle_waiting(now, waiting);
+            taken += 1;
         }
         shard.handle_timeout(now);
-        burden.worked = burden.work(before, shard.counters());
+        burden.worked = burden.work(taken, before, shard.counters());
         burden.free_at = now + burden.worked;
         burden.woken = false;
         shard.flush(&mut Wire {

@@ -483,6 +483,12 @@ impl Meeting {
         );
     }
 
+    /// Lets a participant ask for a keyframe of everything that it gets.
+    pub fn pester(&mut self, member: u64) {
+        let now = self.now;
+        self.member(member).participant.pester(now);
+    }
+
     /// The simulated network.
     pub fn network(&mut self) -> &mut Network {
         &mut self.network
