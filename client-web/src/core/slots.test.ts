@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Slot as Assignment } from "../wire/messages";
 import { isAtOrAfter } from "./rtp";
-import { arm, assign, frame, noSlots, slotOf, type SlotTable } from "./slots";
+import { arm, assign, frame, lackOf, noSlots, slotOf, type SlotTable } from "./slots";
 
 const to = (mid: string, participant: string | null, paused = false): Assignment => ({
   mid,
@@ -59,6 +59,19 @@ test("without RTP timestamps the second frame after the acknowledgement is belie
   expect(kind(table, "4")).toBe("armed");
   table = frame(table, "4", 1, null);
   expect(kind(table, "4")).toBe("shown");
+});
+
+test("who is paused by a busy server reads so, and no more when the picture comes back", () => {
+  const told = (reason: Assignment["reason"]): Assignment => ({ ...to("4", "ada", reason !== null), reason });
+  const shown = frame(arm(assign(noSlots, 1, [to("4", "ada")]), 1, { "4": 5 }), "4", 1, 5);
+  const lack = (table: SlotTable) => lackOf(slotOf(table, "ada", "camera"));
+  const paused = assign(shown, 2, [told("overload")]);
+  expect(lack(paused)).toBe("overload");
+  expect(lack(assign(shown, 2, [told("bandwidth")]))).toBe("bandwidth");
+  expect(lack(assign(shown, 2, [told("codec_unsupported")]))).toBe("codec");
+  expect(lack(assign(shown, 2, [told("muted")]))).toBeNull();
+  expect(lack(assign(paused, 3, [told(null)]))).toBe("waiting");
+  expect(lackOf(null)).toBeNull();
 });
 
 test("an emptied slot belongs to nobody", () => {

@@ -76,6 +76,25 @@ export function frame(table: SlotTable, mid: string, rev: number, rtp: number | 
   return { ...table, slots: new Map(table.slots).set(mid, { ...slot, view }) };
 }
 
+/** What keeps a picture from a viewer that its owner sends. */
+export type Lack = "bandwidth" | "overload" | "codec" | "waiting";
+
+/**
+ * Why a slot shows nothing although its picture is sent; `null` if nobody can say. A server that is busy is told from a
+ * weak network: against the one a viewer can do nothing. A picture that is only smaller than wished lacks nothing.
+ */
+export function lackOf(slot: Slot | null): Lack | null {
+  switch (slot?.reason) {
+    case "bandwidth":
+    case "overload":
+      return slot.reason;
+    case "codec_unsupported":
+      return "codec";
+    default:
+      return slot === null || slot.view.kind === "empty" ? null : "waiting";
+  }
+}
+
 /** The slot that carries the picture of `participant`, if there is one. */
 export function slotOf(table: SlotTable, participant: string, source: PictureSource): Slot | null {
   for (const slot of table.slots.values()) {
