@@ -73,7 +73,7 @@ pub(crate) fn reachable(listening: SocketAddr) -> SocketAddr {
 /// Accepts any certificate: the question goes to an address of this machine,
 /// where the certificate names the public host, and nothing secret is said.
 #[derive(Debug)]
-struct Ourselves;
+pub(crate) struct Ourselves;
 
 impl ServerCertVerifier for Ourselves {
     fn verify_server_cert(

@@ -3,15 +3,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{ServerName, UnixTime};
+use rustls::pki_types::ServerName;
 use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, NamedGroup, ProtocolVersion,
-    ServerConnection,
+    ClientConfig, ClientConnection, NamedGroup, ProtocolVersion, ServerConnection,
+    SupportedProtocolVersion,
 };
-use rustls::{SignatureScheme, SupportedProtocolVersion};
 
 use super::*;
+use crate::health_check::Ourselves;
 
 #[test]
 fn a_client_that_offers_everything_gets_tls_13_with_the_hybrid_group() {
@@ -116,7 +115,8 @@ fn handshake(
     let client_config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(versions)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate))
+        // The handshake is looked at, not who signed.
+        .with_custom_certificate_verifier(Arc::new(Ourselves))
         .with_no_client_auth();
     let mut client = ClientConnection::new(
         Arc::new(client_config),
@@ -160,45 +160,4 @@ fn folder(test: &str) -> PathBuf {
 
 fn names(list: &[&str]) -> Names {
     list.iter().map(|name| name.to_string()).collect()
-}
-
-/// These tests look at the handshake, not at who signed.
-#[derive(Debug)]
-struct AnyCertificate;
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        provider()
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
 }
