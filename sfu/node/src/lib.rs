@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod addresses;
+mod attention;
 mod crossing;
 mod node;
 mod relay;

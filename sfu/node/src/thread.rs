@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,11 +14,12 @@ use conclave_sfu_wire::relayed::is_relayed;
 use tracing::{error, info, info_span, warn};
 
 use crate::addresses::AddressMap;
+use crate::attention::{Attention, Ready};
 use crate::crossing::Crossings;
 use crate::relay::Relay;
 use crate::sockets::{Egress, Sockets};
 use crate::stats::{IoStats, ShardStats, SharedStats};
-use conclave_sfu_udp::{Lodger, ReceiveBatch, Waker, wait};
+use conclave_sfu_udp::{Lodger, ReceiveBatch, Waker};
 
 /// How many commands one turn takes, so that a flood of them cannot hold up
 /// packets for long: a command costs up to a millisecond (an offer).
@@ -143,28 +143,32 @@ impl ShardThread {
     }
 
     fn run_turns(&mut self) -> io::Result<()> {
+        let mut attention = Attention::new(&self.sockets, &self.shared.waker, &self.relay)?;
         while !self.shared.stop.load(Ordering::Acquire) {
-            let ready = self.wait()?;
+            let ready = self.wait(&mut attention)?;
             self.turn(ready)?;
+            if ready.woken
+                && let Ok(lodger) = self.lodgers.try_recv()
+            {
+                self.relay = Relay::within(lodger);
+                attention.watch_relay(&self.relay)?;
+            } else if ready.relay && self.relay.descriptor().is_none() {
+                // It has ended; others may still hold what was watched of it.
+                attention = Attention::new(&self.sockets, &self.shared.waker, &self.relay)?;
+            }
         }
         self.shard.close(Instant::now());
         self.send_and_tell();
         Ok(())
     }
 
-    fn wait(&self) -> io::Result<[bool; 4]> {
-        let [v4, v6] = self.sockets.descriptors();
-        let until_due = self
-            .shard
-            .poll_timeout()
-            .map(|due| due.saturating_duration_since(Instant::now()));
-        let timeout = match until_due {
-            _ if self.has_leftovers() => Some(Duration::ZERO),
-            Some(until_due) if self.turns.was_idle => Some(until_due.max(IDLE_WAIT_MIN)),
-            other => other,
+    fn wait(&self, attention: &mut Attention) -> io::Result<Ready> {
+        let due = self.shard.poll_timeout();
+        let due = match due.filter(|_| self.turns.was_idle) {
+            Some(due) => Some(due.max(Instant::now() + IDLE_WAIT_MIN)),
+            None => due,
         };
-        let relay = self.relay.descriptor();
-        wait([v4, v6, Some(self.shared.waker.as_fd()), relay], timeout)
+        attention.wait(due, self.has_leftovers())
     }
 
     /// Returns whether the last turn took less than there was.
@@ -172,10 +176,10 @@ impl ShardThread {
         self.turns.has_commands || self.relay.has_more() || self.crossings.has_more()
     }
 
-    fn turn(&mut self, [v4_ready, v6_ready, woken, relay_ready]: [bool; 4]) -> io::Result<()> {
+    fn turn(&mut self, ready: Ready) -> io::Result<()> {
         let now = Instant::now();
-        let counts = [self.receive(v4_ready, V4)?, self.receive(v6_ready, V6)?];
-        let relay_ready = relay_ready || self.relay.has_more();
+        let counts = [self.receive(ready.v4, V4)?, self.receive(ready.v6, V6)?];
+        let relay_ready = ready.relay || self.relay.has_more();
         let crossed = self.receive_crossings(now);
         let lag = self
             .lag(counts, relay_ready)
@@ -193,20 +197,15 @@ impl ShardThread {
             arrived += self.take_relayed(now);
         }
         arrived += self.serve_crossings(now);
-        if woken {
-            // Before the inbox is read: what comes behind wakes again.
-            self.shared.waker.drain();
-            if let Ok(lodger) = self.lodgers.try_recv() {
-                self.relay = Relay::within(lodger);
-            }
-        }
-        let commands = if woken || self.turns.has_commands {
+        let commands = if ready.woken || self.turns.has_commands {
             self.take_commands(now)
         } else {
             0
         };
         self.turns.was_idle = arrived == 0 && commands == 0;
-        self.shard.handle_timeout(now);
+        // The time anew: what leaves is stamped with it, and to the estimators a
+        // long turn would look like a queue on the way.
+        self.shard.handle_timeout(Instant::now());
         self.send_crossings();
         self.send_and_tell();
         self.turns.worked = now.elapsed();

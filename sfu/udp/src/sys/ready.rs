@@ -98,6 +98,11 @@ impl ReadySet {
         self.set_timer(due)
     }
 
+    /// Returns the deadline that is set; `None` once it was over.
+    pub fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
     /// Returns the numbers that the last wait found.
     pub fn ready(&self) -> impl Iterator<Item = u64> {
         self.events().filter(|number| *number != TIMER)
