@@ -199,7 +199,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     counter(
         "conclave_media_datagrams_dropped_total",
         &["shard", "reason"],
-        "Datagrams dropped: `arrival` cut off or to no media address, `forged` with an address that only the relay gives, `unroutable` for no transport, `not_relayed` where only the relay is allowed, `filtered` by the DTLS filter or for their size, `late` pictures that had waited for more than 150 ms, `full` socket, `refused` by the kernel.",
+        "Datagrams dropped: `arrival` cut off or to no media address, `forged` with an address that only the relay gives, `unroutable` for no transport, `not_relayed` where only the relay is allowed, `filtered` by the DTLS filter or for their size, `late` pictures that had waited for more than 150 ms before they were read, `overdue` pictures that waited for more than 200 ms to be sent over a line that takes less, `full` socket, `refused` by the kernel.",
     ),
     counter(
         "conclave_media_packets_received_total",

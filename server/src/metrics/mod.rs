@@ -228,6 +228,7 @@ impl Meetings {
                 ("not_relayed", core.not_relayed),
                 ("filtered", core.filtered),
                 ("late", core.pictures_late),
+                ("overdue", core.dropped),
                 ("full", io.full_out),
                 ("refused", io.refused_out),
             ] {
