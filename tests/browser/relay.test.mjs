@@ -1,5 +1,6 @@
 // The relay: every way through it, relay only, the check before one joins, and networks that let little through.
 import assert from "node:assert/strict";
+import { networkInterfaces } from "node:os";
 import { findings } from "./lib/axe.mjs";
 import { hasFirefox, withoutFirefox } from "./lib/browsers.mjs";
 import { Gate } from "./lib/gate.mjs";
@@ -24,14 +25,14 @@ const strict = (options, file) => async () => {
   return apart;
 };
 
-/** A server that offers these ways to its relay and no other; `PORT` stands for that of its pages, `CLOSED` for none. */
-const offering =
+/** What says that these ways to the relay are offered and no other; `PORT` stands for that of the pages, `CLOSED` for none. */
+const ways =
   (...urls) =>
-  () =>
-    Server.start({}, ({ https, http }) => {
-      const real = urls.map((url) => url.replace("PORT", https).replace("CLOSED", http));
-      return `[turn]\nurls = ${JSON.stringify(real)}\n`;
-    });
+  ({ https, http }) => {
+    const real = urls.map((url) => url.replace("PORT", https).replace("CLOSED", http));
+    return `[turn]\nurls = ${JSON.stringify(real)}\n`;
+  };
+const offering = (urls, options) => () => Server.start({}, ways(...[urls].flat()), options);
 const BY_UDP = "turn:{host}:PORT?transport=udp";
 const BY_TCP = "turn:{host}:PORT?transport=tcp";
 const BY_TLS = "turns:{host}:PORT?transport=tcp";
@@ -134,6 +135,38 @@ meeting(
     await Promise.all([ada.sees("Eve", "changing"), eve.sees("Ada", "red")]);
     await Promise.all([ada.hears(1), eve.hears(1)]);
     await Promise.all([ada.goesBy("relay tls"), eve.goesBy("relay tls")]);
+  },
+);
+
+meeting(
+  "through TCP 443 alone Firefox meets Chromium in the clear as well",
+  { skip: withoutFirefox, start: strict({}, ways(BY_TCP)) },
+  async (here) => {
+    const ada = await here.joined("Ada", "red", { context: SMALL });
+    const eve = await here.joined("Eve", "firefox", { context: SMALL });
+    await Promise.all([ada.sees("Eve", "changing"), eve.sees("Ada", "red")]);
+    await Promise.all([ada.hears(1), eve.hears(1)]);
+    await Promise.all([ada.goesBy("relay tcp"), eve.goesBy("relay tcp")]);
+  },
+);
+
+// Firefox refuses a relay that sees it at a loopback address: the page is opened at another one.
+const outside = Object.values(networkInterfaces())
+  .flat()
+  .find(({ family, internal }) => family === "IPv4" && !internal)?.address;
+
+meeting(
+  "by UDP Firefox uses the relay only",
+  {
+    skip: withoutFirefox || (outside ? false : "an address beside the loopback is needed"),
+    start: offering(BY_UDP, { on: outside }),
+  },
+  async (here) => {
+    const ada = await here.joined("Ada", "red", { context: SMALL });
+    const eve = await joinedByRelay(here, "Eve", "firefox");
+    await Promise.all([ada.sees("Eve", "changing"), eve.sees("Ada", "red")]);
+    await Promise.all([ada.hears(1), eve.hears(1)]);
+    await eve.goesBy("relay udp");
   },
 );
 
@@ -273,7 +306,7 @@ meeting(
 
 meeting(
   "the check says that UDP is blocked",
-  { start: offering(BY_UDP.replace("PORT", "CLOSED"), BY_TCP, BY_TLS) },
+  { start: offering([BY_UDP.replace("PORT", "CLOSED"), BY_TCP, BY_TLS]) },
   async (here) => {
     const ada = await here.somebody("Ada", "plain");
     await ada.open(here.server.link());

@@ -36,11 +36,13 @@ export class Server {
    * the ports.
    *
    * With `apart` the server has a network of its own, which nothing reaches; that needs root. There
-   * it has the ports that servers have. See `Gate` for a way in.
+   * it has the ports that servers have. See `Gate` for a way in. `on` is an address of the machine
+   * for pages by https and the relay, where it is not to be the loopback's.
    */
-  static async start(settings = {}, file = null, { apart = false } = {}) {
+  static async start(settings = {}, file = null, { apart = false, on = null } = {}) {
     const server = new Server();
-    await server.#run(settings, file, apart);
+    server.#host = on ?? "localhost";
+    await server.#run(settings, file, apart, on ?? "127.0.0.1");
     return server;
   }
 
@@ -48,20 +50,21 @@ export class Server {
   log = "";
   /** Standard output, where the links are printed. */
   output = "";
+  #host;
   #ports;
   #process;
   #exit;
   #folder = mkdtempSync(join(tmpdir(), "conclave-browser-test-"));
   #data = join(this.#folder, "data");
 
-  async #run(settings, file, apart) {
+  async #run(settings, file, apart, on) {
     this.#ports = apart
       ? { https: 443, http: 80, media: 40000 }
       : { https: await freeTcpPort(), http: await freeTcpPort(), media: await freeUdpPorts(settings.MEDIA__SHARDS) };
     const { https, http, media } = this.#ports;
     const readyFile = join(this.#folder, "ready.json");
     const flags = ["serve", "--dev", "--ready-file", readyFile, "--data-dir", this.#data];
-    flags.push("--https", `127.0.0.1:${https}`, "--http", `127.0.0.1:${http}`, "--media-port", String(media));
+    flags.push("--https", `${on}:${https}`, "--http", `127.0.0.1:${http}`, "--media-port", String(media));
     if (file !== null) {
       const path = join(this.#folder, "conclave.toml");
       writeFileSync(path, typeof file === "function" ? file(this.#ports) : file);
@@ -117,15 +120,16 @@ export class Server {
 
   /** The address of a page. */
   page(path, scheme = "https") {
-    return new URL(path, `${scheme}://localhost:${this.#ports[scheme]}`).href;
+    const host = scheme === "https" ? this.#host : "localhost";
+    return new URL(path, `${scheme}://${host}:${this.#ports[scheme]}`).href;
   }
 
   /** The origins that a page of this server may speak to. */
   get origins() {
     const { https, http } = this.#ports;
     return [
-      `https://localhost:${https}`,
-      `wss://localhost:${https}`,
+      `https://${this.#host}:${https}`,
+      `wss://${this.#host}:${https}`,
       `http://localhost:${http}`,
       `ws://localhost:${http}`,
     ].map((address) => new URL(address).origin);
