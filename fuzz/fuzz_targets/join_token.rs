@@ -6,7 +6,7 @@ use jws::{Claims, Jws, base64url, to_base64url};
 use libfuzzer_sys::fuzz_target;
 
 // The parser is nobody's but the node's, and needs nothing of it but this name.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the module is the node's whole")]
 #[path = "../../signalling/node/src/sites/jws.rs"]
 mod jws;
 

@@ -241,7 +241,11 @@ fn judge(trace: Trace, ours: Followed, theirs: Followed) -> Option<&'static str>
 }
 
 /// For those who look at it with `--nocapture`.
-#[allow(clippy::disallowed_macros, clippy::print_stdout)]
+#[allow(
+    clippy::disallowed_macros,
+    clippy::print_stdout,
+    reason = "a table for a person"
+)]
 fn print(table: &str) {
     println!("{table}");
 }
