@@ -9,6 +9,7 @@
 
 pub mod arena;
 mod audio;
+mod barriers;
 mod cache;
 mod clock;
 mod crossing;

@@ -15,6 +15,7 @@ use rand::{RngExt, SeedableRng};
 use slab::Slab;
 
 use crate::arena::{DatagramSink, SendArena};
+use crate::barriers::Barriers;
 use crate::clock::ReportClock;
 use crate::crossing::{Crossing, Message};
 use crate::demux::{Demux, Unrouted};
@@ -81,18 +82,9 @@ pub struct Shard {
     members: BTreeMap<MemberKey, usize>,
     /// Rooms with packets to flush at the end of the turn.
     dirty: Vec<usize>,
-    /// Barriers that other shards have not passed yet.
-    barriers: Vec<Barrier>,
+    barriers: Barriers,
     services: Services,
     governor: Governor,
-}
-
-/// A barrier of a room that spans shards.
-struct Barrier {
-    room: RoomKey,
-    number: u64,
-    /// Who has not passed it.
-    awaited: Vec<u8>,
 }
 
 impl Shard {
@@ -106,7 +98,7 @@ impl Shard {
             by_key: BTreeMap::new(),
             members: BTreeMap::new(),
             dirty: Vec::new(),
-            barriers: Vec::new(),
+            barriers: Barriers::default(),
             services: Services {
                 arena: SendArena::default(),
                 events: VecDeque::new(),
@@ -222,8 +214,6 @@ impl Shard {
                     room.set_link(now, member, up, services)
                 });
             }
-            // Whatever ends a publication empties the queues that hold it, so
-            // that nothing is left to wait for.
             Command::Barrier { room, number } => self.begin_barrier(room, number),
         }
     }
@@ -239,7 +229,10 @@ impl Shard {
                     .crossings
                     .push_back((from, Crossing { room, message }));
             }
-            Message::BarrierPassed { number } => self.pass_barrier(from, room, number),
+            Message::BarrierPassed { number } => {
+                let services = &mut self.services;
+                self.barriers.pass(from, room, number, services);
+            }
             message => {
                 if let Some(index) = self.by_key.get(&room).copied() {
                     self.in_room(index, |room, services| {
@@ -400,46 +393,11 @@ impl Shard {
         }
     }
 
-    /// Asks the other shards of a room to pass a barrier; alone it is passed:
-    /// whatever ends a publication empties the queues that hold it, so that
-    /// nothing is left to wait for.
     fn begin_barrier(&mut self, room: RoomKey, number: u64) {
-        let held = self
-            .by_key
-            .get(&room)
-            .and_then(|index| self.rooms.get(*index));
-        let awaited: Vec<u8> = held.into_iter().flat_map(Room::peers).collect();
-        if awaited.is_empty() {
-            self.services
-                .events
-                .push_back(Event::Passed { room, number });
-            return;
-        }
-        for peer in &awaited {
-            let message = Message::Barrier { number };
-            self.services
-                .crossings
-                .push_back((*peer, Crossing { room, message }));
-        }
-        self.barriers.push(Barrier {
-            room,
-            number,
-            awaited,
-        });
-    }
-
-    fn pass_barrier(&mut self, by: u8, room: RoomKey, number: u64) {
-        let is_it = |barrier: &Barrier| (barrier.room, barrier.number) == (room, number);
-        let Some(at) = self.barriers.iter().position(is_it) else {
-            return;
-        };
-        self.barriers[at].awaited.retain(|peer| *peer != by);
-        if self.barriers[at].awaited.is_empty() {
-            self.barriers.remove(at);
-            self.services
-                .events
-                .push_back(Event::Passed { room, number });
-        }
+        let index = self.by_key.get(&room);
+        let held = index.and_then(|index| self.rooms.get(*index));
+        let peers = held.into_iter().flat_map(Room::peers).collect();
+        self.barriers.begin(room, number, peers, &mut self.services);
     }
 
     fn close_room(&mut self, now: Instant, key: RoomKey) {
