@@ -76,3 +76,50 @@ impl Attention {
         Ok(found)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::addresses::MediaAddr;
+
+    fn attention(waker: &Waker) -> Attention {
+        let loopback = MediaAddr::direct(std::net::Ipv4Addr::LOCALHOST.into());
+        let sockets = Sockets::bind(&[loopback], 0).unwrap();
+        Attention::new(&sockets, waker, &Relay::None).unwrap()
+    }
+
+    #[test]
+    fn a_deadline_that_moves_back_is_kept_and_one_that_comes_earlier_too() {
+        let mut attention = attention(&Waker::new().unwrap());
+        let start = Instant::now();
+        let at = |ms| Some(start + Duration::from_millis(ms));
+        attention.wait(at(20), true).unwrap();
+        attention.wait(at(20), false).unwrap();
+        assert!(Instant::now() >= at(20).unwrap());
+        // Set for the first, which is over before the second is due.
+        attention.ready.set_due(at(60)).unwrap();
+        let mut wakes = 0;
+        while Some(Instant::now()) < at(90) {
+            attention.wait(at(90), false).unwrap();
+            wakes += 1;
+        }
+        assert!(wakes <= 2, "{wakes} wakes");
+        attention.ready.set_due(at(3_600_000)).unwrap();
+        attention.wait(at(120), false).unwrap();
+        assert!(Instant::now() >= at(120).unwrap());
+        assert!(Instant::now() < at(3_600_000).unwrap());
+    }
+
+    #[test]
+    fn each_wake_is_told_once() {
+        let waker = Waker::new().unwrap();
+        let mut attention = attention(&waker);
+        for _ in 0..2 {
+            waker.wake();
+            assert!(attention.wait(None, false).unwrap().woken);
+            assert_eq!(attention.wait(None, true).unwrap(), Ready::default());
+        }
+    }
+}
