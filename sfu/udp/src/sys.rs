@@ -5,15 +5,17 @@
 //! The only unsafe code of the media plane. Every function is safe to call with
 //! any values; raw pointers live no longer than the call that made them.
 
-mod datagrams;
 mod headers;
 mod ready;
+mod receive;
 mod relayed;
+mod send;
 mod wait;
 
-pub use datagrams::{ReceiveBatch, Received, SendBatch, SendReport};
 pub use ready::{ReadySet, Watch};
+pub use receive::{ReceiveBatch, Received};
 pub use relayed::{IcmpError, PeerBatch, RelayedSocket, SendRefused};
+pub use send::{SendBatch, SendReport};
 pub use wait::{WaitList, Waker, wait};
 
 use std::io;

@@ -1,5 +1,9 @@
 //! Sockets of relayed addresses: one peer-facing UDP socket per allocation.
 
+mod errors;
+
+pub use errors::IcmpError;
+
 use std::io;
 use std::mem;
 use std::net::SocketAddr;
@@ -7,8 +11,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::datagrams::{SendBatch, SendReport, send};
 use super::headers::{Control, Name, no_name, read_facts, read_name, write_name};
+use super::send::{SendBatch, SendReport, send};
 use super::{Family, set_int};
 
 /// Messages in one system call. Many sockets share the work of a relay, so that
@@ -28,19 +32,6 @@ pub struct RelayedSocket {
     dont_fragment: bool,
     /// Whether the kernel has not yet refused to segment.
     segments: bool,
-}
-
-/// An error that the network sent back about a datagram of ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct IcmpError {
-    /// Where that datagram went.
-    pub destination: SocketAddr,
-    /// Type of the ICMP (or ICMPv6, by the family) message.
-    pub kind: u8,
-    /// Its code.
-    pub code: u8,
-    /// The size that would fit, where the message tells one, else 0. In bytes, with the headers of IP.
-    pub mtu: u32,
 }
 
 /// Why a datagram did not go out.
@@ -291,85 +282,6 @@ impl RelayedSocket {
         }
         Ok(batch.count)
     }
-
-    /// Takes the next error that the network sent back.
-    pub fn take_error(&self) -> Option<IcmpError> {
-        while let Some(error) = self.take_queued() {
-            let is_icmp = matches!(
-                error.origin,
-                libc::SO_EE_ORIGIN_ICMP | libc::SO_EE_ORIGIN_ICMP6
-            );
-            let Some(destination) = read_name(&error.destination).filter(|_| is_icmp) else {
-                continue;
-            };
-            return Some(IcmpError {
-                destination,
-                kind: error.kind,
-                code: error.code,
-                mtu: error.info,
-            });
-        }
-        None
-    }
-
-    fn take_queued(&self) -> Option<Queued> {
-        let mut destination = no_name();
-        let mut control = ErrorControl([0; ERROR_CONTROL_LEN]);
-        // SAFETY: all zeroes are a valid value of this plain struct.
-        let mut header: libc::msghdr = unsafe { mem::zeroed() };
-        header.msg_name = (&raw mut destination).cast();
-        header.msg_namelen = mem::size_of::<Name>() as libc::socklen_t;
-        header.msg_control = control.0.as_mut_ptr().cast();
-        header.msg_controllen = ERROR_CONTROL_LEN as _;
-        // SAFETY: the header points to a name and a control buffer with their true lengths, which outlive the call.
-        let result = unsafe {
-            libc::recvmsg(
-                self.socket.as_raw_fd(),
-                &raw mut header,
-                libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT,
-            )
-        };
-        if result < 0 {
-            return None;
-        }
-        // SAFETY: control pointer and length are those that the kernel left, within a live buffer.
-        let mut entry = unsafe { libc::CMSG_FIRSTHDR(&raw const header) };
-        while !entry.is_null() {
-            // SAFETY: the macros give only entries whose header lies within the buffer, aligned.
-            let (level, kind, len) = unsafe {
-                (
-                    (*entry).cmsg_level,
-                    (*entry).cmsg_type,
-                    (*entry).cmsg_len as usize,
-                )
-            };
-            let is_error = matches!(
-                (level, kind),
-                (libc::IPPROTO_IP, libc::IP_RECVERR) | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR)
-            );
-            // SAFETY: only computes.
-            let needed =
-                unsafe { libc::CMSG_LEN(mem::size_of::<libc::sock_extended_err>() as u32) };
-            if is_error && len >= needed as usize {
-                // SAFETY: the entry holds at least this struct, of which all bits are valid.
-                let error = unsafe {
-                    libc::CMSG_DATA(entry)
-                        .cast::<libc::sock_extended_err>()
-                        .read_unaligned()
-                };
-                return Some(Queued {
-                    destination,
-                    origin: error.ee_origin,
-                    kind: error.ee_type,
-                    code: error.ee_code,
-                    info: error.ee_info,
-                });
-            }
-            // SAFETY: `entry` came from these macros for this header.
-            entry = unsafe { libc::CMSG_NXTHDR(&raw const header, entry) };
-        }
-        None
-    }
 }
 
 impl AsFd for RelayedSocket {
@@ -377,21 +289,6 @@ impl AsFd for RelayedSocket {
         self.socket.as_fd()
     }
 }
-
-/// An entry of a socket's error queue.
-struct Queued {
-    destination: Name,
-    origin: u8,
-    kind: u8,
-    code: u8,
-    info: u32,
-}
-
-/// An extended error with the address of who complained, and some room besides.
-const ERROR_CONTROL_LEN: usize = 256;
-
-#[repr(C, align(8))]
-struct ErrorControl([u8; ERROR_CONTROL_LEN]);
 
 /// With errors of the network asked for, any call on the socket may report one that came meanwhile.
 pub(super) fn is_about_an_earlier_one(error: &io::Error) -> bool {
@@ -411,128 +308,4 @@ pub(super) fn is_about_an_earlier_one(error: &io::Error) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::Ipv4Addr;
-    use std::time::{Duration, Instant};
-
-    use super::super::ReadySet;
-    use super::*;
-
-    const PATIENCE: Duration = Duration::from_secs(10);
-
-    fn bind(host: &str) -> RelayedSocket {
-        RelayedSocket::bind(SocketAddr::new(host.parse().unwrap(), 0)).unwrap()
-    }
-
-    #[test]
-    fn only_sockets_with_something_are_ready_and_give_it_with_its_source() {
-        let (mut first, second) = (bind("127.0.0.1"), bind("127.0.0.1"));
-        let mut set = ReadySet::new().unwrap();
-        set.watch().add(first.as_fd(), 1).unwrap();
-        set.watch().add(second.as_fd(), 2).unwrap();
-        set.wait(None, true).unwrap();
-        assert_eq!(set.ready().count(), 0);
-        first.send(second.local(), b"ab", false).unwrap();
-        first.send(second.local(), b"", true).unwrap();
-        set.wait(Some(Instant::now() + PATIENCE), false).unwrap();
-        assert_eq!(set.ready().collect::<Vec<_>>(), [2]);
-        let mut batch = PeerBatch::new();
-        assert_eq!(second.receive(&mut batch).unwrap(), 2);
-        let received: Vec<_> = batch.received().collect();
-        assert_eq!(
-            received,
-            [
-                Some((first.local(), &b"ab"[..])),
-                Some((first.local(), &b""[..]))
-            ]
-        );
-        assert_eq!(second.receive(&mut batch).unwrap(), 0);
-        assert_eq!(batch.received().count(), 0);
-    }
-
-    #[test]
-    fn a_port_where_nobody_listens_is_told_with_its_address_and_the_socket_stays_good() {
-        for (host, kind, code) in [("127.0.0.1", 3, 3), ("::1", 1, 4)] {
-            let closed = bind(host).local();
-            let listening = bind(host);
-            let mut socket = bind(host);
-            let mut set = ReadySet::new().unwrap();
-            set.watch().add(socket.as_fd(), 7).unwrap();
-            socket.send(closed, b"anybody?", false).unwrap();
-            set.wait(Some(Instant::now() + PATIENCE), false).unwrap();
-            assert_eq!(set.ready().collect::<Vec<_>>(), [7]);
-            socket.send(listening.local(), b"you", false).unwrap();
-            let error = socket.take_error().unwrap();
-            assert_eq!(
-                error,
-                IcmpError {
-                    destination: closed,
-                    kind,
-                    code,
-                    mtu: 0
-                }
-            );
-            assert_eq!(socket.take_error(), None);
-            set.wait(None, true).unwrap();
-            assert_eq!(set.ready().count(), 0);
-            let mut batch = PeerBatch::new();
-            assert_eq!(listening.receive(&mut batch).unwrap(), 1);
-        }
-    }
-
-    #[test]
-    fn what_is_sent_together_leaves_in_order_and_may_arrive_as_one_message() {
-        let (mut sender, receiver) = (bind("127.0.0.1"), bind("127.0.0.1"));
-        // A fragment is allowed again behind one that was not.
-        sender.send(receiver.local(), b"first", true).unwrap();
-        let mut waiting = SendBatch::new();
-        for len in [900, 900, 900, 40, 900] {
-            assert!(waiting.append(None, receiver.local(), &[], &vec![7; len]));
-        }
-        assert_eq!(sender.send_batch(&mut waiting).datagrams, 5);
-        let mut set = ReadySet::new().unwrap();
-        set.watch().add(receiver.as_fd(), 1).unwrap();
-        let (mut batch, mut lens) = (PeerBatch::new(), Vec::new());
-        while lens.len() < 6 {
-            set.wait(Some(Instant::now() + PATIENCE), false).unwrap();
-            assert_eq!(set.ready().count(), 1);
-            receiver.receive(&mut batch).unwrap();
-            let received = batch.received().map(Option::unwrap);
-            lens.extend(received.map(|(peer, payload)| {
-                assert_eq!(peer, sender.local());
-                payload.len()
-            }));
-        }
-        assert_eq!(lens, [5, 900, 900, 900, 40, 900]);
-    }
-
-    #[test]
-    fn what_a_closed_port_refuses_costs_what_follows_nothing() {
-        let (mut sender, receiver) = (bind("127.0.0.1"), bind("127.0.0.1"));
-        let closed = bind("127.0.0.1").local();
-        let mut waiting = SendBatch::new();
-        assert!(waiting.append(None, closed, &[], b"anybody?"));
-        assert_eq!(sender.send_batch(&mut waiting).datagrams, 1);
-        assert!(waiting.append(None, receiver.local(), &[], b"you"));
-        let report = sender.send_batch(&mut waiting);
-        assert_eq!((report.datagrams, report.refused), (1, 0));
-    }
-
-    #[test]
-    fn what_fits_into_no_packet_is_refused_and_what_is_too_long_to_take_is_cut_off() {
-        let (mut sender, receiver) = (bind("127.0.0.1"), bind("127.0.0.1"));
-        assert!(matches!(
-            sender.send(receiver.local(), &[0; 66_000], true),
-            Err(SendRefused::TooLarge(_))
-        ));
-        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        assert_eq!(
-            sender.send(nowhere, b"x", false),
-            Err(SendRefused::Unreachable)
-        );
-        sender.send(receiver.local(), &[0; 3_000], false).unwrap();
-        let mut batch = PeerBatch::new();
-        assert_eq!(receiver.receive(&mut batch).unwrap(), 1);
-        assert_eq!(batch.received().collect::<Vec<_>>(), [None]);
-    }
-}
+mod tests;
