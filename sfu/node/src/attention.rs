@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
-use conclave_sfu_udp::{ReadySet, Waker};
+use conclave_sfu_udp::{LOOP_NUMBERS, ReadySet, Waker};
 
 use crate::relay::Relay;
 use crate::sockets::Sockets;
@@ -14,10 +14,14 @@ const V4: u64 = 0;
 const V6: u64 = 1;
 const WAKER: u64 = 2;
 const RELAY: u64 = 3;
+/// More than the loop's own are a lodger's.
+const _: () = assert!(RELAY < LOOP_NUMBERS);
 
 /// Sockets, the other threads, the relay, and time.
 pub(crate) struct Attention {
     ready: ReadySet,
+    /// What the last wait found of a relay in this loop.
+    lodged: Vec<u64>,
 }
 
 /// What a wait has found.
@@ -34,7 +38,8 @@ impl Attention {
     /// Watches all that a shard has; an error is the system's, for want of descriptors.
     pub(crate) fn new(sockets: &Sockets, waker: &Waker, relay: &Relay) -> io::Result<Attention> {
         let attention = Attention {
-            ready: ReadySet::new()?,
+            ready: relay.watch().map_or_else(ReadySet::new, ReadySet::of)?,
+            lodged: Vec::new(),
         };
         let watch = attention.ready.watch();
         let [v4, v6] = sockets.descriptors();
@@ -44,16 +49,10 @@ impl Attention {
             }
         }
         watch.add_waker(waker.as_fd(), WAKER)?;
-        attention.watch_relay(relay)?;
-        Ok(attention)
-    }
-
-    /// Watches a relay that was not there before.
-    pub(crate) fn watch_relay(&self, relay: &Relay) -> io::Result<()> {
-        match relay.descriptor() {
-            Some(descriptor) => self.ready.watch().add(descriptor, RELAY),
-            None => Ok(()),
+        if let Some(descriptor) = relay.descriptor() {
+            watch.add(descriptor, RELAY)?;
         }
+        Ok(attention)
     }
 
     /// Waits until there is something, or until `due` or a little before; not
@@ -65,15 +64,25 @@ impl Attention {
         let is_early = |armed: &Instant| due.is_none_or(|due| *armed <= due);
         self.ready.wait(armed.filter(is_early).or(due), is_brief)?;
         let mut found = Ready::default();
+        self.lodged.clear();
         for number in self.ready.ready() {
             match number {
                 V4 => found.v4 = true,
                 V6 => found.v6 = true,
                 WAKER => found.woken = true,
-                _ => found.relay = true,
+                RELAY => found.relay = true,
+                number => {
+                    self.lodged.push(number);
+                    found.relay = true;
+                }
             }
         }
         Ok(found)
+    }
+
+    /// Returns what the last wait found of a relay in this loop.
+    pub(crate) fn lodged(&self) -> &[u64] {
+        &self.lodged
     }
 }
 

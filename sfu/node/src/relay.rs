@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use conclave_sfu_udp::{HandOver, Lodger, Parcel, Receiver, Sender, hand_over};
+use conclave_sfu_udp::{HandOver, Lodger, Parcel, Receiver, Sender, Watch, hand_over};
 
 /// How many parcels wait in each direction: turns of the giving thread, in each
 /// of which may have been a single datagram. More would only be delay. What
@@ -89,13 +89,32 @@ impl Relay {
         }
     }
 
-    /// Returns what is readable when it has something.
+    /// Returns what is readable when one on a thread of its own has something.
     pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match self {
-            Relay::None => None,
             Relay::Apart { port, .. } => Some(port.from_relay.as_fd()),
-            Relay::Within { lodger, .. } => Some(lodger.descriptor()),
+            Relay::None | Relay::Within { .. } => None,
         }
+    }
+
+    /// Returns what one in this loop watches by: the loop is to watch by the same.
+    pub(crate) fn watch(&self) -> Option<Watch> {
+        match self {
+            Relay::Within { lodger, .. } => Some(lodger.watch()),
+            Relay::None | Relay::Apart { .. } => None,
+        }
+    }
+
+    /// Returns when it is to be served though nothing came.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        match self {
+            Relay::Within { lodger, .. } => lodger.due(),
+            Relay::None | Relay::Apart { .. } => None,
+        }
+    }
+
+    pub(crate) fn is_none(&self) -> bool {
+        matches!(self, Relay::None)
     }
 
     /// Returns whether it has more than the last turn took: the loop is not to wait.
@@ -108,9 +127,11 @@ impl Relay {
     }
 
     /// Takes what it has for the shard: source and destination are as the shard
-    /// knows them, relayed, and advertised. Returns what the relay worked itself.
+    /// knows them, relayed, and advertised; `ready` are the numbers found ready of one in
+    /// this loop. Returns what the relay worked itself.
     pub(crate) fn take(
         &mut self,
+        ready: &[u64],
         mut serve: impl FnMut(SocketAddr, SocketAddr, &mut [u8]),
     ) -> Duration {
         match self {
@@ -132,7 +153,7 @@ impl Relay {
             }
             Relay::Within { lodger, arrived } => {
                 let began = Instant::now();
-                let goes_on = lodger.serve(arrived);
+                let goes_on = lodger.serve(ready, arrived);
                 let worked = began.elapsed();
                 for (source, destination, payload) in arrived.datagrams() {
                     serve(source, destination, payload);

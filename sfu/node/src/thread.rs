@@ -146,14 +146,14 @@ impl ShardThread {
         let mut attention = Attention::new(&self.sockets, &self.shared.waker, &self.relay)?;
         while !self.shared.stop.load(Ordering::Acquire) {
             let ready = self.wait(&mut attention)?;
-            self.turn(ready)?;
-            if ready.woken
-                && let Ok(lodger) = self.lodgers.try_recv()
-            {
+            self.turn(ready, attention.lodged())?;
+            let lodger = ready.woken.then(|| self.lodgers.try_recv().ok()).flatten();
+            let has_come = lodger.is_some();
+            if let Some(lodger) = lodger {
                 self.relay = Relay::within(lodger);
-                attention.watch_relay(&self.relay)?;
-            } else if ready.relay && self.relay.descriptor().is_none() {
-                // It has ended; others may still hold what was watched of it.
+            }
+            // One that has ended: others may still hold what was watched of it.
+            if has_come || ready.relay && self.relay.is_none() {
                 attention = Attention::new(&self.sockets, &self.shared.waker, &self.relay)?;
             }
         }
@@ -163,7 +163,8 @@ impl ShardThread {
     }
 
     fn wait(&self, attention: &mut Attention) -> io::Result<Ready> {
-        let due = self.shard.poll_timeout();
+        let due = [self.shard.poll_timeout(), self.relay.due()];
+        let due = due.into_iter().flatten().min();
         let due = match due.filter(|_| self.turns.was_idle) {
             Some(due) => Some(due.max(Instant::now() + IDLE_WAIT_MIN)),
             None => due,
@@ -176,10 +177,11 @@ impl ShardThread {
         self.turns.has_commands || self.relay.has_more() || self.crossings.has_more()
     }
 
-    fn turn(&mut self, ready: Ready) -> io::Result<()> {
+    fn turn(&mut self, ready: Ready, of_relay: &[u64]) -> io::Result<()> {
         let now = Instant::now();
         let counts = [self.receive(ready.v4, V4)?, self.receive(ready.v6, V6)?];
-        let relay_ready = ready.relay || self.relay.has_more();
+        let is_due = self.relay.due().is_some_and(|due| due <= now);
+        let relay_ready = ready.relay || is_due || self.relay.has_more();
         let crossed = self.receive_crossings(now);
         let lag = self
             .lag(counts, relay_ready)
@@ -194,7 +196,7 @@ impl ShardThread {
             }
         }
         if relay_ready {
-            arrived += self.take_relayed(now);
+            arrived += self.take_relayed(now, of_relay);
         }
         arrived += self.serve_crossings(now);
         let commands = if ready.woken || self.turns.has_commands {
@@ -267,7 +269,7 @@ impl ShardThread {
     }
 
     /// Takes what the relay has; returns how many datagrams.
-    fn take_relayed(&mut self, now: Instant) -> usize {
+    fn take_relayed(&mut self, now: Instant, ready: &[u64]) -> usize {
         let ShardThread {
             relay,
             shard,
@@ -275,7 +277,7 @@ impl ShardThread {
             ..
         } = self;
         let mut count = 0;
-        *lodged = relay.take(|source, destination, payload| {
+        *lodged = relay.take(ready, |source, destination, payload| {
             debug_assert!(is_relayed(source.ip()), "the relay has its own addresses");
             io.bytes_in += payload.len() as u64;
             shard.handle_datagram(now, source, destination, payload);

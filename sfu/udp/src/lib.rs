@@ -14,7 +14,7 @@ mod lodger;
 mod sys;
 
 pub use hand_over::{HandOver, Parcel, Receiver, Sender, hand_over};
-pub use lodger::Lodger;
+pub use lodger::{LOOP_NUMBERS, Lodger};
 pub use sys::{
     BufferSizes, Family, IcmpError, PeerBatch, ReadySet, ReceiveBatch, Received, RelayedSocket,
     SendBatch, SendRefused, SendReport, UdpSocket, WaitList, Waker, Watch, wait,

@@ -2,10 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU8;
-use std::os::fd::BorrowedFd;
+use std::time::Instant;
 
 use conclave_sfu_node::{MediaAddr, MediaNode, NodeConfig, Secrets};
-use conclave_sfu_udp::{Lodger, Parcel};
+use conclave_sfu_udp::{Lodger, Parcel, Watch};
 use conclave_turn_core::auth::CredentialsConfig;
 use conclave_turn_core::policy::{PeerList, PeerPolicy};
 use conclave_turn_core::quota::QuotaLimits;
@@ -143,16 +143,20 @@ struct Echo {
 }
 
 impl Lodger for Echo {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.relay.descriptor()
+    fn watch(&self) -> Watch {
+        self.relay.watch()
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.relay.due()
     }
 
     fn has_more(&self) -> bool {
         self.relay.has_more()
     }
 
-    fn serve(&mut self, _: &mut Parcel) -> bool {
-        let goes_on = self.relay.serve(&mut self.arrived);
+    fn serve(&mut self, ready: &[u64], _: &mut Parcel) -> bool {
+        let goes_on = self.relay.serve(ready, &mut self.arrived);
         for (source, destination, payload) in self.arrived.datagrams() {
             self.relay.send(destination, source, payload);
         }

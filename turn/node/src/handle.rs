@@ -121,7 +121,7 @@ impl Relay {
         let (mut relay, turns) = Relay::open(listeners, server, Wanted::Within(addresses))?;
         let (alive, ended) = sync_channel(0);
         relay.end = Some(End::Within(ended));
-        Ok((relay, Within::new(turns, alive)?))
+        Ok((relay, Within::new(turns, alive)))
     }
 
     fn open(

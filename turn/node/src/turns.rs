@@ -6,14 +6,14 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use conclave_sfu_udp::{Parcel, ReadySet, ReceiveBatch};
+use conclave_sfu_udp::{LOOP_NUMBERS, Parcel, ReadySet, ReceiveBatch, Watch};
 use conclave_sfu_wire::relayed::is_relayed;
 use conclave_turn_core::auth::SessionKey;
 use conclave_turn_core::policy::{PeerList, PeerPolicy};
@@ -45,6 +45,7 @@ const PARCELS_PER_TURN: usize = 16;
 /// to; below are streams and then what the backend has.
 const WOKEN: u64 = u64::MAX - 1;
 const LISTENERS: u64 = 1 << 62;
+const _: () = assert!(LOOP_NUMBERS <= FIRST_NUMBER && FIRST_NUMBER < LISTENERS);
 
 /// What the relay takes over.
 pub(crate) struct Parts {
@@ -202,9 +203,10 @@ impl Turns {
         self.runtime.as_ref()
     }
 
-    /// Returns what is readable while there is something to do, once [`Turns::arm`] was called.
-    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
-        self.ready.as_fd()
+    /// Returns what watches all that it has; below [`LOOP_NUMBERS`] nothing is its own where
+    /// one shard has the relayed addresses.
+    pub(crate) fn watch(&self) -> Watch {
+        self.ready.watch()
     }
 
     /// Returns whether more waits in memory than was taken.
@@ -212,29 +214,30 @@ impl Turns {
         self.has_more
     }
 
-    /// Has the descriptor tell when time is due.
-    pub(crate) fn arm(&mut self) -> io::Result<()> {
-        self.ready.set_due(self.core.server.poll_timeout())
+    /// Returns when there is something to do though nothing came.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.core.server.poll_timeout()
     }
 
     /// Waits until there is something to do.
     pub(crate) fn wait(&mut self) -> io::Result<()> {
-        let due = self.core.server.poll_timeout();
-        self.ready.wait(due, self.has_more)
+        self.ready.wait(self.due(), self.has_more)?;
+        self.awake.clear();
+        self.awake.extend(self.ready.ready());
+        Ok(())
     }
 
-    /// Looks what there is to do, without waiting.
-    pub(crate) fn look(&mut self) -> io::Result<()> {
-        self.ready.wait(None, true)
+    /// Notes what somebody else's wait has found.
+    pub(crate) fn awaken(&mut self, ready: &[u64]) {
+        self.awake.clear();
+        self.awake.extend_from_slice(ready);
     }
 
-    /// Serves what the last look found. Streams are served until `until`, the
+    /// Serves what the last wait found. Streams are served until `until`, the
     /// others in the next turn; of datagrams every socket gives one batch.
     pub(crate) fn take(&mut self, now: Now, until: Option<Instant>) -> io::Result<()> {
         let had_more = std::mem::take(&mut self.has_more);
-        let mut awake = std::mem::take(&mut self.awake);
-        awake.clear();
-        awake.extend(self.ready.ready());
+        let awake = std::mem::take(&mut self.awake);
         // First who is in: their requests may be among what follows.
         self.take_control(now);
         let streams = awake

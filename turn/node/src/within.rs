@@ -2,11 +2,10 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::BorrowedFd;
 use std::sync::mpsc::SyncSender;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use conclave_sfu_udp::{Lodger, Parcel};
+use conclave_sfu_udp::{Lodger, Parcel, Watch};
 use conclave_turn_core::Now;
 use tokio::runtime::Handle;
 use tracing::info;
@@ -32,16 +31,15 @@ pub(crate) struct Within {
 
 impl Within {
     /// Makes it ready for the loop.
-    pub(crate) fn new(mut turns: Turns, alive: SyncSender<()>) -> io::Result<Within> {
-        turns.arm()?;
+    pub(crate) fn new(turns: Turns, alive: SyncSender<()>) -> Within {
         info!("relay is within the loop of the shard");
-        Ok(Within {
+        Within {
             runtime: turns.runtime().cloned(),
             turns,
             turn: None,
             has_ended: false,
             _alive: alive,
-        })
+        }
     }
 
     /// Does some work, which may be of streams.
@@ -56,22 +54,26 @@ impl Within {
 }
 
 impl Lodger for Within {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.turns.descriptor()
+    fn watch(&self) -> Watch {
+        self.turns.watch()
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.turns.due()
     }
 
     fn has_more(&self) -> bool {
         self.turns.has_more() || self.has_ended
     }
 
-    fn serve(&mut self, arrived: &mut Parcel) -> bool {
+    fn serve(&mut self, ready: &[u64], arrived: &mut Parcel) -> bool {
         if self.has_ended || self.turns.is_stopped() {
             info!("relay has ended");
             return false;
         }
         let now = self.now();
         self.work(|turns| {
-            turns.look()?;
+            turns.awaken(ready);
             turns.take(now, Some(now.instant + STREAMS_WITHIN))
         });
         self.turns.swap(arrived);
@@ -94,7 +96,7 @@ impl Lodger for Within {
         };
         self.work(|turns| {
             turns.flush(now);
-            turns.arm()
+            Ok(())
         });
     }
 }

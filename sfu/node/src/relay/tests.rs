@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 
-use conclave_sfu_udp::Waker;
+use conclave_sfu_udp::ReadySet;
 use conclave_sfu_wire::control::{Command, Event, RoomKey, RoomPolicy};
 use conclave_sfu_wire::relayed::RELAYED_V4;
 
@@ -17,21 +17,25 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A relay that is flooded: there is always more, all of it for the shard.
 struct Flooded {
-    waker: Waker,
+    ready: ReadySet,
     turns: Arc<AtomicU64>,
     ends: Arc<AtomicBool>,
 }
 
 impl Lodger for Flooded {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.waker.as_fd()
+    fn watch(&self) -> Watch {
+        self.ready.watch()
+    }
+
+    fn due(&self) -> Option<Instant> {
+        None
     }
 
     fn has_more(&self) -> bool {
         true
     }
 
-    fn serve(&mut self, arrived: &mut Parcel) -> bool {
+    fn serve(&mut self, _: &[u64], arrived: &mut Parcel) -> bool {
         assert!(arrived.is_empty());
         self.turns.fetch_add(1, Ordering::Relaxed);
         let media = (Ipv4Addr::LOCALHOST, 9);
@@ -87,7 +91,7 @@ fn a_shard_that_has_ended_takes_no_relay() {
 impl Flooded {
     fn new() -> Flooded {
         Flooded {
-            waker: Waker::new().unwrap(),
+            ready: ReadySet::new().unwrap(),
             turns: Arc::default(),
             ends: Arc::default(),
         }

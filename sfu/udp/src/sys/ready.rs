@@ -30,17 +30,21 @@ pub struct Watch(Arc<OwnedFd>);
 impl ReadySet {
     /// Makes an empty set; an error is the system's, for want of descriptors.
     pub fn new() -> io::Result<ReadySet> {
-        // SAFETY: no pointers; the results are checked before they are used.
-        let (epoll, timer) = unsafe {
-            (
-                owned(libc::epoll_create1(libc::EPOLL_CLOEXEC))?,
-                owned(libc::timerfd_create(
-                    libc::CLOCK_MONOTONIC,
-                    libc::TFD_NONBLOCK | libc::TFD_CLOEXEC,
-                ))?,
-            )
+        // SAFETY: no pointers; the result is checked before it is used.
+        let epoll = unsafe { owned(libc::epoll_create1(libc::EPOLL_CLOEXEC))? };
+        ReadySet::of(Watch(Arc::new(epoll)))
+    }
+
+    /// Makes a set of what `watch` watches, now and later, with a deadline of its own. Of several
+    /// such sets only one is to be waited for: what one is told, another may not be.
+    pub fn of(epoll: Watch) -> io::Result<ReadySet> {
+        // SAFETY: no pointers; the result is checked before it is used.
+        let timer = unsafe {
+            owned(libc::timerfd_create(
+                libc::CLOCK_MONOTONIC,
+                libc::TFD_NONBLOCK | libc::TFD_CLOEXEC,
+            ))?
         };
-        let epoll = Watch(Arc::new(epoll));
         // Setting it anew quiets it.
         epoll.enter(timer.as_fd(), TIMER, libc::EPOLLIN | libc::EPOLLET)?;
         Ok(ReadySet {
@@ -90,7 +94,7 @@ impl ReadySet {
         Ok(())
     }
 
-    /// Sets when a wait ends though nothing came, and when the set itself is readable: `None` is never.
+    /// Sets when a wait ends though nothing came: `None` is never.
     pub fn set_due(&mut self, due: Option<Instant>) -> io::Result<()> {
         if self.due == due {
             return Ok(());
@@ -137,13 +141,6 @@ impl ReadySet {
         }
         self.due = due;
         Ok(())
-    }
-}
-
-impl AsFd for ReadySet {
-    /// What is readable while a wait would find something: for a wait of somebody else's.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.epoll.0.as_fd()
     }
 }
 
@@ -220,32 +217,35 @@ unsafe fn owned(fd: libc::c_int) -> io::Result<OwnedFd> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{UdpSocket, wait};
+    use super::super::UdpSocket;
     use super::*;
 
     #[test]
-    fn the_set_is_readable_for_another_wait_when_something_came_or_time_is_due() {
-        let mut set = ReadySet::new().unwrap();
-        let socket = UdpSocket::bind_to("127.0.0.1:0".parse().unwrap()).unwrap();
-        set.watch().add(socket.as_fd(), 7).unwrap();
-        let is_readable = |set: &ReadySet, timeout| {
-            let [is_readable] = wait([Some(set.as_fd())], timeout).unwrap();
-            is_readable
-        };
-        assert!(!is_readable(&set, Some(Duration::ZERO)));
+    fn a_set_of_the_same_watch_finds_what_either_watches_by_its_own_deadline() {
+        let first = ReadySet::new().unwrap();
+        let sockets = [(); 2].map(|()| UdpSocket::bind_to("127.0.0.1:0".parse().unwrap()).unwrap());
+        first.watch().add(sockets[0].as_fd(), 7).unwrap();
+        let mut second = ReadySet::of(first.watch()).unwrap();
+        second.watch().add(sockets[1].as_fd(), 8).unwrap();
 
-        set.set_due(Some(Instant::now())).unwrap();
-        assert!(is_readable(&set, None));
-        set.wait(None, true).unwrap();
-        assert_eq!(set.ready().count(), 0);
-        assert!(!is_readable(&set, Some(Duration::ZERO)));
+        let due = Instant::now() + Duration::from_millis(20);
+        second.wait(Some(due), false).unwrap();
+        assert!(Instant::now() >= due);
+        assert_eq!(second.ready().count(), 0);
+        second.wait(None, true).unwrap();
+        assert_eq!(second.ready().count(), 0, "the timer was told once");
 
         let other = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        other.send_to(b"x", socket.local()).unwrap();
-        assert!(is_readable(&set, None));
-        set.wait(None, true).unwrap();
-        assert_eq!(set.ready().collect::<Vec<_>>(), [7]);
+        for socket in &sockets {
+            other.send_to(b"x", socket.local()).unwrap();
+        }
+        second.wait(None, false).unwrap();
+        let mut ready: Vec<u64> = second.ready().collect();
+        ready.sort_unstable();
+        assert_eq!(ready, [7, 8]);
+        drop(first);
         // Nobody took it.
-        assert!(is_readable(&set, None));
+        second.wait(None, false).unwrap();
+        assert_eq!(second.ready().count(), 2);
     }
 }

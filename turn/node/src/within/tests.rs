@@ -1,7 +1,7 @@
 use std::net::UdpSocket;
 use std::thread;
 
-use conclave_sfu_udp::wait;
+use conclave_sfu_udp::ReadySet;
 use conclave_turn_core::auth::{Credential, Mint, Secret, SessionKey};
 
 use super::*;
@@ -35,7 +35,7 @@ fn who_loses_its_sockets_asks_to_be_dropped() {
     let (relay, mut within) = relay(&Mint::new(Secret::random([1; 32])));
     within.work(|_| Err(io::ErrorKind::NotConnected.into()));
     assert!(within.has_more());
-    assert!(!within.serve(&mut Parcel::default()));
+    assert!(!within.serve(&[], &mut Parcel::default()));
     drop(within);
     relay.shutdown();
 }
@@ -88,11 +88,11 @@ fn client(relay: &Relay) -> UdpSocket {
 
 /// Waits as the loop of a shard does, and does what there is to do; returns whether it goes on.
 fn turn(within: &mut Within) -> bool {
-    if !within.has_more() {
-        wait([Some(within.descriptor())], None).unwrap();
-    }
+    let mut set = ReadySet::of(within.watch()).unwrap();
+    set.wait(within.due(), within.has_more()).unwrap();
+    let ready: Vec<u64> = set.ready().collect();
     let mut arrived = Parcel::default();
-    let goes_on = within.serve(&mut arrived);
+    let goes_on = within.serve(&ready, &mut arrived);
     within.flush();
     assert!(arrived.is_empty());
     goes_on
