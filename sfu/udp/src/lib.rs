@@ -16,6 +16,7 @@ mod sys;
 pub use hand_over::{HandOver, Parcel, Receiver, Sender, hand_over};
 pub use lodger::{LOOP_NUMBERS, Lodger};
 pub use sys::{
-    BufferSizes, Family, IcmpError, PeerBatch, ReadySet, ReceiveBatch, Received, RelayedSocket,
-    SendBatch, SendRefused, SendReport, UdpSocket, WaitList, Waker, Watch, wait,
+    BufferSizes, Family, IcmpError, IpFields, PeerBatch, PeerDatagram, ReadySet, ReceiveBatch,
+    Received, RelayedSocket, SendBatch, SendRefused, SendReport, UdpSocket, WaitList, Waker, Watch,
+    Way, wait,
 };

@@ -6,16 +6,18 @@
 //! any values; raw pointers live no longer than the call that made them.
 
 mod headers;
+mod ip_fields;
 mod ready;
 mod receive;
 mod relayed;
 mod send;
 mod wait;
 
+pub use ip_fields::IpFields;
 pub use ready::{ReadySet, Watch};
 pub use receive::{ReceiveBatch, Received};
-pub use relayed::{IcmpError, PeerBatch, RelayedSocket, SendRefused};
-pub use send::{SendBatch, SendReport};
+pub use relayed::{IcmpError, PeerBatch, PeerDatagram, RelayedSocket, SendRefused};
+pub use send::{SendBatch, SendReport, Way};
 pub use wait::{WaitList, Waker, wait};
 
 use std::io;

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::os::fd::AsFd;
 
-use conclave_sfu_udp::{PeerBatch, RelayedSocket, SendBatch, SendRefused, Watch};
+use conclave_sfu_udp::{PeerBatch, RelayedSocket, SendBatch, SendRefused, Watch, Way};
 use conclave_turn_core::{
     Backend, BackendTraits, ConnectFailed, Family, Io, Now, OpenError, PortWish, SendError, Server,
 };
@@ -149,8 +149,9 @@ impl RealBackend {
                 clients,
                 backend: self,
             };
-            for (peer, payload) in arrivals.received().flatten() {
-                server.handle_relayed(now, owner, address, PeerAddr(peer), payload, &mut io);
+            for datagram in arrivals.received().flatten() {
+                let peer = PeerAddr(datagram.source);
+                server.handle_relayed(now, owner, address, peer, datagram.payload, &mut io);
             }
         }
         self.arrivals = Some(arrivals);
@@ -382,7 +383,9 @@ impl Backend for RealBackend {
             .sockets
             .get_mut(&number)
             .ok_or(SendError::Unreachable)?;
-        let sent = relayed.socket.send(peer.0, payload, dont_fragment);
+        let sent = relayed
+            .socket
+            .send(&Way::to(peer.0), payload, dont_fragment);
         sent.map_err(|refused| match refused {
             SendRefused::TooLarge(0) if dont_fragment => SendError::TooLarge { mtu: MTU_UNKNOWN },
             SendRefused::TooLarge(mtu) if dont_fragment => SendError::TooLarge {

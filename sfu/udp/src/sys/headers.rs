@@ -4,23 +4,25 @@ use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::time::{Duration, SystemTime};
 
+use super::{Family, IpFields, Way};
+
 /// Room for an address of either family.
 pub(super) type Name = libc::sockaddr_storage;
 
 /// Room for the control messages of one datagram: at most PKTINFO of IPv6 (40
-/// bytes), a segment size (24, in either direction) and a time (32), aligned as
-/// their headers must be.
+/// bytes), a segment size, a traffic class and a hop limit (24 each, in either
+/// direction) and a time (32), aligned as their headers must be.
 #[repr(C, align(8))]
 #[derive(Clone, Copy)]
 pub(super) struct Control(pub(super) [u8; CONTROL_LEN]);
 
-const CONTROL_LEN: usize = 96;
+const CONTROL_LEN: usize = 144;
 
 const _: () = {
     // SAFETY: these only compute.
     let needed = unsafe {
         libc::CMSG_SPACE(mem::size_of::<libc::in6_pktinfo>() as u32)
-            + libc::CMSG_SPACE(mem::size_of::<libc::c_int>() as u32)
+            + 3 * libc::CMSG_SPACE(mem::size_of::<libc::c_int>() as u32)
             + libc::CMSG_SPACE(mem::size_of::<libc::timespec>() as u32)
     };
     assert!(needed as usize <= CONTROL_LEN);
@@ -92,6 +94,8 @@ pub(super) struct Facts {
     pub(super) destination: Option<IpAddr>,
     /// Bytes of each datagram but the last, if the kernel has joined several.
     pub(super) segment: Option<usize>,
+    /// What else its header said, if the socket notes it.
+    pub(super) ip: IpFields,
     /// When it arrived, on the clock of the wall.
     pub(super) arrived: Option<SystemTime>,
 }
@@ -102,46 +106,78 @@ pub(super) fn read_facts(header: &libc::msghdr) -> Facts {
     // SAFETY: control pointer and length are those that the kernel left, within a live `Control`.
     let mut entry = unsafe { libc::CMSG_FIRSTHDR(header) };
     while !entry.is_null() {
-        // SAFETY: the macros give only entries whose header lies within the control buffer, aligned.
-        let (level, kind, len) = unsafe {
-            (
-                (*entry).cmsg_level,
-                (*entry).cmsg_type,
-                (*entry).cmsg_len as usize,
-            )
-        };
-        // SAFETY: computes a pointer just behind the header of the entry.
-        let data = unsafe { libc::CMSG_DATA(entry) };
-        if (level, kind) == (libc::IPPROTO_IP, libc::IP_PKTINFO)
-            && len >= cmsg_len::<libc::in_pktinfo>()
-        {
-            // SAFETY: the entry holds at least this struct, of which all bits are valid.
-            let info = unsafe { data.cast::<libc::in_pktinfo>().read_unaligned() };
-            facts.destination = Some(Ipv4Addr::from(u32::from_be(info.ipi_addr.s_addr)).into());
-        }
-        if (level, kind) == (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO)
-            && len >= cmsg_len::<libc::in6_pktinfo>()
-        {
-            // SAFETY: as above.
-            let info = unsafe { data.cast::<libc::in6_pktinfo>().read_unaligned() };
-            facts.destination = Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).into());
-        }
-        if (level, kind) == (libc::SOL_UDP, libc::UDP_GRO) && len >= cmsg_len::<libc::c_int>() {
-            // SAFETY: as above.
-            let segment = unsafe { data.cast::<libc::c_int>().read_unaligned() };
-            facts.segment = usize::try_from(segment).ok().filter(|segment| *segment > 0);
-        }
-        if (level, kind) == (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS)
-            && len >= cmsg_len::<libc::timespec>()
-        {
-            // SAFETY: as above.
-            let time = unsafe { data.cast::<libc::timespec>().read_unaligned() };
-            facts.arrived = wall_time(&time);
-        }
+        // SAFETY: the macros give only entries that lie within the control buffer, aligned.
+        unsafe { read_entry(entry, &mut facts) };
         // SAFETY: `entry` came from these macros for this header.
         entry = unsafe { libc::CMSG_NXTHDR(header, entry) };
     }
     facts
+}
+
+/// Reads one control message.
+///
+/// # Safety
+/// `entry` is what the macros gave for a live control buffer that the kernel filled in.
+unsafe fn read_entry(entry: *const libc::cmsghdr, facts: &mut Facts) {
+    // SAFETY: as the caller promises, for all of this function; `value` looks at the length.
+    let (level, kind) = unsafe { ((*entry).cmsg_level, (*entry).cmsg_type) };
+    match (level, kind) {
+        (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+            // SAFETY: as above; all bits of this struct are valid.
+            let info = unsafe { value::<libc::in_pktinfo>(entry) };
+            facts.destination =
+                info.map(|info| Ipv4Addr::from(u32::from_be(info.ipi_addr.s_addr)).into());
+        }
+        (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+            // SAFETY: as above.
+            let info = unsafe { value::<libc::in6_pktinfo>(entry) };
+            facts.destination = info.map(|info| Ipv6Addr::from(info.ipi6_addr.s6_addr).into());
+        }
+        (libc::SOL_UDP, libc::UDP_GRO) => {
+            // SAFETY: as above.
+            let segment = unsafe { value::<libc::c_int>(entry) };
+            facts.segment = segment
+                .and_then(|segment| usize::try_from(segment).ok())
+                .filter(|segment| *segment > 0);
+        }
+        (libc::IPPROTO_IP, libc::IP_TOS) => {
+            // SAFETY: as above.
+            let tos = unsafe { value::<u8>(entry) };
+            facts.ip.traffic_class = tos.unwrap_or_default();
+        }
+        (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
+            // SAFETY: as above.
+            let class = unsafe { value::<libc::c_int>(entry) };
+            facts.ip.traffic_class = class.map(|class| class as u8).unwrap_or_default();
+        }
+        (libc::IPPROTO_IP, libc::IP_TTL) | (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) => {
+            // SAFETY: as above.
+            let limit = unsafe { value::<libc::c_int>(entry) };
+            facts.ip.hop_limit = limit.and_then(|limit| u8::try_from(limit).ok());
+        }
+        (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
+            // SAFETY: as above.
+            let time = unsafe { value::<libc::timespec>(entry) };
+            facts.arrived = time.and_then(|time| wall_time(&time));
+        }
+        _ => {}
+    }
+}
+
+/// Reads the value of a control message; `None` if it is shorter than that.
+///
+/// # Safety
+/// As for [`read_entry`], and all bits of a `T` are valid.
+#[allow(
+    clippy::unnecessary_cast,
+    reason = "the length is of another type with musl"
+)]
+unsafe fn value<T: Copy>(entry: *const libc::cmsghdr) -> Option<T> {
+    // SAFETY: the header is there, and the value behind it if the length says so.
+    unsafe {
+        let is_whole = (*entry).cmsg_len as usize >= cmsg_len::<T>();
+        is_whole.then(|| libc::CMSG_DATA(entry).cast::<T>().read_unaligned())
+    }
 }
 
 fn wall_time(time: &libc::timespec) -> Option<SystemTime> {
@@ -151,16 +187,12 @@ fn wall_time(time: &libc::timespec) -> Option<SystemTime> {
         .checked_add(Duration::from_secs(seconds) + Duration::from_nanos(nanos.into()))
 }
 
-/// Writes the control messages of a send: the source address and the segment
-/// size, each if there is one. Returns their length; 0 is none.
-pub(super) fn write_control(
-    control: &mut Control,
-    source: Option<IpAddr>,
-    segment: Option<u16>,
-) -> usize {
-    *control = Control::empty();
+/// Writes the control messages of a send: the source address, the fields of the
+/// IP header that are not the host's own, and the segment size, each if there is
+/// one. Returns their length; 0 is none. What lies behind stays as it was.
+pub(super) fn write_control(control: &mut Control, way: &Way, segment: Option<u16>) -> usize {
     let mut at = 0;
-    match source {
+    match way.source {
         Some(IpAddr::V4(source)) => {
             let info = libc::in_pktinfo {
                 ipi_ifindex: 0,
@@ -182,8 +214,26 @@ pub(super) fn write_control(
         }
         None => {}
     }
+    if way.ip != IpFields::default() {
+        at = push_ip_fields(control, at, way);
+    }
     if let Some(segment) = segment {
         at = push_entry(control, at, libc::SOL_UDP, libc::UDP_SEGMENT, segment);
+    }
+    at
+}
+
+fn push_ip_fields(control: &mut Control, mut at: usize, way: &Way) -> usize {
+    let (level, class, limit) = match Family::of(&way.destination.ip()) {
+        Family::V4 => (libc::IPPROTO_IP, libc::IP_TOS, libc::IP_TTL),
+        Family::V6 => (libc::IPPROTO_IPV6, libc::IPV6_TCLASS, libc::IPV6_HOPLIMIT),
+    };
+    if way.ip.traffic_class != 0 {
+        let value = libc::c_int::from(way.ip.traffic_class);
+        at = push_entry(control, at, level, class, value);
+    }
+    if let Some(hops) = way.ip.hop_limit {
+        at = push_entry(control, at, level, limit, libc::c_int::from(hops));
     }
     at
 }
@@ -197,7 +247,7 @@ fn push_entry<T: Copy>(control: &mut Control, at: usize, level: i32, kind: i32, 
             libc::CMSG_LEN(size) as usize,
         )
     };
-    assert!(at + space <= CONTROL_LEN, "both entries fit, see above");
+    assert!(at + space <= CONTROL_LEN, "all entries fit, see above");
     // SAFETY: all zeroes are a valid value of this plain struct.
     let mut header: libc::cmsghdr = unsafe { mem::zeroed() };
     header.cmsg_level = level;

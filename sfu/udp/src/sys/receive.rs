@@ -8,7 +8,7 @@ use std::os::fd::AsRawFd;
 use std::time::{Duration, SystemTime};
 
 use super::headers::{Control, Facts, Name, no_name, read_facts, read_name};
-use super::{BATCH, UdpSocket, set_int};
+use super::{BATCH, Family, IpFields, UdpSocket, ip_fields, set_int};
 
 /// Room for one datagram. WebRTC sends at most about 1,500 bytes; what is longer is junk.
 const DATAGRAM_MAX: usize = 2_048;
@@ -48,6 +48,7 @@ struct Arrival {
     segment: usize,
     source: SocketAddr,
     destination: IpAddr,
+    ip: IpFields,
     at: Option<SystemTime>,
 }
 
@@ -57,6 +58,8 @@ pub struct Received<'a> {
     pub source: SocketAddr,
     /// The local address that it was sent to.
     pub destination: IpAddr,
+    /// What else its header said, if the socket [notes it](UdpSocket::note_ip_fields).
+    pub ip: IpFields,
     /// How long it has waited in its socket, as far as that is known.
     pub waited: Option<Duration>,
     /// Its bytes.
@@ -110,6 +113,7 @@ impl ReceiveBatch {
                         Some(Received {
                             source: fact.source,
                             destination: fact.destination,
+                            ip: fact.ip,
                             waited: waited(&fact),
                             payload,
                         })
@@ -120,6 +124,7 @@ impl ReceiveBatch {
                     Some(fact) if fact.len == 0 => Some(Some(Received {
                         source: fact.source,
                         destination: fact.destination,
+                        ip: fact.ip,
                         waited: waited(fact),
                         payload: &mut [],
                     })),
@@ -143,6 +148,11 @@ impl UdpSocket {
     pub fn note_arrivals(&self) {
         // One that does not leaves it to the caller to guess.
         let _ = set_int(&self.socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1);
+    }
+
+    /// Lets the kernel tell what the IP header of each datagram says, for [`Received::ip`].
+    pub fn note_ip_fields(&self) {
+        ip_fields::note(&self.socket, Family::of(&self.local.ip()));
     }
 
     /// Takes what has arrived, up to the room of the batch; 0 if there is nothing. Counts messages:
@@ -229,6 +239,7 @@ fn fact(header: &libc::mmsghdr, name: &Name, facts: &Facts) -> Fact {
         segment,
         source: read_name(name)?,
         destination: facts.destination?,
+        ip: facts.ip,
         at: facts.arrived,
     })
 }

@@ -11,9 +11,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::headers::{Control, Name, no_name, read_facts, read_name, write_name};
-use super::send::{SendBatch, SendReport, send};
-use super::{Family, set_int};
+use super::headers::{Control, Name, no_name, read_facts, read_name, write_control, write_name};
+use super::send::{SendBatch, SendReport, Way, send};
+use super::{Family, IpFields, ip_fields, set_int};
 
 /// Messages in one system call. Many sockets share the work of a relay, so that
 /// each has few at a time.
@@ -50,9 +50,28 @@ pub struct PeerBatch {
     bytes: Vec<u8>,
     names: [Name; BATCH],
     controls: [Control; BATCH],
-    /// Bytes of each message, and of each datagram in it but the last.
-    lens: [Option<(usize, usize)>; BATCH],
+    /// What the kernel said about each message; `None` for one that was cut off.
+    arrivals: [Option<Arrival>; BATCH],
     count: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Arrival {
+    len: usize,
+    /// Bytes of each datagram in it but the last.
+    segment: usize,
+    ip: IpFields,
+}
+
+/// One datagram that a peer sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerDatagram<'a> {
+    /// Who sent it.
+    pub source: SocketAddr,
+    /// What else its header said.
+    pub ip: IpFields,
+    /// Its bytes.
+    pub payload: &'a [u8],
 }
 
 impl PeerBatch {
@@ -66,24 +85,28 @@ impl PeerBatch {
             bytes: vec![0; JOINED_MAX * BATCH],
             names: [no_name(); BATCH],
             controls: [Control::empty(); BATCH],
-            lens: [None; BATCH],
+            arrivals: [None; BATCH],
             count: 0,
         }
     }
 
-    /// Returns who sent what; `None` stands for a datagram that was cut off.
-    pub fn received(&self) -> impl Iterator<Item = Option<(SocketAddr, &[u8])>> {
+    /// Returns what the last receive brought; `None` stands for a datagram that was cut off.
+    pub fn received(&self) -> impl Iterator<Item = Option<PeerDatagram<'_>>> {
         let places = self.bytes.chunks(JOINED_MAX).zip(&self.names);
-        let places = places.zip(&self.lens).take(self.count);
-        places.flat_map(|((bytes, name), lens)| {
-            let peer = read_name(name);
-            let (len, segment) = lens.unwrap_or_default();
+        let places = places.zip(&self.arrivals).take(self.count);
+        places.flat_map(|((bytes, name), arrival)| {
+            let source = read_name(name);
+            let (len, segment) = arrival.map_or((0, 0), |it| (it.len, it.segment));
             // A datagram may be empty, and one that was cut off is told as one.
             let starts = (0..len.max(1)).step_by(segment.max(1));
             starts.map(move |start| {
-                (*lens)?;
-                let datagram = bytes.get(start..len.min(start + segment))?;
-                (datagram.len() <= DATAGRAM_MAX).then_some((peer?, datagram))
+                let ip = (*arrival)?.ip;
+                let payload = bytes.get(start..len.min(start + segment))?;
+                (payload.len() <= DATAGRAM_MAX).then_some(PeerDatagram {
+                    source: source?,
+                    ip,
+                    payload,
+                })
             })
         })
     }
@@ -112,6 +135,7 @@ impl RelayedSocket {
                 )?;
             }
         }
+        ip_fields::note(&socket, Family::of(&local.ip()));
         // An older kernel does not join, and everything comes by itself.
         let _ = set_int(&socket, libc::SOL_UDP, libc::UDP_GRO, 1);
         socket.bind(&local.into())?;
@@ -132,7 +156,7 @@ impl RelayedSocket {
         self.local
     }
 
-    /// Sends one datagram.
+    /// Sends one datagram, from the address that it is bound to.
     ///
     /// With `dont_fragment` it leaves in one piece or not at all (the DF bit of IPv4).
     ///
@@ -140,7 +164,7 @@ impl RelayedSocket {
     /// [`SendRefused`]; either way the socket stays good.
     pub fn send(
         &mut self,
-        peer: SocketAddr,
+        way: &Way,
         payload: &[u8],
         dont_fragment: bool,
     ) -> Result<(), SendRefused> {
@@ -148,7 +172,7 @@ impl RelayedSocket {
             self.forbid_fragments(dont_fragment)
                 .map_err(|_| SendRefused::Unreachable)?;
         }
-        match self.send_once(peer, payload) {
+        match self.send_once(way, payload) {
             Ok(()) => Ok(()),
             Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
                 Err(SendRefused::TooLarge(self.mtu_of_refusal()))
@@ -156,7 +180,7 @@ impl RelayedSocket {
             // The kernel tells an ICMP error of an earlier datagram with the next call: that was
             // it, and the error queue has the details.
             Err(error) if is_about_an_earlier_one(&error) => self
-                .send_once(peer, payload)
+                .send_once(way, payload)
                 .map_err(|_| SendRefused::Unreachable),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(SendRefused::Full),
             Err(_) => Err(SendRefused::Unreachable),
@@ -173,18 +197,30 @@ impl RelayedSocket {
         send(&self.socket, &mut self.segments, batch)
     }
 
-    fn send_once(&self, peer: SocketAddr, payload: &[u8]) -> io::Result<()> {
-        let mut name = no_name();
-        let len = write_name(&mut name, peer);
-        // SAFETY: the bytes and the name outlive the call, with their true lengths.
+    fn send_once(&self, way: &Way, payload: &[u8]) -> io::Result<()> {
+        let (mut name, mut control) = (no_name(), Control::empty());
+        let mut part = libc::iovec {
+            iov_base: payload.as_ptr().cast_mut().cast(),
+            iov_len: payload.len(),
+        };
+        // SAFETY: all zeroes are a valid value of this plain struct.
+        let mut header: libc::msghdr = unsafe { mem::zeroed() };
+        header.msg_namelen = write_name(&mut name, way.destination);
+        header.msg_name = (&raw mut name).cast();
+        header.msg_iov = &raw mut part;
+        header.msg_iovlen = 1;
+        let len = write_control(&mut control, way, None);
+        if len > 0 {
+            header.msg_control = control.0.as_mut_ptr().cast();
+            header.msg_controllen = len as _;
+        }
+        // SAFETY: the header points to bytes, a name and control messages with their true
+        // lengths; all outlive the call, and the kernel only reads them.
         let sent = unsafe {
-            libc::sendto(
+            libc::sendmsg(
                 self.socket.as_raw_fd(),
-                payload.as_ptr().cast(),
-                payload.len(),
+                &raw const header,
                 libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
-                (&raw const name).cast(),
-                len,
             )
         };
         if sent < 0 {
@@ -273,11 +309,17 @@ impl RelayedSocket {
             };
         }
         batch.count = count as usize;
-        for (header, len) in headers.iter().zip(&mut batch.lens).take(batch.count) {
-            let message = header.msg_len as usize;
-            *len = (header.msg_hdr.msg_flags & libc::MSG_TRUNC == 0).then(|| {
-                let segment = read_facts(&header.msg_hdr).segment;
-                (message, segment.unwrap_or(message))
+        for (header, arrival) in headers.iter().zip(&mut batch.arrivals).take(batch.count) {
+            let len = header.msg_len as usize;
+            let is_cut = header.msg_hdr.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0;
+            *arrival = (!is_cut).then(|| {
+                let facts = read_facts(&header.msg_hdr);
+                let segment = facts.segment.unwrap_or(len);
+                Arrival {
+                    len,
+                    segment,
+                    ip: facts.ip,
+                }
             });
         }
         Ok(batch.count)

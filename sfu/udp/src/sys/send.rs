@@ -9,7 +9,7 @@ use socket2::Socket;
 
 use super::headers::{Control, Name, no_name, write_control, write_name};
 use super::relayed::is_about_an_earlier_one;
-use super::{BATCH, UdpSocket};
+use super::{BATCH, IpFields, UdpSocket};
 
 /// How many bytes one batch to send may hold. A frame of 50 packets to 16
 /// destinations fits; with more the batch goes out in parts.
@@ -29,11 +29,32 @@ pub struct SendBatch {
     controls: Vec<Control>,
 }
 
-/// One or several datagrams to one destination, end to end in the bytes of the batch.
+/// How a datagram leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Way {
+    /// The local address that it leaves from; `None` leaves the choice to the kernel.
+    pub source: Option<IpAddr>,
+    /// Where it goes.
+    pub destination: SocketAddr,
+    /// What else its header says.
+    pub ip: IpFields,
+}
+
+impl Way {
+    /// Returns that of a datagram of this host's own, from an address of the kernel's choice.
+    pub fn to(destination: SocketAddr) -> Way {
+        Way {
+            source: None,
+            destination,
+            ip: IpFields::default(),
+        }
+    }
+}
+
+/// One or several datagrams that go one way, end to end in the bytes of the batch.
 #[derive(Debug, Clone, Copy)]
 struct Message {
-    destination: SocketAddr,
-    source: Option<IpAddr>,
+    way: Way,
     start: usize,
     len: usize,
     segment: usize,
@@ -87,20 +108,17 @@ impl SendBatch {
         }
         let start = self.bytes.len();
         self.bytes.extend_from_slice(payload);
+        let own = Way::to(destination);
         self.messages.push(Message {
-            destination,
-            source,
+            way: Way { source, ..own },
             start,
             len: payload.len(),
             segment,
         });
     }
 
-    /// Appends one datagram made of `header` and `payload`. Joined to the last
-    /// message if it goes the same way and the kernel can segment both: all
-    /// segments are equal but the last one, which may be shorter.
-    ///
-    /// Returns `false` if there is no room: send the batch first.
+    /// Appends one datagram of this host's own, made of `header` and `payload`, as
+    /// [`SendBatch::append_by`] does.
     #[must_use]
     pub fn append(
         &mut self,
@@ -109,6 +127,17 @@ impl SendBatch {
         header: &[u8],
         payload: &[u8],
     ) -> bool {
+        let own = Way::to(destination);
+        self.append_by(&Way { source, ..own }, header, payload)
+    }
+
+    /// Appends one datagram made of `header` and `payload`. Joined to the last
+    /// message if it goes the same way and the kernel can segment both: all
+    /// segments are equal but the last one, which may be shorter.
+    ///
+    /// Returns `false` if there is no room: send the batch first.
+    #[must_use]
+    pub fn append_by(&mut self, way: &Way, header: &[u8], payload: &[u8]) -> bool {
         let len = header.len() + payload.len();
         if len == 0 {
             return true;
@@ -119,14 +148,13 @@ impl SendBatch {
         let joined = self
             .messages
             .last_mut()
-            .is_some_and(|last| last.joins(source, destination, len));
+            .is_some_and(|last| last.joins(way, len));
         if !joined {
             if self.messages.len() == BATCH {
                 return false;
             }
             self.messages.push(Message {
-                destination,
-                source,
+                way: *way,
                 start: self.bytes.len(),
                 len,
                 segment: len,
@@ -157,10 +185,9 @@ impl Message {
         self.len.div_ceil(self.segment) as u64
     }
 
-    /// Takes `len` more bytes to `destination` as its next segment, if that can be.
-    fn joins(&mut self, source: Option<IpAddr>, destination: SocketAddr, len: usize) -> bool {
-        let joins = self.destination == destination
-            && self.source == source
+    /// Takes `len` more bytes that go `way` as its next segment, if that can be.
+    fn joins(&mut self, way: &Way, len: usize) -> bool {
+        let joins = self.way == *way
             && len <= self.segment
             // A segment shorter than the others ended the message.
             && self.len.is_multiple_of(self.segment)
@@ -274,11 +301,11 @@ fn send_from(socket: &Socket, batch: &mut SendBatch, at: usize) -> io::Result<us
         parts[index].iov_base = payload.as_ptr().cast_mut().cast();
         parts[index].iov_len = payload.len();
         let header = &mut headers[index].msg_hdr;
-        header.msg_namelen = write_name(&mut names[index], message.destination);
+        header.msg_namelen = write_name(&mut names[index], message.way.destination);
         header.msg_name = (&raw mut names[index]).cast();
         header.msg_iov = &raw mut parts[index];
         header.msg_iovlen = 1;
-        let len = write_control(&mut controls[index], message.source, segment);
+        let len = write_control(&mut controls[index], &message.way, segment);
         if len > 0 {
             header.msg_control = controls[index].0.as_mut_ptr().cast();
             header.msg_controllen = len as _;

@@ -18,13 +18,16 @@ fn only_sockets_with_something_are_ready_and_give_it_with_its_source() {
     set.watch().add(second.as_fd(), 2).unwrap();
     set.wait(None, true).unwrap();
     assert_eq!(set.ready().count(), 0);
-    first.send(second.local(), b"ab", false).unwrap();
-    first.send(second.local(), b"", true).unwrap();
+    first.send(&Way::to(second.local()), b"ab", false).unwrap();
+    first.send(&Way::to(second.local()), b"", true).unwrap();
     set.wait(Some(Instant::now() + PATIENCE), false).unwrap();
     assert_eq!(set.ready().collect::<Vec<_>>(), [2]);
     let mut batch = PeerBatch::new();
     assert_eq!(second.receive(&mut batch).unwrap(), 2);
-    let received: Vec<_> = batch.received().collect();
+    let received = batch.received();
+    let received: Vec<_> = received
+        .map(|it| it.map(|it| (it.source, it.payload)))
+        .collect();
     assert_eq!(
         received,
         [
@@ -44,10 +47,12 @@ fn a_port_where_nobody_listens_is_told_with_its_address_and_the_socket_stays_goo
         let mut socket = bind(host);
         let mut set = ReadySet::new().unwrap();
         set.watch().add(socket.as_fd(), 7).unwrap();
-        socket.send(closed, b"anybody?", false).unwrap();
+        socket.send(&Way::to(closed), b"anybody?", false).unwrap();
         set.wait(Some(Instant::now() + PATIENCE), false).unwrap();
         assert_eq!(set.ready().collect::<Vec<_>>(), [7]);
-        socket.send(listening.local(), b"you", false).unwrap();
+        socket
+            .send(&Way::to(listening.local()), b"you", false)
+            .unwrap();
         let error = socket.take_error().unwrap();
         assert_eq!(
             error,
@@ -70,7 +75,9 @@ fn a_port_where_nobody_listens_is_told_with_its_address_and_the_socket_stays_goo
 fn what_is_sent_together_leaves_in_order_and_may_arrive_as_one_message() {
     let (mut sender, receiver) = (bind("127.0.0.1"), bind("127.0.0.1"));
     // A fragment is allowed again behind one that was not.
-    sender.send(receiver.local(), b"first", true).unwrap();
+    sender
+        .send(&Way::to(receiver.local()), b"first", true)
+        .unwrap();
     let mut waiting = SendBatch::new();
     for len in [900, 900, 900, 40, 900] {
         assert!(waiting.append(None, receiver.local(), &[], &vec![7; len]));
@@ -84,9 +91,9 @@ fn what_is_sent_together_leaves_in_order_and_may_arrive_as_one_message() {
         assert_eq!(set.ready().count(), 1);
         receiver.receive(&mut batch).unwrap();
         let received = batch.received().map(Option::unwrap);
-        lens.extend(received.map(|(peer, payload)| {
-            assert_eq!(peer, sender.local());
-            payload.len()
+        lens.extend(received.map(|datagram| {
+            assert_eq!(datagram.source, sender.local());
+            datagram.payload.len()
         }));
     }
     assert_eq!(lens, [5, 900, 900, 900, 40, 900]);
@@ -108,15 +115,17 @@ fn what_a_closed_port_refuses_costs_what_follows_nothing() {
 fn what_fits_into_no_packet_is_refused_and_what_is_too_long_to_take_is_cut_off() {
     let (mut sender, receiver) = (bind("127.0.0.1"), bind("127.0.0.1"));
     assert!(matches!(
-        sender.send(receiver.local(), &[0; 66_000], true),
+        sender.send(&Way::to(receiver.local()), &[0; 66_000], true),
         Err(SendRefused::TooLarge(_))
     ));
     let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     assert_eq!(
-        sender.send(nowhere, b"x", false),
+        sender.send(&Way::to(nowhere), b"x", false),
         Err(SendRefused::Unreachable)
     );
-    sender.send(receiver.local(), &[0; 3_000], false).unwrap();
+    sender
+        .send(&Way::to(receiver.local()), &[0; 3_000], false)
+        .unwrap();
     let mut batch = PeerBatch::new();
     assert_eq!(receiver.receive(&mut batch).unwrap(), 1);
     assert_eq!(batch.received().collect::<Vec<_>>(), [None]);
