@@ -136,6 +136,50 @@ impl Allocations {
         self.get(id)?.deadline()
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Allocation> {
+        self.slab.iter().map(|(_, allocation)| allocation)
+    }
+
+    /// Returns how many entries lead to allocations.
+    pub(crate) fn ways(&self) -> usize {
+        self.by_client.len() + self.by_relayed.len() + self.by_identity.len()
+    }
+
+    /// Returns whether every way leads to its allocation, every allocation has all its ways, and nothing else has one.
+    pub(crate) fn agree(&self) -> bool {
+        let (mut relays, mut listed) = (0, 0);
+        let is_found = |(id, allocation): (usize, &Allocation)| {
+            relays += allocation.relays.iter().flatten().count();
+            let id = id as u32;
+            self.by_client.get(&allocation.tuple) == Some(&id)
+                && allocation
+                    .relays
+                    .iter()
+                    .flatten()
+                    .all(|relay| self.of_relayed(relay.address) == Some(id))
+        };
+        let are_found = self.slab.iter().all(is_found);
+        let are_linked = self.by_identity.iter().all(|(identity, head)| {
+            let (mut id, mut previous) = (*head, NONE);
+            while let Some(allocation) = self.get(id) {
+                listed += 1;
+                let is_linked = allocation.previous == previous
+                    && allocation.identity() == *identity
+                    && listed <= self.len();
+                if !is_linked {
+                    return false;
+                }
+                (previous, id) = (id, allocation.next);
+            }
+            previous != NONE && id == NONE
+        });
+        are_found
+            && are_linked
+            && listed == self.len()
+            && self.by_client.len() == self.len()
+            && self.by_relayed.len() == relays
+    }
+
     /// Bytes of memory of all allocations and the tables that lead to them.
     pub(crate) fn bytes(&self) -> usize {
         // A byte of control per place of a hash table, of which seven of eight are used.

@@ -19,6 +19,7 @@ mod users;
 pub use rest::RestSecrets;
 pub use secret::{Secret, SecretError};
 pub use source::{Credentials, CredentialsConfig};
+pub(crate) use ticket::session_of;
 pub use ticket::{Credential, Mint};
 pub use users::{StaticUser, UserError};
 

@@ -87,6 +87,17 @@ impl Connections {
         self.by_stream.get(stream).copied()
     }
 
+    /// Returns how many connections there are, and streams that carry them.
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len() + self.by_stream.len()
+    }
+
+    /// Returns how many connections wait for something.
+    pub(crate) fn waiting(&self) -> usize {
+        let timers = self.by_id.values().map(|connection| connection.timer);
+        timers.flatten().count()
+    }
+
     pub(crate) fn remove(&mut self, id: u32) -> Option<Connection> {
         let connection = self.by_id.remove(&id)?;
         if let State::Bound(stream) = &connection.state {

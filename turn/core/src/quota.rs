@@ -89,7 +89,7 @@ impl Place {
 }
 
 /// The counts of allocations that are held.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Quotas {
     limits: QuotaLimits,
     identities: BTreeMap<Identity, u32>,
@@ -116,14 +116,9 @@ impl Quotas {
     pub fn take(&mut self, identity: Identity, source: IpAddr) -> Result<Place, QuotaError> {
         let source = SourcePrefix::of(source);
         self.check(identity, source)?;
-        self.total += 1;
-        *self.identities.entry(identity).or_default() += 1;
-        *self.sources.entry(source).or_default() += 1;
-        if identity.is_test() {
-            self.tests += 1;
-            *self.test_sources.entry(source).or_default() += 1;
-        }
-        Ok(Place { identity, source })
+        let place = Place { identity, source };
+        self.enter(&place);
+        Ok(place)
     }
 
     /// Gives a place back, once the allocation is gone.
@@ -147,6 +142,29 @@ impl Quotas {
     /// Returns how many places `identity` holds.
     pub fn held_by(&self, identity: Identity) -> u32 {
         self.identities.get(&identity).copied().unwrap_or(0)
+    }
+
+    /// Returns how many identities and sources are counted.
+    pub(crate) fn counts(&self) -> usize {
+        self.identities.len() + self.sources.len() + self.test_sources.len()
+    }
+
+    /// Counts `places` anew, all that there are, and returns whether it comes to the same.
+    pub(crate) fn come_to<'p>(&self, places: impl Iterator<Item = &'p Place>) -> bool {
+        let mut counted = Quotas::new(self.limits);
+        places.for_each(|place| counted.enter(place));
+        counted == *self
+    }
+
+    fn enter(&mut self, place: &Place) {
+        let Place { identity, source } = *place;
+        self.total += 1;
+        *self.identities.entry(identity).or_default() += 1;
+        *self.sources.entry(source).or_default() += 1;
+        if identity.is_test() {
+            self.tests += 1;
+            *self.test_sources.entry(source).or_default() += 1;
+        }
     }
 
     fn check(&self, identity: Identity, source: SourcePrefix) -> Result<(), QuotaError> {

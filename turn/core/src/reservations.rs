@@ -34,6 +34,15 @@ impl Reservations {
         is_theirs.then(|| self.by_token.remove(&token)).flatten()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.by_token.len()
+    }
+
+    /// Returns the places that are held by what is kept.
+    pub(crate) fn places(&self) -> impl Iterator<Item = &Place> {
+        self.by_token.values().map(|reservation| &reservation.place)
+    }
+
     pub(crate) fn remove(&mut self, token: [u8; 8]) -> Option<Reservation> {
         self.by_token.remove(&token)
     }

@@ -12,7 +12,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::allocations::Allocations;
-use crate::auth::{Credentials, CredentialsConfig, Identity, Secret, SessionKey, UserError};
+use crate::auth::{self, Credentials, CredentialsConfig, Identity, Secret, SessionKey, UserError};
 use crate::backend::{Io, Now};
 use crate::connections::Connections;
 use crate::counters::{Counters, DropReason};
@@ -26,6 +26,7 @@ use crate::seed;
 use crate::wheel::Wheel;
 
 mod allocate;
+mod audit;
 mod authenticate;
 mod connect;
 mod data;
@@ -34,6 +35,8 @@ mod message;
 mod peers;
 mod place;
 mod refresh;
+
+pub use audit::TableSizes;
 
 /// How a server is set up.
 #[derive(Clone, Debug)]
@@ -200,9 +203,12 @@ impl Server {
         }
     }
 
-    /// Makes the name of a minted ticket known, so that it can be used with USERHASH. Returns whether there was room.
+    /// Makes the name of a minted ticket known, so that it can be used with USERHASH. Returns whether its session lives
+    /// and there was room: what is remembered of a session goes with it, so nothing is of one that has gone.
     pub fn register(&mut self, username: &str) -> bool {
-        self.credentials.register(username)
+        let session = auth::session_of(username);
+        session.is_some_and(|session| self.sessions.contains(&session))
+            && self.credentials.register(username)
     }
 
     /// Takes tickets of `secret` as well as those of the secret before.

@@ -49,6 +49,10 @@ impl Registry {
         }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.names.len() + self.sessions.len()
+    }
+
     pub(super) fn name_of(&self, hash: &[u8; 32]) -> Option<&str> {
         self.names.get(hash).map(String::as_str)
     }

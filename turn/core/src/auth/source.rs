@@ -9,11 +9,9 @@ use zeroize::Zeroizing;
 use super::registry::Registry;
 use super::rest::RestSecrets;
 use super::secret::Secret;
-use super::ticket::{Mint, Ticket};
+use super::ticket::{Mint, session_of};
 use super::users::{NAME_LEN_MAX, StaticUser, UserError, Users};
-use super::{
-    Candidate, CredentialSource, CredentialTag, Derivation, Identity, Login, SessionKey, UserRef,
-};
+use super::{Candidate, CredentialSource, CredentialTag, Derivation, Login, SessionKey, UserRef};
 use crate::{base64, seed};
 
 /// Where credentials come from. At least one source should be there, or nobody can allocate.
@@ -79,17 +77,18 @@ impl Credentials {
     /// Remembers the name of a ticket that was handed out, so that it can be used with USERHASH; the latest four of a
     /// session are remembered. Returns false if it is no participant's ticket or 100,000 sessions have one.
     pub fn register(&mut self, username: &str) -> bool {
-        match Ticket::parse(username).map(|ticket| ticket.identity) {
-            Some(Identity::Session(session)) => {
-                self.registry.register(session, username, &self.realm)
-            }
-            _ => false,
-        }
+        session_of(username)
+            .is_some_and(|session| self.registry.register(session, username, &self.realm))
     }
 
     /// Forgets the names of a session that ended.
     pub fn forget(&mut self, session: SessionKey) {
         self.registry.forget(session);
+    }
+
+    /// Returns how many names and sessions are remembered.
+    pub(crate) fn names(&self) -> usize {
+        self.registry.len()
     }
 
     /// Returns the tag of how a request names its user, and of the algorithm of its key.

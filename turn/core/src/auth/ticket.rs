@@ -102,6 +102,14 @@ fn password(secret: &Secret, username: &str) -> Zeroizing<String> {
     text
 }
 
+/// Returns whose ticket has this name, if it is a participant's.
+pub(crate) fn session_of(name: &str) -> Option<SessionKey> {
+    match Ticket::parse(name)?.identity {
+        Identity::Session(session) => Some(session),
+        Identity::Test(_) | Identity::User(_) => None,
+    }
+}
+
 /// What the name of a ticket says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ticket {
@@ -121,7 +129,7 @@ impl Ticket {
         let random = base64::eight_from_url(random)?;
         let identity = match session {
             "test" => Identity::Test(u64::from_be_bytes(random)),
-            digits => Identity::Session(session_of(digits)?),
+            digits => Identity::Session(session_key(digits)?),
         };
         Some(Ticket {
             expires_unix_s: expiry_of(expiry)?,
@@ -151,7 +159,7 @@ pub(super) fn expiry_of(digits: &str) -> Option<u64> {
     (plain && shortest).then(|| digits.parse().ok()).flatten()
 }
 
-fn session_of(digits: &str) -> Option<SessionKey> {
+fn session_key(digits: &str) -> Option<SessionKey> {
     let plain = digits
         .bytes()
         .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));

@@ -395,6 +395,18 @@ fn an_allocation_outlives_its_ticket_and_takes_a_renewed_one() {
     }
 }
 
+/// What is remembered of a session goes when the session is revoked: later nobody would take it away.
+#[test]
+fn the_ticket_of_a_session_that_is_over_is_not_remembered() {
+    let mut world = World::new();
+    let ticket = world.ticket(BOB);
+    assert!(world.server.register(&ticket.username));
+    world.revoke(BOB);
+    let late = world.ticket(BOB);
+    assert!(!world.server.register(&late.username));
+    assert_eq!(world.server.table_sizes().names, 0);
+}
+
 /// Nobody revokes the credentials of the REST form: without an end, an allocation would be for ever.
 #[test]
 fn credentials_of_the_rest_form_keep_an_allocation_twelve_hours_and_no_longer() {
