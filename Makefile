@@ -43,7 +43,7 @@ soak: tools client
 	PROPTEST_CASES=20000 cargo test --locked -p conclave-signalling-core --lib authority
 	CONCLAVE_MODEL_STEPS=10000000 cargo test --locked -p conclave-signalling-core --test model
 	CONCLAVE_SOAK=1 cargo test --locked -p conclave --test crash
-	CONCLAVE_SOAK=1 cargo test --locked -p conclave-turn-core --test server model
+	CONCLAVE_SOAK=1 cargo test --locked -p conclave-turn-core --test server -- model day
 	CONCLAVE_SOAK=1 cargo test --locked -p conclave-tests --test moderation races
 	CONCLAVE_SOAK=1 node scripts/test.mjs relay api
 

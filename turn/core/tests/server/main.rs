@@ -6,10 +6,15 @@
 )]
 #![allow(unreachable_pub, reason = "what tests share is public among them")]
 
+mod actor;
 mod data;
+mod day;
 mod errors;
 mod features;
+mod ledger;
 mod model;
+mod network;
+mod own;
 mod simulation;
 mod support;
 mod tcp;

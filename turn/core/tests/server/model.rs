@@ -21,20 +21,8 @@ const STEPS: usize = 1500;
 
 /// `SEED=7` runs one, `CONCLAVE_SOAK=1` many.
 #[test]
-#[allow(
-    clippy::disallowed_methods,
-    reason = "which seeds to run is said outside"
-)]
 fn random_operations_agree_with_the_model() {
-    let seeds = match std::env::var("SEED") {
-        Ok(seed) => {
-            let seed = seed.parse().expect("SEED is a number");
-            seed..seed + 1
-        }
-        Err(_) if std::env::var_os("CONCLAVE_SOAK").is_some() => 0..5_000,
-        Err(_) => 0..20,
-    };
-    seeds.for_each(run);
+    seeds(20, 5_000).for_each(run);
 }
 
 /// What one client has, as the specification says it.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use conclave_turn_core::auth::{
@@ -36,6 +37,22 @@ pub const OTHER_PORT: &str = "198.51.100.1:22";
 pub const STRANGER: &str = "203.0.113.7:10000";
 pub const ADA: SessionKey = SessionKey(1);
 pub const BOB: SessionKey = SessionKey(2);
+
+/// Which seeds to run: the one that is asked for, else a few, or many.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "which seeds to run is said outside"
+)]
+pub fn seeds(few: u64, many: u64) -> Range<u64> {
+    match std::env::var("SEED") {
+        Ok(seed) => {
+            let seed = seed.parse().expect("SEED is a number");
+            seed..seed + 1
+        }
+        Err(_) if std::env::var_os("CONCLAVE_SOAK").is_some() => 0..many,
+        Err(_) => 0..few,
+    }
+}
 
 pub fn at(text: &str) -> SocketAddr {
     text.parse().unwrap()
@@ -244,6 +261,11 @@ pub struct World {
     pub make: Make,
     pub clients: Clients,
     pub mint: Mint,
+    /// How far the wall clock was set, in seconds.
+    pub clock_step_s: i64,
+    /// How often the server was due.
+    pub wakeups: u64,
+    started: Now,
     next_transaction: u32,
 }
 
@@ -304,6 +326,9 @@ impl World {
             make,
             clients: Clients::default(),
             mint,
+            clock_step_s: 0,
+            wakeups: 0,
+            started: now,
             next_transaction: 0,
         }
     }
@@ -377,21 +402,31 @@ impl World {
     }
 
     pub fn pass(&mut self, time: Duration) {
-        let end = self.now.instant + time;
-        while let Some(due) = self.server.poll_timeout().filter(|due| *due <= end) {
-            self.set_time(due);
-            self.with_io(|server, now, io| server.handle_timeout(now, io));
-        }
-        self.set_time(end);
+        self.pass_until_due(time);
         self.with_io(|server, now, io| server.handle_timeout(now, io));
     }
 
+    /// Lets time pass, and lets the server know of it only when it is due.
+    pub fn pass_until_due(&mut self, time: Duration) {
+        let end = self.now.instant + time;
+        while let Some(due) = self.server.poll_timeout().filter(|due| *due <= end) {
+            self.set_time(due.max(self.now.instant));
+            self.wakeups += 1;
+            self.with_io(|server, now, io| server.handle_timeout(now, io));
+            assert!(
+                self.server.poll_timeout() > Some(self.now.instant)
+                    || self.server.poll_timeout().is_none(),
+                "what is due has been done"
+            );
+        }
+        self.set_time(end);
+    }
+
     fn set_time(&mut self, to: Instant) {
-        let base = self.now.instant;
-        let steps = to.duration_since(base);
         self.now.instant = to;
-        // Whole seconds of the wall clock are enough for credentials.
-        self.now.unix_s += steps.as_secs() + u64::from(steps.subsec_millis() >= 500);
+        let elapsed = to.duration_since(self.started.instant);
+        let unix_s = self.started.unix_s + elapsed.as_secs();
+        self.now.unix_s = unix_s.saturating_add_signed(self.clock_step_s);
     }
 
     pub fn revoke(&mut self, session: SessionKey) {
