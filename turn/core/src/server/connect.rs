@@ -158,13 +158,36 @@ impl Server {
             return;
         };
         entry.timer = None;
-        match entry.state {
-            State::Connecting(_) => {
+        if !matches!(entry.state, State::Bound(_)) {
+            self.abort_connection(connection, io);
+        }
+    }
+
+    /// Returns the connections of an allocation to peers of one family.
+    pub(super) fn connections_of(&self, id: u32, family: Family) -> Vec<u32> {
+        let listed = self.allocations.get(id).map(|own| &own.connections);
+        let is_of_family = |connection: &u32| {
+            self.connections
+                .get(*connection)
+                .is_some_and(|entry| Family::of(entry.peer.0) == family)
+        };
+        listed
+            .into_iter()
+            .flatten()
+            .copied()
+            .filter(is_of_family)
+            .collect()
+    }
+
+    /// Ends a connection of an allocation that goes on: a Connect that waits for it is answered.
+    pub(super) fn abort_connection(&mut self, connection: u32, io: &mut Io<'_>) {
+        match self.connections.get(connection).map(|entry| &entry.state) {
+            Some(State::Connecting(_)) => {
                 io.backend.close_tcp(connection);
                 self.fail_connect(connection, io);
             }
-            State::Waiting => self.end_connection(connection, io),
-            State::Bound(_) => {}
+            Some(State::Waiting | State::Bound(_)) => self.end_connection(connection, io),
+            None => {}
         }
     }
 

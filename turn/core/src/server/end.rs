@@ -21,8 +21,11 @@ impl Server {
         self.quotas.give(allocation.place);
     }
 
-    /// Closes the relayed address of one family.
+    /// Closes the relayed address of one family, and the peer connections that it has.
     pub(super) fn close_relay(&mut self, id: u32, family: Family, io: &mut Io<'_>) {
+        for connection in self.connections_of(id, family) {
+            self.abort_connection(connection, io);
+        }
         if let Some(relayed) = self.allocations.remove_relay(id, family) {
             io.backend.close(relayed);
         }

@@ -66,12 +66,10 @@ impl Server {
         only: Option<Family>,
         io: &mut Io<'_>,
     ) -> Result<Outcome, ErrorCode> {
-        for family in FAMILIES {
-            if only.is_none_or(|only| only == family) {
-                self.close_relay(id, family, io);
-            }
+        if let Some(family) = only {
+            self.close_relay(id, family, io);
         }
-        if self.allocations.deadline(id).is_none() {
+        if only.is_none() || self.allocations.deadline(id).is_none() {
             self.counters.ended_by_client += 1;
             self.end_allocation(call.now, id, io);
         } else {

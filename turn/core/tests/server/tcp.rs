@@ -6,7 +6,7 @@ use conclave_turn_core::ConnectFailed;
 use conclave_turn_wire::error::ErrorCode;
 use conclave_turn_wire::integrity::{Mac, verify};
 use conclave_turn_wire::message::{Class, Method, Reply, RequestedTransport};
-use conclave_turn_wire::{FiveTuple, RelayedAddr};
+use conclave_turn_wire::{Family, FiveTuple, RelayedAddr};
 
 use crate::support::*;
 
@@ -170,6 +170,61 @@ fn an_allocation_takes_its_connections_with_it() {
 }
 
 #[test]
+fn a_family_takes_its_connections_with_it() {
+    let mut world = World::with_sockets();
+    let ada = dual_control(&mut world);
+    let bound = connected(&mut world, &ada, SHARD_0);
+    bind(&mut world, 5001, bound);
+    let waiting = connected(&mut world, &ada, SHARD_1);
+    let request = ada.request(Method::Connect, [9; 12], |request| {
+        request.peer(peer(SHARD_2))
+    });
+    world.input(&ada.tuple, &request);
+    let connecting = world.sockets().connects[2].2;
+    let of_v6 = connected(&mut world, &ada, SHARD_0_V6);
+    assert_eq!(bind(&mut world, 5002, of_v6), None);
+
+    let request = ada.request(Method::Refresh, [8; 12], |request| {
+        request.lifetime(0).requested_family(Family::V4)
+    });
+    let sent = world.input(&ada.tuple, &request);
+    // The Connect that waits, and the Refresh.
+    let answers: Vec<_> = sent
+        .iter()
+        .map(|sent| Reply::parse(&sent.bytes).unwrap())
+        .map(|reply| (reply.transaction, reply.error))
+        .collect();
+    assert_eq!(answers, [([9; 12], Some(447)), ([8; 12], None)]);
+    let closed = std::mem::take(&mut world.sockets().closed_tcp);
+    assert_eq!(closed, [bound, waiting, connecting]);
+    assert_eq!(world.clients.closed, [world.clients.spliced[0].0]);
+
+    // What is of the other family goes on until that ends.
+    world.refresh(&ada, 0).unwrap();
+    assert_eq!(world.sockets().closed_tcp, [of_v6]);
+    assert_eq!((world.open_count(), world.server.poll_timeout()), (0, None));
+}
+
+#[test]
+fn a_family_that_expires_alone_takes_its_connections_with_it() {
+    let mut world = World::with_sockets();
+    let ada = dual_control(&mut world);
+    let of_v4 = connected(&mut world, &ada, SHARD_0);
+    let of_v6 = connected(&mut world, &ada, SHARD_0_V6);
+    assert_eq!(bind(&mut world, 5001, of_v4), None);
+    assert_eq!(bind(&mut world, 5002, of_v6), None);
+    world.pass(Duration::from_secs(300));
+    let kept = world.ask(&ada, Method::Refresh, |request| {
+        request.lifetime(600).requested_family(Family::V6)
+    });
+    // The nonce is good for half an hour, the relayed addresses for ten minutes.
+    assert_eq!(kept.error(), None);
+    world.pass(Duration::from_secs(301));
+    assert_eq!(world.sockets().closed_tcp, [of_v4]);
+    assert_eq!(world.clients.closed, [world.clients.spliced[0].0]);
+}
+
+#[test]
 fn a_connection_that_comes_about_too_late_is_closed() {
     let mut world = World::with_sockets();
     let ada = control(&mut world);
@@ -194,6 +249,18 @@ fn control(world: &mut World) -> Client {
         request.requested_transport(RequestedTransport::Tcp)
     });
     assert_eq!(answer.error(), None);
+    ada
+}
+
+/// Allocates an address of each family.
+fn dual_control(world: &mut World) -> Client {
+    let ada = world.stream_client(ADA, 5000);
+    let answer = world.ask(&ada, Method::Allocate, |request| {
+        request
+            .requested_transport(RequestedTransport::Tcp)
+            .additional_family(Family::V6)
+    });
+    assert_eq!((answer.error(), world.open_count()), (None, 2));
     ada
 }
 
