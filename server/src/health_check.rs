@@ -12,6 +12,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
 
 use crate::config::Config;
+use crate::listen::LOCAL;
 use crate::tls;
 
 /// For each of connecting, the handshake and the answer.
@@ -24,7 +25,7 @@ const ANSWER_BYTES_MAX: u64 = 16 * 1024;
 /// # Errors
 /// When nobody answers.
 pub(crate) fn ask(config: &Config) -> anyhow::Result<(bool, String)> {
-    let mut stream = open_tls(reachable(config.https.addresses()[0]))?;
+    let mut stream = open_tls(config, reachable(config.https.addresses()[0]))?;
     stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
     let mut answer = String::new();
     stream
@@ -38,18 +39,40 @@ pub(crate) fn ask(config: &Config) -> anyhow::Result<(bool, String)> {
     ))
 }
 
-/// Opens a connection to this server, whatever its certificate says; each step
-/// on it takes three seconds at most.
+/// Opens a connection to this server; each step on it takes three seconds at
+/// most. Where this machine is one of `listen.proxy_protocol`, it speaks for itself.
+///
+/// # Errors
+/// When nobody listens there.
+pub(crate) fn open(config: &Config, address: SocketAddr) -> anyhow::Result<TcpStream> {
+    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)
+        .with_context(|| format!("nobody listens on {address}"))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
+    let own = stream.local_addr()?.ip();
+    // Not the proxy itself, where that is on this machine.
+    let places = std::iter::once(&config.https).chain(&config.turn.listen);
+    let mut places = places.flat_map(|place| place.addresses());
+    let is_ours = places.any(|listening| {
+        let is_there = listening.ip() == own || listening.ip().is_unspecified();
+        is_there && own == address.ip() && listening.port() == address.port()
+    });
+    let mut announcing = config.proxy_protocol.iter();
+    if is_ours && announcing.any(|network| network.contains(own)) {
+        stream.write_all(&LOCAL)?;
+    }
+    Ok(stream)
+}
+
+/// Opens a connection as [`open`] does, and TLS on it, whatever the certificate says.
 ///
 /// # Errors
 /// When nobody listens there.
 pub(crate) fn open_tls(
+    config: &Config,
     address: SocketAddr,
 ) -> anyhow::Result<StreamOwned<ClientConnection, TcpStream>> {
-    let stream = TcpStream::connect_timeout(&address, TIMEOUT)
-        .with_context(|| format!("nobody listens on {address}"))?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
-    stream.set_write_timeout(Some(TIMEOUT))?;
+    let stream = open(config, address)?;
     let client = ClientConfig::builder_with_provider(tls::provider())
         .with_safe_default_protocol_versions()?
         .dangerous()

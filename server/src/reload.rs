@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::cli::Settings;
 use crate::config::{Config, Layers};
-use crate::listen::{Proxies, Sources};
+use crate::listen::{Announcing, Proxies, Sources};
 use crate::log::Refilter;
 use crate::metrics::Reloads;
 use crate::notify::{self, State};
@@ -43,6 +43,8 @@ pub(crate) struct Parts {
     pub(crate) sources: Arc<Sources>,
     /// Whose word is taken.
     pub(crate) proxies: Arc<Proxies>,
+    /// Whose connections begin by saying for whom they are.
+    pub(crate) announcing: Arc<Announcing>,
     /// From where the REST API is answered.
     pub(crate) entrance: watch::Sender<Entrance>,
     /// How often it went well, and how often not.
@@ -116,6 +118,7 @@ impl Reload {
         parts.signalling.tune(Tuning::from(&node));
         parts.sources.tune(config.limits);
         parts.proxies.replace(config.trusted_proxies.clone());
+        parts.announcing.replace(config.proxy_protocol.clone());
         parts.entrance.send_replace(config.admin.entrance.clone());
         self.source.refilter.set(&config.log.filter);
         let all = parts.signalling.rooms();

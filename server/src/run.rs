@@ -25,7 +25,7 @@ use crate::descriptors;
 use crate::furnish;
 use crate::host::Machine;
 use crate::http::{self, Readiness, SecurityHeaders, Shared};
-use crate::listen::{self, Counters, Listener, Proxies, Sources};
+use crate::listen::{self, Announcing, Counters, Listener, Proxies, Sources};
 use crate::media::{self, EventLoss, Shards};
 use crate::metrics::{self, Meetings, Metrics, Reloads};
 use crate::relay::{self, Alone, OwnRelay, Sockets};
@@ -296,18 +296,22 @@ impl Server {
             router: http::router(shared.clone(), signalling.router().merge(api)),
             sources: Sources::new(config.limits),
             proxies,
+            announcing: Arc::default(),
             counters: Arc::clone(&counters),
         };
         let served = relay.as_ref().map(OwnRelay::served);
+        let announcing = Arc::new(Announcing::new(config.proxy_protocol.clone()));
         let secure = Listener {
             tls: Some(Arc::new(handshakes)),
             relay: served.clone(),
+            announcing: Arc::clone(&announcing),
             ..clear.clone()
         };
         // Without pages: what is not for the relay finds nothing there.
         let extra = Listener {
             relay: served,
             router: Router::new(),
+            announcing: Arc::clone(&announcing),
             ..clear.clone()
         };
         let mut listeners = JoinSet::new();
@@ -348,6 +352,7 @@ impl Server {
                 site: Arc::clone(&shared.site),
                 sources: Arc::clone(&clear.sources),
                 proxies: Arc::clone(&clear.proxies),
+                announcing,
                 entrance,
                 reloads,
             };
@@ -433,6 +438,7 @@ impl Server {
             tls_failed = count(&counters.tls_failed),
             silent = count(&counters.silent),
             turn = count(&counters.turn),
+            unannounced = count(&counters.unannounced),
             unknown = count(&counters.unknown),
             challenges = count(&counters.challenges),
             events_dropped = count(&loss.repeated),

@@ -84,6 +84,12 @@ pub(crate) const KEYS: &[Key] = &[
         "`[::]:80`; with `--dev` `localhost:8080`",
         "address of plain HTTP, or `off`: redirects only; with `--dev` the same pages, on loopback",
     ),
+    live(
+        "listen.proxy_protocol",
+        Kind::List,
+        "none",
+        "addresses and networks of proxies whose every TCP connection to `listen.https` and `turn.listen` begins with a PROXY header, version 1 or 2; from others none is read. See [reverse-proxy.md](reverse-proxy.md)",
+    ),
     fixed(
         "admin.listen",
         Kind::Text,

@@ -71,6 +71,8 @@ pub(crate) struct Config {
     pub(crate) tls: Tls,
     /// From where the certificate is fetched, if it is.
     pub(crate) acme: Option<Acme>,
+    /// Whose TCP connections begin with a PROXY header.
+    pub(crate) proxy_protocol: Vec<Network>,
     /// Whose word is taken for the address of a client.
     pub(crate) trusted_proxies: Vec<Network>,
     /// What the security headers say beyond their defaults.
@@ -145,6 +147,7 @@ pub(crate) fn add_defaults(layers: &mut Layers, surroundings: Surroundings) {
     layers.set_default("role", "all");
     layers.set_default("listen.https", https);
     layers.set_default("listen.http", http);
+    layers.set_default("listen.proxy_protocol", Vec::<Value>::new());
     layers.set_default("admin.listen", "127.0.0.1:9464");
     layers.set_default("admin.api_cidrs", Vec::<Value>::new());
     layers.set_default(
@@ -224,6 +227,7 @@ impl Config {
             admin: reader.admin(),
             tls: reader.tls(makes_own, fetches),
             acme,
+            proxy_protocol: reader.networks("listen.proxy_protocol"),
             trusted_proxies,
             hsts: reader.hsts(),
             media: reader.media(),
@@ -269,6 +273,7 @@ impl Config {
                 listen: self.admin.listen,
                 entrance: new.admin.entrance.clone(),
             },
+            proxy_protocol: new.proxy_protocol.clone(),
             trusted_proxies: new.trusted_proxies.clone(),
             limits: new.limits,
             pace: new.pace,

@@ -267,6 +267,10 @@ fn a_certificate_comes_from_files_or_is_fetched_or_is_our_own_behind_a_proxy() {
             "[http]\ntrusted_proxies = [\"proxy\"]\n".to_owned(),
             "no network",
         ),
+        (
+            "[listen]\nproxy_protocol = [\"10.0.0.1\", \"10.0.0.1:443\"]\n".to_owned(),
+            "`listen.proxy_protocol`: `10.0.0.1:443` is no address",
+        ),
     ] {
         let error = file(&bad).unwrap_err().to_string();
         assert!(error.contains(says), "{bad}: {error}");
@@ -338,6 +342,8 @@ fn a_reload_takes_what_the_table_of_keys_calls_live_and_nothing_else() {
         [admin]
         api_cidrs = ["192.0.2.0/24"]
         requests_per_minute = 60
+        [listen]
+        proxy_protocol = ["198.51.100.2"]
         [http]
         trusted_proxies = ["198.51.100.1"]
         [drain]

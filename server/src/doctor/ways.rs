@@ -2,7 +2,7 @@
 //! and the relay by UDP, TCP and TLS, from this machine and by its public name.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -73,7 +73,7 @@ pub(super) fn look(config: &Config, name: &Name) -> Vec<Tried> {
             if is_relay && (!config.turn.enabled || (is_public && !config.turn.urls.is_empty())) {
                 continue;
             }
-            let outcome = walk(way, target).map_err(|error| format!("{error:#}"));
+            let outcome = walk(config, way, target).map_err(|error| format!("{error:#}"));
             tried.push(Tried {
                 way,
                 target,
@@ -85,10 +85,10 @@ pub(super) fn look(config: &Config, name: &Name) -> Vec<Tried> {
     tried
 }
 
-fn walk(way: Way, target: SocketAddr) -> anyhow::Result<()> {
+fn walk(config: &Config, way: Way, target: SocketAddr) -> anyhow::Result<()> {
     match way {
         Way::Pages => {
-            let mut stream = health_check::open_tls(target)?;
+            let mut stream = health_check::open_tls(config, target)?;
             stream.write_all(
                 b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
             )?;
@@ -98,12 +98,8 @@ fn walk(way: Way, target: SocketAddr) -> anyhow::Result<()> {
             Ok(())
         }
         Way::RelayUdp => ask_by_udp(target),
-        Way::RelayTcp => {
-            let stream = TcpStream::connect_timeout(&target, TIMEOUT)?;
-            stream.set_read_timeout(Some(TIMEOUT))?;
-            ask_by_stream(stream)
-        }
-        Way::RelayTls => ask_by_stream(health_check::open_tls(target)?),
+        Way::RelayTcp => ask_by_stream(health_check::open(config, target)?),
+        Way::RelayTls => ask_by_stream(health_check::open_tls(config, target)?),
     }
 }
 
@@ -194,7 +190,7 @@ fn problem(one: &Tried, all: &[Tried]) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::net::{TcpListener, TcpStream};
     use std::thread;
 
     use super::*;
@@ -264,7 +260,7 @@ mod tests {
             stream.write_all(&request).unwrap();
         });
         ask_by_udp(address).unwrap();
-        walk(Way::RelayTcp, tcp_address).unwrap();
+        ask_by_stream(TcpStream::connect(tcp_address).unwrap()).unwrap();
         server.join().unwrap();
     }
 }

@@ -55,6 +55,7 @@ pub(crate) fn listener(metrics: Metrics) -> Listener {
             relayed_per_source: 1,
         }),
         proxies: Arc::new(Proxies::default()),
+        announcing: Arc::default(),
         counters: Arc::<Counters>::default(),
     }
 }

@@ -1,17 +1,19 @@
 //! The accept loop: sockets, limits, TLS, the look at the first bytes, and
 //! then HTTP or the relay.
 
+mod announced;
 mod bind;
 mod counted;
 mod first_bytes;
 mod proxies;
+mod proxy_header;
 mod relay;
 mod sniff;
 mod sources;
 mod throttle;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,15 +34,17 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tower::ServiceExt;
 
+pub(crate) use announced::Announcing;
 pub(crate) use bind::bind;
 pub(crate) use proxies::{Contradiction, Proxies};
+pub(crate) use proxy_header::LOCAL;
 pub(crate) use relay::{Asking, Relay, Serving};
 pub(crate) use sources::Sources;
 
 use crate::tls::{Asked, Handshakes};
 use counted::Counted;
 use first_bytes::Protocol;
-use sniff::sniff;
+use sniff::{VERDICT_TIMEOUT, sniff};
 use sources::{HalfOpenSlot, OpenSlot};
 use throttle::Throttle;
 
@@ -87,6 +91,8 @@ pub(crate) struct Counters {
     pub(crate) silent: AtomicU64,
     /// Asked for the relay, be it there or not.
     pub(crate) turn: AtomicU64,
+    /// From proxies that did not say for whom.
+    pub(crate) unannounced: AtomicU64,
     /// Spoke nothing that is served.
     pub(crate) unknown: AtomicU64,
     /// Proofs shown to whoever signs certificates (RFC 8737).
@@ -106,6 +112,8 @@ pub(crate) struct Listener {
     pub(crate) sources: Arc<Sources>,
     /// Whose connections are those of many clients.
     pub(crate) proxies: Arc<Proxies>,
+    /// Whose connections begin by saying for whom they are.
+    pub(crate) announcing: Arc<Announcing>,
     /// Shared by all listeners.
     pub(crate) counters: Arc<Counters>,
 }
@@ -125,13 +133,20 @@ impl Listener {
                 accepted = socket.accept() => match accepted {
                     Ok((stream, peer)) => {
                         count(&self.counters.accepted);
-                        let source = (!self.proxies.trusts(peer.ip())).then_some(peer.ip());
+                        let is_announced = self.announcing.is_one(peer.ip());
+                        // Until it is said whose it is, it may be anybody's.
+                        let source = if is_announced { None } else { self.source(peer) };
                         let Some((open, half_open)) = self.sources.admit(source) else {
                             count(&self.counters.refused);
                             continue;
                         };
                         let connection = Connection { listener: self.clone(), peer, stop: stop.clone() };
-                        connections.spawn(connection.run(stream, open, half_open));
+                        let slots = (open, half_open);
+                        if is_announced {
+                            connections.spawn(connection.run_announced(stream, slots));
+                        } else {
+                            connections.spawn(connection.run(stream, None, slots));
+                        }
                     }
                     Err(error) => {
                         count(&self.counters.accept_failed);
@@ -149,6 +164,11 @@ impl Listener {
             tracing::debug!("ending requests that are still being answered");
         }
     }
+
+    /// Returns whom a connection counts for; nobody in particular, if it is of a proxy.
+    fn source(&self, peer: SocketAddr) -> Option<IpAddr> {
+        (!self.proxies.trusts(peer.ip())).then_some(peer.ip())
+    }
 }
 
 /// One accepted connection.
@@ -159,7 +179,33 @@ struct Connection {
 }
 
 impl Connection {
-    async fn run(mut self, stream: TcpStream, open: OpenSlot, half_open: HalfOpenSlot) {
+    /// Reads for whom the connection is, and serves it as if that client had come by itself.
+    async fn run_announced(mut self, mut stream: TcpStream, slots: (OpenSlot, HalfOpenSlot)) {
+        let header = announced::read(&mut stream);
+        let Some(ends) = self.within(VERDICT_TIMEOUT, header).await else {
+            count(&self.listener.counters.unannounced);
+            return self.listener.announcing.complain();
+        };
+        if let Some(ends) = ends {
+            self.peer = ends.client;
+        }
+        drop(slots);
+        let source = self.listener.source(self.peer);
+        let Some(slots) = self.listener.sources.admit(source) else {
+            return count(&self.listener.counters.refused);
+        };
+        let server = ends.map(|ends| ends.server);
+        self.run(stream, server, slots).await;
+    }
+
+    /// Serves the client. `reached` is the address that it knows this server by,
+    /// where that is none of ours.
+    async fn run(
+        mut self,
+        stream: TcpStream,
+        reached: Option<SocketAddr>,
+        (open, half_open): (OpenSlot, HalfOpenSlot),
+    ) {
         let counters = Arc::clone(&self.listener.counters);
         let handshakes = self.listener.tls.clone();
         // Signalling is small messages that somebody waits for, media more so.
@@ -174,6 +220,7 @@ impl Connection {
         } else {
             Via::Clear
         };
+        let local = reached.unwrap_or(local);
         let stream = Counted::new(stream, open);
         let Some((protocol, stream)) = self.within(FIRST_BYTES_TIMEOUT, sniff(stream)).await else {
             return count(&counters.silent);

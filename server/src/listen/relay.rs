@@ -26,7 +26,7 @@ pub(crate) struct Asking {
     pub(crate) through_tls: bool,
     /// The client, as it is seen here.
     pub(crate) client: SocketAddr,
-    /// The address of ours that it came to.
+    /// The address that it came to: ours, or that of a proxy which passes it on.
     pub(crate) local: SocketAddr,
 }
 

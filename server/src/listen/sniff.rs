@@ -13,7 +13,7 @@ use super::first_bytes::{LONGEST, Protocol, classify};
 
 /// From a first byte that may be the relay's to the verdict. Nobody opens a
 /// connection ahead of need by sending half a message.
-const VERDICT_TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const VERDICT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Reads until the protocol is clear, and gives a stream that begins with what
 /// was read. Waits for the first byte for ever, for the rest of what the

@@ -1,3 +1,5 @@
+mod announced;
+
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::SystemTime;
@@ -91,6 +93,8 @@ async fn pages_links_and_the_relay_share_one_port_at_the_same_time() {
     let mut seen = relay.seen.lock().unwrap().clone();
     seen.sort_unstable();
     assert_eq!(seen, [(false, server.address), (true, server.address)]);
+    let clients = relay.clients.lock().unwrap().clone();
+    assert!(clients.iter().all(|client| client.ip().is_loopback()));
     assert_eq!(server.counters.turn.load(Ordering::Relaxed), 2);
     // The relay is told to stop, and a link belongs to who upgraded it.
     server.stop().await;
@@ -288,11 +292,12 @@ enum Answer {
 #[derive(Default)]
 struct Echo {
     seen: Mutex<Vec<(bool, SocketAddr)>>,
+    clients: Mutex<Vec<SocketAddr>>,
 }
 
 impl Relay for Echo {
     fn serve(&self, asking: Asking, mut stop: watch::Receiver<bool>) -> Serving<'_> {
-        assert!(asking.client.ip().is_loopback());
+        self.clients.lock().unwrap().push(asking.client);
         let mut seen = self.seen.lock().unwrap();
         seen.push((asking.through_tls, asking.local));
         Box::pin(async move {
@@ -310,6 +315,7 @@ struct Server {
     counters: Arc<Counters>,
     stop: watch::Sender<bool>,
     task: tokio::task::JoinHandle<()>,
+    announcing: Arc<Announcing>,
     folder: PathBuf,
     identity: tls::Identity,
     client: rustls::ClientConfig,
@@ -326,6 +332,15 @@ impl Server {
     }
 
     async fn start_limited(test: &str, relay: Option<Arc<Echo>>, limits: Limits) -> Self {
+        Server::start_behind(test, relay, limits, Announcing::default()).await
+    }
+
+    async fn start_behind(
+        test: &str,
+        relay: Option<Arc<Echo>>,
+        limits: Limits,
+        announcing: Announcing,
+    ) -> Self {
         let folder =
             std::env::temp_dir().join(format!("conclave-listen-{test}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
@@ -347,6 +362,7 @@ impl Server {
         let mut server = Server {
             address: socket.local_addr().unwrap(),
             counters: Arc::default(),
+            announcing: Arc::new(announcing),
             stop,
             task: tokio::spawn(async {}),
             folder,
@@ -375,6 +391,7 @@ impl Server {
                 .route("/upgrade", get(upgrade)),
             sources: Sources::new(limits),
             proxies: Arc::default(),
+            announcing: Arc::clone(&self.announcing),
             counters: Arc::clone(&self.counters),
         }
     }

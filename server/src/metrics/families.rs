@@ -154,7 +154,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     counter(
         "conclave_connections_ended_early_total",
         &["reason"],
-        "Of these, those that came to nothing: `limit`, `tls`, `silent`, `unknown` protocol, `challenge` of who signs certificates.",
+        "Of these, those that came to nothing: `limit`, `tls`, `silent`, `unannounced` by a proxy of `listen.proxy_protocol`, `unknown` protocol, `challenge` of who signs certificates.",
     ),
     counter(
         "conclave_accept_failures_total",

@@ -135,6 +135,7 @@ impl Metrics {
             tls_failed,
             silent,
             turn,
+            unannounced,
             unknown,
             challenges,
         } = self.counters.as_ref();
@@ -147,6 +148,7 @@ impl Metrics {
                 ("limit", count(refused)),
                 ("tls", count(tls_failed)),
                 ("silent", count(silent)),
+                ("unannounced", count(unannounced)),
                 ("unknown", count(unknown)),
                 ("challenge", count(challenges)),
             ],

@@ -21,7 +21,7 @@ use crate::announce::Ready;
 use crate::config::{Config, ConfigError, Reach, StandingAlone};
 use crate::host::Machine;
 use crate::http::{self, Readiness, SecurityHeaders, Shared};
-use crate::listen::{self, Counters, Listener, Proxies, Sources};
+use crate::listen::{self, Announcing, Counters, Listener, Proxies, Sources};
 use crate::metrics::Metrics;
 use crate::run::Error;
 use crate::setup::{self, Ports};
@@ -106,6 +106,7 @@ impl Alone {
             router: http::without_pages(shared),
             sources: Sources::new(config.limits),
             proxies,
+            announcing: Arc::new(Announcing::new(config.proxy_protocol.clone())),
             counters: Arc::clone(&counters),
         };
         let secure = Listener {
@@ -114,6 +115,7 @@ impl Alone {
         };
         let pages = Listener {
             relay: None,
+            announcing: Arc::default(),
             ..plain.clone()
         };
         let metrics = Metrics {
