@@ -36,6 +36,8 @@ pub(crate) struct Connection {
     pub(crate) owner: u32,
     pub(crate) identity: Identity,
     pub(crate) peer: PeerAddr,
+    /// Whether the peer connected: its own port is any then.
+    pub(crate) is_from_peer: bool,
     pub(crate) state: State,
     /// Of connecting or of waiting.
     pub(crate) timer: Option<TimerId>,

@@ -216,9 +216,11 @@ impl Server {
         self.credentials.rotate(secret);
     }
 
-    /// Lets another policy hold from here on, for what is allocated as well.
-    pub fn set_policy(&mut self, policy: PeerPolicy) {
+    /// Lets another policy hold from here on, for what is allocated as well: datagrams are asked about one by one, and
+    /// peer connections that it denies end. Walks over all allocations if there are such connections.
+    pub fn set_policy(&mut self, policy: PeerPolicy, io: &mut Io<'_>) {
         self.policy = policy;
+        self.end_denied_connections(io);
     }
 
     /// Sends clients that would allocate to other servers (300, RFC 8489, section 10), one for each family by which

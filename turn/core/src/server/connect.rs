@@ -191,6 +191,35 @@ impl Server {
         }
     }
 
+    /// Ends every connection, made or in the making, to or from a peer that the policy denies.
+    pub(super) fn end_denied_connections(&mut self, io: &mut Io<'_>) {
+        if self.connections.len() == 0 {
+            return;
+        }
+        let of_all = self.allocations.iter().flat_map(|it| &it.connections);
+        let denied: Vec<u32> = of_all.copied().filter(|id| self.is_denied(*id)).collect();
+        for id in denied {
+            match self.connections.get(id).map(|entry| &entry.state) {
+                Some(State::Connecting(_)) => {
+                    io.backend.close_tcp(id);
+                    self.fail_connect(id, io);
+                }
+                Some(State::Waiting | State::Bound(_)) => self.end_connection(id, io),
+                None => {}
+            }
+        }
+    }
+
+    fn is_denied(&self, connection: u32) -> bool {
+        self.connections.get(connection).is_some_and(|entry| {
+            if entry.is_from_peer {
+                !self.policy.allows_address(entry.peer.0.ip())
+            } else {
+                !self.policy.allows(entry.peer)
+            }
+        })
+    }
+
     /// Ends a connection and the client's stream of it.
     pub(super) fn end_connection(&mut self, connection: u32, io: &mut Io<'_>) {
         if self.connections.get(connection).is_none() {
@@ -295,10 +324,11 @@ impl Server {
             return None;
         }
         let identity = allocation.identity();
-        let wait = if matches!(state, State::Connecting(_)) {
-            CONNECT_TIMEOUT
-        } else {
+        let is_from_peer = !matches!(state, State::Connecting(_));
+        let wait = if is_from_peer {
             BIND_TIMEOUT
+        } else {
+            CONNECT_TIMEOUT
         };
         let id = self.connections.insert(
             &mut self.rng,
@@ -306,6 +336,7 @@ impl Server {
                 owner,
                 identity,
                 peer,
+                is_from_peer,
                 state,
                 timer: None,
             },

@@ -617,7 +617,7 @@ const CAPACITY: &[Case] = &[
     }),
     ("one connection too many", 508, || {
         with_tcp(|world, ada| {
-            world.server.set_policy(open_list());
+            world.with_io(|server, _, io| server.set_policy(open_list(), io));
             for port in 0..8 {
                 begin_connect(world, ada, &format!("198.51.100.1:{}", 20_000 + port));
             }

@@ -512,9 +512,8 @@ fn another_policy_holds_for_what_is_bound_as_well() {
     let ada = world.client(ADA, 5000);
     let relayed = world.allocate(&ada);
     world.bind(&ada, 0x4000, SHARD_0);
-    world
-        .server
-        .set_policy(PeerPolicy::Closed(PeerList::exact([at(SHARD_1)])));
+    let policy = PeerPolicy::Closed(PeerList::exact([at(SHARD_1)]));
+    world.with_io(|server, _, io| server.set_policy(policy, io));
     world.input(&ada.tuple, &channel_data(0x4000, b"x"));
     assert_eq!(
         (world.relayed(), world.peer_sends(relayed, SHARD_0, b"x")),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use conclave_turn_core::ConnectFailed;
+use conclave_turn_core::policy::{PeerList, PeerPolicy};
 use conclave_turn_wire::error::ErrorCode;
 use conclave_turn_wire::integrity::{Mac, verify};
 use conclave_turn_wire::message::{Class, Method, Reply, RequestedTransport};
@@ -241,6 +242,43 @@ fn a_connection_that_comes_about_too_late_is_closed() {
         server.handle_peer_connected(now, connection, Err(ConnectFailed), io)
     });
     assert_eq!(world.take_sent(), []);
+}
+
+#[test]
+fn another_policy_ends_connections_that_it_denies_and_no_others() {
+    let mut world = World::with_sockets();
+    let ada = control(&mut world);
+    let owner = owner(&world);
+    let from = "198.51.100.1:55555";
+    world.permit(&ada, SHARD_0);
+    let accepted = world
+        .with_io(|server, now, io| server.handle_peer_accepted(now, owner, peer(from), io))
+        .unwrap();
+    world.take_sent();
+    let bound = connected(&mut world, &ada, SHARD_0);
+    assert_eq!(bind(&mut world, 5001, bound), None);
+    let kept = connected(&mut world, &ada, SHARD_1);
+    let transaction = world.transaction();
+    let request = ada.request(Method::Connect, transaction, |request| {
+        request.peer(peer(SHARD_2))
+    });
+    assert_eq!(world.input(&ada.tuple, &request), []);
+    let connecting = world.sockets().connects.last().unwrap().2;
+
+    let policy = PeerPolicy::Closed(PeerList::exact([at(SHARD_1)]));
+    world.with_io(|server, _, io| server.set_policy(policy, io));
+    assert_eq!(world.sockets().closed_tcp, [bound, connecting]);
+    assert_eq!(world.clients.closed, [world.clients.spliced[0].0]);
+    let sent = world.take_sent();
+    let refused = Reply::parse(&sent[0].bytes).unwrap();
+    assert_eq!(
+        (refused.transaction, refused.error),
+        (transaction, Some(447))
+    );
+    // A peer that connects does so from any port.
+    assert_eq!(bind(&mut world, 5002, accepted), None);
+    assert_eq!(bind(&mut world, 5003, kept), None);
+    assert_eq!(world.server.audit(), Ok(()));
 }
 
 fn control(world: &mut World) -> Client {
