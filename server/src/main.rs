@@ -23,6 +23,7 @@ mod reference;
 mod relay;
 mod reload;
 mod run;
+mod secret_file;
 mod setup;
 mod site;
 mod storage;

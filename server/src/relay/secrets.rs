@@ -1,17 +1,11 @@
 //! Files with what may use a relay that stands alone.
 
-use std::fs;
-use std::io::Read as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use conclave_turn_core::auth::{RestSecrets, StaticUser};
-use zeroize::Zeroizing;
 
 use crate::config::{ConfigError, Origin, Problem};
-
-/// Bytes of such a file; thousands of users fit.
-const FILE_BYTES_MAX: u64 = 1 << 20;
+use crate::secret_file::read;
 
 /// Reads a file with one `name:password` a line; blank lines and those that begin with `#` say nothing.
 ///
@@ -50,26 +44,9 @@ fn problem(key: &str, path: &Path, origin: &Origin, text: &str) -> ConfigError {
     Problem::new(origin, format!("`{key}`: {}: {text}", path.display())).into()
 }
 
-fn read(path: &Path) -> Result<Zeroizing<String>, String> {
-    let mut file = fs::File::open(path).map_err(|error| error.to_string())?;
-    let metadata = file.metadata().map_err(|error| error.to_string())?;
-    let mode = metadata.mode() & 0o7777;
-    if mode & 0o007 != 0 {
-        return Err(format!(
-            "everybody may open it (mode {mode:04o}); chmod 600 ends that"
-        ));
-    }
-    if metadata.len() > FILE_BYTES_MAX {
-        return Err("it has more than a MiB".to_owned());
-    }
-    let mut text = Zeroizing::new(String::new());
-    file.read_to_string(&mut text)
-        .map_err(|error| error.to_string())?;
-    Ok(text)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
     use std::path::PathBuf;
