@@ -354,6 +354,7 @@ fn write_relay(page: &mut Page, stats: &RelayStats) {
     let (udp, handed) = (stats.udp, stats.handed_over_dropped);
     let outside = [
         ("arrival", udp.dropped_in),
+        ("hop_limit", udp.hop_limit_out),
         ("socket_full", udp.full_out),
         ("refused", udp.refused_out),
         ("shard_full", handed),

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use conclave_sfu_udp::IpFields;
 use conclave_turn_core::ClientSink;
 use conclave_turn_wire::{ClientTransport, FiveTuple};
 
@@ -44,3 +45,38 @@ impl ClientSink for Clients {
         }
     }
 }
+
+/// The ways to TURN clients for one datagram of a peer. By UDP it leaves as a router would send it
+/// on (RFC 8656, section 14); by a stream its IP header is forgotten (section 16).
+pub(crate) struct PassingOn<'a> {
+    clients: &'a mut Clients,
+    ip: IpFields,
+}
+
+impl<'a> PassingOn<'a> {
+    /// `ip` is what the header of the datagram said when it arrived.
+    pub(crate) fn new(clients: &'a mut Clients, ip: IpFields) -> PassingOn<'a> {
+        PassingOn { clients, ip }
+    }
+}
+
+impl ClientSink for PassingOn<'_> {
+    fn send(&mut self, to: &FiveTuple, header: &[u8], payload: &[u8], is_media: bool) {
+        if is_media && to.transport == ClientTransport::Udp {
+            self.clients.udp.pass_on(to, self.ip, header, payload);
+        } else {
+            self.clients.send(to, header, payload, is_media);
+        }
+    }
+
+    fn close(&mut self, to: &FiveTuple) {
+        self.clients.close(to);
+    }
+
+    fn splice(&mut self, client: &FiveTuple, connection: u32) {
+        self.clients.splice(client, connection);
+    }
+}
+
+#[cfg(test)]
+mod tests;

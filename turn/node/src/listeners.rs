@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use conclave_sfu_udp::{ReceiveBatch, SendBatch, UdpSocket};
+use conclave_sfu_udp::{IpFields, ReceiveBatch, SendBatch, UdpSocket, Way};
 use conclave_turn_wire::FiveTuple;
 use tracing::warn;
 
@@ -60,25 +60,36 @@ impl Listeners {
         Ok(socket.port())
     }
 
-    /// Queues one datagram of `header` and `payload` to a client.
+    /// Queues one datagram of our own, made of `header` and `payload`, to a client.
     pub(crate) fn send(&mut self, to: &FiveTuple, header: &[u8], payload: &[u8]) {
+        self.queue(to, IpFields::default(), header, payload);
+    }
+
+    /// Queues what a peer sent, behind `header`; `ip` is what its IP header said when it arrived.
+    pub(crate) fn pass_on(&mut self, to: &FiveTuple, ip: IpFields, header: &[u8], payload: &[u8]) {
+        match ip.onward() {
+            Some(ip) => self.queue(to, ip, header, payload),
+            None => self.stats.hop_limit_out += 1,
+        }
+    }
+
+    fn queue(&mut self, to: &FiveTuple, ip: IpFields, header: &[u8], payload: &[u8]) {
         let Listeners { listeners, stats } = self;
         let Some(listener) = listeners.iter_mut().find(|one| one.has(to.server)) else {
             debug_assert!(false, "an answer to a client of no socket");
             return;
         };
-        let (source, destination) = (Some(to.server.ip()), to.client.0);
-        if listener
-            .waiting
-            .append(source, destination, header, payload)
-        {
+        let way = Way {
+            source: Some(to.server.ip()),
+            destination: to.client.0,
+            ip,
+        };
+        if listener.waiting.append_by(&way, header, payload) {
             return;
         }
         listener.let_go(stats);
         // Into an empty batch every datagram goes.
-        let _ = listener
-            .waiting
-            .append(source, destination, header, payload);
+        let _ = listener.waiting.append_by(&way, header, payload);
     }
 
     /// Hands everything that waits to the kernel.

@@ -18,7 +18,7 @@ use rand::rngs::SysRng;
 use tokio::runtime::Handle;
 
 use self::ports::{Parity, Ports};
-use crate::clients::Clients;
+use crate::clients::{Clients, PassingOn};
 use crate::peers_tcp::{FromPeer, TcpPeers};
 use crate::streams::StreamEntrance;
 
@@ -145,11 +145,11 @@ impl RealBackend {
         if count == 0 {
             self.take_errors(now, number, server, clients);
         } else {
-            let mut io = Io {
-                clients,
-                backend: self,
-            };
             for datagram in arrivals.received().flatten() {
+                let mut io = Io {
+                    clients: &mut PassingOn::new(clients, datagram.ip),
+                    backend: self,
+                };
                 let peer = PeerAddr(datagram.source);
                 server.handle_relayed(now, owner, address, peer, datagram.payload, &mut io);
             }

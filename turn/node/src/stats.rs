@@ -29,6 +29,8 @@ pub struct UdpStats {
     pub datagrams_out: u64,
     /// Datagrams dropped because a socket had no room.
     pub full_out: u64,
+    /// Datagrams of peers that may go no hop further.
+    pub hop_limit_out: u64,
     /// Datagrams that the kernel refused, such as for want of a route.
     pub refused_out: u64,
 }
