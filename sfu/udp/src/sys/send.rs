@@ -133,15 +133,13 @@ impl SendBatch {
 
     /// Appends one datagram made of `header` and `payload`. Joined to the last
     /// message if it goes the same way and the kernel can segment both: all
-    /// segments are equal but the last one, which may be shorter.
+    /// segments are equal but the last one, which may be shorter. One without any
+    /// bytes is a message of its own.
     ///
     /// Returns `false` if there is no room: send the batch first.
     #[must_use]
     pub fn append_by(&mut self, way: &Way, header: &[u8], payload: &[u8]) -> bool {
         let len = header.len() + payload.len();
-        if len == 0 {
-            return true;
-        }
         if self.bytes.len() + len > SEND_BYTES {
             return false;
         }
@@ -157,7 +155,7 @@ impl SendBatch {
                 way: *way,
                 start: self.bytes.len(),
                 len,
-                segment: len,
+                segment: len.max(1),
             });
         }
         self.bytes.extend_from_slice(header);
@@ -182,12 +180,15 @@ impl SendBatch {
 
 impl Message {
     fn datagrams(&self) -> u64 {
-        self.len.div_ceil(self.segment) as u64
+        self.len.div_ceil(self.segment).max(1) as u64
     }
 
     /// Takes `len` more bytes that go `way` as its next segment, if that can be.
     fn joins(&mut self, way: &Way, len: usize) -> bool {
         let joins = self.way == *way
+            // An empty segment would leave no trace.
+            && len > 0
+            && self.len > 0
             && len <= self.segment
             // A segment shorter than the others ended the message.
             && self.len.is_multiple_of(self.segment)
@@ -204,7 +205,7 @@ impl Message {
     }
 
     fn parts(self) -> impl Iterator<Item = Message> {
-        (0..self.len)
+        (0..self.len.max(1))
             .step_by(self.segment)
             .map(move |offset| Message {
                 start: self.start + offset,

@@ -178,6 +178,28 @@ fn appended_datagrams_to_one_destination_are_one_message_and_their_order_stays()
 }
 
 #[test]
+fn an_empty_datagram_is_a_message_and_leaves() {
+    let mut sender = UdpSocket::bind(Family::V4, 0).unwrap();
+    let receiver = UdpSocket::bind(Family::V4, 0).unwrap();
+    let to = SocketAddr::new(LOCALHOST, receiver.port());
+    let payloads: [&[u8]; 6] = [b"", b"a", b"b", b"", b"", b"c"];
+    for may_segment in [true, false] {
+        sender.segments = may_segment;
+        let mut batch = SendBatch::new();
+        for payload in payloads {
+            assert!(batch.append(None, to, &[], payload));
+        }
+        assert!(!batch.is_empty());
+        let report = sender.send(&mut batch);
+        let messages = if may_segment { 5 } else { 6 };
+        assert_eq!((report.messages, report.datagrams), (messages, 6));
+        let arrived = arrivals(&receiver, 6).into_iter();
+        let arrived: Vec<_> = arrived.map(|arrival| arrival.payload).collect();
+        assert_eq!(arrived, payloads);
+    }
+}
+
+#[test]
 fn bursts_after_quiet_arrive_whole_and_in_order() {
     let mut sender = UdpSocket::bind(Family::V4, 0).unwrap();
     let receiver = UdpSocket::bind(Family::V4, 0).unwrap();
