@@ -82,10 +82,10 @@ impl Server {
         if from.transport == ClientTransport::Udp && is_unanswerable(from.client, from.server) {
             return self.counters.drop(DropReason::Source);
         }
-        let is_sealed = is_sealed(bytes);
-        if !is_sealed && from.transport == ClientTransport::Udp && bytes.len() < STRANGER_LEN_MIN {
+        if from.transport == ClientTransport::Udp && bytes.len() < REQUEST_LEN_MIN {
             return self.counters.drop(DropReason::Malformed);
         }
+        let is_sealed = is_sealed(bytes);
         if !is_sealed && !self.may_answer_stranger(now, from, io) {
             return;
         }
@@ -251,9 +251,9 @@ impl Server {
     }
 }
 
-/// The shortest request that a client begins with: Allocate with REQUESTED-TRANSPORT. Shorter ones over UDP are sent for
-/// the sake of the answer, which goes to whom the source was forged of and is five times as long.
-const STRANGER_LEN_MIN: usize = HEADER_LEN + 8;
+/// The shortest request that a client begins with: Allocate with REQUESTED-TRANSPORT, as browsers do. Shorter ones over
+/// UDP are sent for the sake of the answer, which goes to whom the source was forged of; what is sealed is longer.
+const REQUEST_LEN_MIN: usize = HEADER_LEN + 8;
 
 /// RFC 8656, section 18.9.
 const DONT_FRAGMENT: u16 = 0x001a;
@@ -266,27 +266,27 @@ const MESSAGE_INTEGRITY_SHA256: u16 = 0x001c;
 
 /// Returns whether a message seems to have an integrity attribute, by the headers of its attributes alone.
 fn is_sealed(bytes: &[u8]) -> bool {
-    kinds(bytes).any(is_integrity)
+    attributes(bytes).any(|(kind, len)| match kind {
+        MESSAGE_INTEGRITY => len == Mac::Sha1.value_len(),
+        MESSAGE_INTEGRITY_SHA256 => len == Mac::Sha256.value_len(),
+        _ => false,
+    })
 }
 
 /// Returns whether a request asks for mobility (RFC 8016), which nobody here has.
 fn wants_mobility(request: &Request<'_>) -> bool {
-    kinds(request.bytes())
-        .take_while(|kind| !is_integrity(*kind))
-        .any(|kind| kind == MOBILITY_TICKET)
+    attributes(request.bytes())
+        .take_while(|(kind, _)| !matches!(*kind, MESSAGE_INTEGRITY | MESSAGE_INTEGRITY_SHA256))
+        .any(|(kind, _)| kind == MOBILITY_TICKET)
 }
 
-fn is_integrity(kind: u16) -> bool {
-    matches!(kind, MESSAGE_INTEGRITY | MESSAGE_INTEGRITY_SHA256)
-}
-
-/// The numbers of a message's attributes.
-fn kinds(bytes: &[u8]) -> impl Iterator<Item = u16> + '_ {
+/// The attributes of a message that are there to their ends: numbers, and lengths without padding.
+fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, usize)> + '_ {
     let mut rest = bytes.get(HEADER_LEN..).unwrap_or_default();
     std::iter::from_fn(move || {
         let (head, behind) = rest.split_first_chunk::<4>()?;
-        let len = usize::from(u16::from_be_bytes([head[2], head[3]])).next_multiple_of(4);
-        rest = behind.get(len..).unwrap_or_default();
-        Some(u16::from_be_bytes([head[0], head[1]]))
+        let len = usize::from(u16::from_be_bytes([head[2], head[3]]));
+        rest = behind.get(len.next_multiple_of(4)..)?;
+        Some((u16::from_be_bytes([head[0], head[1]]), len))
     })
 }

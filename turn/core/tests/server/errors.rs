@@ -754,6 +754,54 @@ fn an_answer_to_a_stranger_is_small_and_says_nothing_about_us() {
     assert_eq!(world.server.counters().drops(DropReason::Malformed), 1);
 }
 
+/// A seal of the wrong length proves nothing, and one that is there by name only makes no request longer.
+#[test]
+fn a_seal_that_is_none_does_not_get_short_requests_answered() {
+    for (kind, len) in [(MESSAGE_INTEGRITY, 0), (MESSAGE_INTEGRITY_SHA256, 0)] {
+        let mut world = World::new();
+        let ada = world.client(ADA, 5000);
+        let short = with_seal(kind, &vec![0; len], |request| request);
+        assert_eq!(short.len(), 24 + len);
+        assert_eq!(world.input(&ada.tuple, &short), [], "{kind:#x} of {len}");
+    }
+    // What is answered is answered out of the budget of strangers before anything else is done.
+    for (kind, len) in [
+        (MESSAGE_INTEGRITY, 0),
+        (MESSAGE_INTEGRITY, 16),
+        (MESSAGE_INTEGRITY, 32),
+        (MESSAGE_INTEGRITY_SHA256, 16),
+        (MESSAGE_INTEGRITY_SHA256, 20),
+    ] {
+        let mut world = World::new();
+        let ada = world.client(ADA, 5000);
+        let request = with_seal(kind, &vec![0; len], |request| {
+            udp(request)
+                .username(&ada.username)
+                .realm(REALM)
+                .nonce(&ada.nonce)
+        });
+        let sent = world.input(&ada.tuple, &request);
+        let codes = sent
+            .iter()
+            .map(|sent| Reply::parse(&sent.bytes).unwrap().error);
+        assert_eq!(codes.collect::<Vec<_>>(), [Some(401)], "{kind:#x} of {len}");
+    }
+}
+
+const MESSAGE_INTEGRITY: u16 = 0x0008;
+const MESSAGE_INTEGRITY_SHA256: u16 = 0x001c;
+
+/// An Allocate that ends with an attribute of this kind and value.
+fn with_seal(kind: u16, value: &[u8], fill: impl Fn(Builder<'_>) -> Builder<'_>) -> Vec<u8> {
+    let mut bytes = bare(Method::Allocate, [1; 12], fill);
+    bytes.extend_from_slice(&kind.to_be_bytes());
+    bytes.extend_from_slice(&(value.len() as u16).to_be_bytes());
+    bytes.extend_from_slice(value);
+    let body = (bytes.len() - 20) as u16;
+    bytes[2..4].copy_from_slice(&body.to_be_bytes());
+    bytes
+}
+
 fn tcp(request: Builder<'_>) -> Builder<'_> {
     request.requested_transport(RequestedTransport::Tcp)
 }
