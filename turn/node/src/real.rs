@@ -1,5 +1,7 @@
 //! Relayed addresses that are sockets of this host, for a relay that stands alone.
 
+#[cfg(test)]
+mod address_tests;
 mod ports;
 
 use std::collections::HashMap;
@@ -279,9 +281,13 @@ impl RealBackend {
             ports,
             numbers,
             reserved,
+            tcp,
             ..
         } = self;
-        let is_taken = |at| numbers.contains_key(&at) || reserved.contains_key(&at);
+        let is_taken = |at| {
+            let listens = tcp.as_ref().is_some_and(|tcp| tcp.listens(at));
+            listens || numbers.contains_key(&at) || reserved.contains_key(&at)
+        };
         let (relayed, neighbour) = ports.find(family, parity, |ip, port| {
             let address = RelayedAddr(SocketAddr::new(ip.advertised, port));
             let next = RelayedAddr(SocketAddr::new(ip.advertised, port | 1));
@@ -406,10 +412,19 @@ impl Backend for RealBackend {
         family: Family,
         _wish: PortWish,
     ) -> Result<RelayedAddr, OpenError> {
-        let RealBackend { ports, tcp, .. } = self;
+        let RealBackend {
+            ports,
+            numbers,
+            reserved,
+            tcp,
+            ..
+        } = self;
         let tcp = tcp.as_mut().ok_or(OpenError::Failed)?;
         ports.find(family, Parity::Any, |ip, port| {
             let address = RelayedAddr(SocketAddr::new(ip.advertised, port));
+            if numbers.contains_key(&address) || reserved.contains_key(&address) {
+                return Ok(None);
+            }
             match tcp.listen(owner, address, SocketAddr::new(ip.bound, port)) {
                 Ok(()) => Ok(Some(address)),
                 Err(OpenError::NoPort) => Ok(None),
