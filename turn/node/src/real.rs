@@ -218,8 +218,8 @@ impl RealBackend {
                 peer,
                 stream,
             } => {
-                // Closed meanwhile; the owner's number may be somebody else's.
-                if !self.tcp.as_ref().is_some_and(|tcp| tcp.listens(relayed)) {
+                // Closed meanwhile: the address, or the owner's number, may be somebody else's.
+                if server.owner_of(relayed) != Some(owner) {
                     return;
                 }
                 let mut io = Io {

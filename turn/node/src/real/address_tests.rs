@@ -6,10 +6,23 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use conclave_sfu_udp::{ReadySet, Waker};
+use conclave_turn_core::ClientSink;
+use conclave_turn_core::auth::{Credential, Mint, Secret, SessionKey};
+use conclave_turn_core::policy::{PeerList, PeerPolicy};
+use conclave_turn_wire::integrity::{Algorithm, Key, Mac};
+use conclave_turn_wire::message::{Builder, Class, Method, Reply, RequestedTransport};
+use conclave_turn_wire::{ClientAddr, ClientTransport, FiveTuple};
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
 use super::*;
 use crate::handle::Shared;
+use crate::listeners::Listeners;
 use crate::stats::SharedStats;
-use crate::streams::{self, StreamInbox};
+use crate::streams::{self, StreamClients, StreamInbox};
+use crate::turns::now;
+use crate::turns::tests::{REALM, config};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -62,6 +75,101 @@ async fn an_empty_datagram_leaves_as_others_do() {
         let (len, from) = peer.recv_from(&mut bytes).unwrap();
         assert_eq!((&bytes[..len], from), (payload, relayed.0));
     }
+}
+
+#[tokio::test]
+async fn who_connected_to_an_address_is_not_given_to_another_allocation() {
+    let mint = Mint::new(Secret::random([1; 32]));
+    let mut config = config(&mint);
+    config.policy = PeerPolicy::Closed(PeerList::exact([SocketAddr::new(PEER, 9)]));
+    let mut server = Server::new(now(), config).unwrap();
+    let (mut real, _set, _inbox) = backend([127, 77, 0, 4], 40_000..=40_009);
+    let mut clients = Clients {
+        udp: Listeners::bind(&[]).unwrap(),
+        streams: StreamClients::default(),
+    };
+    let mut relayed = Vec::new();
+    for number in [1, 2] {
+        let session = SessionKey(number);
+        server.admit(now(), session);
+        let credential = mint.mint(session, now().unix_s + 600, [2; 8]);
+        let client = FiveTuple {
+            transport: ClientTransport::Tcp,
+            client: ClientAddr(SocketAddr::from(([192, 0, 2, 1], number as u16))),
+            server: SocketAddr::from(([192, 0, 2, 2], 443)),
+        };
+        relayed.push(allocate(&mut server, &mut real, &client, &credential));
+    }
+    let listener = TcpListener::bind((PEER, 0)).await.unwrap();
+    let owner = server.owner_of(relayed[0]).unwrap();
+    for (at, is_kept) in [(relayed[1], false), (relayed[0], true)] {
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await;
+        let (mut far, peer) = listener.accept().await.unwrap();
+        let accepted = FromPeer::Accepted {
+            owner,
+            relayed: at,
+            peer: PeerAddr(peer),
+            stream: near.unwrap(),
+        };
+        real.take_tcp(now(), accepted, &mut server, &mut clients);
+        let end = timeout(Duration::from_millis(100), far.read_u8()).await;
+        assert_eq!(end.is_err(), is_kept, "it is closed, or waits");
+    }
+}
+
+/// Makes a TCP allocation with a permission for [`PEER`].
+fn allocate(
+    server: &mut Server,
+    real: &mut RealBackend,
+    client: &FiveTuple,
+    credential: &Credential,
+) -> RelayedAddr {
+    let Credential { username, password } = credential;
+    let key = Key::long_term(Algorithm::Md5, username, REALM, password);
+    let mut ask = |nonce: Option<&[u8]>, method| {
+        let mut bytes = Vec::new();
+        let request = Builder::new(Class::Request, method, rand::random(), &mut bytes);
+        let request = match method {
+            Method::Allocate => request.requested_transport(RequestedTransport::Tcp),
+            _ => request.peer(PeerAddr(SocketAddr::new(PEER, 9))),
+        };
+        let written = match nonce {
+            None => request.finish(None),
+            Some(nonce) => request
+                .username(username)
+                .realm(REALM)
+                .nonce(nonce)
+                .finish(Some((Mac::Sha1, &key))),
+        };
+        written.unwrap();
+        let mut last = Last::default();
+        let mut io = Io {
+            clients: &mut last,
+            backend: real,
+        };
+        server.handle_client(now(), client, &bytes, &mut io);
+        last.0
+    };
+    let challenge = ask(None, Method::Allocate);
+    let nonce = Reply::parse(&challenge).unwrap().nonce.unwrap();
+    let allocated = ask(Some(nonce), Method::Allocate);
+    let permitted = ask(Some(nonce), Method::CreatePermission);
+    assert_eq!(Reply::parse(&permitted).unwrap().class, Class::Success);
+    Reply::parse(&allocated).unwrap().relayed.unwrap()
+}
+
+/// The last answer.
+#[derive(Default)]
+struct Last(Vec<u8>);
+
+impl ClientSink for Last {
+    fn send(&mut self, _: &FiveTuple, header: &[u8], payload: &[u8], _: bool) {
+        self.0 = [header, payload].concat();
+    }
+
+    fn close(&mut self, _: &FiveTuple) {}
+
+    fn splice(&mut self, _: &FiveTuple, _: u32) {}
 }
 
 /// What gives out `ports` of one address, which is the test's alone.

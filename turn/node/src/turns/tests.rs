@@ -20,7 +20,7 @@ use crate::thread::{run, turn};
 use crate::{control, streams};
 
 const ADA: SessionKey = SessionKey(1);
-const REALM: &str = "conclave.test";
+pub(crate) const REALM: &str = "conclave.test";
 
 #[test]
 fn after_a_panic_allocations_are_gone_and_who_is_in_allocates_again() {
