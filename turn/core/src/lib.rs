@@ -32,4 +32,4 @@ pub use backend::{
 };
 pub use conclave_turn_wire::Family;
 pub use counters::{Counters, DropReason};
-pub use server::{AllocationLimits, Server, ServerConfig, TableSizes};
+pub use server::{AllocationLimits, REALM_LEN_MAX, Server, ServerConfig, TableSizes};

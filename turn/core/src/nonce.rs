@@ -1,9 +1,9 @@
 //! Nonces without state, and the protection against being talked down to weaker algorithms (RFC 8489, section 9.2).
 //!
-//! A nonce is 32 characters: the cookie `obMatJos2`, four characters of security features, three of the time it was made
-//! (seconds modulo 2^18, three days) and sixteen of a MAC over the client's transport and address (the port only over UDP), the realm and the whole
-//! time. 96 bits of MAC can only be guessed online, and who guesses has still no credentials. It is short because it
-//! is most of a 401, and a 401 may go to a forged address.
+//! A nonce is 28 characters: the cookie `obMatJos2`, four characters of security features, three of the time it was made
+//! (seconds modulo 2^18, three days) and twelve of a MAC over the client's transport and address (the port only over UDP), the realm and the whole
+//! time. 72 bits of MAC can only be guessed online, by somebody who has credentials and wants to be taken for another
+//! address. It is short because it is much of a 401, and a 401 may go to a forged address.
 
 use std::net::IpAddr;
 
@@ -34,8 +34,9 @@ const PREFIX_LEN: usize = COOKIE.len() + FEATURES.len();
 const TIME_LEN: usize = 3;
 /// The characters of the time are the upper 18 of the 24 bits that four characters would have.
 const TIME_BITS: u32 = 18;
-const MAC_BYTES: usize = 12;
-const NONCE_LEN: usize = PREFIX_LEN + TIME_LEN + MAC_BYTES / 3 * 4;
+const MAC_BYTES: usize = 9;
+/// The characters of a nonce.
+pub(crate) const NONCE_LEN: usize = PREFIX_LEN + TIME_LEN + MAC_BYTES / 3 * 4;
 
 /// What became of a nonce. Everything but [`Verdict::Fresh`] is answered 438 with a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

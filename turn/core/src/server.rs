@@ -37,11 +37,12 @@ mod place;
 mod refresh;
 
 pub use audit::TableSizes;
+pub use message::REALM_LEN_MAX;
 
 /// How a server is set up.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
-    /// REALM of every challenge: the host name of the relay.
+    /// REALM of every challenge: the host name of the relay, at most [`REALM_LEN_MAX`] bytes.
     pub realm: String,
     /// Who may use it.
     pub credentials: CredentialsConfig,

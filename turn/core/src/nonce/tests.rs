@@ -9,10 +9,10 @@ const SEED: [u8; 32] = [7; 32];
 const NOON: u64 = 1_790_000_000;
 
 #[test]
-fn a_nonce_is_32_characters_with_cookie_and_both_features() {
+fn a_nonce_is_28_characters_with_cookie_and_both_features() {
     let nonce = nonces().issue(&ada(), NOON);
     assert_eq!(nonce.len(), NONCE_LEN);
-    assert_eq!(NONCE_LEN, 32);
+    assert_eq!(NONCE_LEN, 28);
     // Bits 0 and 1 from the left: 0xc0 0x00 0x00.
     assert!(nonce.starts_with("obMatJos2wAAA"));
 }

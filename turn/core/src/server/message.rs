@@ -12,6 +12,7 @@ use super::authenticate::Refusal;
 use crate::auth::Login;
 use crate::backend::{Io, Now, is_unanswerable};
 use crate::counters::DropReason;
+use crate::nonce::NONCE_LEN;
 
 /// An authenticated request.
 pub(super) struct Call<'c> {
@@ -213,6 +214,10 @@ impl Server {
                 .password_algorithms(&PASSWORD_ALGORITHMS);
         }
         let is_written = builder.finish(None).is_ok();
+        let asked = request.bytes().len();
+        if from.transport == ClientTransport::Udp && self.scratch.len() > ANSWER_FACTOR * asked {
+            return self.counters.drop(DropReason::Budget);
+        }
         self.finish_error(from, code, is_written, io);
     }
 
@@ -254,6 +259,19 @@ impl Server {
 /// The shortest request that a client begins with: Allocate with REQUESTED-TRANSPORT, as browsers do. Shorter ones over
 /// UDP are sent for the sake of the answer, which goes to whom the source was forged of; what is sealed is longer.
 const REQUEST_LEN_MIN: usize = HEADER_LEN + 8;
+
+/// How many times as long as the request an answer to a stranger over UDP may be, in bytes of payload. A challenge must
+/// have realm and nonce, and the nonce its cookie; with the headers of IPv4 and UDP, which both sides have, it is two and
+/// a half times.
+const ANSWER_FACTOR: usize = 4;
+
+/// A challenge without its realm: ERROR-CODE without a phrase, and the headers and values of REALM, NONCE and
+/// PASSWORD-ALGORITHMS. Every length is a multiple of four.
+const CHALLENGE_LEN: usize = HEADER_LEN + 8 + 4 + 4 + NONCE_LEN + 4 + PASSWORD_ALGORITHMS.len();
+
+/// The longest realm, in bytes, with which browsers are challenged over UDP: their first request has the least length.
+/// Under a longer one only longer requests are answered.
+pub const REALM_LEN_MAX: usize = ANSWER_FACTOR * REQUEST_LEN_MIN - CHALLENGE_LEN;
 
 /// RFC 8656, section 18.9.
 const DONT_FRAGMENT: u16 = 0x001a;

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use conclave_turn_core::auth::Credential;
-use conclave_turn_core::{ConnectFailed, DropReason, OpenError};
+use conclave_turn_core::{ConnectFailed, DropReason, OpenError, REALM_LEN_MAX};
 use conclave_turn_wire::error::ErrorCode;
 use conclave_turn_wire::integrity::{Algorithm, Key, Mac};
 use conclave_turn_wire::message::{
     Builder, Class, EvenPort, Method, PASSWORD_ALGORITHMS, Reply, RequestedTransport,
 };
-use conclave_turn_wire::{ClientTransport, Family};
+use conclave_turn_wire::{ClientAddr, ClientTransport, Family, FiveTuple};
 
 use crate::support::*;
 
@@ -738,20 +738,100 @@ fn a_permission_request_is_granted_whole_or_not_at_all() {
     assert_eq!(world.peer_sends(relayed, SHARD_0, b"x"), []);
 }
 
-/// The longest answers to strangers, in bytes for each byte asked.
+/// What is sent for the sake of the answer is not worth it (security.md 3.9): a challenge is as small as RFC 8489 lets it
+/// be, and never more than four times as long as what asked for it, whatever the realm.
 #[test]
 fn an_answer_to_a_stranger_is_small_and_says_nothing_about_us() {
-    let mut world = World::new();
-    let ada = world.client(ADA, 5000);
-    let request = bare(Method::Allocate, world.transaction(), udp);
-    let sent = world.input(&ada.tuple, &request);
-    let (headers, question, answer) = (28, request.len(), sent[0].bytes.len());
-    assert!(answer <= 100, "{answer}");
-    assert!((answer + headers) as f64 / (question + headers) as f64 <= 2.3);
-    // A shorter one than clients begin with is sent for the sake of the answer.
-    let shortest = bare(Method::Allocate, world.transaction(), |request| request);
-    assert_eq!(world.input(&ada.tuple, &shortest), []);
-    assert_eq!(world.server.counters().drops(DropReason::Malformed), 1);
+    for realm_len in [1, 12, 16, REALM_LEN_MAX] {
+        let mut world = with_realm(realm_len);
+        let tuple = stranger_at(5000);
+        for (name, request) in first_requests() {
+            let sent = world.input(&tuple, &request);
+            assert_eq!(sent.len(), 1, "{name} is answered, realm of {realm_len}");
+            let (headers, question, answer) = (28, request.len(), sent[0].bytes.len());
+            assert!(answer <= 4 * question, "{name}: {answer} for {question}");
+            let on_the_wire = (answer + headers) as f64 / (question + headers) as f64;
+            assert!(on_the_wire <= 2.5, "{name}: {on_the_wire}");
+            world.pass(Duration::from_secs(1));
+        }
+        // A shorter one than clients begin with is sent for the sake of the answer.
+        let shortest = bare(Method::Allocate, [1; 12], |request| request);
+        assert_eq!(world.input(&tuple, &shortest), []);
+        assert_eq!(world.server.counters().drops(DropReason::Malformed), 1);
+    }
+}
+
+/// No configuration has such a realm, for browsers would not be answered; others are, in proportion.
+#[test]
+fn under_a_longer_realm_short_requests_get_nothing() {
+    for realm_len in [REALM_LEN_MAX + 1, 127] {
+        let mut world = with_realm(realm_len);
+        let tuple = stranger_at(5000);
+        let mut is_answered = [false; 2];
+        for padding in (0..100).step_by(4) {
+            let request = bare(Method::Allocate, [1; 12], |request| {
+                udp(request).raw(0x8000, &vec![0; padding])
+            });
+            let sent = world.input(&tuple, &request);
+            is_answered[usize::from(!sent.is_empty())] = true;
+            assert!(
+                sent.iter()
+                    .all(|sent| sent.bytes.len() <= 4 * request.len())
+            );
+            world.pass(Duration::from_secs(1));
+        }
+        assert_eq!(is_answered, [realm_len == 127, true]);
+        let browser = bare(Method::Allocate, [1; 12], udp);
+        assert_eq!(world.input(&tuple, &browser), []);
+        let stream = FiveTuple {
+            transport: ClientTransport::Tcp,
+            ..tuple
+        };
+        assert_eq!(world.input(&stream, &browser).len(), 1);
+    }
+}
+
+/// What clients send first, as far as it counts here.
+fn first_requests() -> [(&'static str, Vec<u8>); 5] {
+    let fingerprint = |fill: fn(Builder<'_>) -> Builder<'_>| {
+        bare(Method::Allocate, [1; 12], |request| {
+            fill(request).with_fingerprint()
+        })
+    };
+    [
+        ("Chromium, Firefox", bare(Method::Allocate, [1; 12], udp)),
+        (
+            "aioice",
+            bare(Method::Allocate, [1; 12], |request| {
+                udp(request.lifetime(600))
+            }),
+        ),
+        ("pion", fingerprint(udp)),
+        (
+            "uclient",
+            fingerprint(|request| udp(request.software("a client")).lifetime(800)),
+        ),
+        (
+            "with both families",
+            bare(Method::Allocate, [1; 12], |request| {
+                udp(request).additional_family(Family::V6)
+            }),
+        ),
+    ]
+}
+
+fn with_realm(len: usize) -> World {
+    let mut config = config();
+    config.realm = "r".repeat(len);
+    World::with(config)
+}
+
+fn stranger_at(port: u16) -> FiveTuple {
+    FiveTuple {
+        transport: ClientTransport::Udp,
+        client: ClientAddr(at(&format!("10.0.0.1:{port}"))),
+        server: at("192.0.2.1:443"),
+    }
 }
 
 /// A seal of the wrong length proves nothing, and one that is there by name only makes no request longer.
