@@ -31,11 +31,15 @@ pub(crate) struct Ports {
     pub(crate) admin: Option<u16>,
 }
 
-/// Reads the certificate files of a configuration, if it names any.
+/// Reads the files that a configuration names for its certificate, or for
+/// fetching it, if it names any.
 ///
 /// # Errors
 /// When they cannot be used.
 pub(crate) fn check_certificate(config: &Config) -> Result<(), ConfigError> {
+    if let Some(acme) = &config.acme {
+        return tls::check_account(&config.storage.data_dir, acme);
+    }
     let Some(files) = &config.tls.files else {
         return Ok(());
     };
@@ -62,6 +66,7 @@ pub(crate) fn certificate(
     }
     let data_dir = &config.storage.data_dir;
     if let Some(acme) = config.acme.clone() {
+        tls::check_account(data_dir, &acme)?;
         let live = Live::empty();
         let challenges = Arc::clone(challenges);
         let fetcher = Fetcher::new(acme, data_dir, Arc::clone(&live), challenges)?;

@@ -8,16 +8,21 @@ use toml::Value;
 
 use super::layers::{Layers, Origin};
 use super::reader::Reader;
-use super::{Problem, PublicUrl};
+use super::{Problem, PublicUrl, rooms};
 
 /// Let's Encrypt, which most browsers and phones trust.
 const DIRECTORY: &str = "https://acme-v02.api.letsencrypt.org/directory";
-const KEYS: [&str; 4] = [
+const KEYS: [&str; 7] = [
     "acme.directory",
     "acme.contact",
     "acme.challenge",
+    "acme.profile",
+    "acme.eab_key_id",
+    "acme.eab_key_file",
     "acme.ca_file",
 ];
+/// The longest name of a profile, and the longest name of a key: far beyond what anybody gives out.
+const NAME_CHARS_MAX: usize = 256;
 
 /// From where the certificate is fetched, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,10 +33,26 @@ pub(crate) struct Acme {
     pub(crate) contact: Vec<String>,
     /// How it is proved that the name is ours.
     pub(crate) challenge: Challenge,
+    /// Which of the directory's kinds of certificates; `None` leaves it to the directory.
+    pub(crate) profile: Option<String>,
+    /// The account elsewhere that ours is bound to, if any.
+    pub(crate) binding: Option<Binding>,
     /// PEM file of who signs the directory's own certificate; `None` trusts whom the system trusts.
     pub(crate) ca_file: Option<PathBuf>,
     /// The name that the certificate is for.
     pub(crate) name: String,
+}
+
+/// An account that somebody has with whoever signs, outside of the protocol
+/// (RFC 8555, section 7.3.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Binding {
+    /// What whoever signs calls the key.
+    pub(crate) key_id: String,
+    /// The file of the key, which is read when an account is made and not kept.
+    pub(crate) key_file: PathBuf,
+    /// Who named the file.
+    pub(crate) key_origin: Origin,
 }
 
 /// How it is proved that a name is ours.
@@ -97,6 +118,8 @@ impl Reader<'_> {
             _ => Err(format!("`{text}` is not an https:// URL")),
         });
         let contact = self.contact();
+        let profile = self.parsed("acme.profile", |text| name(text, "name of a profile"));
+        let binding = self.binding();
         // Without an address there is a complaint already.
         let name = public_url?.host().to_owned();
         let is_address = name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
@@ -110,9 +133,41 @@ impl Reader<'_> {
             directory: directory?,
             contact,
             challenge: challenge?,
+            profile,
+            binding,
             ca_file: self.file("acme.ca_file").map(|(path, _)| path),
             name,
         })
+    }
+
+    /// Reads both halves of what binds our account to another one.
+    fn binding(&mut self) -> Option<Binding> {
+        let key_id_said = self.layers.get("acme.eab_key_id").is_some();
+        let key_id = self.parsed("acme.eab_key_id", |text| name(text, "name of a key"));
+        let key_file = self.file("acme.eab_key_file");
+        match (key_id_said, key_file) {
+            (true, Some((path, key_origin))) => Some(Binding {
+                key_id: key_id?,
+                key_file: rooms::beside(&key_origin, &path),
+                key_origin,
+            }),
+            (true, None) => {
+                self.complain(
+                    "acme.eab_key_id",
+                    "is of use with its key only: name the file that holds it in \
+                     `acme.eab_key_file`",
+                );
+                None
+            }
+            (false, Some(_)) => {
+                self.complain(
+                    "acme.eab_key_file",
+                    "is of use with what whoever signs calls the key only: `acme.eab_key_id`",
+                );
+                None
+            }
+            (false, None) => None,
+        }
     }
 
     fn contact(&mut self) -> Vec<String> {
@@ -131,3 +186,20 @@ impl Reader<'_> {
         contact
     }
 }
+
+/// Returns a text that may be a name.
+fn name(text: &str, what: &str) -> Result<String, String> {
+    let is_plain = text
+        .chars()
+        .all(|char| !char.is_whitespace() && !char.is_control());
+    if is_plain && (1..=NAME_CHARS_MAX).contains(&text.chars().count()) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "is no {what}: 1 to {NAME_CHARS_MAX} characters without spaces"
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -164,6 +164,24 @@ pub(crate) const KEYS: &[Key] = &[
         "how the name is proved: `tls-alpn-01` on port 443, `http-01` on port 80",
     ),
     fixed(
+        "acme.profile",
+        Kind::Text,
+        "what the directory takes",
+        "which of the directory's kinds of certificates, if it offers several",
+    ),
+    fixed(
+        "acme.eab_key_id",
+        Kind::Text,
+        "",
+        "external account binding: what whoever signs calls the key; see [certificates.md](certificates.md)",
+    ),
+    fixed(
+        "acme.eab_key_file",
+        Kind::Text,
+        "",
+        "file of that key, in base64url as it is given out; everybody else may not open it",
+    ),
+    fixed(
         "acme.ca_file",
         Kind::Text,
         "whom the system trusts",

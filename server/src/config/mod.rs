@@ -23,7 +23,7 @@ use std::time::Duration;
 use conclave_signalling_core::settings::Network;
 use toml::Value;
 
-pub(crate) use acme::{Acme, Challenge};
+pub(crate) use acme::{Acme, Binding, Challenge};
 pub(crate) use admin::Admin;
 pub(crate) use embedders::EmbeddingSite;
 pub(crate) use error::{ConfigError, Problem};

@@ -19,18 +19,24 @@ use crate::tls::{Identity, load};
 pub(super) struct Keep {
     folder: PathBuf,
     name: String,
+    account: String,
 }
 
 impl Keep {
     /// Names the folder below `data_dir`.
     pub(super) fn new(data_dir: &Path, acme: &Acme) -> Self {
         let uri = acme.directory.parse::<Uri>().unwrap_or_default();
-        let digest = Sha256::digest(acme.directory.as_bytes());
-        let short: String = digest[..4].iter().map(|b| format!("{b:02x}")).collect();
-        let folder = format!("{}-{short}", uri.host().unwrap_or_default());
+        let host = uri.host().unwrap_or_default();
+        let folder = format!("{host}-{}", short(&acme.directory));
+        // Bound to another account, it is another account.
+        let account = acme.binding.as_ref().map_or_else(
+            || "account.json".to_owned(),
+            |binding| format!("account-{}.json", short(&binding.key_id)),
+        );
         Keep {
             folder: data_dir.join("acme").join(folder),
             name: acme.name.clone(),
+            account,
         }
     }
 
@@ -79,10 +85,16 @@ impl Keep {
     }
 
     fn account_file(&self) -> PathBuf {
-        self.folder.join("account.json")
+        self.folder.join(&self.account)
     }
 
     fn certificate_file(&self) -> PathBuf {
         self.folder.join(format!("{}.pem", self.name))
     }
+}
+
+/// Returns a few letters that tell texts apart.
+fn short(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    digest[..4].iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -3,6 +3,8 @@
 //!
 //! The only place that names `instant-acme`.
 
+mod account;
+mod binding;
 mod client;
 mod keep;
 mod order;
@@ -20,7 +22,7 @@ use self::keep::Keep;
 use self::order::Signed;
 use self::trouble::Trouble;
 use super::{Challenges, Identity, Live};
-use crate::config::Acme;
+use crate::config::{Acme, ConfigError};
 
 /// For everything from the account to the certificate.
 const ORDER_TIMEOUT: Duration = Duration::from_secs(600);
@@ -30,6 +32,19 @@ const NAP: Duration = Duration::from_secs(3600);
 /// Returns the certificate that was fetched last and is kept below `data_dir`, if it is good.
 pub(crate) fn kept(data_dir: &Path, acme: &Acme, now: SystemTime) -> Option<Identity> {
     Keep::new(data_dir, acme).certificate(now)
+}
+
+/// Reads the key that binds the account to another one, if it is wanted and
+/// the account has not been made yet: afterwards the key is of no use.
+///
+/// # Errors
+/// When it is wanted and cannot be used.
+pub(crate) fn check_account(data_dir: &Path, acme: &Acme) -> Result<(), ConfigError> {
+    let is_made = || Keep::new(data_dir, acme).account().is_some();
+    match &acme.binding {
+        Some(binding) if !is_made() => binding::key(binding).map(|_| ()),
+        _ => Ok(()),
+    }
 }
 
 /// Fetches the certificate of one name, again and again.

@@ -1,11 +1,13 @@
 //! One order: prove that the name is ours, and have a certificate signed.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, anyhow, ensure};
 use instant_acme::{
-    Account, AuthorizationStatus, ChallengeType, Identifier, NewAccount, NewOrder, Order,
-    OrderStatus, Problem, RetryPolicy,
+    Account, AuthorizationStatus, ChallengeType, Identifier, NewOrder, Order, OrderStatus, Problem,
+    RetryPolicy,
 };
 use rcgen::{
     CertificateParams, CustomExtension, DistinguishedName, KeyPair, PKCS_ECDSA_P256_SHA256,
@@ -14,9 +16,8 @@ use rustls::client::verify_server_name;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
-use std::sync::Arc;
 
-use super::client::Client;
+use super::account;
 use super::keep::Keep;
 use super::trouble::Trouble;
 use crate::config::{Acme, Challenge};
@@ -46,9 +47,8 @@ pub(super) async fn certificate(
     keep: &Keep,
     challenges: &Arc<Challenges>,
 ) -> Result<Signed, Trouble> {
-    let account = account(acme, keep).await?;
-    let names = [Identifier::Dns(acme.name.clone())];
-    let mut order = account.new_order(&NewOrder::new(&names)).await?;
+    let account = account::open_or_make(acme, keep).await?;
+    let mut order = begin(&account, acme).await?;
     let proofs = prove(&mut order, acme, challenges).await?;
     match order.poll_ready(&PATIENCE).await {
         Ok(OrderStatus::Invalid) | Err(instant_acme::Error::Api(_)) => {
@@ -66,25 +66,26 @@ pub(super) async fn certificate(
     Ok(Signed { identity, kept })
 }
 
-/// Opens the account that is kept, or makes one.
-async fn account(acme: &Acme, keep: &Keep) -> Result<Account, Trouble> {
-    let builder = || {
-        let client = Client::new(acme.ca_file.as_deref())?;
-        anyhow::Ok(Account::builder_with_http(Box::new(client)))
-    };
-    if let Some(credentials) = keep.account() {
-        return Ok(builder()?.from_credentials(credentials).await?);
+/// Orders a certificate of the profile of the configuration.
+///
+/// # Errors
+/// When there is no such profile, or no such order is taken.
+async fn begin(account: &Account, acme: &Acme) -> Result<Order, Trouble> {
+    let names = [Identifier::Dns(acme.name.clone())];
+    if let Some(wanted) = &acme.profile {
+        let listed: BTreeSet<&str> = account.profiles().map(|profile| profile.name).collect();
+        if !listed.contains(wanted.as_str()) {
+            return Err(Trouble::NoProfile {
+                wanted: wanted.clone(),
+                listed: listed.into_iter().map(str::to_owned).collect(),
+            });
+        }
     }
-    let contact: Vec<&str> = acme.contact.iter().map(String::as_str).collect();
-    let wanted = NewAccount {
-        contact: &contact,
-        terms_of_service_agreed: true,
-        only_return_existing: false,
+    let order = match &acme.profile {
+        Some(profile) => NewOrder::new(&names).profile(profile),
+        None => NewOrder::new(&names),
     };
-    let made = builder()?.create(&wanted, acme.directory.clone(), None);
-    let (account, credentials) = made.await?;
-    keep.put_account(&credentials)?;
-    Ok(account)
+    Ok(account.new_order(&order).await?)
 }
 
 /// Holds the proofs that are asked for ready, and says so.

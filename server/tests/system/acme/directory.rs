@@ -1,6 +1,7 @@
 //! Somebody who signs certificates, as RFC 8555 has it, for one order at a
 //! time: directory, nonces, account, orders, proofs that are really looked at,
-//! and certificates of a root of its own.
+//! and certificates of a root of its own. If it is told to, it wants accounts
+//! bound to one elsewhere, and offers profiles.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -13,6 +14,8 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, head, post};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
@@ -21,7 +24,7 @@ use rcgen::{
     PublicKeyData, SignatureAlgorithm,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -29,7 +32,7 @@ use tokio_rustls::TlsAcceptor;
 use x509_cert::der::Decode;
 use x509_cert::request::CertReq;
 
-use super::proof;
+use super::{binding, proof};
 
 /// For a server that is started on a machine with much else to do.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -42,6 +45,12 @@ pub(crate) struct Life {
     pub(crate) old: u32,
     /// Days that are left.
     pub(crate) left: u32,
+}
+
+/// What an order said besides its name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Said {
+    pub(crate) profile: Option<String>,
 }
 
 /// Where proofs are looked for.
@@ -82,9 +91,13 @@ struct State_ {
     contact: Value,
     orders: Vec<Order>,
     life: Option<Life>,
+    /// The account elsewhere that ours are to be bound to: what its key is called, and the key.
+    binding: Option<(String, Vec<u8>)>,
+    profiles: Vec<&'static str>,
 }
 
 struct Order {
+    said: Said,
     name: String,
     status: &'static str,
     token: String,
@@ -158,6 +171,27 @@ impl Directory {
         self.shared.state.lock().unwrap().life = Some(life);
     }
 
+    /// Gives accounts to those only who have the key of an account elsewhere.
+    pub(crate) fn demand(&self, key_id: &str, key: &[u8]) {
+        let binding = (key_id.to_owned(), key.to_vec());
+        self.shared.state.lock().unwrap().binding = Some(binding);
+    }
+
+    /// Offers profiles.
+    pub(crate) fn list(&self, profiles: &[&'static str]) {
+        self.shared.state.lock().unwrap().profiles = profiles.to_vec();
+    }
+
+    /// Returns what the orders said that were taken.
+    pub(crate) fn orders(&self) -> Vec<Said> {
+        let state = self.shared.state.lock().unwrap();
+        state
+            .orders
+            .iter()
+            .map(|order| order.said.clone())
+            .collect()
+    }
+
     /// Waits until so many certificates were signed in all.
     pub(crate) async fn signed(&self, count: u32) {
         reaches(&self.shared.signed, count).await;
@@ -215,7 +249,13 @@ async fn with_nonce(
 
 async fn directory(State(shared): State<Arc<Shared>>) -> Response {
     let url = &shared.url;
+    let state = shared.state.lock().unwrap();
+    let profiles = state.profiles.iter();
+    let profiles: Map<String, Value> = profiles
+        .map(|name| ((*name).to_owned(), json!("what it is for")))
+        .collect();
     axum_json(json!({
+        "meta": {"externalAccountRequired": state.binding.is_some(), "profiles": profiles},
         "newNonce": format!("{url}/nonce"),
         "newAccount": format!("{url}/account"),
         "newOrder": format!("{url}/order"),
@@ -234,8 +274,22 @@ async fn account(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
         jwk["crv"], jwk["kty"], jwk["x"], jwk["y"]
     );
     let mut state = shared.state.lock().unwrap();
+    if let Some((key_id, key)) = &state.binding {
+        let bound = &payload["externalAccountBinding"];
+        let url = format!("{}/account", shared.url);
+        if bound.is_null() {
+            return problem(
+                StatusCode::FORBIDDEN,
+                "externalAccountRequired",
+                "who are you?",
+            );
+        }
+        if let Err(why) = binding::check(bound, jwk, &url, key_id, key) {
+            return problem(StatusCode::FORBIDDEN, "unauthorized", why);
+        }
+    }
     state.accounts += 1;
-    state.thumbprint = to_base64url(&Sha256::digest(canonical));
+    state.thumbprint = BASE64URL.encode(Sha256::digest(canonical));
     state.contact = payload["contact"].clone();
     let location = format!("{}/account/1", shared.url);
     located(location, json!({"status": "valid"}))
@@ -246,9 +300,20 @@ async fn order(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
     assert_eq!(header["kid"], format!("{}/account/1", shared.url));
     let identifier = &payload["identifiers"][0];
     assert_eq!(identifier["type"], "dns");
+    let text = |name: &str| payload[name].as_str().map(str::to_owned);
+    let said = Said {
+        profile: text("profile"),
+    };
     let mut state = shared.state.lock().unwrap();
+    if let Some(profile) = &said.profile {
+        assert!(
+            state.profiles.contains(&profile.as_str()),
+            "it has {profile}"
+        );
+    }
     let id = state.orders.len();
     state.orders.push(Order {
+        said,
         name: identifier["value"].as_str().unwrap().to_owned(),
         status: "pending",
         token: format!("token-of-order-{id}"),
@@ -273,6 +338,7 @@ fn order_json(url: &str, id: usize, order: &Order) -> Value {
     json!({
         "status": order.status,
         "identifiers": [{"type": "dns", "value": order.name}],
+        "profile": order.said.profile,
         "authorizations": [format!("{url}/authorization/{id}")],
         "finalize": format!("{url}/finalize/{id}"),
         "certificate": (order.status == "valid").then(|| format!("{url}/certificate/{id}")),
@@ -363,7 +429,7 @@ async fn finalize(
     body: Bytes,
 ) -> Response {
     let (_, payload) = opened(&shared, &format!("/finalize/{id}"), &body);
-    let request = from_base64url(payload["csr"].as_str().unwrap());
+    let request = BASE64URL.decode(payload["csr"].as_str().unwrap()).unwrap();
     let request_key = CertReq::from_der(&request).unwrap().info.public_key;
     let key = Requested(request_key.subject_public_key.raw_bytes().to_vec());
     let mut state = shared.state.lock().unwrap();
@@ -384,6 +450,11 @@ async fn finalize(
     axum_json(order_json(&shared.url, id, order))
 }
 
+fn problem(status: StatusCode, kind: &str, detail: &str) -> Response {
+    let kind = format!("urn:ietf:params:acme:error:{kind}");
+    (status, axum_json(json!({"type": kind, "detail": detail}))).into_response()
+}
+
 async fn certificate(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<usize>,
@@ -398,7 +469,7 @@ async fn certificate(
 /// Opens a signed request (RFC 7515), whose nonce is one of ours and whose URL is that of the request.
 fn opened(shared: &Shared, path: &str, body: &[u8]) -> (Value, Value) {
     let jws: Value = serde_json::from_slice(body).unwrap();
-    let part = |name: &str| from_base64url(jws[name].as_str().unwrap());
+    let part = |name: &str| BASE64URL.decode(jws[name].as_str().unwrap()).unwrap();
     let header: Value = serde_json::from_slice(&part("protected")).unwrap();
     assert_eq!(header["url"], format!("{}{path}", shared.url));
     assert_eq!(header["alg"], "ES256");
@@ -420,34 +491,4 @@ fn located(location: String, value: Value) -> Response {
     let mut headers = HeaderMap::new();
     headers.insert("location", location.parse().unwrap());
     (StatusCode::CREATED, headers, axum_json(value)).into_response()
-}
-
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-fn to_base64url(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let mut word = [0; 4];
-        word[1..=chunk.len()].copy_from_slice(chunk);
-        let word = u32::from_be_bytes(word);
-        for place in 0..=chunk.len() {
-            let index = word >> (18 - 6 * place) & 63;
-            text.push(char::from(ALPHABET[index as usize]));
-        }
-    }
-    text
-}
-
-fn from_base64url(text: &str) -> Vec<u8> {
-    let (mut bytes, mut word, mut bits) = (Vec::new(), 0_u32, 0);
-    for letter in text.bytes() {
-        let value = ALPHABET.iter().position(|known| *known == letter).unwrap();
-        word = word << 6 | value as u32;
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push((word >> bits & 0xff) as u8);
-        }
-    }
-    bytes
 }

@@ -1,5 +1,6 @@
 //! A server that fetches its certificate, before somebody who signs.
 
+mod binding;
 mod directory;
 mod proof;
 
@@ -7,8 +8,11 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,7 +21,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::server::{Server, conclave, folder, get_clear};
-use directory::{Directory, Life, Place};
+use directory::{Directory, Life, Place, Said};
 
 const NAME: &str = "meet.example.org";
 
@@ -92,13 +96,7 @@ async fn a_certificate_is_proved_by_http_and_a_failure_is_told_with_its_cure() {
         ..place
     });
     directory.refused(1).await;
-    let log = loop {
-        let log = fs::read_to_string(folder.join("log")).unwrap();
-        if log.contains("no certificate:") {
-            break log;
-        }
-        tokio::task::yield_now().await;
-    };
+    let log = logged(&folder, "no certificate:").await;
     assert!(
         log.contains("Connection refused") && log.contains("port 80 with http-01"),
         "{log}"
@@ -121,13 +119,7 @@ async fn a_certificate_is_proved_by_http_and_a_failure_is_told_with_its_cure() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    let log = loop {
-        let log = fs::read_to_string(folder.join("log")).unwrap();
-        if log.contains("cannot be kept") {
-            break log;
-        }
-        tokio::task::yield_now().await;
-    };
+    let log = logged(&folder, "cannot be kept").await;
     assert!(log.contains("data_dir"), "{log}");
     // The token is of no use any more.
     let http = server.ready()["http"].as_str().unwrap().to_owned();
@@ -135,7 +127,115 @@ async fn a_certificate_is_proved_by_http_and_a_failure_is_told_with_its_cure() {
     assert!(get_clear(&http, path).starts_with("HTTP/1.1 308"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_is_bound_to_one_elsewhere_by_a_key_that_is_told_to_nobody() {
+    const KEY: &[u8] = b"a key of thirty-two bytes or more";
+    let folder = folder("acme-bound");
+    let directory = Directory::start().await;
+    directory.demand("kid-1", KEY);
+    let key_file = folder.join("eab.key");
+    let write = |key: &[u8], mode| {
+        fs::write(&key_file, BASE64URL.encode(key)).unwrap();
+        fs::set_permissions(&key_file, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let settings = [
+        ("CONCLAVE_ACME__EAB_KEY_ID", "kid-1"),
+        ("CONCLAVE_ACME__EAB_KEY_FILE", key_file.to_str().unwrap()),
+    ];
+    let check = || {
+        let mut command = command(&folder, &directory, "tls-alpn-01", &settings);
+        command.stderr(Stdio::piped()).args(["config", "check"]);
+        command.arg("--data-dir").arg(folder.join("data"));
+        command.output().unwrap()
+    };
+    write(KEY, 0o644);
+    let refused = check();
+    assert_eq!(refused.status.code(), Some(2));
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        text.contains("`acme.eab_key_file`") && text.contains("everybody"),
+        "{text}"
+    );
+    write(KEY, 0o600);
+    let taken = check();
+    let text = String::from_utf8(taken.stdout).unwrap();
+    assert!(taken.status.success() && text.contains("kid-1"), "{text}");
+    assert!(!text.contains(&BASE64URL.encode(KEY)), "{text}");
+
+    // The key of somebody else.
+    let wrong = [&KEY[1..], b"!"].concat();
+    write(&wrong, 0o600);
+    let server = start_with(&folder, &directory, "tls-alpn-01", &settings);
+    directory.look_at(place(&server));
+    let log = logged(&folder, "no certificate:").await;
+    assert!(
+        log.contains("the MAC is wrong") && log.contains("`acme.eab_key_file`"),
+        "{log}"
+    );
+    assert_eq!(directory.books().0, 0);
+    write(KEY, 0o600);
+    server.signal("HUP");
+    directory.signed(1).await;
+    connected(&directory, place(&server).https).await;
+    assert_eq!(directory.books().0, 1);
+    let log = fs::read_to_string(folder.join("log")).unwrap();
+    for key in [KEY, &wrong] {
+        assert!(!log.contains(&BASE64URL.encode(key)), "{log}");
+    }
+
+    // The account is there: the key is of no use any more.
+    fs::remove_file(&key_file).unwrap();
+    assert!(check().status.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_profile_is_asked_for_that_is_listed() {
+    let folder = folder("acme-profile");
+    let directory = Directory::start().await;
+    directory.list(&["shortlived", "classic"]);
+    directory.give(Life { old: 0, left: 6 });
+    let wanted = |name| [("CONCLAVE_ACME__PROFILE", name)];
+    let mut server = start_with(&folder, &directory, "tls-alpn-01", &wanted("short"));
+    let log = logged(&folder, "no certificate:").await;
+    assert!(
+        log.contains("`acme.profile`: `short` is not offered")
+            && log.contains("`classic`, `shortlived`"),
+        "{log}"
+    );
+    assert_eq!(directory.orders(), []);
+    server.signal("TERM");
+    assert_eq!(server.process.wait().unwrap().code(), Some(0));
+    let again = start_with(&folder, &directory, "tls-alpn-01", &wanted("shortlived"));
+    directory.look_at(place(&again));
+    directory.signed(1).await;
+    let asked = Said {
+        profile: Some("shortlived".to_owned()),
+    };
+    assert_eq!(directory.orders(), [asked]);
+    connected(&directory, place(&again).https).await;
+}
+
 fn start(folder: &Path, directory: &Directory, challenge: &str) -> Server {
+    start_with(folder, directory, challenge, &[])
+}
+
+/// Starts a server with more settings, in the environment.
+fn start_with(
+    folder: &Path,
+    directory: &Directory,
+    challenge: &str,
+    settings: &[(&str, &str)],
+) -> Server {
+    let command = command(folder, directory, challenge, settings);
+    Server::spawn_for_real(folder.to_owned(), command)
+}
+
+fn command(
+    folder: &Path,
+    directory: &Directory,
+    challenge: &str,
+    settings: &[(&str, &str)],
+) -> Command {
     let ca_file = folder.join("root.pem");
     fs::write(&ca_file, &directory.root_pem).unwrap();
     let mut command = conclave();
@@ -150,8 +250,20 @@ fn start(folder: &Path, directory: &Directory, challenge: &str) -> Server {
         .env("CONCLAVE_ACME__CHALLENGE", challenge)
         .env("CONCLAVE_ACME__CA_FILE", ca_file)
         .env("CONCLAVE_PUBLIC_URL", format!("https://{NAME}"))
+        .envs(settings.iter().copied())
         .stderr(log.unwrap());
-    Server::spawn_for_real(folder.to_owned(), command)
+    command
+}
+
+/// Returns the log as soon as it says something.
+async fn logged(folder: &Path, what: &str) -> String {
+    loop {
+        let log = fs::read_to_string(folder.join("log")).unwrap();
+        if log.contains(what) {
+            return log;
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 fn place(server: &Server) -> Place {
