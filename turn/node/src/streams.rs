@@ -14,11 +14,13 @@
 mod inbox;
 mod link;
 mod outgoing;
+mod ready;
 mod socket;
 mod table;
 mod task;
 
 pub(crate) use inbox::{FromStream, StreamEntrance, StreamInbox};
+pub(crate) use ready::ReadyStreams;
 pub use socket::{ClientSocket, SocketHandle};
 pub(crate) use table::{FIRST_NUMBER, StreamClients};
 

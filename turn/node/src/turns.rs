@@ -30,7 +30,9 @@ use crate::handle::Shared;
 use crate::listeners::Listeners;
 use crate::shards::Shards;
 use crate::stats::RelayStats;
-use crate::streams::{FIRST_NUMBER, FromStream, StreamClients, StreamEntrance, StreamInbox};
+use crate::streams::{
+    FIRST_NUMBER, FromStream, ReadyStreams, StreamClients, StreamEntrance, StreamInbox,
+};
 
 /// How many new streams one turn takes, and how many it reads, so that they
 /// cannot hold up datagrams for long; each read brings 32 KiB at most.
@@ -68,7 +70,7 @@ pub(crate) struct Turns {
     awake: Vec<u64>,
     stream_inbox: StreamInbox,
     /// Streams that may have something, and had no turn yet.
-    ready_streams: Vec<FiveTuple>,
+    ready_streams: ReadyStreams,
     control: Receiver<Control>,
     shared: Arc<Shared>,
     /// More waits in memory than the last turn took.
@@ -146,7 +148,7 @@ impl Turns {
             ready,
             awake: Vec::new(),
             stream_inbox,
-            ready_streams: Vec::new(),
+            ready_streams: ReadyStreams::default(),
             control,
             shared,
             has_more: false,
@@ -342,21 +344,21 @@ impl Turns {
 
     fn take_streams(&mut self, now: Now, until: Option<Instant>) {
         self.has_more |= !self.take_messages(now);
-        let mut ready = std::mem::take(&mut self.ready_streams);
-        self.stream_inbox.take_ready(&mut ready);
-        let count = ready.len().min(STREAMS_PER_TURN);
-        let mut served = 0;
-        for client in &ready[..count] {
-            self.read_stream(now, client);
-            served += 1;
+        self.stream_inbox.take_ready(&mut self.ready_streams);
+        for _ in 0..self.ready_streams.len().min(STREAMS_PER_TURN) {
+            let Some(client) = self.ready_streams.pop() else {
+                break;
+            };
+            self.read_stream(now, &client);
             if until.is_some_and(|until| Instant::now() >= until) {
                 break;
             }
         }
-        ready.drain(..served);
-        ready.append(&mut self.ready_streams);
-        self.has_more |= !ready.is_empty();
-        self.ready_streams = ready;
+        let streams = &self.core.clients.streams;
+        if self.ready_streams.len() > streams.len() + STREAMS_PER_TURN {
+            self.ready_streams.retain(|client| streams.has(client));
+        }
+        self.has_more |= !self.ready_streams.is_empty();
     }
 
     /// Takes what tasks tell; returns whether that was all.

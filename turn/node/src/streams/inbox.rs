@@ -105,7 +105,7 @@ impl StreamInbox {
     }
 
     /// Appends the streams that have something to do. The next one wakes the thread again.
-    pub(crate) fn take_ready(&mut self, streams: &mut Vec<FiveTuple>) {
+    pub(crate) fn take_ready(&mut self, streams: &mut impl Extend<FiveTuple>) {
         self.bell.is_rung.store(false, Ordering::SeqCst);
         streams.extend(self.ready.try_iter());
     }

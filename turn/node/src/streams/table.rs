@@ -219,6 +219,11 @@ impl StreamClients {
         Some(client)
     }
 
+    /// Returns whether there is a connection of this client.
+    pub(crate) fn has(&self, client: &FiveTuple) -> bool {
+        self.clients.contains_key(client)
+    }
+
     /// Returns how many connections there are.
     pub(crate) fn len(&self) -> usize {
         self.clients.len()

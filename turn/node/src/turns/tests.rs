@@ -1,3 +1,4 @@
+use std::io::Write;
 use std::net::{SocketAddr, UdpSocket};
 use std::pin::Pin;
 use std::sync::atomic::AtomicBool;
@@ -9,6 +10,7 @@ use conclave_turn_core::auth::{Credential, CredentialsConfig, Mint, Secret};
 use conclave_turn_wire::integrity::{Algorithm, Key, Mac};
 use conclave_turn_wire::message::{Builder, Class, Method, Reply, RequestedTransport};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Sleep, sleep, timeout};
 
@@ -17,7 +19,7 @@ use crate::config::ShardPort;
 use crate::handle::RelayHandle;
 use crate::stats::SharedStats;
 use crate::thread::{run, turn};
-use crate::{control, streams};
+use crate::{ClientSocket, control, streams};
 
 const ADA: SessionKey = SessionKey(1);
 pub(crate) const REALM: &str = "conclave.test";
@@ -128,6 +130,50 @@ async fn a_stream_may_mind_the_time_while_its_client_takes_nothing() {
     shared.stop.store(true, Ordering::Release);
     shared.waker.wake();
     relay.join().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_stream_that_waits_for_its_turn_is_listed_once_however_much_it_sends() {
+    let (mut turns, _shard, entrance) = thread(&Mint::new(Secret::random([1; 32])));
+    let (control, _inbox) = control::queue();
+    let handle = RelayHandle {
+        control,
+        shared: Arc::clone(&turns.shared),
+        streams: entrance,
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let local = listener.local_addr().unwrap();
+    let (_stop, stopped) = watch::channel(false);
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        clients.push(std::net::TcpStream::connect(local).unwrap());
+        let (stream, client) = listener.accept().await.unwrap();
+        let socket = ClientSocket::new(stream);
+        let (handle, stopped) = (handle.clone(), stopped.clone());
+        tokio::spawn(async move {
+            let (own, tcp) = (Some(socket.handle()), ClientTransport::Tcp);
+            handle
+                .serve_stream(socket, own, tcp, client, local, stopped)
+                .await;
+        });
+    }
+    while turns.core.clients.streams.len() < clients.len() {
+        turn(&mut turns).unwrap();
+    }
+    // Four bytes on a channel that nobody has bound.
+    let bytes = [0x40, 0, 0, 4, 1, 2, 3, 4];
+    let mut longest = 0;
+    for _ in 0..1_000 {
+        for client in &mut clients {
+            client.write_all(&bytes).unwrap();
+        }
+        turns.wait().unwrap();
+        let now = now();
+        turns.take(now, Some(now.instant)).unwrap();
+        turns.flush(now);
+        longest = longest.max(turns.ready_streams.len());
+    }
+    assert!((2..=clients.len()).contains(&longest), "{longest}");
 }
 
 /// Challenge and answer.
