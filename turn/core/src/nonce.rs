@@ -27,10 +27,16 @@ pub const NONCE_LIFE_S: u64 = 30 * 60;
 const CLOCK_STEP_S: u64 = 60;
 
 const COOKIE: &str = "obMatJos2";
-/// Password algorithms (bit 0) and username anonymity (bit 1), bits counted from the left (RFC 8489, section 18.1), in
-/// base64.
-const FEATURES: &str = "wAAA";
-const PREFIX_LEN: usize = COOKIE.len() + FEATURES.len();
+/// Password algorithms, bit 0 of the 24 security features, in base64.
+///
+/// RFC 8489, section 18.1, says of which side bits are counted in two ways: the text as it was published lets clients
+/// count from the left (stun-proto, stun-rs), erratum 6290 and the nonce of appendix B.1 (`AAAC` for bit 1) from the
+/// right (libjuice). The bits are set for both, 0x800001: in either reading those of the other are unassigned, and
+/// what a client does not know it ignores.
+const ALGORITHMS: &str = "gAAB";
+/// Password algorithms and username anonymity, bits 0 and 1, likewise: 0xc00003.
+const ALGORITHMS_AND_ANONYMITY: &str = "wAAD";
+const PREFIX_LEN: usize = COOKIE.len() + ALGORITHMS.len();
 const TIME_LEN: usize = 3;
 /// The characters of the time are the upper 18 of the 24 bits that four characters would have.
 const TIME_BITS: u32 = 18;
@@ -53,22 +59,34 @@ pub enum Verdict {
 pub struct Nonces {
     key: Zeroizing<[u8; 32]>,
     realm: String,
+    features: &'static str,
 }
 
 impl Nonces {
-    /// Makes nonces of `realm`. Processes with one seed know each other's.
+    /// Makes nonces of `realm` that offer password algorithms. Processes with one seed know each other's.
     pub fn new(seed: &[u8; 32], realm: &str) -> Self {
         Nonces {
             key: seed::derive(seed, "conclave turn nonce"),
             realm: realm.to_owned(),
+            features: ALGORITHMS,
         }
+    }
+
+    /// Offers username anonymity as well, or not: a client that is offered it sends USERHASH and never its name (RFC 8489,
+    /// section 9.2.5). Nonces of before are then foreign.
+    pub fn offer_anonymity(&mut self, is_offered: bool) {
+        self.features = if is_offered {
+            ALGORITHMS_AND_ANONYMITY
+        } else {
+            ALGORITHMS
+        };
     }
 
     /// Makes the nonce of `from` at `unix_s`, seconds since 1970. The same second gives the same nonce.
     pub fn issue(&self, from: &FiveTuple, unix_s: u64) -> String {
         let mut nonce = String::with_capacity(NONCE_LEN);
         nonce.push_str(COOKIE);
-        nonce.push_str(FEATURES);
+        nonce.push_str(self.features);
         push_time(unix_s, &mut nonce);
         base64::standard(&self.mac(from, unix_s), &mut nonce);
         nonce
@@ -178,16 +196,14 @@ pub fn password_algorithm(
     }
 }
 
-/// Returns whether a nonce has the cookie and the bit of password algorithms.
+/// Returns whether a nonce has the cookie and the bit of password algorithms, as all of ours do. One whose bits were
+/// altered is foreign, and ends in 438.
 fn offers_algorithms(nonce: &[u8]) -> bool {
     let Some(features) = nonce.strip_prefix(COOKIE.as_bytes()) else {
         return false;
     };
-    // The first of 24 bits is the upper bit of the first of four characters: those after `f` in the alphabet.
-    matches!(
-        features,
-        [b'g'..=b'z' | b'0'..=b'9' | b'+' | b'/', _, _, _, ..]
-    )
+    features.starts_with(ALGORITHMS.as_bytes())
+        || features.starts_with(ALGORITHMS_AND_ANONYMITY.as_bytes())
 }
 
 fn push_time(unix_s: u64, out: &mut String) {

@@ -155,6 +155,9 @@ impl Server {
         } else {
             fast::CHANNELS
         };
+        let credentials = Credentials::new(credentials.clone(), realm, seed)?;
+        let mut nonces = Nonces::new(seed, realm);
+        nonces.offer_anonymity(credentials.knows_names());
         Ok(Server {
             settings: Settings {
                 realm: realm.clone(),
@@ -163,8 +166,8 @@ impl Server {
                 channels,
             },
             policy: policy.clone(),
-            credentials: Credentials::new(credentials.clone(), realm, seed)?,
-            nonces: Nonces::new(seed, realm),
+            credentials,
+            nonces,
             budget: ReplyBudget::new(now.instant, seed, config.replies_per_s),
             quotas: Quotas::new(*quotas),
             guesses: authenticate::guesses(now.instant, seed),
@@ -210,6 +213,14 @@ impl Server {
         let session = auth::session_of(username);
         session.is_some_and(|session| self.sessions.contains(&session))
             && self.credentials.register(username)
+    }
+
+    /// Offers username anonymity to holders of tickets too: a client that knows of it then sends USERHASH and never its
+    /// name (RFC 8489, section 9.2.5). For whoever registers each ticket before it is handed out; the holder of another
+    /// one, or of credentials of the REST form, gets 401. Without this call it is offered where there are only static
+    /// users.
+    pub fn offer_anonymity(&mut self) {
+        self.nonces.offer_anonymity(true);
     }
 
     /// Takes tickets of `secret` as well as those of the secret before.

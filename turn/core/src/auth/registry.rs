@@ -1,7 +1,8 @@
 //! Names of tickets that were handed out, for clients that send USERHASH.
 //!
 //! The hash of a ticket's name cannot be turned back into the name. Whoever wants native clients with USERHASH registers
-//! each ticket when it is minted; a hash that is not here is an unknown user, 401.
+//! each ticket when it is minted and has anonymity offered by [`crate::Server::offer_anonymity`]; a hash that is not here
+//! is an unknown user, 401.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -74,6 +74,12 @@ impl Credentials {
         !self.users.is_empty()
     }
 
+    /// Returns whether every name that can be right is known beforehand, and so is its USERHASH: those of tickets and of
+    /// the REST form are made by others.
+    pub(crate) fn knows_names(&self) -> bool {
+        self.tickets.is_none() && self.rest.is_none()
+    }
+
     /// Remembers the name of a ticket that was handed out, so that it can be used with USERHASH; the latest four of a
     /// session are remembered. Returns false if it is no participant's ticket or 100,000 sessions have one.
     pub fn register(&mut self, username: &str) -> bool {

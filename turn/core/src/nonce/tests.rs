@@ -9,12 +9,36 @@ const SEED: [u8; 32] = [7; 32];
 const NOON: u64 = 1_790_000_000;
 
 #[test]
-fn a_nonce_is_28_characters_with_cookie_and_both_features() {
+fn a_nonce_is_28_characters_with_cookie_and_features() {
     let nonce = nonces().issue(&ada(), NOON);
-    assert_eq!(nonce.len(), NONCE_LEN);
-    assert_eq!(NONCE_LEN, 28);
-    // Bits 0 and 1 from the left: 0xc0 0x00 0x00.
-    assert!(nonce.starts_with("obMatJos2wAAA"));
+    assert_eq!((nonce.len(), NONCE_LEN), (28, 28));
+    assert!(nonce.starts_with("obMatJos2"));
+}
+
+/// Clients differ about the side from which the bits are counted (RFC 8489, section 18.1 and erratum 6290).
+#[test]
+fn both_readings_of_the_features_say_the_same() {
+    let mut nonces = nonces();
+    for is_anonymous in [false, true, false] {
+        nonces.offer_anonymity(is_anonymous);
+        let nonce = nonces.issue(&ada(), NOON);
+        let bits = bits_of(&nonce[COOKIE.len()..PREFIX_LEN]);
+        let from_left = |bit: u32| bits >> (23 - bit) & 1 == 1;
+        let from_right = |bit: u32| bits >> bit & 1 == 1;
+        assert_eq!([from_left(0), from_right(0)], [true; 2]);
+        assert_eq!([from_left(1), from_right(1)], [is_anonymous; 2]);
+        assert_eq!((bits & 0x3f_fffc) >> 2, 0, "what is unassigned");
+        let verdict = nonces.verify(&ada(), NOON, nonce.as_bytes());
+        assert_eq!(verdict, Verdict::Fresh);
+        assert!(offers_algorithms(nonce.as_bytes()));
+    }
+}
+
+fn bits_of(four: &str) -> u32 {
+    const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    four.chars().fold(0, |bits, letter| {
+        bits << 6 | ALPHABET.find(letter).unwrap() as u32
+    })
 }
 
 #[test]
@@ -160,7 +184,8 @@ fn an_algorithm_is_chosen_as_rfc_8489_section_9_2_4_says() {
 fn a_nonce_without_the_cookie_ends_in_a_new_nonce() {
     let nonces = nonces();
     let nonce = nonces.issue(&ada(), NOON);
-    let without_bit = nonce.replacen("wAAA", "AAAA", 1);
+    let without_bits = nonce.replacen(ALGORITHMS, "AAAA", 1);
+    let of_one_reading = nonce.replacen(ALGORITHMS, "gAAA", 1);
     let carried = Carried {
         algorithms: None,
         algorithm: None,
@@ -168,10 +193,11 @@ fn a_nonce_without_the_cookie_ends_in_a_new_nonce() {
     };
     for stripped in [
         &nonce[PREFIX_LEN..],
-        &without_bit,
+        &without_bits,
+        &of_one_reading,
         "",
         "obMatJos2",
-        "obMatJos2wAA",
+        "obMatJos2gAA",
     ] {
         let chosen = password_algorithm(stripped.as_bytes(), carried);
         assert_eq!(chosen, Ok(Algorithm::Md5));
@@ -201,9 +227,9 @@ proptest! {
 
     /// coturn indexed its base64 table with signed characters.
     #[test]
-    fn any_bytes_are_foreign(bytes: Vec<u8>, tail in proptest::collection::vec(any::<u8>(), 19), unix_s: u64) {
+    fn any_bytes_are_foreign(bytes: Vec<u8>, tail in proptest::collection::vec(any::<u8>(), NONCE_LEN - PREFIX_LEN), unix_s: u64) {
         prop_assert_eq!(nonces().verify(&ada(), unix_s, &bytes), Verdict::Foreign);
-        let mut shaped = b"obMatJos2wAAA".to_vec();
+        let mut shaped = b"obMatJos2gAAB".to_vec();
         shaped.extend(&tail);
         prop_assert_eq!(nonces().verify(&ada(), unix_s, &shaped), Verdict::Foreign);
         let carried = Carried { algorithms: Some(&tail), algorithm: None, sha256: true };

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use conclave_turn_core::auth::{Credential, RestSecrets};
-use conclave_turn_core::{AllocationLimits, DropReason};
+use conclave_turn_core::auth::{Credential, CredentialsConfig, RestSecrets};
+use conclave_turn_core::{AllocationLimits, DropReason, Server, ServerConfig};
 use conclave_turn_wire::error::ErrorCode;
 use conclave_turn_wire::message::{Builder, Class, EvenPort, Method, Reply};
 use conclave_turn_wire::{ClientAddr, ClientTransport, Family, FiveTuple};
@@ -619,6 +619,89 @@ fn strangers_on_streams_have_proved_their_address() {
     world.allocate(&ada);
     let answers: usize = (0..100).map(|_| binding(&mut world, &ada.tuple)).sum();
     assert_eq!(answers, 100);
+}
+
+/// A client that is offered username anonymity sends USERHASH and nothing else (RFC 8489, section 9.2.5), and nobody can
+/// tell the name of a ticket or of the REST form by its hash.
+#[test]
+fn anonymity_is_offered_where_all_names_are_known() {
+    let users = || vec!["carol:secret".parse().unwrap()];
+    let rest = || RestSecrets::parse("a secret of the test").ok();
+    let only = |credentials: CredentialsConfig| {
+        Server::new(
+            epoch(),
+            ServerConfig {
+                credentials,
+                ..config()
+            },
+        )
+        .unwrap()
+    };
+    let none = CredentialsConfig::default;
+    let tickets = || config().credentials.tickets;
+    let mut registering = only(CredentialsConfig {
+        tickets: tickets(),
+        ..none()
+    });
+    registering.offer_anonymity();
+    let cases = [
+        (
+            "users",
+            true,
+            only(CredentialsConfig {
+                users: users(),
+                ..none()
+            }),
+        ),
+        (
+            "tickets",
+            false,
+            only(CredentialsConfig {
+                tickets: tickets(),
+                ..none()
+            }),
+        ),
+        (
+            "REST",
+            false,
+            only(CredentialsConfig {
+                rest: rest(),
+                ..none()
+            }),
+        ),
+        (
+            "users and tickets",
+            false,
+            only(CredentialsConfig {
+                tickets: tickets(),
+                users: users(),
+                rest: None,
+            }),
+        ),
+        (
+            "users and REST",
+            false,
+            only(CredentialsConfig {
+                tickets: None,
+                users: users(),
+                rest: rest(),
+            }),
+        ),
+        ("tickets that are registered", true, registering),
+    ];
+    for (who, is_offered, server) in cases {
+        let mut world = World::new();
+        world.server = server;
+        let sent = world.input(&stranger(5000), &bare(Method::Allocate, [1; 12], udp));
+        let nonce = Reply::parse(&sent[0].bytes).unwrap().nonce.unwrap();
+        // Bits 0 and 1 from either side, or bit 0 alone.
+        let features: &[u8] = if is_offered {
+            b"obMatJos2wAAD"
+        } else {
+            b"obMatJos2gAAB"
+        };
+        assert!(nonce.starts_with(features), "{who}");
+    }
 }
 
 /// Passwords of static users may be short. A wrong one costs the guesser an answer that he does not need.

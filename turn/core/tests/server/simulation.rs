@@ -29,6 +29,8 @@ fn clients_of_another_make_are_served_over_a_good_network() {
 
 fn run(seed: u64, loss: f64) {
     let mut world = World::new();
+    // Each ticket is registered.
+    world.server.offer_anonymity();
     let mut network = Network::new(seed, loss);
     let mut actors = actors(&mut world);
     let mut now_ms = 0;
