@@ -8,7 +8,7 @@ use conclave_tests::seeds::each_seed;
 use crate::{SECOND, camera, everybody, frames, freeze, voice};
 
 /// A line whose downward direction carries `kbps`, with a queue of a quarter of a second.
-fn narrow(kbps: u64) -> Access {
+pub(crate) fn narrow(kbps: u64) -> Access {
     let rate = Rate {
         bitrate_bps: kbps * 1_000,
         burst_bytes: 3_000,

@@ -10,6 +10,7 @@ mod barrier;
 mod guard;
 mod layers;
 mod loss;
+mod narrow;
 mod overload;
 mod presence;
 mod relay;

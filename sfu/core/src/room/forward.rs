@@ -218,14 +218,10 @@ impl Room {
                 }
             }
             SenderEvent::Dropped(mid) => {
-                let Some(slot) = member.table.on_mid(mid) else {
-                    return;
-                };
-                let shown = slot.feed.publication().zip(slot.current());
-                slot.halt();
-                member.share_due = true;
-                if let Some((publication, encoding)) = shown {
-                    self.want_keyframe(now, publication, encoding);
+                if let Some(slot) = member.table.on_mid(mid) {
+                    slot.give_up(now);
+                    // What it goes on with is asked for where that is decided.
+                    member.share_due = true;
                 }
             }
             SenderEvent::Nack(mid, seq) => self.resend(now, place, mid, seq),

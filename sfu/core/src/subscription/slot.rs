@@ -56,6 +56,8 @@ pub(crate) struct VideoSlot {
     current: Option<usize>,
     target: Option<usize>,
     frame_open: Option<Instant>,
+    /// What was last given up: all of that encoding that had come by then.
+    given_up: Option<(usize, Instant)>,
 }
 
 impl VideoSlot {
@@ -71,6 +73,7 @@ impl VideoSlot {
             current: None,
             target: None,
             frame_open: None,
+            given_up: None,
         }
     }
 
@@ -80,6 +83,7 @@ impl VideoSlot {
         self.target = None;
         self.level = None;
         self.level_since = None;
+        self.given_up = None;
         self.halt();
         self.rewriter.forget();
     }
@@ -113,6 +117,16 @@ impl VideoSlot {
     pub(crate) fn forget(&mut self) {
         self.halt();
         self.rewriter.forget();
+    }
+
+    /// Stops sending, because what waited was given up: the line takes less.
+    /// None of it is sent again, neither because the subscriber lacks it nor to
+    /// begin with: the slot goes on with a keyframe that comes later.
+    pub(crate) fn give_up(&mut self, now: Instant) {
+        if let Some(encoding) = self.current {
+            self.given_up = Some((encoding, now));
+        }
+        self.forget();
     }
 
     /// Finds where a packet that was sent has come from, by the lower 16 bits
@@ -211,18 +225,27 @@ impl VideoSlot {
         else {
             return;
         };
+        let mut segment = segment.peekable();
+        let Some(keyframe) = segment.peek() else {
+            return;
+        };
+        if self.is_given_up(target, keyframe) {
+            return;
+        }
         self.current = Some(target);
-        let mut started = false;
+        self.rewriter.start(target, keyframe);
         for packet in segment {
-            if !started {
-                self.rewriter.start(target, packet);
-                started = true;
-            }
             if let Some(out) = self.rewriter.rewrite(packet) {
                 self.frame_open = (!packet.marker).then_some(now);
                 send(out);
             }
         }
+    }
+
+    /// Returns whether a packet was already here when what waited was given up.
+    fn is_given_up(&self, encoding: usize, packet: &MediaPacket) -> bool {
+        self.given_up
+            .is_some_and(|(given_up, at)| given_up == encoding && packet.arrival <= at)
     }
 }
 

@@ -164,3 +164,37 @@ fn a_halted_slot_goes_on_with_a_keyframe_only() {
     bench.packet(0, 3, true, true);
     assert_eq!(bench.in_seqs(), [1, 3]);
 }
+
+#[test]
+fn what_was_given_up_is_not_sent_once_more() {
+    let mut bench = Bench::new();
+    bench.slot.acknowledge(bench.now, 1);
+    bench.slot.set_target(Some(2));
+    bench.packet(0, 70, true, true);
+    bench.packet(2, 1, true, true);
+    bench.packet(2, 2, false, true);
+    bench.slot.give_up(bench.now);
+    assert_eq!(bench.slot.current(), None);
+    let given_up = bench.out.last().map(|(_, seq, _)| *seq as u16);
+    let lacked = given_up.and_then(|seq| bench.slot.locate(seq));
+    assert!(lacked.is_none(), "not because somebody lacks it");
+    bench.packet(2, 3, false, true);
+    assert_eq!(bench.slot.awaits_keyframe(), Some(2));
+    assert_eq!(bench.in_seqs(), [1, 2], "not from the cached keyframe on");
+    bench.packet(2, 4, true, true);
+    bench.packet(2, 5, false, true);
+    assert_eq!(bench.in_seqs(), [1, 2, 4, 5]);
+}
+
+#[test]
+fn a_lower_encoding_may_begin_from_what_is_cached_when_a_higher_one_was_given_up() {
+    let mut bench = Bench::new();
+    bench.slot.acknowledge(bench.now, 1);
+    bench.slot.set_target(Some(2));
+    bench.packet(0, 70, true, true);
+    bench.packet(2, 1, true, true);
+    bench.slot.give_up(bench.now);
+    bench.slot.set_target(Some(0));
+    bench.packet(0, 71, false, true);
+    assert_eq!(bench.in_seqs(), [1, 70, 71]);
+}
