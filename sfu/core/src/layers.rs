@@ -64,7 +64,8 @@ const HEADROOM_SIXTEENTHS: u64 = 2;
 ///
 /// By class, everyone the lowest encoding first; then, by class, one step at a
 /// time. What a slot has already is kept as long as it fits: only climbing
-/// needs headroom.
+/// needs headroom. Nobody gets a larger picture than one of a higher class has
+/// that lacks something, even if a step of its own would fit.
 pub(crate) fn share(budget_bps: u64, demands: &[Demand<'_>], shares: &mut Shares) {
     shares.encodings.clear();
     shares.encodings.resize(demands.len(), None);
@@ -78,8 +79,11 @@ pub(crate) fn share(budget_bps: u64, demands: &[Demand<'_>], shares: &mut Shares
             }
         }
     }
+    let mut top_px = u16::MAX;
     for class in classes {
-        climb(class, demands, &mut shares.encodings, &mut left, budget_bps);
+        let limit = Limit { budget_bps, top_px };
+        climb(class, demands, &mut shares.encodings, &mut left, limit);
+        top_px = top_px.min(lacking_px(class, demands, &shares.encodings));
     }
     shares.allocated_bps = budget_bps - left;
     shares.desired_bps = demands
@@ -89,20 +93,32 @@ pub(crate) fn share(budget_bps: u64, demands: &[Demand<'_>], shares: &mut Shares
     shares.next_step_bps = next_step(demands, &shares.encodings);
 }
 
+/// How far a class may climb.
+#[derive(Clone, Copy)]
+struct Limit {
+    budget_bps: u64,
+    /// The height of the smallest picture of a higher class that lacks something.
+    top_px: u16,
+}
+
 fn climb(
     class: Priority,
     demands: &[Demand<'_>],
     given: &mut [Option<usize>],
     left: &mut u64,
-    budget_bps: u64,
+    limit: Limit,
 ) {
-    let headroom = budget_bps / 16 * HEADROOM_SIXTEENTHS;
+    let headroom = limit.budget_bps / 16 * HEADROOM_SIXTEENTHS;
     let mut climbed = true;
     while climbed {
         climbed = false;
         for (demand, given) in demands.iter().zip(given.iter_mut()) {
             let Some(level) = *given else { continue };
             if demand.priority != class || level >= demand.wanted() {
+                continue;
+            }
+            let next_px = demand.encodings.get(level + 1).map(|next| next.height_px);
+            if next_px.is_none_or(|next_px| next_px > limit.top_px) {
                 continue;
             }
             let held = demand.current.is_some_and(|current| current > level);
@@ -122,6 +138,17 @@ fn climb(
             }
         }
     }
+}
+
+/// Returns the height of the smallest picture of a class that lacks something.
+/// Who has nothing at all leaves what there is to the others.
+fn lacking_px(class: Priority, demands: &[Demand<'_>], given: &[Option<usize>]) -> u16 {
+    let lacking = demands.iter().zip(given).filter_map(|(demand, given)| {
+        let level = given.filter(|level| *level < demand.wanted())?;
+        let encoding = demand.encodings.get(level)?;
+        (demand.priority == class).then_some(encoding.height_px)
+    });
+    lacking.min().unwrap_or(u16::MAX)
 }
 
 fn next_step(demands: &[Demand<'_>], given: &[Option<usize>]) -> u64 {
@@ -209,6 +236,42 @@ mod tests {
             demand(Priority::Pinned, 180, Some(0)),
         ];
         assert_eq!(shared(200_000, &demands).encodings, [None, Some(0)]);
+    }
+
+    #[test]
+    fn nobody_overtakes_a_picture_of_a_higher_class() {
+        // What is measured of the gallery is less than what is expected of the
+        // pinned picture, which has just fallen besides.
+        let mut cheap = CAMERA;
+        cheap[1].bps = 350_000;
+        let demands = |pinned| {
+            let gallery = Demand {
+                encodings: &cheap,
+                ..demand(Priority::Gallery, 360, Some(0))
+            };
+            [gallery, pinned]
+        };
+        let fallen = Demand {
+            may_climb: false,
+            ..demand(Priority::Pinned, 360, Some(0))
+        };
+        let given = |budget_bps, pinned| shared(budget_bps, &demands(pinned)).encodings;
+        assert_eq!(given(2_000_000, fallen), [Some(0), Some(0)]);
+        let small = demand(Priority::Pinned, 360, Some(0));
+        assert_eq!(given(650_000, small), [Some(0), Some(0)]);
+        assert_eq!(given(1_100_000, small), [Some(1), Some(1)]);
+        // It has what it wants, or nothing at all: the rest is the gallery's.
+        let thumbnail = demand(Priority::Pinned, 180, Some(0));
+        assert_eq!(given(650_000, thumbnail), [Some(1), Some(0)]);
+        let large = [EncodingCost {
+            height_px: 1_080,
+            bps: 1_500_000,
+        }];
+        let screen = Demand {
+            encodings: &large,
+            ..demand(Priority::Pinned, 1_080, None)
+        };
+        assert_eq!(given(650_000, screen), [Some(1), None]);
     }
 
     #[test]
