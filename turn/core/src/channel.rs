@@ -71,8 +71,7 @@ impl Channels {
         let expires = now + CHANNEL_LIFETIME;
         let known = self
             .table
-            .iter()
-            .find(|(_, channel)| channel.number == number)
+            .find(|channel| channel.number == number)
             .map(|(index, _)| index);
         match known.and_then(|index| self.table.get_mut(index)) {
             Some(channel) => channel.expires = expires,
@@ -100,8 +99,7 @@ impl Channels {
     ) -> Result<SocketAddr, NoPeer> {
         let (_, channel) = self
             .table
-            .iter()
-            .find(|(_, channel)| channel.number == number)
+            .find(|channel| channel.number == number)
             .ok_or(NoPeer::NoChannel)?;
         if channel.expires <= now {
             return Err(NoPeer::NoChannel);
@@ -114,12 +112,11 @@ impl Channels {
 
     /// Returns the number of the channel that `port` of the peer at `permission` has at `now`.
     pub(crate) fn number(&self, now: Instant, permission: u8, port: u16) -> Option<u16> {
-        self.table
-            .iter()
-            .find(|(_, channel)| {
-                channel.permission == permission && channel.port == port && now < channel.expires
-            })
-            .map(|(_, channel)| channel.number)
+        let is_meant = |channel: &Channel| {
+            channel.permission == permission && channel.port == port && now < channel.expires
+        };
+        let (_, channel) = self.table.find(is_meant)?;
+        Some(channel.number)
     }
 
     /// Forgets what has expired.

@@ -214,8 +214,13 @@ impl Bucket {
     }
 
     fn fill(&mut self, now: Instant, rate: &ByteRate) {
-        let elapsed = now.saturating_duration_since(self.at).as_micros();
-        let elapsed_us = u64::try_from(elapsed).unwrap_or(u64::MAX);
+        let elapsed = now.saturating_duration_since(self.at);
+        let elapsed_us = (elapsed.as_secs().saturating_mul(MILLION))
+            .saturating_add(u64::from(elapsed.subsec_micros()));
+        if elapsed_us == 0 {
+            // Packets of one batch have one time.
+            return;
+        }
         let gain = elapsed_us.saturating_mul(rate.per_s);
         self.level = self.level.saturating_add(gain).min(rate.capacity);
         // Whole microseconds only: what is left of one counts at the next call.

@@ -92,9 +92,7 @@ impl Permissions {
 
     /// Returns the place of the permission for `ip`, expired or not.
     pub(crate) fn index_of(&self, ip: IpAddr) -> Option<u8> {
-        self.table
-            .iter()
-            .find(|(_, permission)| permission.ip == ip)
-            .map(|(index, _)| index)
+        let (index, _) = self.table.find(|permission| permission.ip == ip)?;
+        Some(index)
     }
 }

@@ -64,6 +64,22 @@ impl<T> Table<T> {
             .filter_map(|(index, place)| Some((u8::try_from(index).ok()?, place.as_ref()?)))
     }
 
+    /// Returns the first entry that is meant, and its place. Each packet asks for one.
+    #[inline]
+    pub(crate) fn find(&self, is_meant: impl Fn(&T) -> bool) -> Option<(u8, &T)> {
+        for (index, place) in self.inline.iter().enumerate() {
+            if let Some(value) = place
+                && is_meant(value)
+            {
+                return Some((index as u8, value));
+            }
+        }
+        let behind = |place: &Option<T>| place.as_ref().is_some_and(&is_meant);
+        let index = self.more.iter().position(behind)?;
+        let value = self.more.get(index)?.as_ref()?;
+        Some((u8::try_from(INLINE + index).ok()?, value))
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.iter().count()
     }
@@ -92,6 +108,9 @@ mod tests {
             assert_eq!(table.insert(value, 6), Some(value));
         }
         assert_eq!(table.insert(6, 6), None);
+        assert_eq!(table.find(|value| *value == 2), Some((2, &2)));
+        assert_eq!(table.find(|value| *value > 4), Some((5, &5)));
+        assert_eq!(table.find(|value| *value == 6), None);
         assert_eq!(table.remove(5), Some(5));
         assert_eq!(table.remove(1), Some(1));
         assert_eq!(
