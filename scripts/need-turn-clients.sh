@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 was_there=$(command -v turnserver || true)
-scripts/need.sh ip:iproute2 turnutils_uclient:coturn stun:stun-client python3:python3
+scripts/need.sh ip:iproute2 turnutils_uclient:coturn stun:stun-client python3:python3 go:golang-go
 if [ -z "$was_there" ]; then
     systemctl disable --now coturn >/dev/null 2>&1 || service coturn stop >/dev/null 2>&1 || true
 fi
@@ -17,5 +17,15 @@ if ! /usr/bin/python3 -c 'import aioice' 2>/dev/null; then
 fi
 if ! /usr/bin/python3 -c 'import aioice' 2>/dev/null; then
     echo 'missing: aioice (package: python3-aioice)' >&2
+    exit 1
+fi
+
+# Sources for Go, out of which the tests make a program.
+pion=/usr/share/gocode/src/github.com/pion/turn/v2/examples/turn-client
+if [ ! -d "$pion" ]; then
+    scripts/need.sh 'pion for Go:golang-github-pion-turn.v2-dev' 2>/dev/null || true
+fi
+if [ ! -d "$pion" ]; then
+    echo 'missing: pion for Go (package: golang-github-pion-turn.v2-dev)' >&2
     exit 1
 fi

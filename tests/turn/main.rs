@@ -1,9 +1,9 @@
 //! The relay with real sockets, as `conclave serve` with `role = "turn"` runs it,
-//! against TURN clients that nobody here wrote: the client of coturn, aioice, and
-//! the STUN client of Debian. Each test has a network namespace of its own.
+//! against TURN clients that nobody here wrote: the client of coturn, aioice, pion,
+//! and the STUN client of Debian. Each test has a network namespace of its own.
 //!
-//! Needs root, `ip`, Debian's coturn, stun-client and python3-aioice, and
-//! `cargo build --bin conclave`; `make test` sees to all of it
+//! Needs root, `ip`, Debian's coturn, stun-client, python3-aioice, golang-go and
+//! golang-github-pion-turn.v2-dev, and `cargo build --bin conclave`; `make test` sees to all of it
 //! (`node scripts/test.mjs relay`). By hand:
 //! `cargo test -p conclave-tests --test turn -- --test-threads=12`.
 
@@ -11,5 +11,6 @@
 
 mod aioice;
 mod flood;
+mod pion;
 mod server;
 mod uclient;
