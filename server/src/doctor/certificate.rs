@@ -22,6 +22,9 @@ pub(super) struct Facts {
     names: Vec<String>,
     /// Whether it was signed by somebody else, and the chain ends with it.
     is_alone: bool,
+    /// When the server renews it unless the directory wants it otherwise;
+    /// `None` when somebody else does.
+    renewal: Option<SystemTime>,
 }
 
 /// Where the certificate is from.
@@ -31,6 +34,8 @@ pub(super) enum Source {
     Own,
     /// To be fetched; none has been yet.
     Awaited,
+    /// To be fetched with an account that cannot be made.
+    Unbound(String),
     /// It is there, or cannot be read.
     There(Result<Facts, String>),
 }
@@ -38,8 +43,15 @@ pub(super) enum Source {
 /// Reads the certificate as the server does.
 pub(super) fn look(config: &Config, now: SystemTime) -> Source {
     if let Some(acme) = &config.acme {
+        if let Err(error) = setup::check_certificate(config) {
+            return Source::Unbound(error.to_string());
+        }
         let kept = tls::kept(&config.storage.data_dir, acme, now);
-        return kept.map_or(Source::Awaited, |identity| Source::There(facts(&identity)));
+        return kept.map_or(Source::Awaited, |identity| {
+            let renewal = Some(tls::renewal(identity.validity, 0.0));
+            let facts = facts(&identity).map(|facts| Facts { renewal, ..facts });
+            Source::There(facts)
+        });
     }
     let Some(files) = &config.tls.files else {
         return Source::Own;
@@ -76,6 +88,7 @@ fn parse(identity: &Identity) -> anyhow::Result<Facts> {
         validity: identity.validity,
         names: names.collect(),
         is_alone: identity.chain.len() == 1 && body.issuer() != body.subject(),
+        renewal: None,
     })
 }
 
@@ -98,6 +111,13 @@ pub(super) fn judge(source: &Source, host: Option<&str>, now: SystemTime) -> Vec
                 "certificate",
                 "none has been fetched yet",
                 "start the server and read its log: it says what keeps the directory from giving one",
+            )];
+        }
+        Source::Unbound(error) => {
+            return vec![Finding::error(
+                "certificate",
+                error,
+                "put the key there as it was given out, for the user of the server alone",
             )];
         }
         Source::There(Err(error)) => {
@@ -151,9 +171,19 @@ pub(super) fn judge(source: &Source, host: Option<&str>, now: SystemTime) -> Vec
         ));
     }
     if found.is_empty() {
+        let renewal =
+            facts
+                .renewal
+                .map_or_else(String::new, |renewal| match renewal.duration_since(now) {
+                    Ok(left) => format!(
+                        "; renewed in {} days, or when the directory wants it",
+                        left.as_secs() / (24 * 3600)
+                    ),
+                    Err(_) => "; its renewal is due".to_owned(),
+                });
         found.push(Finding::ok(
             "certificate",
-            format!("good for {days} days, for {}", list(&facts.names)),
+            format!("good for {days} days, for {}{renewal}", list(&facts.names)),
         ));
     }
     found
@@ -194,6 +224,7 @@ mod tests {
             },
             names: vec!["meet.example.org".to_owned(), "*.example.net".to_owned()],
             is_alone: false,
+            renewal: None,
         }
     }
 
@@ -243,6 +274,24 @@ mod tests {
         );
         let early = lasting(&good, now + DAY, now + 60 * DAY);
         assert_eq!(levels(early, "meet.example.org", now), [Level::Error]);
+    }
+
+    #[test]
+    fn what_is_fetched_says_when_it_is_renewed() {
+        let now = SystemTime::UNIX_EPOCH + 20_000 * DAY;
+        let text = |renewal| {
+            let facts = Facts {
+                renewal,
+                ..facts(now)
+            };
+            let source = Source::There(Ok(facts));
+            judge(&source, None, now).remove(0).cause
+        };
+        assert!(text(None).ends_with("*.example.net"));
+        let soon = text(Some(now + DAY * 30));
+        assert!(soon.contains("renewed in 30 days"), "{soon}");
+        let due = text(Some(now - DAY));
+        assert!(due.ends_with("its renewal is due"), "{due}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
+use x509_cert::ext::pkix::AuthorityKeyIdentifier;
 
 use super::{Identity, Validity};
 
@@ -65,4 +66,22 @@ fn validity(certificate: &CertificateDer<'_>) -> anyhow::Result<Validity> {
         not_before: validity.not_before.to_system_time(),
         not_after: validity.not_after.to_system_time(),
     })
+}
+
+/// Returns the identifier of the key that signed a certificate, and the serial
+/// number as it is encoded, a leading zero included (RFC 5280, sections
+/// 4.2.1.1 and 4.1.2.2).
+///
+/// # Errors
+/// When it is no certificate, or does not say whose key signed it.
+pub(super) fn issuer_key_and_serial(
+    certificate: &CertificateDer<'_>,
+) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
+    let parsed = Certificate::from_der(certificate).context("cannot parse the certificate")?;
+    let body = parsed.tbs_certificate();
+    let issuer = body.get_extension::<AuthorityKeyIdentifier>()?;
+    let key = issuer.and_then(|(_, issuer)| issuer.key_identifier);
+    let key = key.context("it does not say whose key signed it")?;
+    let serial = body.serial_number().as_bytes().to_vec();
+    Ok((key.as_bytes().to_vec(), serial))
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
+use rustls::pki_types::CertificateDer;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
@@ -35,7 +36,12 @@ impl Validity {
     /// Returns whether so little is left that somebody should look: a sixth of
     /// its life, at most two weeks.
     pub(crate) fn ends_soon(&self, now: SystemTime) -> bool {
-        now + SOON.min(self.life() / 6) >= self.not_after
+        now >= self.warned_from()
+    }
+
+    /// Returns from when on [`Validity::ends_soon`] holds.
+    pub(super) fn warned_from(&self) -> SystemTime {
+        self.not_after - SOON.min(self.life() / 6)
     }
 
     /// Returns the whole days that are left, 0 when it is over.
@@ -91,6 +97,12 @@ impl Live {
     pub(crate) fn validity(&self) -> Option<Validity> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         current.as_ref().map(|current| current.validity)
+    }
+
+    /// Returns the certificate itself, without those that lead to its root; `None` while there is none.
+    pub(super) fn certificate(&self) -> Option<CertificateDer<'static>> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.as_ref()?.key.cert.first().cloned()
     }
 }
 

@@ -19,7 +19,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::ResolvesServerCert;
 use rustls::sign::CertifiedKey;
 
-pub(crate) use acme::{Fetcher, check_account, kept};
+pub(crate) use acme::{Fetcher, check_account, kept, renewal};
 pub(crate) use certificate::load;
 pub(crate) use challenges::Challenges;
 pub(crate) use dev::{Names, load_or_make};

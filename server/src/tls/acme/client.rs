@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use http::{HeaderValue, Request, Uri, header};
+use http::{HeaderMap, HeaderValue, Request, Uri, header};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
@@ -20,6 +20,10 @@ use crate::tls::client_config;
 
 /// From the name to the head of the answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The longest pause that an answer may ask for, in seconds: a week. Times far
+/// beyond overflow where they are added.
+const PAUSE_S_MAX: u64 = 7 * 24 * 3600;
 
 /// Asks over HTTPS, one connection for each question: there are ten in some months.
 #[derive(Clone)]
@@ -59,7 +63,8 @@ impl Client {
         request.headers_mut().insert(header::HOST, authority);
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         *request.uri_mut() = path.parse::<Uri>()?;
-        let response = sender.send_request(request).await.map_err(other)?;
+        let mut response = sender.send_request(request).await.map_err(other)?;
+        bound_pause(response.headers_mut());
         Ok(BytesResponse::from(response))
     }
 }
@@ -74,6 +79,43 @@ impl HttpClient for Client {
     }
 }
 
+/// Shortens what an answer says of the time until the next question (RFC 9110, section 10.2.3).
+fn bound_pause(headers: &mut HeaderMap) {
+    let said = headers.get(header::RETRY_AFTER);
+    let said = said.and_then(|said| said.to_str().ok()?.trim().parse::<u64>().ok());
+    if said.is_some_and(|said| said > PAUSE_S_MAX) {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(PAUSE_S_MAX));
+    }
+}
+
 fn other(error: impl StdError + Send + Sync + 'static) -> Error {
     Error::Other(Box::new(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_answer_asks_for_a_pause_beyond_a_week() {
+        for (said, bounded) in [
+            ("0", "0"),
+            ("604800", "604800"),
+            ("604801", "604800"),
+            ("18446744073709551615", "604800"),
+            (
+                "Fri, 31 Dec 1999 23:59:59 GMT",
+                "Fri, 31 Dec 1999 23:59:59 GMT",
+            ),
+            ("-1", "-1"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(said));
+            bound_pause(&mut headers);
+            assert_eq!(headers[header::RETRY_AFTER], bounded);
+        }
+        let mut headers = HeaderMap::new();
+        bound_pause(&mut headers);
+        assert!(headers.is_empty());
+    }
 }

@@ -1,9 +1,10 @@
 //! Certificates that the server fetches itself, before they are missed
-//! (RFC 8555; proofs by RFC 8737 or by HTTP).
+//! (RFC 8555; proofs by RFC 8737 or by HTTP; when to renew by RFC 9773).
 //!
 //! The only place that names `instant-acme`.
 
 mod account;
+mod advice;
 mod binding;
 mod client;
 mod keep;
@@ -20,14 +21,16 @@ use tokio::time::{sleep, timeout};
 
 use self::keep::Keep;
 use self::order::Signed;
+pub(crate) use self::schedule::renewal;
+use self::schedule::{Schedule, Step};
 use self::trouble::Trouble;
-use super::{Challenges, Identity, Live};
+use super::{Challenges, Identity, Live, Validity};
 use crate::config::{Acme, ConfigError};
 
 /// For everything from the account to the certificate.
 const ORDER_TIMEOUT: Duration = Duration::from_secs(600);
-/// The longest sleep: the clock of a machine may be set, or have stood still.
-const NAP: Duration = Duration::from_secs(3600);
+/// For the question when to renew, and its answer.
+const ASK_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Returns the certificate that was fetched last and is kept below `data_dir`, if it is good.
 pub(crate) fn kept(data_dir: &Path, acme: &Acme, now: SystemTime) -> Option<Identity> {
@@ -80,58 +83,94 @@ impl Fetcher {
 
     /// Fetches certificates for ever. `hurry` tries at once what would be tried later.
     pub(super) async fn run(self, hurry: &Notify) {
-        let mut failures = 0;
-        let mut due = self.first_due();
+        let validity = self.live.validity();
+        let mut schedule = Schedule::new(SystemTime::now(), validity, rand::random());
+        let mut is_hurried = false;
         loop {
-            self.sleep_until(due, failures, hurry).await;
-            let now = SystemTime::now();
-            match self.fetch().await {
-                Ok(()) => {
-                    failures = 0;
-                    let validity = self.live.validity();
-                    let next = validity
-                        .map(|validity| schedule::until_renewal(validity, now, rand::random()));
-                    due = now + next.unwrap_or(NAP);
+            match schedule.poll_step(SystemTime::now(), is_hurried) {
+                Step::Ask => self.ask(&mut schedule).await,
+                Step::Order => {
+                    self.order(&mut schedule).await;
+                    is_hurried = false;
                 }
-                Err(trouble) => {
-                    failures += 1;
-                    let pause = schedule::pause(failures, trouble.is_limited(), rand::random());
-                    self.complain(&trouble, failures, pause);
-                    due = now + pause;
-                }
-            }
-        }
-    }
-
-    fn first_due(&self) -> SystemTime {
-        let renewal = |validity| schedule::renewal(validity, rand::random());
-        let kept = self.live.validity();
-        kept.map_or(SystemTime::UNIX_EPOCH, renewal)
-    }
-
-    /// Sleeps until `due`, or until somebody is in a hurry and there is something to do.
-    async fn sleep_until(&self, due: SystemTime, failures: u32, hurry: &Notify) {
-        while let Ok(left) = due.duration_since(SystemTime::now()) {
-            tokio::select! {
-                () = sleep(left.min(NAP)) => {}
-                () = hurry.notified() => {
-                    let early = self.live.validity().map(|validity| schedule::renewal(validity, 0.0));
-                    if failures > 0 || early.is_none_or(|early| early <= SystemTime::now()) {
-                        return;
-                    }
+                Step::Wait(_) if is_hurried => {
+                    is_hurried = false;
                     tracing::info!("the certificate needs no renewal yet");
                 }
+                Step::Wait(pause) => tokio::select! {
+                    () = sleep(pause) => {}
+                    () = hurry.notified() => {
+                        is_hurried = true;
+                        schedule.handle_hurry(SystemTime::now());
+                    }
+                },
             }
         }
     }
 
-    async fn fetch(&self) -> Result<(), Trouble> {
+    /// Asks whoever signed the certificate in use when to renew it.
+    async fn ask(&self, schedule: &mut Schedule) {
+        let Some(certificate) = self.live.certificate() else {
+            return schedule.handle_no_advice(SystemTime::now());
+        };
+        let asked = advice::ask(&self.acme, &self.keep, &certificate);
+        let said = timeout(ASK_TIMEOUT, Box::pin(asked)).await;
+        let now = SystemTime::now();
+        match said.unwrap_or_else(|_| Err(Trouble::TooSlow(ASK_TIMEOUT))) {
+            Ok(Some(advice)) => {
+                let before = schedule.renewal();
+                schedule.handle_advice(now, advice.window, advice.ask_again);
+                let renewal = schedule.renewal();
+                if let Some(renewal) = renewal.filter(|_| renewal != before) {
+                    let hours = renewal.duration_since(now).unwrap_or_default().as_secs() / 3600;
+                    let explanation = advice.explanation;
+                    tracing::info!(hours, ?explanation, "the directory says when to renew");
+                }
+            }
+            Ok(None) => schedule.handle_no_advice(now),
+            Err(trouble) => {
+                let is_first = schedule.silences() == 0;
+                let pause = schedule.handle_silence(now, trouble.is_limited(), rand::random());
+                let again_s = pause.as_secs();
+                if is_first {
+                    tracing::warn!(
+                        again_s,
+                        "the directory does not say when to renew, which then follows from the life \
+                         of the certificate: {trouble}"
+                    );
+                } else {
+                    tracing::debug!(
+                        again_s,
+                        "the directory still does not say when to renew: {trouble}"
+                    );
+                }
+            }
+        }
+    }
+
+    async fn order(&self, schedule: &mut Schedule) {
+        match self.fetch().await {
+            Ok(validity) => {
+                schedule.handle_certificate(SystemTime::now(), validity, rand::random());
+            }
+            Err(trouble) => {
+                let is_limited = trouble.is_limited();
+                let pause = schedule.handle_failure(SystemTime::now(), is_limited, rand::random());
+                self.complain(&trouble, schedule.failures(), pause);
+            }
+        }
+    }
+
+    async fn fetch(&self) -> Result<Validity, Trouble> {
         tracing::info!(name = %self.acme.name, directory = %self.acme.directory, "asking for a certificate");
-        let order = order::certificate(&self.acme, &self.keep, &self.challenges);
+        let replaced = self.live.certificate();
+        let replaced = replaced.as_ref().and_then(advice::identifier);
+        let order = order::certificate(&self.acme, &self.keep, &self.challenges, replaced);
         // A state machine of this size is better off on the heap.
         let signed = timeout(ORDER_TIMEOUT, Box::pin(order)).await;
-        let Signed { identity, kept } = signed.map_err(|_| Trouble::TooSlow)??;
-        let days = identity.validity.days_left(SystemTime::now());
+        let Signed { identity, kept } = signed.map_err(|_| Trouble::TooSlow(ORDER_TIMEOUT))??;
+        let validity = identity.validity;
+        let days = validity.days_left(SystemTime::now());
         self.live.set(identity)?;
         if let Err(error) = kept {
             tracing::error!(
@@ -140,7 +179,7 @@ impl Fetcher {
             );
         }
         tracing::info!(name = %self.acme.name, days, "a new certificate is in use");
-        Ok(())
+        Ok(validity)
     }
 
     fn complain(&self, trouble: &Trouble, failures: u32, pause: Duration) {

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, anyhow, ensure};
 use instant_acme::{
-    Account, AuthorizationStatus, ChallengeType, Identifier, NewOrder, Order, OrderStatus, Problem,
-    RetryPolicy,
+    Account, AuthorizationStatus, CertificateIdentifier, ChallengeType, Identifier, NewOrder,
+    Order, OrderStatus, Problem, RetryPolicy,
 };
 use rcgen::{
     CertificateParams, CustomExtension, DistinguishedName, KeyPair, PKCS_ECDSA_P256_SHA256,
@@ -38,7 +38,7 @@ pub(super) struct Signed {
     pub(super) kept: anyhow::Result<()>,
 }
 
-/// Orders a certificate and keeps it.
+/// Orders a certificate and keeps it. What it is to take the place of may be `replaced`.
 ///
 /// # Errors
 /// Whatever stands in the way.
@@ -46,9 +46,10 @@ pub(super) async fn certificate(
     acme: &Acme,
     keep: &Keep,
     challenges: &Arc<Challenges>,
+    replaced: Option<CertificateIdentifier<'static>>,
 ) -> Result<Signed, Trouble> {
     let account = account::open_or_make(acme, keep).await?;
-    let mut order = begin(&account, acme).await?;
+    let mut order = begin(&account, acme, replaced).await?;
     let proofs = prove(&mut order, acme, challenges).await?;
     match order.poll_ready(&PATIENCE).await {
         Ok(OrderStatus::Invalid) | Err(instant_acme::Error::Api(_)) => {
@@ -66,12 +67,21 @@ pub(super) async fn certificate(
     Ok(Signed { identity, kept })
 }
 
-/// Orders a certificate of the profile of the configuration.
+/// Orders a certificate of the profile of the configuration, instead of the
+/// one that is `replaced` (RFC 9773, section 5).
 ///
 /// # Errors
 /// When there is no such profile, or no such order is taken.
-async fn begin(account: &Account, acme: &Acme) -> Result<Order, Trouble> {
+async fn begin(
+    account: &Account,
+    acme: &Acme,
+    replaced: Option<CertificateIdentifier<'static>>,
+) -> Result<Order, Trouble> {
     let names = [Identifier::Dns(acme.name.clone())];
+    let plain = || match &acme.profile {
+        Some(profile) => NewOrder::new(&names).profile(profile),
+        None => NewOrder::new(&names),
+    };
     if let Some(wanted) = &acme.profile {
         let listed: BTreeSet<&str> = account.profiles().map(|profile| profile.name).collect();
         if !listed.contains(wanted.as_str()) {
@@ -81,11 +91,19 @@ async fn begin(account: &Account, acme: &Acme) -> Result<Order, Trouble> {
             });
         }
     }
-    let order = match &acme.profile {
-        Some(profile) => NewOrder::new(&names).profile(profile),
-        None => NewOrder::new(&names),
-    };
-    Ok(account.new_order(&order).await?)
+    if let Some(replaced) = replaced {
+        let order = plain().replaces(replaced);
+        match account.new_order(&order).await.map_err(Trouble::from) {
+            Ok(order) => return Ok(order),
+            Err(trouble) if trouble.is_limited() || trouble.is_lost_account() => {
+                return Err(trouble);
+            }
+            // It was replaced already, is another account's, or such words are
+            // not understood: no renewal fails for the sake of a courtesy.
+            Err(trouble) => tracing::debug!("what is renewed is not named again: {trouble}"),
+        }
+    }
+    Ok(account.new_order(&plain()).await?)
 }
 
 /// Holds the proofs that are asked for ready, and says so.

@@ -1,6 +1,7 @@
 //! What can go wrong with a certificate, and what helps.
 
 use std::fmt;
+use std::time::Duration;
 
 use instant_acme::{Error, Problem};
 
@@ -34,8 +35,8 @@ pub(super) enum Trouble {
     NoChallenge,
     /// What came, or what is to be kept, is of no use.
     Ours(anyhow::Error),
-    /// Nothing came of it in time.
-    TooSlow,
+    /// Nothing came of it in so much time.
+    TooSlow(Duration),
 }
 
 impl From<Error> for Trouble {
@@ -116,7 +117,7 @@ impl Trouble {
             }
             (Trouble::NoChallenge, _) => "take the other `acme.challenge`",
             (Trouble::Ours(_), _) => "check the room and the rights of `data_dir`, and the clock",
-            (Trouble::Acme(Error::Other(_)) | Trouble::TooSlow, _) => {
+            (Trouble::Acme(Error::Other(_)) | Trouble::TooSlow(_), _) => {
                 "check that this server reaches `acme.directory` over HTTPS (DNS, firewall), and trusts it \
                  (ca-certificates, `acme.ca_file`)"
             }
@@ -159,7 +160,7 @@ impl fmt::Display for Trouble {
             }
             Trouble::NoChallenge => f.write_str("the challenge of `acme.challenge` is not offered"),
             Trouble::Ours(error) => write!(f, "{error:#}"),
-            Trouble::TooSlow => f.write_str("no certificate within ten minutes"),
+            Trouble::TooSlow(time) => write!(f, "nothing came of it in {} s", time.as_secs()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Somebody who signs certificates, as RFC 8555 has it, for one order at a
 //! time: directory, nonces, account, orders, proofs that are really looked at,
 //! and certificates of a root of its own. If it is told to, it wants accounts
-//! bound to one elsewhere, and offers profiles.
+//! bound to one elsewhere, says when to renew (RFC 9773), and offers profiles.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -32,6 +32,7 @@ use tokio_rustls::TlsAcceptor;
 use x509_cert::der::Decode;
 use x509_cert::request::CertReq;
 
+use super::renewal::{self, Advice};
 use super::{binding, proof};
 
 /// For a server that is started on a machine with much else to do.
@@ -50,6 +51,7 @@ pub(crate) struct Life {
 /// What an order said besides its name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Said {
+    pub(crate) replaces: Option<String>,
     pub(crate) profile: Option<String>,
 }
 
@@ -80,6 +82,8 @@ struct Shared {
     signed: watch::Sender<u32>,
     /// How many proofs did not satisfy.
     refused: watch::Sender<u32>,
+    /// How often somebody asked when to renew.
+    asked: watch::Sender<u32>,
 }
 
 #[derive(Default)]
@@ -93,7 +97,12 @@ struct State_ {
     life: Option<Life>,
     /// The account elsewhere that ours are to be bound to: what its key is called, and the key.
     binding: Option<(String, Vec<u8>)>,
+    advice: Option<Advice>,
     profiles: Vec<&'static str>,
+    /// Whether every certificate was replaced already.
+    is_replaced: bool,
+    /// What signed certificates are called when it is asked about their renewal.
+    ids: Vec<String>,
 }
 
 struct Order {
@@ -135,6 +144,7 @@ impl Directory {
             state: Mutex::default(),
             signed: watch::Sender::new(0),
             refused: watch::Sender::new(0),
+            asked: watch::Sender::new(0),
         });
         let router = Router::new()
             .route("/directory", get(directory))
@@ -146,6 +156,7 @@ impl Directory {
             .route("/challenge/{id}/{kind}", post(challenge))
             .route("/finalize/{id}", post(finalize))
             .route("/certificate/{id}", post(certificate))
+            .route("/renewal/{id}", get(renewal_info))
             .layer(axum::middleware::from_fn_with_state(
                 Arc::clone(&shared),
                 with_nonce,
@@ -177,9 +188,19 @@ impl Directory {
         self.shared.state.lock().unwrap().binding = Some(binding);
     }
 
+    /// Says when to renew.
+    pub(crate) fn advise(&self, advice: Advice) {
+        self.shared.state.lock().unwrap().advice = Some(advice);
+    }
+
     /// Offers profiles.
     pub(crate) fn list(&self, profiles: &[&'static str]) {
         self.shared.state.lock().unwrap().profiles = profiles.to_vec();
+    }
+
+    /// Takes no order that replaces a certificate.
+    pub(crate) fn refuse_replacements(&self) {
+        self.shared.state.lock().unwrap().is_replaced = true;
     }
 
     /// Returns what the orders said that were taken.
@@ -190,6 +211,16 @@ impl Directory {
             .iter()
             .map(|order| order.said.clone())
             .collect()
+    }
+
+    /// Returns what the signed certificates are called.
+    pub(crate) fn ids(&self) -> Vec<String> {
+        self.shared.state.lock().unwrap().ids.clone()
+    }
+
+    /// Waits until somebody asked so often when to renew.
+    pub(crate) async fn asked(&self, count: u32) {
+        reaches(&self.shared.asked, count).await;
     }
 
     /// Waits until so many certificates were signed in all.
@@ -256,6 +287,7 @@ async fn directory(State(shared): State<Arc<Shared>>) -> Response {
         .collect();
     axum_json(json!({
         "meta": {"externalAccountRequired": state.binding.is_some(), "profiles": profiles},
+        "renewalInfo": state.advice.map(|_| format!("{url}/renewal")),
         "newNonce": format!("{url}/nonce"),
         "newAccount": format!("{url}/account"),
         "newOrder": format!("{url}/order"),
@@ -302,9 +334,16 @@ async fn order(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
     assert_eq!(identifier["type"], "dns");
     let text = |name: &str| payload[name].as_str().map(str::to_owned);
     let said = Said {
+        replaces: text("replaces"),
         profile: text("profile"),
     };
     let mut state = shared.state.lock().unwrap();
+    if let Some(id) = &said.replaces {
+        assert!(state.ids.contains(id), "it signed {id}");
+        if state.is_replaced {
+            return problem(StatusCode::CONFLICT, "alreadyReplaced", "it was replaced");
+        }
+    }
     if let Some(profile) = &said.profile {
         assert!(
             state.profiles.contains(&profile.as_str()),
@@ -338,6 +377,7 @@ fn order_json(url: &str, id: usize, order: &Order) -> Value {
     json!({
         "status": order.status,
         "identifiers": [{"type": "dns", "value": order.name}],
+        "replaces": order.said.replaces,
         "profile": order.said.profile,
         "authorizations": [format!("{url}/authorization/{id}")],
         "finalize": format!("{url}/finalize/{id}"),
@@ -444,10 +484,23 @@ async fn finalize(
     let mut params = CertificateParams::new([name]).unwrap();
     params.not_before = (SystemTime::now() - DAY * life.old).into();
     params.not_after = (SystemTime::now() + DAY * life.left).into();
+    params.use_authority_key_identifier_extension = true;
     let leaf = params.signed_by(&key, &shared.issuer).unwrap();
     order.certificate = format!("{}{}", leaf.pem(), shared.root_pem);
     order.status = "valid";
-    axum_json(order_json(&shared.url, id, order))
+    let answer = order_json(&shared.url, id, order);
+    state.ids.push(renewal::id(leaf.der()));
+    axum_json(answer)
+}
+
+async fn renewal_info(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
+    let (advice, is_ours) = {
+        let state = shared.state.lock().unwrap();
+        (state.advice.unwrap(), state.ids.contains(&id))
+    };
+    assert!(is_ours, "it signed {id}");
+    shared.asked.send_modify(|asked| *asked += 1);
+    ([("retry-after", "21600")], axum_json(advice.json())).into_response()
 }
 
 fn problem(status: StatusCode, kind: &str, detail: &str) -> Response {

@@ -3,6 +3,7 @@
 mod binding;
 mod directory;
 mod proof;
+mod renewal;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::server::{Server, conclave, folder, get_clear};
 use directory::{Directory, Life, Place, Said};
+use renewal::Advice;
 
 const NAME: &str = "meet.example.org";
 
@@ -189,6 +191,68 @@ async fn an_account_is_bound_to_one_elsewhere_by_a_key_that_is_told_to_nobody() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_renewed_when_whoever_signed_wants_it() {
+    let folder = folder("acme-advice");
+    let directory = Directory::start().await;
+    directory.advise(Advice::FromDay(30));
+    let mut server = start(&folder, &directory, "tls-alpn-01");
+    directory.look_at(place(&server));
+    directory.signed(1).await;
+    directory.asked(1).await;
+    logged(&folder, "the directory says when to renew").await;
+
+    // Somebody in a hurry hears that it is not time yet.
+    server.signal("HUP");
+    directory.asked(2).await;
+    logged(&folder, "needs no renewal yet").await;
+    // Somebody in a hurry, and then nobody, while it is to be replaced.
+    directory.advise(Advice::FromDay(-2));
+    server.signal("HUP");
+    directory.signed(2).await;
+    directory.asked(4).await;
+    server.signal("TERM");
+    assert_eq!(server.process.wait().unwrap().code(), Some(0));
+    let again = start(&folder, &directory, "tls-alpn-01");
+    directory.look_at(place(&again));
+    directory.signed(3).await;
+    // A new one is not replaced at once, whatever is wanted.
+    directory.asked(6).await;
+    let [first, second, _] = &directory.ids()[..] else {
+        panic!("three were signed");
+    };
+    let replaces = |id: Option<&String>| Said {
+        replaces: id.cloned(),
+        profile: None,
+    };
+    assert_eq!(
+        directory.orders(),
+        [
+            replaces(None),
+            replaces(Some(first)),
+            replaces(Some(second))
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn advice_that_is_none_and_a_replacement_that_is_refused_keep_nothing_from_being_renewed() {
+    let folder = folder("acme-no-advice");
+    let directory = Directory::start().await;
+    directory.advise(Advice::Broken);
+    directory.refuse_replacements();
+    directory.give(Life { old: 70, left: 20 });
+    let server = start(&folder, &directory, "tls-alpn-01");
+    directory.look_at(place(&server));
+    directory.signed(1).await;
+    let log = logged(&folder, "does not say when to renew").await;
+    assert!(log.contains("ends before it begins"), "{log}");
+    server.signal("HUP");
+    directory.signed(2).await;
+    assert_eq!(directory.orders(), [Said::default(), Said::default()]);
+    assert_eq!(directory.books().0, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_profile_is_asked_for_that_is_listed() {
     let folder = folder("acme-profile");
     let directory = Directory::start().await;
@@ -209,6 +273,7 @@ async fn a_profile_is_asked_for_that_is_listed() {
     directory.look_at(place(&again));
     directory.signed(1).await;
     let asked = Said {
+        replaces: None,
         profile: Some("shortlived".to_owned()),
     };
     assert_eq!(directory.orders(), [asked]);
