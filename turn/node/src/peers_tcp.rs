@@ -4,13 +4,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use conclave_turn_core::OpenError;
+use conclave_turn_core::limits::{Bucket, ByteRate};
 use conclave_turn_wire::{FiveTuple, PeerAddr, RelayedAddr};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
@@ -20,6 +23,15 @@ use crate::streams::{FromStream, StreamEntrance};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Connections of peers that the kernel completes before we accept them, per relayed address.
 const BACKLOG: i32 = 16;
+
+/// Connections of peers to one relayed address that wait for the relay thread at once, whoever
+/// they are from. It takes them each turn; more would let one address fill the queue of all.
+const WAITING_MAX: usize = 4;
+/// Connections that one relayed address takes in a second, and at once. Most allocations have
+/// none; more than these cost the relay thread, which all clients share, before anybody knows
+/// whether the peer has a permission.
+const ACCEPTS_PER_S: u64 = 16;
+const ACCEPTS_AT_ONCE: u64 = 32;
 
 /// What TCP towards peers did.
 pub(crate) enum FromPeer {
@@ -31,6 +43,8 @@ pub(crate) enum FromPeer {
         relayed: RelayedAddr,
         peer: PeerAddr,
         stream: TcpStream,
+        /// Among the few that may wait.
+        place: OwnedSemaphorePermit,
     },
 }
 
@@ -196,20 +210,34 @@ fn bound(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
+/// Tells of those who connect; what is too much is closed.
 async fn accept(listener: TcpListener, owner: u32, relayed: RelayedAddr, inbox: StreamEntrance) {
+    let places = Arc::new(Semaphore::new(WAITING_MAX));
+    let pace = ByteRate::new(ACCEPTS_PER_S, ACCEPTS_AT_ONCE);
+    let mut left = Bucket::full(Instant::now(), &pace);
     loop {
-        match listener.accept().await {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = inbox.ended() => return,
+        };
+        match accepted {
             Ok((stream, peer)) => {
+                let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                    continue;
+                };
+                if !left.take(Instant::now(), &pace, 1) {
+                    continue;
+                }
                 let _ = stream.set_nodelay(true);
                 let accepted = FromPeer::Accepted {
                     owner,
                     relayed,
                     peer: PeerAddr(peer),
                     stream,
+                    place,
                 };
-                if !inbox.tell(FromStream::Peer(accepted)).await {
-                    return;
-                }
+                // One for which there is no room is closed, as those above.
+                let _ = inbox.offer(FromStream::Peer(accepted));
             }
             // For want of descriptors, or a peer that left meanwhile: others may come.
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
@@ -222,4 +250,47 @@ async fn connect(from: SocketAddr, to: SocketAddr) -> io::Result<TcpStream> {
     let stream = timeout(CONNECT_TIMEOUT, socket.connect(to)).await??;
     stream.set_nodelay(true)?;
     Ok(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use conclave_sfu_udp::Waker;
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+    use crate::handle::Shared;
+    use crate::stats::SharedStats;
+    use crate::streams;
+
+    const SHORT: Duration = Duration::from_millis(50);
+
+    #[tokio::test]
+    async fn who_connects_to_one_address_in_masses_is_closed_and_fills_no_queue() {
+        let shared = Arc::new(Shared {
+            waker: Waker::new().unwrap(),
+            stop: AtomicBool::new(false),
+            stats: SharedStats::new(),
+        });
+        let (entrance, _, mut inbox) = streams::queues(&shared);
+        let mut peers = TcpPeers::new(Handle::current(), entrance);
+        let address = SocketAddr::from(([127, 77, 0, 5], 40_000));
+        peers.listen(0, RelayedAddr(address), address).unwrap();
+        for round in 0..9 {
+            let mut closed = 0;
+            for _ in 0..40 {
+                let mut far = TcpStream::connect(address).await.unwrap();
+                let is_closed = timeout(SHORT, far.read_u8()).await.is_ok();
+                closed += usize::from(is_closed);
+            }
+            let mut told = 0;
+            while let Some(FromStream::Peer(FromPeer::Accepted { .. })) = inbox.take() {
+                told += 1;
+            }
+            assert_eq!(told + closed, 40);
+            assert!(told <= WAITING_MAX, "{told} in round {round}");
+            assert!(round > 0 || told > 0);
+        }
+    }
 }

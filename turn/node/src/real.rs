@@ -217,6 +217,7 @@ impl RealBackend {
                 relayed,
                 peer,
                 stream,
+                place: _place,
             } => {
                 // Closed meanwhile: the address, or the owner's number, may be somebody else's.
                 if server.owner_of(relayed) != Some(owner) {

@@ -14,6 +14,7 @@ use conclave_turn_wire::message::{Builder, Class, Method, Reply, RequestedTransp
 use conclave_turn_wire::{ClientAddr, ClientTransport, FiveTuple};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::*;
@@ -110,6 +111,7 @@ async fn who_connected_to_an_address_is_not_given_to_another_allocation() {
             relayed: at,
             peer: PeerAddr(peer),
             stream: near.unwrap(),
+            place: Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap(),
         };
         real.take_tcp(now(), accepted, &mut server, &mut clients);
         let end = timeout(Duration::from_millis(100), far.read_u8()).await;

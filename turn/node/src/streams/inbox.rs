@@ -7,6 +7,7 @@ use std::task::Wake;
 
 use conclave_turn_wire::FiveTuple;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
 use crate::handle::Shared;
 use crate::peers_tcp::FromPeer;
@@ -81,6 +82,24 @@ impl StreamEntrance {
         let told = self.queue.send(message).await.is_ok();
         self.bell.ring();
         told
+    }
+
+    /// Tells it, if less than half of the room is taken: the rest is for those who wait. Returns
+    /// what was not told.
+    pub(crate) fn offer(&self, message: FromStream) -> Result<(), FromStream> {
+        if self.queue.capacity() <= MESSAGES / 2 {
+            return Err(message);
+        }
+        self.queue.try_send(message).map_err(|full| match full {
+            TrySendError::Full(message) | TrySendError::Closed(message) => message,
+        })?;
+        self.bell.ring();
+        Ok(())
+    }
+
+    /// Returns when the relay has ended.
+    pub(crate) async fn ended(&self) {
+        self.queue.closed().await;
     }
 
     /// Makes the waker of a client's stream.
