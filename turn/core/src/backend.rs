@@ -32,6 +32,9 @@ pub trait ClientSink {
     /// Says that `client`'s stream carries raw bytes of the peer connection `connection` from here on, after what was
     /// sent to it (RFC 6062, section 5.4).
     fn splice(&mut self, client: &FiveTuple, connection: u32);
+    /// Says that the allocation of `client` has ended. Its stream, if it has one, goes on, for as long as one may that has
+    /// none; whoever does not mind how long streams last has nothing to do.
+    fn allocation_ended(&mut self, _client: &FiveTuple) {}
 }
 
 /// What gives out relayed addresses and sends from them.

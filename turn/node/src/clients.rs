@@ -44,6 +44,12 @@ impl ClientSink for Clients {
             self.streams.splice(client, connection);
         }
     }
+
+    fn allocation_ended(&mut self, client: &FiveTuple) {
+        if client.transport != ClientTransport::Udp {
+            self.streams.allocation_ended(client);
+        }
+    }
 }
 
 /// The ways to TURN clients for one datagram of a peer. By UDP it leaves as a router would send it
@@ -75,6 +81,10 @@ impl ClientSink for PassingOn<'_> {
 
     fn splice(&mut self, client: &FiveTuple, connection: u32) {
         self.clients.splice(client, connection);
+    }
+
+    fn allocation_ended(&mut self, client: &FiveTuple) {
+        self.clients.allocation_ended(client);
     }
 }
 

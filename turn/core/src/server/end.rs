@@ -18,6 +18,7 @@ impl Server {
         for relay in allocation.relays.iter().flatten() {
             io.backend.close(relay.address);
         }
+        io.clients.allocation_ended(&allocation.tuple);
         self.quotas.give(allocation.place);
     }
 

@@ -23,7 +23,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 /// What its task watches.
 #[derive(Default)]
 pub(super) struct Pulse {
-    /// The client has, or had, an allocation.
+    /// The client has an allocation.
     pub(super) is_established: AtomicBool,
     /// Something came since this was last looked at.
     pub(super) is_heard: AtomicBool,

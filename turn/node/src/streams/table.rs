@@ -152,6 +152,13 @@ impl StreamClients {
         }
     }
 
+    /// Has a connection last no longer than one without an allocation may.
+    pub(crate) fn allocation_ended(&mut self, client: &FiveTuple) {
+        if let Some(link) = self.talking(client) {
+            link.pulse.is_established.store(false, Ordering::Relaxed);
+        }
+    }
+
     /// Ends a connection after what was sent to it.
     pub(crate) fn close(&mut self, client: &FiveTuple) {
         match self.clients.get_mut(client) {

@@ -15,8 +15,8 @@ use super::inbox::{FromStream, Readiness, StreamEntrance};
 use super::link::{Link, Pipe, Pulse, Stream};
 use super::socket::SocketHandle;
 
-/// How long a client without an allocation may stay (security.md 3.10), and one that takes
-/// nothing of what there is for it: that one up to twice as long.
+/// How long a client that has had no allocation may stay (security.md 3.10). Up to twice as long
+/// one may whose allocation has ended, and one that takes nothing of what there is for it.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long one with an allocation may be silent: it has to refresh within 3,600 s.
 const SILENCE_MAX: Duration = Duration::from_secs(3_700);
@@ -97,11 +97,14 @@ async fn join(
 async fn linger(pulse: &Pulse) {
     let mut silence = Duration::ZERO;
     let mut taken_bytes = 0;
+    let mut was_established = false;
     while silence < SILENCE_MAX {
         sleep(PATIENCE).await;
-        if !pulse.is_established.load(Ordering::Relaxed) {
+        let is_established = pulse.is_established.load(Ordering::Relaxed);
+        if !is_established && !was_established {
             return;
         }
+        was_established = is_established;
         silence += PATIENCE;
         if pulse.is_heard.swap(false, Ordering::Relaxed) {
             silence = Duration::ZERO;

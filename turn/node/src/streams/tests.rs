@@ -182,6 +182,19 @@ async fn who_has_one_may_be_silent_for_as_long_as_an_allocation_lives() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_has_one_no_longer_is_closed_as_one_who_never_had_one() {
+    let mut scene = Scene::new().await;
+    scene.answer(&ALLOCATE_SUCCESS);
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    let who = scene.who;
+    scene.clients.allocation_ended(&who);
+    let began = Instant::now();
+    (&mut scene.served).await.unwrap();
+    assert!((30..=60).contains(&began.elapsed().as_secs()));
+    assert!(scene.is_closed().await);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_relay_ends_a_connection_behind_its_last_answer() {
     let mut scene = Scene::new().await;
     let who = scene.who;
