@@ -59,6 +59,7 @@ bench: build
 	cargo bench --locked -p conclave-tests --bench sfu
 	cargo bench --locked -p conclave-tests --bench forward
 	cargo bench --locked -p conclave-tests --bench signalling
+	cargo bench --locked -p conclave-turn-core --bench costs
 	@scripts/need-turn-clients.sh || true
 	cargo bench --locked -p conclave-tests --bench turn
 	cargo bench --locked -p conclave-tests --bench api
