@@ -54,8 +54,8 @@ impl Announcing {
 /// Reads a header and nothing of what follows it. `None`: the proxy speaks for itself.
 ///
 /// # Errors
-/// What reading gives; `UnexpectedEof` when the stream ends before, `InvalidData`
-/// when something else comes.
+/// What reading gives; `UnexpectedEof` when nothing comes at all, `InvalidData`
+/// when it is something else.
 pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Ends>> {
     let mut header = [0; LONGEST];
     let mut end = 0;
@@ -63,7 +63,8 @@ pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Op
         match look(&header[..end]) {
             Ok(Progress::Whole(ends)) => return Ok(ends),
             Ok(Progress::More(count)) => match stream.read(&mut header[end..end + count]).await? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                0 if end == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                0 => return Err(io::ErrorKind::InvalidData.into()),
                 read => end += read,
             },
             Err(Malformed) => return Err(io::ErrorKind::InvalidData.into()),

@@ -181,10 +181,17 @@ struct Connection {
 impl Connection {
     /// Reads for whom the connection is, and serves it as if that client had come by itself.
     async fn run_announced(mut self, mut stream: TcpStream, slots: (OpenSlot, HalfOpenSlot)) {
-        let header = announced::read(&mut stream);
-        let Some(ends) = self.within(VERDICT_TIMEOUT, header).await else {
-            count(&self.listener.counters.unannounced);
-            return self.listener.announcing.complain();
+        let header = async { Ok(announced::read(&mut stream).await) };
+        let ends = match self.within(VERDICT_TIMEOUT, header).await {
+            Some(Ok(ends)) => ends,
+            // Proxies look in this way whether somebody listens.
+            Some(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return count(&self.listener.counters.silent);
+            }
+            _ => {
+                count(&self.listener.counters.unannounced);
+                return self.listener.announcing.complain();
+            }
         };
         if let Some(ends) = ends {
             self.peer = ends.client;

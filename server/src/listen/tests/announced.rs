@@ -124,6 +124,11 @@ async fn a_proxy_that_announces_nobody_is_closed_and_counted() {
     gone.shutdown().await.unwrap();
     ends(&mut gone).await;
     assert_eq!(server.unannounced(), 6);
+    let mut silent = server.saying(b"").await;
+    silent.shutdown().await.unwrap();
+    ends(&mut silent).await;
+    assert_eq!(server.counters.silent.load(Ordering::Relaxed), 1);
+    assert_eq!(server.unannounced(), 6);
     assert_eq!(server.counters.unknown.load(Ordering::Relaxed), 0);
     server.stop().await;
 }
