@@ -24,7 +24,7 @@ documentation() {
 step 'Rust formatting' cargo fmt --all --check
 step 'Rust lints' cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
 # Not among all targets, because no plain `cargo test` may run them.
-step 'Rust lints: tests of the relay' cargo clippy --locked -p conclave-tests --test turn --quiet -- -D warnings
+step 'Rust lints: tests with programs of others' cargo clippy --locked -p conclave-tests --test turn --test proxies --quiet -- -D warnings
 step 'Rust documentation' documentation
 step 'fuzz targets: formatting' cargo fmt --manifest-path fuzz/Cargo.toml --check
 step 'client: formatting' npm --prefix client-web run --silent lint

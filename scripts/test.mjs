@@ -1,6 +1,6 @@
 // Runs every test of the project and ends with one line: N passed, N failed, N skipped.
 //
-//   node scripts/test.mjs [RUNNER...]     scripts, rust, relay, doc, client, api, browsers; all by default
+//   node scripts/test.mjs [RUNNER...]     scripts, rust, relay, proxies, doc, client, api, browsers; all by default
 //
 // Each runner's output goes to the terminal and to target/test/RUNNER.log. The exit code is 0
 // only if nothing failed; a runner that crashed counts as one failed test.
@@ -16,7 +16,7 @@ mkdirSync(logs, { recursive: true });
 
 // One run equals the next; `make soak` looks for what other seeds find.
 const seed = process.env.PROPTEST_RNG_SEED ?? "1";
-const runners = { scripts, rust, relay, doc, client, api, browsers };
+const runners = { scripts, rust, relay, proxies, doc, client, api, browsers };
 const wanted = process.argv.slice(2).length > 0 ? process.argv.slice(2) : Object.keys(runners);
 const unknown = wanted.find((name) => !(name in runners));
 if (unknown) {
@@ -58,24 +58,35 @@ async function rust() {
   return judge(hasNextest() ? nextest(run.output) : cargoTest(run.output), run.code);
 }
 
-/** The relay against TURN clients of others. Skipped, and said so, where they cannot be had or run. */
-async function relay() {
-  const folder = join(root, "tests", "turn");
+/** The relay against TURN clients of others. */
+function relay() {
+  // They wait for each other's seconds, not for a core.
+  return withOthers({ runner: "relay", test: "turn", needs: ["scripts/need-turn-clients.sh"], threads: ["12"] });
+}
+
+/** The examples of docs/reverse-proxy.md, run by the proxies themselves. */
+function proxies() {
+  const needs = ["scripts/need-proxies.sh", "scripts/need-turn-clients.sh"];
+  return withOthers({ runner: "proxies", test: "proxies", needs, threads: [] });
+}
+
+/** Tests with programs of others. Skipped, and said so, where those cannot be had or run. */
+async function withOthers({ runner, test, needs, threads }) {
   const path = `${process.env.PATH}:/usr/sbin:/sbin`;
   const missing = process.getuid() === 0 ? [] : ["root, for network namespaces"];
-  if (missing.length === 0 && !prepare(["scripts/need-turn-clients.sh"], { PATH: path })) {
+  if (missing.length === 0 && !needs.every((script) => prepare([script], { PATH: path }))) {
     missing.push("the programs named above");
   }
   if (missing.length > 0) {
-    console.error(`tests of the relay with clients of others: skipped, for want of ${missing}`);
-    return { ...none, skipped: countRustTests(folder) };
+    console.error(`${runner}: tests with programs of others: skipped, for want of ${missing}`);
+    return { ...none, skipped: countRustTests(join(root, "tests", test)) };
   }
   if (!prepare(["make", "--no-print-directory", "client"])) return { ...none, failed: 1 };
   if (!prepare(["cargo", "build", "--locked", "--bin", "conclave"])) return { ...none, failed: 1 };
-  const target = ["--locked", "-p", "conclave-tests", "--test", "turn", "--no-fail-fast"];
-  // They wait for each other's seconds, not for a core.
-  const args = hasNextest() ? ["nextest", "run", ...target, "-j", "12"] : ["test", ...target, "--", "--test-threads=12"];
-  const run = await tee("relay", "cargo", args, ".", { PATH: path });
+  const target = ["--locked", "-p", "conclave-tests", "--test", test, "--no-fail-fast"];
+  const atOnce = threads.flatMap((number) => (hasNextest() ? ["-j", number] : ["--", `--test-threads=${number}`]));
+  const args = [...(hasNextest() ? ["nextest", "run"] : ["test"]), ...target, ...atOnce];
+  const run = await tee(runner, "cargo", args, ".", { PATH: path });
   return judge(hasNextest() ? nextest(run.output) : cargoTest(run.output), run.code);
 }
 

@@ -4,12 +4,14 @@
 //! Needs root and `ip` (iproute2). Everything that was started ends with it.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+
+use nix::sched::{CloneFlags, setns};
 
 /// An address besides 127.0.0.1 and ::1, for clients that distrust those.
 pub const HOST: &str = "10.99.0.1";
@@ -120,6 +122,23 @@ impl Lab {
         (output.status.code(), text)
     }
 
+    /// Returns what `act` returns, whose sockets are of the namespace: it has a thread of its own.
+    ///
+    /// # Panics
+    /// If `act` does, and without root.
+    pub fn within<T: Send>(&self, act: impl FnOnce() -> T + Send) -> T {
+        let place = Path::new("/run/netns").join(&self.namespace);
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                let place = File::open(place).expect("the namespace is there");
+                setns(place, CloneFlags::CLONE_NEWNET).expect("root may enter it");
+                act()
+            });
+            let ended = thread.join();
+            ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
     /// Returns whether a program that was started still runs.
     ///
     /// # Panics
@@ -191,6 +210,22 @@ impl Pid {
             .expect("Linux says so")
             * 1024
     }
+}
+
+/// Returns the server: beside the folder of the tests, or where `CONCLAVE_BIN` says.
+///
+/// # Panics
+/// If it was not built.
+pub fn conclave() -> PathBuf {
+    if let Some(program) = std::env::var_os("CONCLAVE_BIN") {
+        return program.into();
+    }
+    let own = std::env::current_exe().expect("Linux says so");
+    let folder = own.parent().and_then(Path::parent);
+    let program = folder.map(|folder| folder.join("conclave"));
+    let program = program.expect("tests are two folders deep");
+    assert!(program.exists(), "no server: cargo build --bin conclave");
+    program
 }
 
 fn ip(arguments: &[&str]) {

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use conclave_tests::lab::{Lab, Pid};
+use conclave_tests::lab::{Lab, Pid, conclave};
 
 /// A user with a password.
 pub(crate) const BOB: [&str; 4] = ["-u", "bob", "-w", "hunter2-hunter2"];
@@ -53,7 +53,7 @@ impl Relay {
         let text = CONFIG.replace("[limits]", &format!("secret_file = {secret:?}\n[limits]"));
         fs::write(&config, text).unwrap();
         let mut lab = Lab::new();
-        let mut serve = lab.command(program());
+        let mut serve = lab.command(conclave());
         serve.args(["serve", "--dev", "--config"]).arg(config);
         serve.arg("--data-dir").arg(folder.join("data"));
         let pid = lab.start_until(serve, "Ctrl-C ends it");
@@ -80,19 +80,4 @@ fn private_file(path: &Path) -> File {
     let mut options = OpenOptions::new();
     let made = options.write(true).create_new(true).mode(0o600).open(path);
     made.unwrap()
-}
-
-/// The server: beside the folder of the tests, or where `CONCLAVE_BIN` says.
-fn program() -> PathBuf {
-    if let Some(program) = std::env::var_os("CONCLAVE_BIN") {
-        return program.into();
-    }
-    let own = std::env::current_exe().unwrap();
-    let program = own
-        .parent()
-        .and_then(Path::parent)
-        .unwrap()
-        .join("conclave");
-    assert!(program.exists(), "no server: cargo build --bin conclave");
-    program
 }
