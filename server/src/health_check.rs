@@ -134,3 +134,33 @@ impl ServerCertVerifier for Ourselves {
             .supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{Layers, Surroundings, add_defaults};
+
+    #[test]
+    fn every_listener_of_this_server_hears_that_we_speak_for_ourselves() {
+        let relay = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = relay.local_addr().unwrap();
+        let file = format!(
+            "[listen]\nproxy_protocol = [\"127.0.0.1\"]\n[turn]\nlisten = [\"{address}\"]\n"
+        );
+        let mut layers = Layers::default();
+        layers.add_file(Path::new("c.toml"), &file).unwrap();
+        let surroundings = Surroundings {
+            dev: true,
+            cores: 2,
+        };
+        add_defaults(&mut layers, surroundings);
+        let config = Config::from_layers(&layers, true).unwrap();
+        drop(open(&config, address).unwrap());
+        let mut heard = Vec::new();
+        relay.accept().unwrap().0.read_to_end(&mut heard).unwrap();
+        assert_eq!(heard, LOCAL);
+    }
+}

@@ -10,6 +10,7 @@ use conclave_turn_node::RelayIp;
 use toml::Value;
 
 use super::layers::{Layers, Origin};
+use conclave_turn_wire::ClientTransport;
 use super::reader::Reader;
 use super::{Listen, MediaIp, rooms};
 
@@ -104,7 +105,7 @@ impl Reader<'_> {
             .collect();
         let urls = self.list("turn.urls");
         for url in &urls {
-            if let Err(problem) = check_url(url) {
+            if let Err(problem) = RelayUrl::parse(url) {
                 self.complain("turn.urls", &problem);
             }
         }
@@ -234,41 +235,61 @@ impl Reader<'_> {
     }
 }
 
-/// Checks a URL of the relay (RFC 7065), with `{host}` in the place of a host.
-fn check_url(text: &str) -> Result<(), String> {
-    let wrong = || {
-        format!(
-            "`{text}` is not a URL of a relay, such as `turn:{{host}}:443?transport=udp` or \
-             `turns:turn.example.org:443?transport=tcp`"
-        )
-    };
-    let (scheme, rest) = text.split_once(':').ok_or_else(wrong)?;
-    let (place, transport) = rest.split_once("?transport=").unwrap_or((rest, "udp"));
-    let host = match place.rsplit_once(':') {
-        // An IPv6 address in brackets ends with one.
-        Some((host, port)) if !port.ends_with(']') => {
-            port.parse::<u16>().map_err(|_| wrong())?;
-            host
-        }
-        _ => place,
-    };
-    // One URL that a browser cannot read takes the others with it.
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-".contains(&byte);
-    let is_host = match host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-    {
-        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
-        None => host == "{host}" || !host.is_empty() && host.bytes().all(plain),
-    };
-    let is_known = matches!(
-        (scheme, transport),
-        ("turn", "udp" | "tcp") | ("turns", "tcp")
-    );
-    if !is_known || !is_host {
-        return Err(wrong());
+/// A URL of the relay (RFC 7065), taken apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RelayUrl<'a> {
+    /// A name or an address, without brackets; `{host}` stands for the host of the page.
+    pub(crate) host: &'a str,
+    /// By default 3478, with TLS 5349.
+    pub(crate) port: u16,
+    /// How it is reached.
+    pub(crate) transport: ClientTransport,
+}
+
+impl<'a> RelayUrl<'a> {
+    /// The host that stands for that of the page.
+    pub(crate) const PAGE: &'static str = "{host}";
+
+    /// Reads `turn:HOST[:PORT][?transport=udp|tcp]` or `turns:HOST[:PORT]?transport=tcp`.
+    ///
+    /// # Errors
+    /// A sentence for whoever wrote it.
+    pub(crate) fn parse(text: &'a str) -> Result<Self, String> {
+        RelayUrl::taken_apart(text).ok_or_else(|| {
+            format!(
+                "`{text}` is not a URL of a relay, such as `turn:{{host}}:443?transport=udp` or \
+                 `turns:turn.example.org:443?transport=tcp`"
+            )
+        })
     }
-    Ok(())
+
+    fn taken_apart(text: &'a str) -> Option<Self> {
+        let (scheme, rest) = text.split_once(':')?;
+        let (place, transport) = rest.split_once("?transport=").unwrap_or((rest, "udp"));
+        let (transport, usual_port) = match (scheme, transport) {
+            ("turn", "udp") => (ClientTransport::Udp, 3478),
+            ("turn", "tcp") => (ClientTransport::Tcp, 3478),
+            ("turns", "tcp") => (ClientTransport::Tls, 5349),
+            _ => return None,
+        };
+        let (host, port) = match place.rsplit_once(':') {
+            // An IPv6 address in brackets ends with one.
+            Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
+            _ => (place, usual_port),
+        };
+        // One URL that a browser cannot read takes the others with it.
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-".contains(&byte);
+        let inside = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+        let is_host = match inside {
+            Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+            None => host == RelayUrl::PAGE || !host.is_empty() && host.bytes().all(plain),
+        };
+        is_host.then_some(RelayUrl {
+            host: inside.unwrap_or(host),
+            port,
+            transport,
+        })
+    }
 }
 
 fn realm(text: &str) -> Result<String, String> {
@@ -302,13 +323,24 @@ mod tests {
 
     #[test]
     fn urls_of_the_relay_may_leave_the_host_open() {
-        for good in [
-            "turn:{host}:443?transport=udp",
-            "turns:turn.example.org?transport=tcp",
-            "turn:[2001:db8::7]:3478",
-            "turn:[2001:db8::7]?transport=tcp",
+        use ClientTransport::{Tcp, Tls, Udp};
+        for (good, host, port, transport) in [
+            ("turn:{host}:443?transport=udp", "{host}", 443, Udp),
+            (
+                "turns:turn.example.org?transport=tcp",
+                "turn.example.org",
+                5349,
+                Tls,
+            ),
+            ("turn:[2001:db8::7]:3479", "2001:db8::7", 3479, Udp),
+            ("turn:[2001:db8::7]?transport=tcp", "2001:db8::7", 3478, Tcp),
         ] {
-            assert_eq!(check_url(good), Ok(()), "{good}");
+            let url = RelayUrl {
+                host,
+                port,
+                transport,
+            };
+            assert_eq!(RelayUrl::parse(good), Ok(url), "{good}");
         }
         for bad in [
             "stun:{host}:443",
@@ -324,7 +356,7 @@ mod tests {
             "turn:[192.0.2.7]:3478",
             "turn.example.org",
         ] {
-            assert!(check_url(bad).is_err(), "{bad}");
+            assert!(RelayUrl::parse(bad).is_err(), "{bad}");
         }
     }
 

@@ -2,8 +2,8 @@
 //! line of cause and one of cure per finding.
 //!
 //! Each check first looks (files, sockets, names) and then judges what it saw
-//! in a pure function. Nobody outside is asked: the name is resolved as the
-//! system does it, and connections go to this server alone.
+//! in a pure function. Nobody outside is asked: names are resolved as the
+//! system does it, and connections go to this server and its URLs alone.
 
 mod addresses;
 mod certificate;
@@ -60,9 +60,8 @@ pub(crate) fn examine(config: Result<Config, ConfigError>) -> Vec<Finding> {
         ));
     }
     found.extend(machine::judge(&machine::look(&config)));
-    found.extend(ways::judge(
-        is_running.then(|| ways::look(&config, &name)).as_deref(),
-    ));
+    let looked = is_running.then(|| ways::look(&config, &name));
+    found.extend(ways::judge(looked.as_ref()));
     found
 }
 
