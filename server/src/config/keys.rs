@@ -242,6 +242,12 @@ pub(crate) const KEYS: &[Key] = &[
         "payload of one allocation in each direction",
     ),
     fixed(
+        "turn.total_mbit_per_s",
+        Kind::Number,
+        "1000",
+        "payload of all allocations together in each direction; 0 is without limit",
+    ),
+    fixed(
         "turn.peers",
         Kind::List,
         "required, unless `turn.open`",

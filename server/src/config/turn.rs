@@ -1,6 +1,7 @@
 //! The relay: that of a server with meetings, and one that stands alone.
 
 use std::net::Ipv6Addr;
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
@@ -28,6 +29,11 @@ const ALONE: [&str; 10] = [
     "turn.allow_loopback_peers",
 ];
 
+/// The usual line of a server, and about what one core relays: meetings by hundreds of relayed
+/// participants stay below. More fills a line that pages and direct media need as well; less
+/// breaks meetings where many are relayed.
+const TOTAL_MBIT_PER_S: i64 = 1_000;
+
 /// The relay.
 #[derive(Debug, Clone)]
 pub(crate) struct Turn {
@@ -42,6 +48,8 @@ pub(crate) struct Turn {
     pub(crate) realm: Option<String>,
     /// What one allocation may relay in each direction.
     pub(crate) mbit_per_s: u32,
+    /// What all allocations together may relay in each direction; `None` is without limit.
+    pub(crate) total_mbit_per_s: Option<NonZeroU32>,
 }
 
 /// What a relay needs that stands alone.
@@ -80,6 +88,7 @@ pub(super) fn add_defaults(layers: &mut Layers) {
     layers.set_default("turn.listen", Vec::<Value>::new());
     layers.set_default("turn.urls", Vec::<Value>::new());
     layers.set_default("turn.mbit_per_s", 8);
+    layers.set_default("turn.total_mbit_per_s", TOTAL_MBIT_PER_S);
     layers.set_default("turn.peers", Vec::<Value>::new());
     layers.set_default("turn.open", false);
     layers.set_default("turn.i_know", false);
@@ -115,6 +124,7 @@ impl Reader<'_> {
             urls,
             realm: self.parsed("turn.realm", realm),
             mbit_per_s: self.within("turn.mbit_per_s", 1, 10_000),
+            total_mbit_per_s: NonZeroU32::new(self.within("turn.total_mbit_per_s", 0, 1_000_000)),
         }
     }
 

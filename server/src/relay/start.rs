@@ -153,10 +153,11 @@ pub(super) fn server_config(
         policy,
         quotas: QuotaLimits {
             tests_per_source: TESTS_PER_SOURCE,
+            total_bits_per_s: turn.total_mbit_per_s.map(|it| bits(it.get())),
             ..QuotaLimits::default()
         },
         allocation: AllocationLimits {
-            bits_per_s: u64::from(turn.mbit_per_s) * 1_000_000,
+            bits_per_s: bits(turn.mbit_per_s),
             ..AllocationLimits::default()
         },
         replies_per_s: limits::REPLIES_PER_S_MAX,
@@ -165,9 +166,34 @@ pub(super) fn server_config(
     }
 }
 
+fn bits(mbit: u32) -> u64 {
+    u64::from(mbit) * 1_000_000
+}
+
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::config::{Layers, Surroundings, add_defaults};
+
+    #[test]
+    fn all_allocations_together_have_a_ceiling_unless_it_is_taken_away() {
+        let ceiling = |file: &str| {
+            let mut layers = Layers::default();
+            layers.add_file(Path::new("c.toml"), file).unwrap();
+            let surroundings = Surroundings {
+                dev: true,
+                cores: 2,
+            };
+            add_defaults(&mut layers, surroundings);
+            let config = Config::from_layers(&layers, true).unwrap();
+            server(&config.turn, "localhost").0.quotas.total_bits_per_s
+        };
+        assert_eq!(ceiling(""), Some(1_000_000_000));
+        assert_eq!(ceiling("[turn]\ntotal_mbit_per_s = 20"), Some(20_000_000));
+        assert_eq!(ceiling("[turn]\ntotal_mbit_per_s = 0"), None);
+    }
 
     #[tokio::test]
     async fn tcp_and_udp_get_the_same_free_port_of_both_families() {

@@ -57,6 +57,10 @@ fn a_relay_alone_says_whom_it_reaches_and_who_may_use_it() {
         (format!("{users}{peers}enabled = false"), "turn.enabled"),
         (format!("{peers}users = [\"hunter22\"]"), "turn.users"),
         (format!("{users}{peers}mbit_per_s = 0"), "turn.mbit_per_s"),
+        (
+            format!("{users}{peers}total_mbit_per_s = 1000001"),
+            "turn.total_mbit_per_s",
+        ),
         (format!("{users}{peers}listen = [\"x\"]"), "turn.listen"),
         (format!("{users}{peers}urls = [\"x\"]"), "turn.urls"),
     ] {
