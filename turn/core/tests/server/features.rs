@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use conclave_turn_core::auth::{Credential, CredentialsConfig, RestSecrets};
-use conclave_turn_core::{AllocationLimits, DropReason, Server, ServerConfig};
+use conclave_turn_core::{AllocationLimits, DropReason, Server, ServerConfig, TableSizes};
 use conclave_turn_wire::error::ErrorCode;
 use conclave_turn_wire::message::{Builder, Class, EvenPort, Method, Reply};
 use conclave_turn_wire::{ClientAddr, ClientTransport, Family, FiveTuple};
@@ -791,27 +791,70 @@ fn what_nobody_sends_to_a_server_is_not_answered() {
     }
 }
 
-/// 50,000 strangers: nothing is kept of them, and a client still allocates.
+/// 50,000 strangers: nothing is kept of them in any table, and a client still allocates. How fast they may ask and guess is
+/// kept in tables of a fixed size.
 #[test]
 fn a_flood_of_strangers_leaves_nothing_behind() {
     let mut world = World::new();
-    let before = world.server.memory_bytes();
-    let request = bare(Method::Allocate, [1; 12], udp);
+    let before = (world.server.memory_bytes(), world.server.table_sizes());
+    let requests = [
+        bare(Method::Allocate, [1; 12], |request| {
+            udp(request).even_port(EvenPort::EvenAndReserveNext)
+        }),
+        bare(Method::Allocate, [1; 12], udp),
+        bare(Method::Refresh, [1; 12], |request| request.lifetime(600)),
+        bare(Method::Binding, [1; 12], |request| request),
+    ];
     let mut answers = 0;
-    for source in 0..50_000_u32 {
+    for (source, request) in (0..50_000_u32).zip(requests.iter().cycle()) {
         let mut tuple = stranger(5000);
         tuple
             .client
             .0
             .set_ip(std::net::Ipv4Addr::from_bits(0x0b00_0000 + source).into());
-        answers += world.input(&tuple, &request).len();
+        answers += world.input(&tuple, request).len();
     }
-    assert!(answers <= 1000, "{answers}");
-    assert_eq!(world.server.memory_bytes(), before);
-    assert_eq!(world.server.poll_timeout(), None);
+    assert!((1..=1000).contains(&answers), "{answers}");
+    assert_nothing_is_kept(&world, before);
     world.pass(Duration::from_secs(1));
     let ada = world.client(ADA, 5000);
     world.allocate(&ada);
+}
+
+/// Who has a nonce and knows the names of others has no password, and leaves as little.
+#[test]
+fn a_flood_of_wrong_passwords_leaves_nothing_behind() {
+    let mut config = config();
+    config.replies_per_s = u32::MAX;
+    let mut world = World::with(config);
+    let of_ada = world.ticket(ADA).username;
+    let names = ["carol", "nobody", "1700000600:nobody", of_ada.as_str()];
+    let before = (world.server.memory_bytes(), world.server.table_sizes());
+    for (port, name) in (1000..5000).zip(names.iter().cycle()) {
+        let wrong = Credential {
+            username: (*name).to_owned(),
+            password: "wrong".to_owned(),
+        };
+        let client = world.client_with(&wrong, ClientTransport::Udp, port);
+        for method in [Method::Allocate, Method::CreatePermission] {
+            let answer = world.ask(&client, method, |request| {
+                udp(request)
+                    .even_port(EvenPort::EvenAndReserveNext)
+                    .peer(peer(SHARD_0))
+            });
+            assert_eq!(answer.error(), Some(ErrorCode::Unauthenticated));
+        }
+    }
+    assert_nothing_is_kept(&world, before);
+    assert_eq!(world.open_count(), 0);
+    let ada = world.client(ADA, 5000);
+    world.allocate(&ada);
+}
+
+fn assert_nothing_is_kept(world: &World, before: (usize, TableSizes)) {
+    let server = &world.server;
+    assert_eq!((server.memory_bytes(), server.table_sizes()), before);
+    assert_eq!((server.poll_timeout(), server.audit()), (None, Ok(())));
 }
 
 #[test]
