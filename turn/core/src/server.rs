@@ -1,6 +1,7 @@
 //! The server: told what arrived, it answers through what is lent to it.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
@@ -39,8 +40,8 @@ mod refresh;
 pub use audit::TableSizes;
 pub use message::REALM_LEN_MAX;
 
-/// How a server is set up.
-#[derive(Clone, Debug)]
+/// How a server is set up. Printed without its seed.
+#[derive(Clone)]
 pub struct ServerConfig {
     /// REALM of every challenge: the host name of the relay, at most [`REALM_LEN_MAX`] bytes.
     pub realm: String,
@@ -58,6 +59,30 @@ pub struct ServerConfig {
     pub seed: [u8; 32],
     /// Whether channels up to 0x7fff may be bound, as by RFC 5766: for old clients.
     pub legacy_channel_numbers: bool,
+}
+
+impl fmt::Debug for ServerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ServerConfig {
+            realm,
+            credentials,
+            policy,
+            quotas,
+            allocation,
+            replies_per_s,
+            seed: _,
+            legacy_channel_numbers,
+        } = self;
+        f.debug_struct("ServerConfig")
+            .field("realm", realm)
+            .field("credentials", credentials)
+            .field("policy", policy)
+            .field("quotas", quotas)
+            .field("allocation", allocation)
+            .field("replies_per_s", replies_per_s)
+            .field("legacy_channel_numbers", legacy_channel_numbers)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What one allocation may do.

@@ -858,6 +858,17 @@ fn assert_nothing_is_kept(world: &World, before: (usize, TableSizes)) {
 }
 
 #[test]
+fn a_configuration_is_printed_without_what_keys_are_made_of() {
+    let mut config = config();
+    config.seed = [0xa5; 32];
+    let printed = format!("{config:?}");
+    assert!(printed.contains("meet.example"));
+    for secret in ["165", "a5", "seed", "a secret", "carol"] {
+        assert!(!printed.contains(secret), "{secret} in {printed}");
+    }
+}
+
+#[test]
 fn an_allocation_with_its_tables_takes_less_than_a_kilobyte() {
     let mut config = config();
     config.quotas.per_session = u32::MAX;
