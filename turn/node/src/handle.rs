@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use conclave_sfu_udp::{Lodger, UdpSocket, Waker};
 use conclave_turn_core::ServerConfig;
 use conclave_turn_core::auth::{Secret, SessionKey};
+use conclave_turn_core::policy::PeerPolicy;
 
 use crate::backend::Wanted;
 use crate::config::RelayConfig;
@@ -52,6 +53,12 @@ impl RelayHandle {
     /// one before. Whoever mints them changes over after this.
     pub fn rotate(&self, secret: Secret) {
         self.tell(Control::Rotate(secret));
+    }
+
+    /// Lets peers be reached by another policy from the next turn on; peer connections that it
+    /// denies end. For a relay with real sockets: one with virtual addresses keeps to its shards.
+    pub fn set_policy(&self, policy: PeerPolicy) {
+        self.tell(Control::SetPolicy(policy));
     }
 
     /// Returns what the relay has counted, as of its last turn.

@@ -315,7 +315,17 @@ impl Turns {
                     }
                     self.core.server.rotate(secret);
                 }
+                Control::SetPolicy(policy) => self.set_policy(now, policy),
             }
+        }
+    }
+
+    /// Lets another policy hold, unless the peers are the shards of this process.
+    fn set_policy(&mut self, now: Now, policy: PeerPolicy) {
+        if matches!(self.core.backend, BackendSide::Real(_)) {
+            self.config.policy = policy.clone();
+            self.core
+                .serve(now, |server, io| server.set_policy(policy, io));
         }
     }
 

@@ -4,9 +4,9 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use conclave_sfu_udp::{IpFields, PeerBatch, RelayedSocket, Way, wait};
-use conclave_turn_core::ServerConfig;
 use conclave_turn_core::auth::CredentialsConfig;
 use conclave_turn_core::policy::{PeerList, PeerPolicy};
+use conclave_turn_core::{DropReason, ServerConfig};
 use conclave_turn_wire::fast::{channel_data, channel_header};
 use conclave_turn_wire::integrity::{Algorithm, Key, Mac};
 use conclave_turn_wire::message::{Builder, Class, Method, Reply, RequestedTransport};
@@ -104,6 +104,18 @@ fn a_client_of_tcp_gets_what_has_come_its_last_hop_and_sends_with_what_the_host_
     assert_eq!(arrived[0].1, b"up");
     assert_own(arrived[0].0);
     assert_eq!(relay.handle().stats().udp.hop_limit_out, 0);
+}
+
+#[test]
+fn a_peer_that_another_policy_denies_is_not_heard_any_more() {
+    let (relay, client, peer) = scene(LOOPBACK[0]);
+    let relayed = Session::default().allocate(&peer, |request| client.exchange(request));
+    peer.send(relayed, 0, 64, b"down");
+    assert_eq!(payload(&client.take(1)[0].1, false), b"down");
+    let handle = relay.handle();
+    handle.set_policy(PeerPolicy::Closed(PeerList::default()));
+    peer.send(relayed, 0, 64, b"down");
+    wait_until(|| handle.stats().server.drops(DropReason::Policy) == 1);
 }
 
 /// A relay, and who is on both sides of it.
