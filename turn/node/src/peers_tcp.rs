@@ -237,7 +237,7 @@ async fn accept(listener: TcpListener, owner: u32, relayed: RelayedAddr, inbox: 
                     place,
                 };
                 // One for which there is no room is closed, as those above.
-                let _ = inbox.offer(FromStream::Peer(accepted));
+                inbox.offer(FromStream::Peer(accepted));
             }
             // For want of descriptors, or a peer that left meanwhile: others may come.
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,

@@ -7,7 +7,6 @@ use std::task::Wake;
 
 use conclave_turn_wire::FiveTuple;
 use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
 
 use crate::handle::Shared;
 use crate::peers_tcp::FromPeer;
@@ -84,17 +83,12 @@ impl StreamEntrance {
         told
     }
 
-    /// Tells it, if less than half of the room is taken: the rest is for those who wait. Returns
-    /// what was not told.
-    pub(crate) fn offer(&self, message: FromStream) -> Result<(), FromStream> {
-        if self.queue.capacity() <= MESSAGES / 2 {
-            return Err(message);
+    /// Tells it, if less than half of the room is taken: the rest is for those who wait. Else it
+    /// is dropped.
+    pub(crate) fn offer(&self, message: FromStream) {
+        if self.queue.capacity() > MESSAGES / 2 && self.queue.try_send(message).is_ok() {
+            self.bell.ring();
         }
-        self.queue.try_send(message).map_err(|full| match full {
-            TrySendError::Full(message) | TrySendError::Closed(message) => message,
-        })?;
-        self.bell.ring();
-        Ok(())
     }
 
     /// Returns when the relay has ended.
