@@ -19,7 +19,7 @@ use rand::TryRng;
 use rand::rngs::SysRng;
 use tokio::runtime::Handle;
 
-use self::ports::{Parity, Ports};
+use self::ports::{Parity, Ports, Tried};
 use crate::clients::{Clients, PassingOn};
 use crate::peers_tcp::{FromPeer, TcpPeers};
 use crate::streams::StreamEntrance;
@@ -293,10 +293,10 @@ impl RealBackend {
             let address = RelayedAddr(SocketAddr::new(ip.advertised, port));
             let next = RelayedAddr(SocketAddr::new(ip.advertised, port | 1));
             if is_taken(address) || (parity == Parity::Pair && is_taken(next)) {
-                return Ok(None);
+                return Ok(Tried::Ours);
             }
             let Some(socket) = bind(SocketAddr::new(ip.bound, port))? else {
-                return Ok(None);
+                return Ok(Tried::Others);
             };
             let relayed = Relayed {
                 socket,
@@ -304,10 +304,12 @@ impl RealBackend {
                 address,
             };
             if parity != Parity::Pair {
-                return Ok(Some((relayed, None)));
+                return Ok(Tried::Opened((relayed, None)));
             }
             let neighbour = bind(SocketAddr::new(ip.bound, port | 1))?;
-            Ok(neighbour.map(|socket| (relayed, Some((next, socket)))))
+            Ok(neighbour.map_or(Tried::Others, |socket| {
+                Tried::Opened((relayed, Some((next, socket))))
+            }))
         })?;
         let address = self.enter(relayed)?;
         self.reserved.extend(neighbour);
@@ -423,12 +425,15 @@ impl Backend for RealBackend {
         let tcp = tcp.as_mut().ok_or(OpenError::Failed)?;
         ports.find(family, Parity::Any, |ip, port| {
             let address = RelayedAddr(SocketAddr::new(ip.advertised, port));
-            if numbers.contains_key(&address) || reserved.contains_key(&address) {
-                return Ok(None);
+            let is_ours = tcp.listens(address)
+                || numbers.contains_key(&address)
+                || reserved.contains_key(&address);
+            if is_ours {
+                return Ok(Tried::Ours);
             }
             match tcp.listen(owner, address, SocketAddr::new(ip.bound, port)) {
-                Ok(()) => Ok(Some(address)),
-                Err(OpenError::NoPort) => Ok(None),
+                Ok(()) => Ok(Tried::Opened(address)),
+                Err(OpenError::NoPort) => Ok(Tried::Others),
                 Err(error) => Err(error),
             }
         })

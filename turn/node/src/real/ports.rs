@@ -1,5 +1,6 @@
 //! Which address and port a relayed address gets: one that nobody foresees.
 
+use std::array;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
@@ -12,6 +13,21 @@ use super::{RealConfig, RelayIp};
 /// Random tries before the walk to the next free port: at half the ports taken
 /// one in 2^16 opens walks.
 const TRIES: usize = 16;
+
+/// How often one request may ask the system for a port that somebody else turns out to have: some
+/// hundred microseconds, for which all clients wait. Then it is refused (508), though a port may be
+/// free; the next request begins elsewhere.
+const REFUSALS_MAX: u32 = 64;
+
+/// What became of trying a port.
+pub(super) enum Tried<T> {
+    /// It is given out already, as our own tables say.
+    Ours,
+    /// The system says that somebody has it.
+    Others,
+    /// It is there.
+    Opened(T),
+}
 
 /// Which ports fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,17 +62,17 @@ impl Ports {
         self.addresses.iter().any(|one| is_of(one.bound, family))
     }
 
-    /// Tries addresses and ports, each at most once behind the random ones, until `open` takes one.
-    ///
-    /// `open` answers `None` where the port is taken, and an error where the system refuses.
+    /// Tries addresses and ports, each at most once behind the random ones, until `open` has one,
+    /// or the system has refused 64.
     ///
     /// # Errors
-    /// No address of the family, no port that is free, or what `open` said.
+    /// No address of the family, no port that is free, or what `open` said: that the system
+    /// fails altogether.
     pub(super) fn find<T>(
         &mut self,
         family: Family,
         parity: Parity,
-        mut open: impl FnMut(RelayIp, u16) -> Result<Option<T>, OpenError>,
+        mut open: impl FnMut(RelayIp, u16) -> Result<Tried<T>, OpenError>,
     ) -> Result<T, OpenError> {
         let count = self.addresses.iter().filter(|one| is_of(one.bound, family));
         let count = count.count();
@@ -64,26 +80,27 @@ impl Ports {
             return Err(OpenError::FamilyUnsupported);
         }
         let pick = self.rng.random_range(0..count);
+        let mut refusals_left = REFUSALS_MAX;
         for offset in 0..count {
             let mut of_family = self.addresses.iter().filter(|one| is_of(one.bound, family));
             let Some(&address) = of_family.nth((pick + offset) % count) else {
                 continue;
             };
-            for _ in 0..TRIES {
-                let port = self.rng.random_range(self.range.clone());
-                if self.fits(port, parity)
-                    && let Some(found) = open(address, port)?
-                {
-                    return Ok(found);
+            let range = self.range.clone();
+            let random: [u16; TRIES] = array::from_fn(|_| self.rng.random_range(range.clone()));
+            let start = self.rng.random_range(range.clone());
+            let walk = (start..=*range.end()).chain(*range.start()..start);
+            for port in random.into_iter().chain(walk) {
+                if !self.fits(port, parity) {
+                    continue;
                 }
-            }
-            let start = self.rng.random_range(self.range.clone());
-            let walk = (start..=*self.range.end()).chain(*self.range.start()..start);
-            for port in walk {
-                if self.fits(port, parity)
-                    && let Some(found) = open(address, port)?
-                {
-                    return Ok(found);
+                match open(address, port)? {
+                    Tried::Opened(found) => return Ok(found),
+                    Tried::Ours => {}
+                    Tried::Others => refusals_left -= 1,
+                }
+                if refusals_left == 0 {
+                    return Err(OpenError::NoPort);
                 }
             }
         }
@@ -137,22 +154,39 @@ mod tests {
         for _ in 0..200 {
             let found = ports.find(Family::V4, Parity::Any, |address, port| {
                 let is_free = taken.insert((address.bound, port));
-                Ok(is_free.then_some(()))
+                Ok(if is_free {
+                    Tried::Opened(())
+                } else {
+                    Tried::Ours
+                })
             });
             assert_eq!(found, Ok(()));
         }
         assert_eq!(taken.len(), 200);
-        let none = ports.find(Family::V4, Parity::Any, |_, _| Ok(None::<()>));
+        let none = ports.find(Family::V4, Parity::Any, |_, _| Ok(Tried::<()>::Ours));
         assert_eq!(none, Err(OpenError::NoPort));
+    }
+
+    #[test]
+    fn ports_that_others_have_are_asked_for_a_bounded_number_of_times() {
+        let mut ports = ports(1_000..=60_000);
+        for parity in [Parity::Any, Parity::Even, Parity::Pair] {
+            let mut asked = 0;
+            let none = ports.find(Family::V4, parity, |_, _| {
+                asked += 1;
+                Ok(Tried::<()>::Others)
+            });
+            assert_eq!((none, asked), (Err(OpenError::NoPort), REFUSALS_MAX));
+        }
     }
 
     #[test]
     fn a_pair_is_even_and_has_its_neighbour_in_the_range() {
         let mut ports = ports(1_001..=1_004);
         for _ in 0..50 {
-            let pair = ports.find(Family::V6, Parity::Pair, |_, port| Ok(Some(port)));
+            let pair = ports.find(Family::V6, Parity::Pair, |_, port| Ok(Tried::Opened(port)));
             assert_eq!(pair, Ok(1_002));
-            let even = ports.find(Family::V6, Parity::Even, |_, port| Ok(Some(port)));
+            let even = ports.find(Family::V6, Parity::Even, |_, port| Ok(Tried::Opened(port)));
             assert!(matches!(even, Ok(1_002 | 1_004)));
         }
     }
@@ -161,12 +195,12 @@ mod tests {
     fn a_family_without_an_address_and_a_refusal_of_the_system_are_told() {
         let mut ports = ports(1_000..=1_000);
         let refused = ports.find(Family::V4, Parity::Any, |_, _| {
-            Err::<Option<()>, _>(OpenError::Failed)
+            Err::<Tried<()>, _>(OpenError::Failed)
         });
         assert_eq!(refused, Err(OpenError::Failed));
         ports.addresses.truncate(2);
         assert!(!ports.has(Family::V6));
-        let none = ports.find(Family::V6, Parity::Any, |_, port| Ok(Some(port)));
+        let none = ports.find(Family::V6, Parity::Any, |_, port| Ok(Tried::Opened(port)));
         assert_eq!(none, Err(OpenError::FamilyUnsupported));
     }
 }
