@@ -97,6 +97,37 @@ fn keyframe_requests_of_many_are_one_at_the_publisher() {
 }
 
 #[test]
+fn who_asks_for_keyframes_all_the_time_gets_five_a_second() {
+    const PESTERER: u64 = 7;
+    each_seed(|seed| {
+        let publishers: Vec<u64> = (1..PESTERER).collect();
+        let mut meeting = everybody(seed, &[publishers.as_slice(), &[PESTERER]].concat(), 180);
+        meeting.run_for(3 * SECOND);
+        let (from, refused) = (meeting.now(), meeting.counters(1).refused);
+        for _ in 0..600 {
+            meeting.pester(PESTERER);
+            meeting.run_for(Duration::from_millis(10));
+        }
+        let asked: usize = publishers
+            .iter()
+            .flat_map(|publisher| {
+                let publisher = meeting.participant(*publisher);
+                publisher.keyframes_asked(Source::Camera)
+            })
+            .map(|(_, asked)| asked.iter().filter(|at| **at >= from).count())
+            .sum();
+        // As many as may come at once, five a second, and one of each that was under way.
+        assert!(
+            (30..=15 + 30 + 6).contains(&asked),
+            "seed {seed}: {asked} keyframes in 6 s"
+        );
+        let refused = meeting.counters(1).refused.keyframe_requests - refused.keyframe_requests;
+        assert!(refused > 100, "seed {seed}: {refused} refused");
+        meeting.check();
+    });
+}
+
+#[test]
 fn a_camera_without_simulcast_is_forwarded_as_it_is() {
     each_seed(|seed| {
         let mut meeting = Meeting::new(seed);

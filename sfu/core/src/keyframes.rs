@@ -24,6 +24,11 @@ impl KeyframeGate {
         self.wanted = true;
     }
 
+    /// Returns whether somebody waits for one, so that another request adds nothing.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.wanted
+    }
+
     /// Notes that one arrived.
     pub(crate) fn satisfied(&mut self) {
         self.wanted = false;
@@ -54,10 +59,12 @@ mod tests {
         assert!(!gate.poll(start));
         gate.want();
         gate.want();
+        assert!(gate.is_wanted());
         assert!(gate.poll(start));
         assert!(!gate.poll(start + Duration::from_millis(499)));
         assert!(gate.poll(start + SPACING), "still wanted");
         gate.satisfied();
+        assert!(!gate.is_wanted());
         assert!(!gate.poll(start + 3 * SPACING));
         gate.want();
         assert!(gate.poll(start + 3 * SPACING));

@@ -17,7 +17,7 @@ pub(crate) struct IngressLimits {
     pub(crate) bytes_per_s: u32,
     /// RTP streams at once.
     pub(crate) ssrcs: u16,
-    /// Times that it may ask for a keyframe, over all slots.
+    /// Keyframes that it may ask for, over all slots.
     pub(crate) keyframe_requests_per_s: u32,
     /// Offers: negotiations and ICE restarts.
     pub(crate) offers_per_min: u32,
@@ -32,7 +32,7 @@ impl IngressLimits {
         packets_per_s: 2_000,
         bytes_per_s: 2_000_000,
         ssrcs: 32,
-        keyframe_requests_per_s: 30,
+        keyframe_requests_per_s: KEYFRAMES_PER_S,
         offers_per_min: 30,
     };
 
@@ -42,7 +42,7 @@ impl IngressLimits {
         packets_per_s: 400,
         bytes_per_s: 100_000,
         ssrcs: 0,
-        keyframe_requests_per_s: 30,
+        keyframe_requests_per_s: KEYFRAMES_PER_S,
         offers_per_min: 12,
     };
 }
@@ -50,8 +50,16 @@ impl IngressLimits {
 /// How far packets and bytes may run ahead: a keyframe of a large screen, or
 /// what comes at once after an outage.
 const BURST: Duration = Duration::from_secs(2);
-/// How far requests for keyframes may: all slots change at once.
-const KEYFRAME_BURST: Duration = Duration::from_secs(1);
+/// How many keyframes a participant may ask for in a second. While a browser
+/// cannot decode, it asks for one every 100 to 200 ms for each picture; those
+/// requests that wait for the same keyframe count once, so that this is one
+/// picture that is never whole, or the twelve slots of a client each twice
+/// within five seconds. Each costs the publisher several frames, and everybody
+/// who watches it: more would let one participant spoil the pictures of all.
+const KEYFRAMES_PER_S: u32 = 5;
+/// How far requests for keyframes may run ahead, in time that they are earned
+/// in: after an outage all twelve slots need one at once.
+const KEYFRAME_BURST: Duration = Duration::from_secs(3);
 /// An RTP stream that was silent for this long leaves its place to another.
 const SILENT: Duration = Duration::from_secs(10);
 
@@ -152,7 +160,8 @@ impl Policing {
         true
     }
 
-    /// Returns whether a request for a keyframe may have an effect.
+    /// Returns whether a request for a keyframe may have an effect. To be asked
+    /// only for one that nobody else has asked for yet: the rest costs nothing.
     pub(crate) fn admit_keyframe_request(&mut self, now: Instant) -> bool {
         let request = Cost::of(1, self.limits.keyframe_requests_per_s);
         let admitted = self.keyframes.take(now, request, KEYFRAME_BURST);

@@ -93,16 +93,29 @@ fn keyframes_are_asked_for_by_the_second_and_offers_by_the_minute() {
             .filter(|_| policing.admit_keyframe_request(now))
             .count()
     };
-    assert_eq!(asked(start), 5);
+    assert_eq!(asked(start), 15);
     assert_eq!(asked(start + SECOND / 5), 1);
-    assert_eq!(asked(start + SECOND * 10), 5);
+    assert_eq!(asked(start + SECOND * 10), 15);
     let mut offered = |now| (0..50).filter(|_| policing.admit_offer(now)).count();
     assert_eq!(offered(start), 4);
     assert_eq!(offered(start + SECOND * 14), 0);
     assert_eq!(offered(start + SECOND * 15), 1);
     assert_eq!(offered(start + SECOND * 120), 4);
     let refused = policing.take_refused();
-    assert_eq!((refused.keyframe_requests, refused.offers), (139, 191));
+    assert_eq!((refused.keyframe_requests, refused.offers), (119, 191));
+}
+
+#[test]
+fn all_slots_may_ask_for_a_keyframe_at_once_and_nobody_for_more_than_five_a_second() {
+    for limits in [IngressLimits::PUBLISHER, IngressLimits::VIEWER] {
+        let start = epoch();
+        let mut policing = Policing::new(start, limits);
+        let slots = (0..12).filter(|_| policing.admit_keyframe_request(start));
+        assert_eq!(slots.count(), 12);
+        let mut asked = |ms| policing.admit_keyframe_request(start + Duration::from_millis(ms));
+        let within = (0..20_000).filter(|ms| asked(*ms)).count();
+        assert!((95..=103).contains(&within), "{within} in 20 s");
+    }
 }
 
 #[test]

@@ -207,16 +207,7 @@ impl Room {
                     member.share_due = true;
                 }
             }
-            SenderEvent::Keyframe(mid) => {
-                if !member.policing.admit_keyframe_request(now) {
-                    return;
-                }
-                let slot = member.table.on_mid(mid);
-                let shown = slot.and_then(|slot| Some((slot.feed.publication()?, slot.current()?)));
-                if let Some((publication, encoding)) = shown {
-                    self.want_keyframe(now, publication, encoding);
-                }
-            }
+            SenderEvent::Keyframe(mid) => self.take_keyframe_request(now, place, mid),
             SenderEvent::Dropped(mid) => {
                 if let Some(slot) = member.table.on_mid(mid) {
                     slot.give_up(now);
@@ -225,6 +216,25 @@ impl Room {
                 }
             }
             SenderEvent::Nack(mid, seq) => self.resend(now, place, mid, seq),
+        }
+    }
+
+    /// Takes a subscriber's request. One that another has asked for already is
+    /// on its way: that costs nobody anything.
+    fn take_keyframe_request(&mut self, now: Instant, place: usize, mid: MidName) {
+        let Some(member) = self.members.get_mut(place) else {
+            return;
+        };
+        let slot = member.table.on_mid(mid);
+        let shown = slot.and_then(|slot| Some((slot.feed.publication()?, slot.current()?)));
+        let Some((index, encoding)) = shown else {
+            return;
+        };
+        let publication = self.publications.get(index);
+        let asked = publication.and_then(|found| found.encodings.get(encoding));
+        let is_wanted = asked.is_some_and(|asked| asked.keyframes.is_wanted());
+        if !is_wanted && member.policing.admit_keyframe_request(now) {
+            self.want_keyframe(now, index, encoding);
         }
     }
 
