@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use conclave_turn_core::REALM_LEN_MAX;
 use conclave_turn_core::auth::StaticUser;
 use conclave_turn_core::policy::{PeerList, PeerRule};
 use conclave_turn_node::RelayIp;
@@ -50,6 +51,13 @@ pub(crate) struct Turn {
     pub(crate) mbit_per_s: u32,
     /// What all allocations together may relay in each direction; `None` is without limit.
     pub(crate) total_mbit_per_s: Option<NonZeroU32>,
+}
+
+impl Turn {
+    /// Returns the realm of the relay of a site at `host`.
+    pub(crate) fn realm_at<'r>(&'r self, host: &'r str) -> &'r str {
+        self.realm.as_deref().unwrap_or_else(|| realm_of(host))
+    }
 }
 
 /// What a relay needs that stands alone.
@@ -306,12 +314,30 @@ fn realm(text: &str) -> Result<String, String> {
     let is_plain = text
         .bytes()
         .all(|byte| (0x20..0x7f).contains(&byte) && byte != b'"');
-    if text.is_empty() || text.len() > 127 || !is_plain {
-        return Err(
-            "a realm has 1 to 127 printable ASCII characters, no quotation mark".to_owned(),
-        );
+    if text.is_empty() || !is_plain {
+        return Err("a realm is printable ASCII without quotation marks".to_owned());
+    }
+    if text.len() > REALM_LEN_MAX {
+        return Err(format!(
+            "a realm has at most {REALM_LEN_MAX} characters: it is in the answer to everybody who \
+             asks by UDP, and a short question does not get a long answer"
+        ));
     }
     Ok(text.to_owned())
+}
+
+/// Returns the realm of a host: the host itself, or of a long one as many of its last labels as a
+/// realm has room for.
+fn realm_of(host: &str) -> &str {
+    let mut realm = host;
+    while realm.len() > REALM_LEN_MAX {
+        match realm.split_once('.') {
+            Some((_, rest)) if !rest.is_empty() => realm = rest,
+            // One label, or an address in full.
+            _ => return realm.get(..REALM_LEN_MAX).unwrap_or("relay"),
+        }
+    }
+    realm
 }
 
 fn relay_ports(text: &str) -> Result<RangeInclusive<u16>, String> {
@@ -383,6 +409,38 @@ mod tests {
         assert!(realm("meet.example.org").is_ok());
         for bad in ["", "a\"b", "ä", "a\nb"] {
             assert!(realm(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_realm_leaves_browsers_answered() {
+        assert!(realm(&"r".repeat(36)).is_ok());
+        let problem = realm(&"r".repeat(37)).unwrap_err();
+        assert!(problem.contains("at most 36 characters"), "{problem}");
+    }
+
+    #[test]
+    fn the_realm_of_a_long_host_is_its_end() {
+        let label = "a".repeat(63);
+        for (host, expected) in [
+            ("localhost", "localhost"),
+            ("meet.example.org", "meet.example.org"),
+            (
+                "a-meeting.of-a-department.university.example.org",
+                "university.example.org",
+            ),
+            (
+                "of-the-department.university.example.org",
+                "university.example.org",
+            ),
+            (
+                "2001:db8:1111:2222:3333:4444:5555:6666",
+                "2001:db8:1111:2222:3333:4444:5555:66",
+            ),
+            (&label, &label[..36]),
+        ] {
+            assert_eq!(realm_of(host), expected);
+            assert!(realm(realm_of(host)).is_ok());
         }
     }
 }

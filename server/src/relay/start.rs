@@ -146,7 +146,7 @@ pub(super) fn server_config(
     credentials: CredentialsConfig,
     policy: PeerPolicy,
 ) -> ServerConfig {
-    let realm = turn.realm.as_deref().unwrap_or(realm);
+    let realm = turn.realm_at(realm);
     ServerConfig {
         realm: realm.to_owned(),
         credentials,
