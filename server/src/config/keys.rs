@@ -266,6 +266,24 @@ pub(crate) const KEYS: &[Key] = &[
         "says that `turn.open` is meant",
     ),
     fixed(
+        "turn.deny",
+        Kind::List,
+        "none",
+        "with `turn.open`: networks that are denied beside the built-in ones, each `ADDRESS[/LENGTH]`",
+    ),
+    fixed(
+        "turn.allow",
+        Kind::List,
+        "everybody",
+        "with `turn.open`: if there are any, nobody else is reached, written as in `turn.peers`; what is denied stays denied",
+    ),
+    fixed(
+        "turn.nat64",
+        Kind::List,
+        "none",
+        "with `turn.open`: NAT64 prefixes of this network; what is behind them is judged as the IPv4 address that it is",
+    ),
+    fixed(
         "turn.relay_ips",
         Kind::List,
         "every address that is up",

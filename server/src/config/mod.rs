@@ -34,7 +34,7 @@ pub(crate) use log::{Log, LogFormat};
 pub(crate) use media::Media;
 pub(crate) use rooms::{MayCreate, Room, beside};
 pub(crate) use tls::{CertificateFiles, Hsts, Tls};
-pub(crate) use turn::{Reach, RelayUrl, StandingAlone, Turn};
+pub(crate) use turn::{OpenRules, Reach, RelayUrl, StandingAlone, Turn};
 pub(crate) use types::{Listen, MediaIp, PublicUrl};
 pub(crate) use webhooks::Webhooks;
 

@@ -1,26 +1,31 @@
 //! The relay: that of a server with meetings, and one that stands alone.
 
+use std::fmt::Display;
 use std::net::Ipv6Addr;
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use conclave_turn_core::REALM_LEN_MAX;
 use conclave_turn_core::auth::StaticUser;
-use conclave_turn_core::policy::{PeerList, PeerRule};
+use conclave_turn_core::policy::{OpenConfig, OpenPolicy, PeerList, PeerRule, Prefix};
 use conclave_turn_node::RelayIp;
+use conclave_turn_wire::ClientTransport;
 use toml::Value;
 
 use super::layers::{Layers, Origin};
-use conclave_turn_wire::ClientTransport;
 use super::reader::Reader;
 use super::{Listen, MediaIp, rooms};
 
 /// The keys that mean something only for a relay that stands alone.
-const ALONE: [&str; 10] = [
+const ALONE: [&str; 13] = [
     "turn.peers",
     "turn.open",
     "turn.i_know",
+    "turn.deny",
+    "turn.allow",
+    "turn.nat64",
     "turn.relay_ips",
     "turn.relay_ports",
     "turn.users",
@@ -29,6 +34,9 @@ const ALONE: [&str; 10] = [
     "turn.legacy_channel_numbers",
     "turn.allow_loopback_peers",
 ];
+
+/// The keys that mean something only for a relay that is open.
+const RULES: [&str; 3] = ["turn.deny", "turn.allow", "turn.nat64"];
 
 /// The usual line of a server, and about what one core relays: meetings by hundreds of relayed
 /// participants stay below. More fills a line that pages and direct media need as well; less
@@ -87,7 +95,18 @@ pub(crate) enum Reach {
     /// A list, and nobody else.
     List(PeerList),
     /// Everybody but whom the deny rules name.
-    Open,
+    Open(OpenRules),
+}
+
+/// What an operator says of a relay that is open, beside the built-in rules.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OpenRules {
+    /// Further networks that are denied.
+    pub(crate) deny: Vec<Prefix>,
+    /// If there are any, nothing else is allowed; they undo no denial.
+    pub(crate) allow: Vec<PeerRule>,
+    /// NAT64 prefixes of this network, each of a length that one can have.
+    pub(crate) nat64: Vec<Prefix>,
 }
 
 /// Sets what nobody said.
@@ -100,6 +119,9 @@ pub(super) fn add_defaults(layers: &mut Layers) {
     layers.set_default("turn.peers", Vec::<Value>::new());
     layers.set_default("turn.open", false);
     layers.set_default("turn.i_know", false);
+    for key in RULES {
+        layers.set_default(key, Vec::<Value>::new());
+    }
     layers.set_default("turn.relay_ips", Vec::<Value>::new());
     layers.set_default("turn.relay_ports", "49152-65535");
     layers.set_default("turn.users", Vec::<Value>::new());
@@ -210,7 +232,15 @@ impl Reader<'_> {
                     "is a list of all peers, and so cannot be with `turn.open`",
                 );
             }
-            return Some(Reach::Open);
+            return Some(Reach::Open(self.open_rules()));
+        }
+        for key in RULES {
+            if !self.list(key).is_empty() {
+                self.complain(
+                    key,
+                    "is for a relay that is open (`turn.open`): `turn.peers` says all of this one",
+                );
+            }
         }
         if texts.is_empty() {
             self.complain(
@@ -220,17 +250,44 @@ impl Reader<'_> {
             );
             return None;
         }
-        let mut rules: Vec<PeerRule> = Vec::new();
-        for text in &texts {
-            match text.parse() {
-                Ok(rule) => rules.push(rule),
-                Err(error) => self.complain("turn.peers", &format!("{error}")),
-            }
-        }
+        let rules: Vec<PeerRule> = self.each("turn.peers");
         PeerList::new(rules, allow_loopback)
             .map_err(|error| self.complain("turn.peers", &format!("{error}")))
             .ok()
             .map(Reach::List)
+    }
+
+    fn open_rules(&mut self) -> OpenRules {
+        let rules = OpenRules {
+            deny: self.each("turn.deny"),
+            allow: self.each("turn.allow"),
+            nat64: self.each("turn.nat64"),
+        };
+        for prefix in &rules.nat64 {
+            let alone = OpenConfig {
+                nat64: vec![*prefix],
+                ..OpenConfig::default()
+            };
+            if OpenPolicy::new(alone).is_err() {
+                let problem = format!(
+                    "`{prefix}` is no NAT64 prefix: IPv6, of 32, 40, 48, 56, 64 or 96 bits"
+                );
+                self.complain("turn.nat64", &problem);
+            }
+        }
+        rules
+    }
+
+    /// Reads each text of a list.
+    fn each<T: FromStr<Err: Display>>(&mut self, key: &str) -> Vec<T> {
+        let mut read = Vec::new();
+        for text in self.list(key) {
+            match text.parse::<T>() {
+                Ok(one) => read.push(one),
+                Err(error) => self.complain(key, &error.to_string()),
+            }
+        }
+        read
     }
 
     fn relay_ips(&mut self) -> Vec<RelayIp> {

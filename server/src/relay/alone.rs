@@ -1,21 +1,21 @@
 //! A relay that stands alone: real sockets, no rooms, no store.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use anyhow::Context;
 use conclave_turn_core::auth::CredentialsConfig;
-use conclave_turn_core::policy::{OpenConfig, OpenPolicy, PeerPolicy};
+use conclave_turn_core::policy::PeerPolicy;
 use conclave_turn_node::{BackendConfig, RealConfig, Relay, RelayConfig, RelayIp};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::start::{Sockets, bind, server_config};
+use super::surroundings::OpenReach;
 use super::{Places, Served, counts, secrets};
 use crate::announce::Ready;
 use crate::config::{Config, ConfigError, Reach, StandingAlone};
@@ -89,7 +89,7 @@ impl Alone {
             bound_port: ports.https,
         };
         let realm = site.public_url.host().trim_matches(['[', ']']);
-        let relay = open(config, alone, realm, credentials, &machine, &mut sockets)?;
+        let (relay, kept) = open(config, alone, realm, credentials, &machine, &mut sockets)?;
 
         let proxies = Arc::new(Proxies::new(config.trusted_proxies.clone()));
         let shared = Shared {
@@ -141,6 +141,9 @@ impl Alone {
             for socket in sockets {
                 listeners.spawn(listener.clone().run(socket, stopped.clone()));
             }
+        }
+        if let Some((reach, own)) = kept {
+            listeners.spawn(reach.keep(own, relay.handle(), stopped.clone()));
         }
         listeners.spawn(tending.run(live, stopped));
         readiness.set_serving();
@@ -196,6 +199,9 @@ impl Alone {
     }
 }
 
+/// What an open relay must not reach, and how to see that it has changed.
+type Kept = (OpenReach, BTreeSet<IpAddr>);
+
 fn open(
     config: &Config,
     alone: &StandingAlone,
@@ -203,21 +209,24 @@ fn open(
     credentials: CredentialsConfig,
     machine: &Machine,
     sockets: &mut Sockets,
-) -> anyhow::Result<Relay> {
+) -> anyhow::Result<(Relay, Option<Kept>)> {
     let ips = relay_ips(alone, machine);
     if ips.is_empty() {
         anyhow::bail!("there is no address to relay from; name one in `turn.relay_ips`");
     }
-    let policy = match &alone.reach {
-        Reach::List(list) => PeerPolicy::Closed(list.clone()),
-        Reach::Open => {
-            let own = own_addresses(machine, &ips);
-            let open = OpenConfig {
-                own: own.into_iter().collect(),
+    let (policy, kept) = match &alone.reach {
+        Reach::List(list) => (PeerPolicy::Closed(list.clone()), None),
+        Reach::Open(rules) => {
+            let reach = OpenReach {
+                rules: rules.clone(),
                 allow_loopback: alone.allow_loopback,
-                ..OpenConfig::default()
+                ips: ips.clone(),
             };
-            PeerPolicy::Open(OpenPolicy::new(open).context("the rules of an open relay")?)
+            let own = reach
+                .look()
+                .context("cannot list the addresses of this machine")?;
+            let policy = reach.policy(&own).context("the rules of an open relay")?;
+            (policy, Some((reach, own)))
         }
     };
     let mut server = server_config(&config.turn, realm, credentials, policy);
@@ -235,7 +244,7 @@ fn open(
         server,
         backend: BackendConfig::Real(real),
     });
-    relay.context("cannot start the relay")
+    Ok((relay.context("cannot start the relay")?, kept))
 }
 
 /// Returns from where it relays: what was named, or every address that is up, loopback only where
@@ -249,63 +258,4 @@ fn relay_ips(alone: &StandingAlone, machine: &Machine) -> Vec<RelayIp> {
         .filter(|ip| !ip.is_loopback() || alone.allow_loopback)
         .map(RelayIp::from)
         .collect()
-}
-
-/// Returns what an open relay must not reach besides what is denied to all: this host, and what
-/// it talks to.
-fn own_addresses(machine: &Machine, ips: &[RelayIp]) -> BTreeSet<IpAddr> {
-    let mut own: BTreeSet<IpAddr> = machine.addresses.iter().copied().collect();
-    own.extend(ips.iter().flat_map(|ip| [ip.bound, ip.advertised]));
-    // A host without such a file talks to nobody by it.
-    let resolvers = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-    own.extend(resolvers_in(&resolvers));
-    let routes = fs::read_to_string("/proc/net/route").unwrap_or_default();
-    own.extend(gateways_in(&routes));
-    // Loopback is denied to all, unless it was asked for.
-    own.retain(|ip| !ip.is_loopback());
-    own
-}
-
-fn resolvers_in(text: &str) -> impl Iterator<Item = IpAddr> {
-    text.lines().filter_map(|line| {
-        let mut words = line.split_whitespace();
-        let is_server = words.next() == Some("nameserver");
-        // An IPv6 address may name an interface.
-        let address = words.next().filter(|_| is_server)?.split('%').next()?;
-        address.parse().ok()
-    })
-}
-
-/// Reads the gateways of the kernel's table of IPv4 routes: the third column, in the order of bytes
-/// of the machine.
-fn gateways_in(text: &str) -> impl Iterator<Item = IpAddr> {
-    text.lines().skip(1).filter_map(|line| {
-        let gateway = line.split_whitespace().nth(2)?;
-        let bits = u32::from_str_radix(gateway, 16)
-            .ok()
-            .filter(|bits| *bits != 0)?;
-        Some(IpAddr::V4(Ipv4Addr::from(bits.to_ne_bytes())))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn resolvers_are_found_among_other_lines() {
-        let text = "# x\nsearch example.org\nnameserver 192.0.2.53\nnameserver fe80::1%eth0\n";
-        let found: Vec<String> = resolvers_in(text).map(|ip| ip.to_string()).collect();
-        assert_eq!(found, ["192.0.2.53", "fe80::1"]);
-    }
-
-    #[test]
-    fn gateways_are_read_as_the_kernel_writes_them() {
-        let hex = format!("{:08X}", u32::from_ne_bytes([192, 0, 2, 1]));
-        let text = format!(
-            "Iface\tDestination\tGateway\tFlags\neth0\t00000000\t{hex}\t0003\neth0\t000200C0\t00000000\t0001\n"
-        );
-        let found: Vec<String> = gateways_in(&text).map(|ip| ip.to_string()).collect();
-        assert_eq!(found, ["192.0.2.1"]);
-    }
 }

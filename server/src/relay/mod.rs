@@ -7,6 +7,7 @@ mod own;
 mod secrets;
 mod serve;
 mod start;
+mod surroundings;
 
 pub(crate) use alone::{Alone, check};
 pub(crate) use mint::{Minting, Places, session_of};

@@ -25,16 +25,23 @@ fn a_relay_alone_says_whom_it_reaches_and_who_may_use_it() {
     };
     assert!(matches!(alone.reach, Reach::List(_)));
     assert_eq!((alone.ports, alone.users.len()), (49_152..=65_535, 1));
-    let open = "open = true\ni_know = true\nsecret_file = \"s\"";
+    let open = "open = true\ni_know = true\nsecret_file = \"s\"\ndeny = [\"100.66.0.0/16\"]\n\
+                allow = [\"198.51.0.0/16:5000-6000\"]\nnat64 = [\"2001:db8:64::/96\"]";
     let crate::config::Role::Turn(alone) = from_file(&file(open), true).unwrap().role else {
         panic!("a relay");
     };
-    assert!(matches!(alone.reach, Reach::Open));
+    let Reach::Open(rules) = alone.reach else {
+        panic!("open");
+    };
+    assert_eq!(rules.deny, ["100.66.0.0/16".parse().unwrap()]);
+    assert_eq!(rules.allow, ["198.51.0.0/16:5000-6000".parse().unwrap()]);
+    assert_eq!(rules.nat64, ["2001:db8:64::/96".parse().unwrap()]);
     let (path, _) = alone.secret_file.unwrap();
     assert_eq!(path, Path::new("s"), "beside the file that names it");
 
     let users = "users = [\"ada:hunter22\"]\n";
     let peers = "peers = [\"192.0.2.7\"]\n";
+    let open = "open = true\ni_know = true\n";
     for (turn, key) in [
         (users.to_owned(), "turn.peers"),
         (peers.to_owned(), "turn.users"),
@@ -60,6 +67,26 @@ fn a_relay_alone_says_whom_it_reaches_and_who_may_use_it() {
         (
             format!("{users}{peers}total_mbit_per_s = 1000001"),
             "turn.total_mbit_per_s",
+        ),
+        (
+            format!("{users}{peers}deny = [\"192.0.2.0/24\"]"),
+            "turn.deny",
+        ),
+        (
+            format!("{users}{open}deny = [\"192.0.2.1/24\"]"),
+            "turn.deny",
+        ),
+        (
+            format!("{users}{open}allow = [\"192.0.2.7:0\"]"),
+            "turn.allow",
+        ),
+        (
+            format!("{users}{open}nat64 = [\"2001:db8::/33\"]"),
+            "turn.nat64",
+        ),
+        (
+            format!("{users}{open}nat64 = [\"192.0.2.0/24\"]"),
+            "turn.nat64",
         ),
         (format!("{users}{peers}listen = [\"x\"]"), "turn.listen"),
         (format!("{users}{peers}urls = [\"x\"]"), "turn.urls"),
