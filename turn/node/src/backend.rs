@@ -31,10 +31,11 @@ pub(crate) enum BackendSide {
 }
 
 impl BackendSide {
-    /// Makes it; tasks that it needs report to `entrance`, and `watch` tells what has come
+    /// Makes it; one allocation may carry `bits_per_s` each way; tasks that it needs report to `entrance`, and `watch` tells what has come
     /// from peers: under the index of a shard, or under a number of the sockets'.
     pub(crate) fn open(
         wanted: Wanted,
+        bits_per_s: u64,
         entrance: StreamEntrance,
         watch: Watch,
     ) -> io::Result<BackendSide> {
@@ -49,9 +50,9 @@ impl BackendSide {
                 }
                 BackendSide::Virtual(Box::new(shards))
             }
-            Wanted::Apart(BackendConfig::Real(config)) => {
-                BackendSide::Real(Box::new(RealBackend::open(&config, entrance, watch)?))
-            }
+            Wanted::Apart(BackendConfig::Real(config)) => BackendSide::Real(Box::new(
+                RealBackend::open(&config, bits_per_s, entrance, watch)?,
+            )),
         })
     }
 

@@ -17,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use crate::streams::{FromStream, StreamEntrance};
+use crate::streams::{FromStream, Rates, StreamEntrance};
 
 /// How long a Connect may take (RFC 6062, section 5.2).
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -52,26 +52,42 @@ pub(crate) enum FromPeer {
 pub(crate) struct TcpPeers {
     runtime: Handle,
     inbox: StreamEntrance,
-    listeners: HashMap<RelayedAddr, AbortHandle>,
+    /// Of one allocation.
+    bits_per_s: u64,
+    listeners: HashMap<RelayedAddr, Listener>,
     connections: BTreeMap<u32, Connection>,
     /// Clients whose peer connection the core has ended.
     ended: Vec<FiveTuple>,
 }
 
+/// What one allocation has.
+struct Listener {
+    task: AbortHandle,
+    rates: Arc<Rates>,
+}
+
+/// A connection to a peer, and how fast it may be together with others.
+pub(crate) struct PeerStream {
+    pub(crate) stream: TcpStream,
+    pub(crate) rates: Arc<Rates>,
+}
+
 enum Connection {
-    Connecting(AbortHandle),
+    Connecting(AbortHandle, Arc<Rates>),
     /// Nobody reads it yet: the peer's bytes wait in the kernel.
-    Waiting(TcpStream),
+    Waiting(PeerStream),
     /// A client has it.
     Spliced(FiveTuple),
 }
 
 impl TcpPeers {
-    /// Makes an empty table; tasks run on `runtime` and report to `inbox`.
-    pub(crate) fn new(runtime: Handle, inbox: StreamEntrance) -> TcpPeers {
+    /// Makes an empty table; tasks run on `runtime` and report to `inbox`. One allocation may
+    /// carry `bits_per_s` each way.
+    pub(crate) fn new(runtime: Handle, inbox: StreamEntrance, bits_per_s: u64) -> TcpPeers {
         TcpPeers {
             runtime,
             inbox,
+            bits_per_s,
             listeners: HashMap::new(),
             connections: BTreeMap::new(),
             ended: Vec::new(),
@@ -80,7 +96,7 @@ impl TcpPeers {
 
     /// Ends everything and begins with an empty table.
     pub(crate) fn anew(self) -> TcpPeers {
-        TcpPeers::new(self.runtime.clone(), self.inbox.clone())
+        TcpPeers::new(self.runtime.clone(), self.inbox.clone(), self.bits_per_s)
     }
 
     /// Listens on an address of this host for peers of allocation `owner`, which
@@ -110,7 +126,11 @@ impl TcpPeers {
                 accept(listener, owner, relayed, inbox).await;
             }
         });
-        self.listeners.insert(relayed, task.abort_handle());
+        let listener = Listener {
+            task: task.abort_handle(),
+            rates: Arc::new(Rates::new(self.bits_per_s)),
+        };
+        self.listeners.insert(relayed, listener);
         Ok(())
     }
 
@@ -121,38 +141,60 @@ impl TcpPeers {
 
     /// Closes what [`TcpPeers::listen`] opened.
     pub(crate) fn close_listener(&mut self, relayed: RelayedAddr) {
-        if let Some(task) = self.listeners.remove(&relayed) {
-            task.abort();
+        if let Some(listener) = self.listeners.remove(&relayed) {
+            listener.task.abort();
         }
     }
 
-    /// Begins to connect from the address of a listener.
-    pub(crate) fn connect(&mut self, from: SocketAddr, peer: PeerAddr, connection: u32) {
+    /// Begins to connect from `from`, where the listener of `relayed` is.
+    pub(crate) fn connect(
+        &mut self,
+        relayed: RelayedAddr,
+        from: SocketAddr,
+        peer: PeerAddr,
+        connection: u32,
+    ) {
+        let Some(listener) = self.listeners.get(&relayed) else {
+            debug_assert!(false, "an allocation has a listener");
+            return;
+        };
+        let rates = Arc::clone(&listener.rates);
         let inbox = self.inbox.clone();
         let task = self.runtime.spawn(async move {
             let stream = connect(from, peer.0).await;
             let connected = FromPeer::Connected(connection, stream);
             inbox.tell(FromStream::Peer(connected)).await;
         });
-        let connecting = Connection::Connecting(task.abort_handle());
+        let connecting = Connection::Connecting(task.abort_handle(), rates);
         self.connections.insert(connection, connecting);
     }
 
     /// Keeps a connection until a client takes it, if it is still wanted.
     pub(crate) fn keep_connected(&mut self, connection: u32, stream: TcpStream) {
-        if let Some(entry) = self.connections.get_mut(&connection) {
-            *entry = Connection::Waiting(stream);
+        if let Some(entry) = self.connections.get_mut(&connection)
+            && let Connection::Connecting(_, rates) = entry
+        {
+            let rates = Arc::clone(rates);
+            *entry = Connection::Waiting(PeerStream { stream, rates });
         }
     }
 
-    /// Keeps a connection that a peer made and the core has numbered.
-    pub(crate) fn keep_accepted(&mut self, connection: u32, stream: TcpStream) {
-        self.connections
-            .insert(connection, Connection::Waiting(stream));
+    /// Keeps a connection that a peer made to `relayed` and the core has numbered.
+    pub(crate) fn keep_accepted(
+        &mut self,
+        connection: u32,
+        relayed: RelayedAddr,
+        stream: TcpStream,
+    ) {
+        if let Some(listener) = self.listeners.get(&relayed) {
+            let rates = Arc::clone(&listener.rates);
+            let waiting = Connection::Waiting(PeerStream { stream, rates });
+            self.connections.insert(connection, waiting);
+        }
     }
 
     /// Gives a connection to the stream of `client`.
-    pub(crate) fn take(&mut self, client: &FiveTuple, connection: u32) -> Option<TcpStream> {
+    pub(crate) fn take(&mut self, client: &FiveTuple, connection: u32) -> Option<PeerStream> {
         let entry = self.connections.get_mut(&connection)?;
         match std::mem::replace(entry, Connection::Spliced(*client)) {
             Connection::Waiting(stream) => Some(stream),
@@ -166,7 +208,7 @@ impl TcpPeers {
     /// Ends a connection in whatever state it is.
     pub(crate) fn close(&mut self, connection: u32) {
         match self.connections.remove(&connection) {
-            Some(Connection::Connecting(task)) => task.abort(),
+            Some(Connection::Connecting(task, _)) => task.abort(),
             Some(Connection::Spliced(client)) => self.ended.push(client),
             Some(Connection::Waiting(_)) | None => {}
         }
@@ -180,11 +222,11 @@ impl TcpPeers {
 
 impl Drop for TcpPeers {
     fn drop(&mut self) {
-        for task in self.listeners.values() {
-            task.abort();
+        for listener in self.listeners.values() {
+            listener.task.abort();
         }
         for connection in self.connections.values() {
-            if let Connection::Connecting(task) = connection {
+            if let Connection::Connecting(task, _) = connection {
                 task.abort();
             }
         }
@@ -272,7 +314,7 @@ mod tests {
             stats: SharedStats::new(),
         });
         let (entrance, _, mut inbox) = streams::queues(&shared);
-        let mut peers = TcpPeers::new(Handle::current(), entrance);
+        let mut peers = TcpPeers::new(Handle::current(), entrance, 8_000_000);
         let address = SocketAddr::from(([127, 77, 0, 5], 40_000));
         peers.listen(0, RelayedAddr(address), address).unwrap();
         for round in 0..9 {

@@ -89,9 +89,11 @@ struct Relayed {
 impl RealBackend {
     /// Makes it without any socket.
     ///
-    /// TCP towards peers needs that this is called within the async runtime.
+    /// TCP towards peers needs that this is called within the async runtime; one allocation may
+    /// carry `bits_per_s` of it each way.
     pub(crate) fn open(
         config: &RealConfig,
+        bits_per_s: u64,
         entrance: StreamEntrance,
         watch: Watch,
     ) -> io::Result<RealBackend> {
@@ -106,7 +108,7 @@ impl RealBackend {
             watch,
             tcp: Handle::try_current()
                 .ok()
-                .map(|runtime| TcpPeers::new(runtime, entrance)),
+                .map(|runtime| TcpPeers::new(runtime, entrance, bits_per_s)),
             arrivals: Some(PeerBatch::new().into()),
             waiting: SendBatch::new(),
             waiting_for: None,
@@ -229,7 +231,7 @@ impl RealBackend {
                 };
                 let connection = server.handle_peer_accepted(now, owner, peer, &mut io);
                 if let (Some(connection), Some(tcp)) = (connection, &mut self.tcp) {
-                    tcp.keep_accepted(connection, stream);
+                    tcp.keep_accepted(connection, relayed, stream);
                 }
             }
         }
@@ -442,7 +444,7 @@ impl Backend for RealBackend {
     fn connect_tcp(&mut self, relayed: RelayedAddr, peer: PeerAddr, connection: u32) {
         let from = self.ports.bound(relayed.0);
         if let Some(tcp) = &mut self.tcp {
-            tcp.connect(from, peer, connection);
+            tcp.connect(relayed, from, peer, connection);
         }
     }
 

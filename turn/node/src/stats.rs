@@ -1,7 +1,11 @@
 //! What the relay has done, for whoever reads it.
 
+use std::sync::atomic::Ordering;
+
 use conclave_turn_core::Counters;
 use tokio::sync::watch;
+
+use crate::streams::Carried;
 
 /// Cumulative counts of the relay since its start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -14,7 +18,8 @@ pub struct RelayStats {
     pub stream_clients: u64,
     /// Frames with media that a stream client was too slow for.
     pub stream_frames_dropped: u64,
-    /// What the server decided.
+    /// What the server decided. Its bytes include those of TCP connections to peers, which have
+    /// no packets.
     pub server: Counters,
 }
 
@@ -36,19 +41,34 @@ pub struct UdpStats {
 }
 
 /// The counts as others see them.
-pub(crate) struct SharedStats(watch::Sender<RelayStats>);
+pub(crate) struct SharedStats {
+    of_turns: watch::Sender<RelayStats>,
+    /// What tasks carry beside the turns, in the same directions.
+    carried: Carried,
+}
 
 impl SharedStats {
     pub(crate) fn new() -> SharedStats {
-        SharedStats(watch::Sender::new(RelayStats::default()))
+        SharedStats {
+            of_turns: watch::Sender::new(RelayStats::default()),
+            carried: Carried::default(),
+        }
     }
 
     /// Costs a copy of some hundred bytes, once a turn.
     pub(crate) fn publish(&self, stats: RelayStats) {
-        self.0.send_replace(stats);
+        self.of_turns.send_replace(stats);
     }
 
     pub(crate) fn read(&self) -> RelayStats {
-        *self.0.borrow()
+        let mut stats = *self.of_turns.borrow();
+        stats.server.up.bytes += self.carried.up.load(Ordering::Relaxed);
+        stats.server.down.bytes += self.carried.down.load(Ordering::Relaxed);
+        stats
+    }
+
+    /// Returns where bytes are counted that no turn sees: those of TCP connections to peers.
+    pub(crate) fn carried(&self) -> &Carried {
+        &self.carried
     }
 }

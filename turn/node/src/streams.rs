@@ -14,12 +14,14 @@
 mod inbox;
 mod link;
 mod outgoing;
+mod pipe;
 mod ready;
 mod socket;
 mod table;
 mod task;
 
 pub(crate) use inbox::{FromStream, StreamEntrance, StreamInbox};
+pub(crate) use pipe::{Carried, Rates};
 pub(crate) use ready::ReadyStreams;
 pub use socket::{ClientSocket, SocketHandle};
 pub(crate) use table::{FIRST_NUMBER, StreamClients};

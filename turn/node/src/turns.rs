@@ -140,7 +140,7 @@ impl Turns {
                     udp: listeners,
                     streams,
                 },
-                backend: BackendSide::open(backend, entrance, watch)?,
+                backend: BackendSide::open(backend, config.allocation.bits_per_s, entrance, watch)?,
             },
             config,
             sessions: BTreeSet::new(),

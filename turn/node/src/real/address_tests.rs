@@ -187,6 +187,6 @@ fn backend(address: [u8; 4], ports: RangeInclusive<u16>) -> (RealBackend, ReadyS
         addresses: vec![IpAddr::from(address).into()],
         ports,
     };
-    let real = RealBackend::open(&config, entrance, set.watch()).unwrap();
+    let real = RealBackend::open(&config, 8_000_000, entrance, set.watch()).unwrap();
     (real, set, inbox)
 }

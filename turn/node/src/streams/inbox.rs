@@ -12,6 +12,7 @@ use crate::handle::Shared;
 use crate::peers_tcp::FromPeer;
 
 use super::link::Link;
+use super::pipe::Carried;
 
 /// What waits for the relay thread: news, no media.
 const MESSAGES: usize = 256;
@@ -94,6 +95,11 @@ impl StreamEntrance {
     /// Returns when the relay has ended.
     pub(crate) async fn ended(&self) {
         self.queue.closed().await;
+    }
+
+    /// Returns where the bytes of pipes to peers are counted.
+    pub(super) fn carried(&self) -> &Carried {
+        self.bell.relay.stats.carried()
     }
 
     /// Makes the waker of a client's stream.

@@ -9,8 +9,9 @@ use std::time::Instant;
 
 use conclave_turn_wire::deframe::Deframer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::oneshot;
+
+use crate::peers_tcp::PeerStream;
 
 use super::inbox::Readiness;
 use super::outgoing::Outgoing;
@@ -38,7 +39,7 @@ pub(super) struct Pipe {
     pub(super) stream: Box<dyn Stream>,
     /// What the client sent behind ConnectionBind.
     pub(super) rest: Vec<u8>,
-    pub(super) peer: TcpStream,
+    pub(super) peer: PeerStream,
     /// Ends when the relay closes it.
     pub(super) hold: oneshot::Receiver<()>,
 }
@@ -49,7 +50,7 @@ pub(super) enum Then {
     #[default]
     GoOn,
     Close,
-    Splice(TcpStream),
+    Splice(PeerStream),
 }
 
 /// A client's stream.
@@ -182,7 +183,7 @@ impl Link {
     }
 
     /// Gives the stream to its task, to be joined with a peer; returns what holds them together.
-    pub(super) fn join(self, peer: TcpStream) -> Option<oneshot::Sender<()>> {
+    pub(super) fn join(self, peer: PeerStream) -> Option<oneshot::Sender<()>> {
         if let Some(socket) = &self.socket {
             socket.give_back();
         }

@@ -7,10 +7,9 @@ use std::time::Instant;
 use conclave_sfu_udp::Watch;
 use conclave_turn_wire::FiveTuple;
 use conclave_turn_wire::deframe::Deframer;
-use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
-use crate::peers_tcp::TcpPeers;
+use crate::peers_tcp::{PeerStream, TcpPeers};
 
 use super::link::{Arrived, Link, Then};
 
@@ -191,7 +190,7 @@ impl StreamClients {
     }
 
     /// Joins a connection to a peer's after what was sent to it.
-    pub(super) fn join(&mut self, client: &FiveTuple, peer: TcpStream) {
+    pub(super) fn join(&mut self, client: &FiveTuple, peer: PeerStream) {
         if let Some(link) = self.talking(client) {
             link.then = Then::Splice(peer);
             self.touched.push(*client);

@@ -1,6 +1,5 @@
 //! One connection: minds how long it lasts, and becomes a pipe to a peer.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Wake;
@@ -13,6 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use super::inbox::{FromStream, Readiness, StreamEntrance};
 use super::link::{Link, Pipe, Pulse, Stream};
+use super::pipe::{Carried, join};
 use super::socket::SocketHandle;
 
 /// How long a client that has had no allocation may stay (security.md 3.10). Up to twice as long
@@ -43,7 +43,7 @@ pub(super) async fn serve(
         return;
     }
     tokio::select! {
-        () = last(ended, &pulse) => {}
+        () = last(ended, &pulse, inbox.carried()) => {}
         _ = stop.wait_for(|stop| *stop) => {}
     }
 }
@@ -58,7 +58,7 @@ impl Drop for Farewell {
     }
 }
 
-async fn last(ended: oneshot::Receiver<Pipe>, pulse: &Pulse) {
+async fn last(ended: oneshot::Receiver<Pipe>, pulse: &Pulse, carried: &Carried) {
     let pipe = tokio::select! {
         pipe = ended => pipe.ok(),
         () = linger(pulse) => None,
@@ -66,31 +66,19 @@ async fn last(ended: oneshot::Receiver<Pipe>, pulse: &Pulse) {
     let Some(Pipe {
         mut stream,
         rest,
-        peer,
+        mut peer,
         hold,
     }) = pipe
     else {
         return;
     };
     tokio::select! {
-        _ = join(&mut stream, &rest, peer) => {}
+        _ = join(&mut stream, &rest, &mut peer.stream, &peer.rates, carried) => {}
         // The relay closes the connection.
         _ = hold => {}
     }
     // TLS says goodbye; a client that is gone does not matter.
     let _ = timeout(PATIENCE, stream.shutdown()).await;
-}
-
-/// Copies bytes both ways until both ends are done or one breaks.
-async fn join(
-    stream: &mut Box<dyn Stream>,
-    rest: &[u8],
-    mut peer: tokio::net::TcpStream,
-) -> io::Result<()> {
-    // What came behind ConnectionBind is the peer's.
-    peer.write_all(rest).await?;
-    tokio::io::copy_bidirectional(stream, &mut peer).await?;
-    Ok(())
 }
 
 /// Returns when the client has had its time.

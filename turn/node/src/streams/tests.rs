@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::*;
+use crate::peers_tcp::PeerStream;
 use crate::stats::SharedStats;
 
 /// A Binding request without attributes.
@@ -257,7 +258,11 @@ async fn behind_a_connection_bind_bytes_are_the_peers_and_closing_ends_both() {
     let mut arrived = scene.clients.read(&who).unwrap();
     assert_eq!(arrived.frames.next_frame().unwrap().unwrap(), BINDING);
     scene.clients.send(&who, b"bound", b"", false);
-    scene.clients.join(&who, peer.unwrap());
+    let peer = PeerStream {
+        stream: peer.unwrap(),
+        rates: Arc::new(Rates::new(8_000_000)),
+    };
+    scene.clients.join(&who, peer);
     assert!(!scene.clients.is_open(&who));
     scene.clients.put_back(&who, arrived.frames);
     assert_eq!(scene.read(), Seen::default());
