@@ -85,6 +85,8 @@ pub(crate) struct Counters {
     pub(crate) refused: AtomicU64,
     /// Not accepted because the kernel refused.
     pub(crate) accept_failed: AtomicU64,
+    /// TLS handshakes that were made.
+    pub(crate) tls_made: AtomicU64,
     /// TLS handshakes that failed or took too long.
     pub(crate) tls_failed: AtomicU64,
     /// Silent for too long, or ended before the first bytes.
@@ -251,6 +253,7 @@ impl Connection {
         let Some((asked, stream)) = self.within(HANDSHAKE_TIMEOUT, handshake).await else {
             return count(&counters.tls_failed);
         };
+        count(&counters.tls_made);
         if asked == Asked::Challenge {
             return self.end_challenge(stream).await;
         }

@@ -39,6 +39,7 @@ impl Counts {
 struct Table {
     limits: Limits,
     open: usize,
+    half_open: usize,
     sources: HashMap<Source, Counts>,
 }
 
@@ -72,6 +73,7 @@ impl Sources {
             table: Mutex::new(Table {
                 limits,
                 open: 0,
+                half_open: 0,
                 sources: HashMap::new(),
             }),
         })
@@ -101,6 +103,7 @@ impl Sources {
             return None;
         }
         table.open += 1;
+        table.half_open += 1;
         if let Some(source) = source {
             let counts = table.sources.entry(source).or_default();
             counts.open += 1;
@@ -120,6 +123,11 @@ impl Sources {
     /// Returns how many connections are open.
     pub(crate) fn open(&self) -> usize {
         self.table().open
+    }
+
+    /// Returns how many of them have not said yet what they want.
+    pub(crate) fn half_open(&self) -> usize {
+        self.table().half_open
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -182,10 +190,9 @@ pub(crate) struct HalfOpenSlot(Slot);
 
 impl Drop for HalfOpenSlot {
     fn drop(&mut self) {
-        self.0
-            .sources
-            .table()
-            .count_out(self.0.source, |counts| &mut counts.half_open);
+        let mut table = self.0.sources.table();
+        table.half_open = table.half_open.saturating_sub(1);
+        table.count_out(self.0.source, |counts| &mut counts.half_open);
     }
 }
 
@@ -244,6 +251,7 @@ mod tests {
         let (_open, half) = sources.admit(Some(ada)).unwrap();
         let (_open, _half) = sources.admit(Some(ada)).unwrap();
         assert!(sources.admit(Some(ada)).is_none(), "two are half open");
+        assert_eq!((sources.open(), sources.half_open()), (2, 2));
         drop(half);
         let (_open, half) = sources.admit(Some(ada)).unwrap();
         drop(half);

@@ -217,6 +217,7 @@ async fn bytes_of_no_protocol_and_broken_handshakes_are_counted_and_closed() {
     silent.shutdown().await.unwrap();
     ends(&mut silent).await;
     assert_eq!(server.counters.unknown.load(Ordering::Relaxed), 1);
+    assert_eq!(server.counters.tls_made.load(Ordering::Relaxed), 1);
     assert_eq!(server.counters.tls_failed.load(Ordering::Relaxed), 1);
     assert_eq!(server.counters.silent.load(Ordering::Relaxed), 1);
     server.stop().await;

@@ -141,20 +141,30 @@ pub(crate) const FAMILIES: &[Family] = &[
         &[],
         "Open TCP connections, links and relayed ones among them.",
     ),
+    gauge(
+        "conclave_connections_undecided",
+        &[],
+        "Of these, those that have not said yet what they want: their handshake or first bytes are awaited.",
+    ),
     counter(
         "conclave_connections_accepted_total",
         &[],
         "TCP connections taken from the kernel.",
     ),
     counter(
+        "conclave_tls_handshakes_total",
+        &[],
+        "TLS handshakes made on them.",
+    ),
+    counter(
         "conclave_connections_relayed_total",
         &[],
-        "Of these, those that asked for the relay.",
+        "Connections taken that asked for the relay.",
     ),
     counter(
         "conclave_connections_ended_early_total",
         &["reason"],
-        "Of these, those that came to nothing: `limit`, `tls`, `silent`, `unannounced` by a proxy of `listen.proxy_protocol`, `unknown` protocol, `challenge` of who signs certificates.",
+        "Connections taken that came to nothing: `limit`, `tls`, `silent`, `unannounced` by a proxy of `listen.proxy_protocol`, `unknown` protocol, `challenge` of who signs certificates.",
     ),
     counter(
         "conclave_accept_failures_total",
@@ -310,6 +320,11 @@ pub(crate) const FAMILIES: &[Family] = &[
         "conclave_relay_allocations_ended_total",
         &["reason"],
         "Allocations that ended: `expired`, by the `client`, `revoked` with their session, with their `stream`.",
+    ),
+    counter(
+        "conclave_relay_peer_connections_total",
+        &[],
+        "Connections of peers that were joined to a stream of a client (RFC 6062): only a relay that stands alone has any.",
     ),
     counter(
         "conclave_relay_packets_total",

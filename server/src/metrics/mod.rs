@@ -132,6 +132,7 @@ impl Metrics {
             accepted,
             refused,
             accept_failed,
+            tls_made,
             tls_failed,
             silent,
             turn,
@@ -140,7 +141,9 @@ impl Metrics {
             challenges,
         } = self.counters.as_ref();
         page.value("conclave_connections_open", self.sources.open());
+        page.value("conclave_connections_undecided", self.sources.half_open());
         page.value("conclave_connections_accepted_total", count(accepted));
+        page.value("conclave_tls_handshakes_total", count(tls_made));
         page.value("conclave_connections_relayed_total", count(turn));
         page.by(
             "conclave_connections_ended_early_total",
@@ -335,6 +338,10 @@ fn write_relay(page: &mut Page, stats: &RelayStats) {
             ("revoked", server.ended_revoked),
             ("stream", server.ended_with_stream),
         ],
+    );
+    page.value(
+        "conclave_relay_peer_connections_total",
+        server.connections_bound,
     );
     let (up, down) = (server.up, server.down);
     page.by(

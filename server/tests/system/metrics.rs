@@ -47,6 +47,8 @@ async fn every_documented_metric_is_answered_on_the_listener_of_its_own() {
         "conclave_participants 1",
         "conclave_joins_total{outcome=\"taken\"} 1",
         "conclave_links 1",
+        "conclave_connections_undecided 0",
+        "conclave_relay_peer_connections_total 0",
         "conclave_api_requests_total{class=\"2xx\"} 1",
         "conclave_api_request_seconds_count 1",
         "conclave_webhook_deliveries_pending 0",
