@@ -11,6 +11,20 @@ use conclave_turn_wire::{ClientAddr, ClientTransport, Family, FiveTuple};
 use crate::support::*;
 
 #[test]
+fn that_an_allocation_has_ended_is_told_however_it_ends() {
+    let mut world = World::new();
+    let ada = world.stream_client(ADA, 5000);
+    world.allocate(&ada);
+    world.refresh(&ada, 600).unwrap();
+    assert_eq!(world.clients.ended, []);
+    world.refresh(&ada, 0).unwrap();
+    assert_eq!(world.clients.ended, [ada.tuple]);
+    world.allocate(&ada);
+    world.pass(Duration::from_secs(601));
+    assert_eq!(world.clients.ended, [ada.tuple; 2]);
+}
+
+#[test]
 fn an_allocation_says_all_it_must() {
     let mut world = World::new();
     let ada = world.client(ADA, 5000);

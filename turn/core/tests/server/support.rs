@@ -83,9 +83,14 @@ pub struct Clients {
     pub sent: Vec<Sent>,
     pub closed: Vec<FiveTuple>,
     pub spliced: Vec<(FiveTuple, u32)>,
+    pub ended: Vec<FiveTuple>,
 }
 
 impl ClientSink for Clients {
+    fn allocation_ended(&mut self, client: &FiveTuple) {
+        self.ended.push(*client);
+    }
+
     fn send(&mut self, to: &FiveTuple, header: &[u8], payload: &[u8], is_media: bool) {
         self.sent.push(Sent {
             to: *to,
