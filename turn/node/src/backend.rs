@@ -31,8 +31,9 @@ pub(crate) enum BackendSide {
 }
 
 impl BackendSide {
-    /// Makes it; one allocation may carry `bits_per_s` each way; tasks that it needs report to `entrance`, and `watch` tells what has come
-    /// from peers: under the index of a shard, or under a number of the sockets'.
+    /// Makes it; tasks that it needs report to `entrance`, and `watch` tells what has come
+    /// from peers: under the index of a shard, or under a number of the sockets'. One allocation
+    /// may carry `bits_per_s` of TCP each way.
     pub(crate) fn open(
         wanted: Wanted,
         bits_per_s: u64,
