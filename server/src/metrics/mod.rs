@@ -28,7 +28,7 @@ use crate::media::EventLoss;
 use page::Page;
 
 /// Why packets are dropped by the relay, as the label says it.
-const DROPS: [(&str, DropReason); 12] = [
+const DROPS: [(&str, DropReason); 13] = [
     ("source", DropReason::Source),
     ("malformed", DropReason::Malformed),
     ("unexpected", DropReason::Unexpected),
@@ -39,6 +39,7 @@ const DROPS: [(&str, DropReason); 12] = [
     ("policy", DropReason::Policy),
     ("rate", DropReason::Rate),
     ("oversize", DropReason::Oversize),
+    ("hop_limit", DropReason::HopLimit),
     ("queue_full", DropReason::QueueFull),
     ("unreachable", DropReason::Unreachable),
 ];
@@ -357,11 +358,14 @@ fn write_relay(page: &mut Page, stats: &RelayStats) {
         "conclave_relay_errors_total",
         codes.map(|code| (code.code(), server.errors(*code))),
     );
-    let drops = DROPS.map(|(label, reason)| (label, server.drops(reason)));
     let (udp, handed) = (stats.udp, stats.handed_over_dropped);
+    let drops = DROPS.map(|(label, reason)| match reason {
+        // The server counts what is on its way up, the sockets what is on its way down.
+        DropReason::HopLimit => (label, server.drops(reason) + udp.hop_limit_out),
+        _ => (label, server.drops(reason)),
+    });
     let outside = [
         ("arrival", udp.dropped_in),
-        ("hop_limit", udp.hop_limit_out),
         ("socket_full", udp.full_out),
         ("refused", udp.refused_out),
         ("shard_full", handed),

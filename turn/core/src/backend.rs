@@ -130,6 +130,9 @@ pub enum SendError {
     /// Larger than the way to the peer takes, and nobody is told: fragments were allowed, but there are none here.
     #[error("too large")]
     Oversize,
+    /// It has passed as many hops as it may.
+    #[error("no hop is left")]
+    HopLimit,
     /// There is no way to that peer.
     #[error("unreachable")]
     Unreachable,

@@ -44,6 +44,8 @@ pub enum DropReason {
     Rate,
     /// Larger than the way to the peer takes.
     Oversize,
+    /// It has passed as many hops as it may.
+    HopLimit,
     /// The queue to the peer is full.
     QueueFull,
     /// There is no way to the peer.

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use conclave_sfu_udp::Watch;
+use conclave_sfu_udp::{IpFields, Watch};
 use conclave_turn_core::Backend;
 use rand::TryRng;
 use rand::rngs::SysRng;
@@ -20,6 +20,13 @@ pub(crate) enum Wanted {
     Apart(BackendConfig),
     /// The table, for the loop of the one shard that has these addresses.
     Within(Vec<SocketAddr>),
+}
+
+impl Wanted {
+    /// Returns whether peers are reached by sockets.
+    pub(crate) fn is_real(&self) -> bool {
+        matches!(self, Wanted::Apart(BackendConfig::Real(_)))
+    }
 }
 
 /// What has the relayed addresses.
@@ -66,11 +73,23 @@ impl BackendSide {
         Ok(())
     }
 
+    /// Takes note of what the IP header said of the datagram that the next call serves.
+    pub(crate) fn note_arrival(&mut self, ip: IpFields) {
+        // In memory there is no hop, and no header to write it into.
+        if let BackendSide::Real(real) = self {
+            real.note_arrival(ip);
+        }
+    }
+
     /// Lends it for one call of the server.
     pub(crate) fn with<R>(&mut self, now: Instant, serve: impl FnOnce(&mut dyn Backend) -> R) -> R {
         match self {
             BackendSide::Virtual(shards) => shards.with(now, serve),
-            BackendSide::Real(real) => serve(&mut **real),
+            BackendSide::Real(real) => {
+                let served = serve(&mut **real);
+                real.note_arrival(IpFields::default());
+                served
+            }
         }
     }
 

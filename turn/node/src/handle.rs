@@ -137,6 +137,9 @@ impl Relay {
         backend: Wanted,
     ) -> io::Result<(Relay, Turns)> {
         let listeners = Listeners::bind(listeners)?;
+        if backend.is_real() {
+            listeners.note_ip_fields();
+        }
         let addresses = listeners.sockets().map(UdpSocket::local).collect();
         let shared = Arc::new(Shared {
             waker: Waker::new()?,

@@ -48,6 +48,14 @@ impl Listeners {
         })
     }
 
+    /// Has the sockets tell what the IP header of each datagram says. It costs something, and is of
+    /// use only to what goes on to peers by sockets.
+    pub(crate) fn note_ip_fields(&self) {
+        for socket in self.sockets() {
+            socket.note_ip_fields();
+        }
+    }
+
     /// Returns the sockets, in order.
     pub(crate) fn sockets(&self) -> impl ExactSizeIterator<Item = &UdpSocket> {
         self.listeners.iter().map(|listener| &listener.socket)

@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::os::fd::AsFd;
 
-use conclave_sfu_udp::{PeerBatch, RelayedSocket, SendBatch, SendRefused, Watch, Way};
+use conclave_sfu_udp::{IpFields, PeerBatch, RelayedSocket, SendBatch, SendRefused, Watch, Way};
 use conclave_turn_core::{
     Backend, BackendTraits, ConnectFailed, Family, Io, Now, OpenError, PortWish, SendError, Server,
 };
@@ -77,6 +77,8 @@ pub(crate) struct RealBackend {
     /// What waits to leave by one socket: what a client sends at once goes to one peer, as a rule.
     waiting: SendBatch,
     waiting_for: Option<u64>,
+    /// What the IP header said of the datagram that the server is given.
+    arrived: IpFields,
     dropped: u64,
 }
 
@@ -112,6 +114,7 @@ impl RealBackend {
             arrivals: Some(PeerBatch::new().into()),
             waiting: SendBatch::new(),
             waiting_for: None,
+            arrived: IpFields::default(),
             dropped: 0,
         })
     }
@@ -120,11 +123,19 @@ impl RealBackend {
     pub(crate) fn begin_anew(&mut self) {
         self.waiting = SendBatch::new();
         self.waiting_for = None;
+        self.arrived = IpFields::default();
         self.sockets.clear();
         self.numbers.clear();
         self.reserved.clear();
         self.tcp = self.tcp.take().map(TcpPeers::anew);
         self.arrivals = Some(PeerBatch::new().into());
+    }
+
+    /// Takes note of what the IP header said of what the server is given next, and what it then
+    /// sends to a peer is sent on with (RFC 8656, section 14). Of what comes by a stream that is
+    /// the default (section 15).
+    pub(crate) fn note_arrival(&mut self, ip: IpFields) {
+        self.arrived = ip;
     }
 
     /// Gives the server what came from peers to the socket with this `number`. What is left is told again.
@@ -374,6 +385,10 @@ impl Backend for RealBackend {
         dont_fragment: bool,
     ) -> Result<(), SendError> {
         let number = *self.numbers.get(&relayed).ok_or(SendError::Unreachable)?;
+        let way = Way {
+            ip: self.arrived.onward().ok_or(SendError::HopLimit)?,
+            ..Way::to(peer.0)
+        };
         let can_wait = !dont_fragment && payload.len() <= SEGMENT_MAX;
         if self
             .waiting_for
@@ -382,10 +397,10 @@ impl Backend for RealBackend {
             self.flush();
         }
         if can_wait {
-            if !self.waiting.append(None, peer.0, &[], payload) {
+            if !self.waiting.append_by(&way, &[], payload) {
                 self.flush();
                 // Into an empty batch every datagram goes.
-                let _ = self.waiting.append(None, peer.0, &[], payload);
+                let _ = self.waiting.append_by(&way, &[], payload);
             }
             self.waiting_for = Some(number);
             return Ok(());
@@ -394,9 +409,7 @@ impl Backend for RealBackend {
             .sockets
             .get_mut(&number)
             .ok_or(SendError::Unreachable)?;
-        let sent = relayed
-            .socket
-            .send(&Way::to(peer.0), payload, dont_fragment);
+        let sent = relayed.socket.send(&way, payload, dont_fragment);
         sent.map_err(|refused| match refused {
             SendRefused::TooLarge(0) if dont_fragment => SendError::TooLarge { mtu: MTU_UNKNOWN },
             SendRefused::TooLarge(mtu) if dont_fragment => SendError::TooLarge {

@@ -345,6 +345,7 @@ impl Turns {
                 client: ClientAddr(datagram.source),
                 server: SocketAddr::new(datagram.destination, port),
             };
+            core.backend.note_arrival(datagram.ip);
             core.serve(now, |server, io| {
                 server.handle_client(now, &from, datagram.payload, io);
             });

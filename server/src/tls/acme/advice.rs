@@ -52,7 +52,9 @@ pub(super) async fn ask(
     Ok(Some(Advice {
         window: Window::new(start, end).context("the window ends before it begins")?,
         ask_again,
-        explanation: said.explanation_url.filter(|url| url.len() <= URL_BYTES_MAX),
+        explanation: said
+            .explanation_url
+            .filter(|url| url.len() <= URL_BYTES_MAX),
     }))
 }
 

@@ -141,6 +141,7 @@ impl Server {
                 );
             }
             Err(SendError::Oversize) => self.counters.drop(DropReason::Oversize),
+            Err(SendError::HopLimit) => self.counters.drop(DropReason::HopLimit),
             Err(SendError::QueueFull) => self.counters.drop(DropReason::QueueFull),
             Err(SendError::Unreachable) => self.counters.drop(DropReason::Unreachable),
         }

@@ -64,6 +64,43 @@ fn what_a_peer_sends_keeps_dscp_and_ecn_and_loses_a_hop_on_its_way_to_a_client_o
 }
 
 #[test]
+fn what_a_client_of_udp_sends_keeps_dscp_and_ecn_and_loses_a_hop_on_its_way_to_a_peer() {
+    for here in LOOPBACK {
+        if RelayedSocket::bind((here, 0).into()).is_err() {
+            continue;
+        }
+        let (relay, client, peer) = scene(here);
+        let mut session = Session::default();
+        session.allocate(&peer, |request| client.exchange(request));
+        session.bind(&peer, |request| client.exchange(request));
+        let mut bound = channel_header(CHANNEL, 2).to_vec();
+        bound.extend(b"up");
+        let indication = |dont_fragment| {
+            let mut bytes = Vec::new();
+            let message = Builder::new(Class::Indication, Method::Send, [0; 12], &mut bytes)
+                .peer(PeerAddr(peer.local()))
+                .data(b"up");
+            let message = match dont_fragment {
+                true => message.dont_fragment(),
+                false => message,
+            };
+            message.finish(None).unwrap();
+            bytes
+        };
+        // What waits for others to leave with, and what leaves alone.
+        for bytes in [bound, indication(false), indication(true)] {
+            for (traffic_class, hops) in SENT {
+                client.send(client.server, traffic_class, hops, &bytes);
+            }
+            let arrived = peer.take(TO_ARRIVE.len());
+            assert_eq!(fields(&arrived), TO_ARRIVE);
+            assert!(arrived.iter().all(|(_, bytes)| bytes == b"up"));
+        }
+        wait_until(|| relay.handle().stats().server.drops(DropReason::HopLimit) == 3);
+    }
+}
+
+#[test]
 fn a_client_of_tcp_gets_what_has_come_its_last_hop_and_sends_with_what_the_host_gives() {
     let (relay, _, peer) = scene(LOOPBACK[0]);
     let runtime = Runtime::new().unwrap();
