@@ -232,8 +232,8 @@ pub(crate) const KEYS: &[Key] = &[
     fixed(
         "turn.realm",
         Kind::Text,
-        "the host of `public_url`",
-        "the realm of credentials",
+        "the host of `public_url`, of a long one its end",
+        "the realm of credentials, at most 36 characters",
     ),
     fixed(
         "turn.mbit_per_s",
