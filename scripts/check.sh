@@ -27,6 +27,7 @@ step 'Rust lints' cargo clippy --locked --workspace --all-targets --quiet -- -D 
 step 'Rust lints: tests with programs of others' cargo clippy --locked -p conclave-tests --test turn --test proxies --quiet -- -D warnings
 step 'Rust documentation' documentation
 step 'fuzz targets: formatting' cargo fmt --manifest-path fuzz/Cargo.toml --check
+step 'fuzz targets: lints' cargo clippy --manifest-path fuzz/Cargo.toml --locked --quiet -- -D warnings
 step 'client: formatting' npm --prefix client-web run --silent lint
 step 'client: types' npm --prefix client-web run --silent check
 step 'browser tests: formatting' npm --prefix tests/browser run --silent lint

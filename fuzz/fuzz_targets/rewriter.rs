@@ -137,7 +137,7 @@ fuzz_target!(|input: Input| {
                 let Some(first) = started.packet(now, 0, 0, None) else {
                     continue;
                 };
-                rewriter.start(&first);
+                rewriter.start((started.seq % 3) as usize, &first);
                 assert!(rewriter.is_running());
                 newest_of_former = newest;
                 source = Some(started);

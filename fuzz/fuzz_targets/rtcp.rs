@@ -108,6 +108,6 @@ fuzz_target!(|compound: &[u8]| {
         }
     }
     assert!(count <= compound.len() / 4);
-    assert!(packets.is_malformed() || compound.len() % 4 == 0);
+    assert!(packets.is_malformed() || compound.len().is_multiple_of(4));
     assert_eq!(packets.next(), None);
 });
