@@ -1,8 +1,8 @@
 //! The store as the configuration names it, and what the server keeps beside it.
 
 use std::fs;
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -17,6 +17,7 @@ use sha2::Sha256;
 
 use crate::config::{ConfigError, Problem, Room, Storage, beside};
 use crate::run::Error;
+use crate::secret_file;
 
 /// The secret of the host link of `--dev`, so that a link that somebody keeps opens the next start too.
 const DEV_HOST_SECRET: &str = "dev-host-secret";
@@ -112,17 +113,7 @@ pub(crate) fn with_password(room: &Room) -> Result<RoomUpdate, ConfigError> {
 }
 
 fn read_password(path: &Path) -> Result<SecretText, String> {
-    let mut file = fs::File::open(path).map_err(|error| error.to_string())?;
-    let metadata = file.metadata().map_err(|error| error.to_string())?;
-    let mode = metadata.mode() & 0o7777;
-    if mode & 0o007 != 0 {
-        return Err(format!(
-            "everybody may open it (mode {mode:04o}); chmod 600 ends that"
-        ));
-    }
-    let mut text = String::new();
-    file.read_to_string(&mut text)
-        .map_err(|error| error.to_string())?;
+    let text = secret_file::read(path)?;
     // Editors end the last line.
     let password = text.strip_suffix('\n').unwrap_or(&text);
     let password = password.strip_suffix('\r').unwrap_or(password);
