@@ -155,12 +155,45 @@ struct Member {
     refresh_renewed: Vec<u8>,
 }
 
-struct World {
+/// The server and the side of its peers.
+struct Relay {
     now: Now,
     server: Server,
     ports: VirtualPorts,
-    clients: Sent,
     shards: Handed,
+}
+
+impl Relay {
+    /// Lets it take what a client has sent.
+    #[inline]
+    fn take(&mut self, clients: &mut dyn ClientSink, from: &FiveTuple, bytes: &[u8]) {
+        let mut backend = self.ports.lend(self.now.instant, &mut self.shards);
+        let mut io = Io {
+            clients,
+            backend: &mut backend,
+        };
+        self.server
+            .handle_client(self.now, from, black_box(bytes), &mut io);
+    }
+
+    /// Lets it take what the shard has sent to a relayed address.
+    #[inline]
+    fn take_relayed(&mut self, clients: &mut dyn ClientSink, relayed: RelayedAddr, bytes: &[u8]) {
+        let mut backend = self.ports.lend(self.now.instant, &mut self.shards);
+        let mut io = Io {
+            clients,
+            backend: &mut backend,
+        };
+        let owner = self.server.owner_of(relayed).unwrap();
+        let from = PeerAddr(shard(0));
+        self.server
+            .handle_relayed(self.now, owner, relayed, from, black_box(bytes), &mut io);
+    }
+}
+
+struct World {
+    relay: Relay,
+    clients: Sent,
     members: Vec<Member>,
     /// Packets of one member in a row.
     train: usize,
@@ -243,11 +276,13 @@ impl World {
         let mut channel_data = fast::channel_header(CHANNEL, PAYLOAD.len() as u16).to_vec();
         channel_data.extend(PAYLOAD);
         let mut world = World {
-            now,
-            server: Server::new(now, config).unwrap(),
-            ports: VirtualPorts::new(relayed.0, relayed.1, table, SEED),
+            relay: Relay {
+                now,
+                server: Server::new(now, config).unwrap(),
+                ports: VirtualPorts::new(relayed.0, relayed.1, table, SEED),
+                shards: Handed::default(),
+            },
             clients: Sent::default(),
-            shards: Handed::default(),
             members: Vec::new(),
             train,
             strangers: (0..STRANGERS)
@@ -279,7 +314,7 @@ impl World {
 
     /// Makes an allocation with a channel.
     fn join(&mut self, mint: &Mint, number: usize) {
-        let (now, session) = (self.now, SessionKey(number as u64));
+        let (now, session) = (self.relay.now, SessionKey(number as u64));
         let tuple = tuple([10, 1], number);
         let nonce = Nonces::new(&SEED, REALM).issue(&tuple, now.unix_s);
         let [ticket, renewed] =
@@ -303,21 +338,10 @@ impl World {
             refresh(&ticket, Algorithm::Sha256),
             refresh(&renewed, Algorithm::Md5),
         );
-        self.server.admit(now, session);
+        self.relay.server.admit(now, session);
         let mut answer = Answer::default();
-        let World {
-            server,
-            ports,
-            shards,
-            ..
-        } = self;
-        let mut backend = ports.lend(now.instant, shards);
-        let mut io = Io {
-            clients: &mut answer,
-            backend: &mut backend,
-        };
-        server.handle_client(now, &tuple, &allocate, &mut io);
-        server.handle_client(now, &tuple, &bind, &mut io);
+        self.relay.take(&mut answer, &tuple, &allocate);
+        self.relay.take(&mut answer, &tuple, &bind);
         self.members.push(Member {
             tuple,
             relayed: answer.0.unwrap(),
@@ -330,7 +354,7 @@ impl World {
     /// Returns the nanoseconds of one.
     fn sample(&mut self, work: &Work) -> f64 {
         // One for all, as for a batch.
-        self.now.instant += Duration::from_millis(1);
+        self.relay.now.instant += Duration::from_millis(1);
         let began = Instant::now();
         for number in 0..work.times {
             (work.run)(self, number);
@@ -353,113 +377,47 @@ impl World {
     fn channel_data(&mut self, number: usize) {
         self.expected.up += 1;
         let tuple = self.member(number).tuple;
-        let World {
-            now,
-            server,
-            ports,
-            clients,
-            shards,
-            channel_data,
-            ..
-        } = self;
-        let mut backend = ports.lend(now.instant, shards);
-        let mut io = Io {
-            clients,
-            backend: &mut backend,
-        };
-        server.handle_client(*now, &tuple, black_box(channel_data), &mut io);
+        self.relay
+            .take(&mut self.clients, &tuple, &self.channel_data);
     }
 
     #[inline]
     fn peer_data(&mut self, number: usize) {
         self.expected.down += 1;
         let relayed = self.member(number).relayed;
-        let World {
-            now,
-            server,
-            ports,
-            clients,
-            shards,
-            ..
-        } = self;
-        let mut backend = ports.lend(now.instant, shards);
-        let mut io = Io {
-            clients,
-            backend: &mut backend,
-        };
-        let owner = server.owner_of(relayed).unwrap();
-        let from = PeerAddr(shard(0));
-        server.handle_relayed(*now, owner, relayed, from, black_box(&PAYLOAD), &mut io);
+        self.relay
+            .take_relayed(&mut self.clients, relayed, &PAYLOAD);
     }
 
     #[inline]
     fn send_indication(&mut self, number: usize) {
         self.expected.up += 1;
         let tuple = self.member(number).tuple;
-        let World {
-            now,
-            server,
-            ports,
-            clients,
-            shards,
-            send,
-            ..
-        } = self;
-        let mut backend = ports.lend(now.instant, shards);
-        let mut io = Io {
-            clients,
-            backend: &mut backend,
-        };
-        server.handle_client(*now, &tuple, black_box(send), &mut io);
+        self.relay.take(&mut self.clients, &tuple, &self.send);
     }
 
     #[inline]
     fn challenge(&mut self, number: usize) {
         self.expected.challenges += 1;
-        let tuple = self.strangers[number % STRANGERS];
-        self.now.instant += BETWEEN_STRANGERS;
-        let World {
-            now,
-            server,
-            ports,
-            clients,
-            shards,
-            allocate,
-            ..
-        } = self;
-        let mut backend = ports.lend(now.instant, shards);
-        let mut io = Io {
-            clients,
-            backend: &mut backend,
-        };
-        server.handle_client(*now, &tuple, black_box(allocate), &mut io);
+        self.relay.now.instant += BETWEEN_STRANGERS;
+        self.relay.take(
+            &mut self.clients,
+            &self.strangers[number % STRANGERS],
+            &self.allocate,
+        );
     }
 
     #[inline]
     fn refresh(&mut self, number: usize, which: impl Fn(&Member) -> &[u8]) {
         self.expected.successes += 1;
-        let who = self.place(number);
-        let World {
-            now,
-            server,
-            ports,
-            clients,
-            shards,
-            members,
-            ..
-        } = self;
-        let mut backend = ports.lend(now.instant, shards);
-        let mut io = Io {
-            clients,
-            backend: &mut backend,
-        };
-        let member = &members[who];
-        server.handle_client(*now, &member.tuple, black_box(which(member)), &mut io);
+        let member = &self.members[self.place(number)];
+        self.relay
+            .take(&mut self.clients, &member.tuple, which(member));
     }
 
     /// Fails where something else was measured than what is said.
     fn check(&self) {
-        let counters = self.server.counters();
+        let counters = self.relay.server.counters();
         // Some strangers share a bucket, and have to wait for each other.
         let suppressed = counters.suppressed;
         assert!(suppressed * 20 <= self.expected.challenges);
